@@ -1,0 +1,1 @@
+"""What the platforms call: event in, one call, result out."""

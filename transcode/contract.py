@@ -1,0 +1,689 @@
+"""
+Every value that crosses an arrow.
+
+    Upload → Media → Plan → Task → Produced → Attempt → Manifest
+
+Frozen, typed, serialisable. A class that fewer than two stages name does not belong
+here. Units stand in the names: `_seconds`, `_bytes`, `_mib` (MiB = 2**20 bytes),
+`milli_cpus` (1000 = one vCPU), `bit_rate` in bits per second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+RESULT_VERSION = 1
+"""Part of every job id: raised when the same request would give other results."""
+
+
+def _to_fraction(value: object) -> object:
+    return Fraction(value) if isinstance(value, str) else value
+
+
+Ratio = Annotated[
+    Fraction,
+    BeforeValidator(_to_fraction),
+    PlainSerializer(
+        lambda r: f"{r.numerator}/{r.denominator}", return_type=str, when_used="json"
+    ),
+]
+"""An exact ratio, `"30000/1001"` in JSON; a rate is in frames per second."""
+
+Amount = Annotated[
+    Decimal, PlainSerializer(lambda d: format(d, "f"), return_type=str, when_used="json")
+]
+"""An exact amount of money; a plain decimal string in JSON, never an exponent."""
+
+
+class Value(BaseModel):
+    """A frozen value; an unknown field is a bug, these travel within one release."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True
+    )
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        return self.model_dump_json(indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        return cls.model_validate_json(text)
+
+
+class Money(Value):
+    """An exact amount in one currency (ISO 4217)."""
+
+    amount: Amount
+    currency: str
+
+    def __add__(self, other: Money) -> Money:
+        if other.currency != self.currency:
+            msg = f"cannot add {other.currency} to {self.currency}"
+            raise ValueError(msg)
+        return Money(amount=self.amount + other.amount, currency=self.currency)
+
+
+# ── what arrived ──────────────────────────────────────────────────────────────
+
+
+class Source(Value):
+    """One version of one object: its identity, and where a worker can read it."""
+
+    uri: str
+    """As the user or the event named it; credentials never stand in it."""
+    bytes: int | None
+    etag: str | None
+    """For a local file: size and modification time, since a folder has no etag."""
+    version: str | None = None
+    location: str
+    """What a process opens: an absolute path, or an http(s) URL (may be signed, so
+    it is never printed and not part of the job's identity)."""
+
+    @property
+    def is_remote(self) -> bool:
+        return self.location.startswith(("http://", "https://"))
+
+
+# ── what probing learned ──────────────────────────────────────────────────────
+
+
+class DynamicRange(StrEnum):
+    SDR = "sdr"
+    HDR10 = "hdr10"
+    HLG = "hlg"
+    DOLBY_VISION = "dolby_vision"
+    """Dolby Vision without a usable HDR10, HLG or SDR base layer."""
+
+
+class VideoStream(Value):
+    """One moving picture. Cover art is not one; see `Media.others`."""
+
+    index: int
+    """The container's stream index, as ffmpeg's `0:index`."""
+    codec: str
+    profile: str | None = None
+    level: int | None = None
+    width: int
+    height: int
+    """Coded size in pixels, before aspect ratio and rotation."""
+    sample_aspect_ratio: Ratio = Fraction(1)
+    display_width: int
+    display_height: int
+    """Size as seen: after aspect ratio, then rotation."""
+    rotation_degrees: int = 0
+    """Clockwise turn needed to stand upright: 0, 90, 180 or 270."""
+    mirrored: bool = False
+    frame_rate: Ratio | None
+    """Average rate; for constant rate material exact (`30000/1001`)."""
+    variable_frame_rate: bool | None
+    frames: int | None
+    """As the container's index counts them; None with a reason in `unknown`."""
+    start_seconds: float | None = None
+    duration_seconds: float | None = None
+    time_base: Ratio | None = None
+    bit_rate: int | None = None
+    pixel_format: str | None
+    bit_depth: int | None = None
+    has_alpha: bool = False
+    color_range: str | None = None
+    color_primaries: str | None = None
+    color_transfer: str | None = None
+    color_space: str | None = None
+    """ffmpeg's names (`tv`/`pc`, `bt709`, `smpte2084`, …); None where untagged."""
+    dynamic_range: DynamicRange = DynamicRange.SDR
+    interlaced: bool | None = None
+    field_order: str | None = None
+    """`tt`, `bb`, `tb`, `bt` or `progressive`; None where untagged."""
+    has_b_frames: bool | None = None
+    keyframe_seconds: tuple[float, ...] | None = None
+    """Presentation times of keyframes from the container's index."""
+    longest_gop_seconds: float | None = None
+    closed_gops: bool | None = None
+    """True only where every keyframe looked at was an IDR or a clean random access."""
+    language: str | None = None
+    default: bool = False
+    decodable: bool = True
+    unknown: Mapping[str, str] = Field(default_factory=dict)
+    """Field name → why it is None."""
+
+
+class AudioStream(Value):
+    """One soundtrack."""
+
+    index: int
+    codec: str
+    profile: str | None = None
+    sample_rate: int | None
+    channels: int | None
+    layout: str | None
+    """ffmpeg's name (`stereo`, `5.1(side)`); None where the container gives none."""
+    start_seconds: float | None = None
+    duration_seconds: float | None = None
+    bit_rate: int | None = None
+    language: str | None = None
+    title: str | None = None
+    default: bool = False
+    decodable: bool = True
+    unknown: Mapping[str, str] = Field(default_factory=dict)
+
+
+class SubtitleStream(Value):
+    """One subtitle track."""
+
+    index: int
+    codec: str
+    text: bool
+    """True for text formats; False for pictures (PGS, VobSub, DVB)."""
+    language: str | None = None
+    title: str | None = None
+    default: bool = False
+    forced: bool = False
+
+
+class OtherStream(Value):
+    """What is listed and left alone: data, timecode, attachments, cover art."""
+
+    index: int
+    kind: Literal["data", "attachment", "cover_art", "unknown"]
+    codec: str | None
+    reason: str
+
+
+class Media(Value):
+    """What probing learned about an upload; absent facts are None with a reason."""
+
+    container: str
+    """A short name: `mp4`, `mov`, `matroska`, `webm`, `mpegts`, `avi`, …"""
+    format_name: str
+    """The demuxer's own name, the one passed to ffmpeg with `-f`."""
+    bytes: int | None = None
+    duration_seconds: float | None
+    """Presentation duration, cross-checked; never the header's word alone."""
+    start_seconds: float | None = None
+    fragmented: bool | None = None
+    faststart: bool | None = None
+    """MP4 only: the index precedes the samples."""
+    bit_rate: int | None = None
+    video: tuple[VideoStream, ...] = ()
+    audio: tuple[AudioStream, ...] = ()
+    subtitles: tuple[SubtitleStream, ...] = ()
+    others: tuple[OtherStream, ...] = ()
+    warnings: tuple[str, ...] = ()
+    probe_bytes: int | None = None
+    """Bytes read to learn all this."""
+    probe_seconds: float | None = None
+    unknown: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Capabilities(Value):
+    """What the tools on this machine can do: asked of them, not assumed."""
+
+    ffmpeg: str
+    """Absolute path of the binary."""
+    ffmpeg_version: str
+    encoders: frozenset[str]
+    decoders: frozenset[str]
+    hardware_encoders: frozenset[str] = frozenset()
+    """Those that made a picture in a one-frame test encode in this process."""
+    packager: str | None
+    packager_version: str | None = None
+    unavailable: Mapping[str, str] = Field(default_factory=dict)
+    """What is missing → why."""
+
+
+# ── specs, usage, money ───────────────────────────────────────────────────────
+
+
+class Gpu(Value):
+    kind: str
+    memory_mib: int
+
+
+class Spec(Value):
+    """What one invocation is given: always a point of a platform's lattice."""
+
+    memory_mib: int
+    milli_cpus: int
+    gpu: Gpu | None = None
+    scratch_mib: int | None = None
+    time_limit_seconds: int | None = None
+
+
+class Usage(Value):
+    """What one invocation takes: predicted before, measured after, one type."""
+
+    wall_seconds: float
+    billed_milliseconds: int | None = None
+    cpu_seconds: float
+    peak_memory_bytes: int | None
+    """Anonymous memory of the whole process tree at its highest."""
+    scratch_bytes: int | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+    requests: int = 1
+
+
+class Interval(Value):
+    """Where the actual value is expected to lie nine times out of ten."""
+
+    low: float
+    high: float
+
+
+class Constraints(Value):
+    """What the one who asks will put up with."""
+
+    deadline_seconds: float | None = None
+    """From now to the manifest."""
+    budget: Money | None = None
+    memory_mib: int | None = None
+    """Forces a lattice point; refused if it is none."""
+    optimize: Literal["cost", "time", "balanced"] = "balanced"
+
+
+class Candidate(Value):
+    """One spec that was considered for a task, and what became of it."""
+
+    spec: Spec
+    predicted: Usage
+    cost: Money
+    chosen: bool
+    reason: str
+    """Why it was chosen or lost, in one clause a person reads."""
+
+
+# ── what to make ──────────────────────────────────────────────────────────────
+
+MadeBy = Literal["encoded", "copied", "remuxed", "generated"]
+ArtifactKind = Literal[
+    "rendition",
+    "audio",
+    "captions",
+    "playlist",
+    "manifest",
+    "segment",
+    "poster",
+    "sprite",
+    "thumbnails",
+]
+VideoCodec = Literal["h264", "hevc", "av1", "vp9"]
+AudioCodec = Literal["aac", "opus"]
+
+
+class Rung(StrEnum):
+    """How much work the job is, least first."""
+
+    SKIP = "skip"
+    """The destination already holds this job's manifest."""
+    COPY = "copy"
+    """Every stream is copied; the container stays."""
+    REMUX = "remux"
+    """Every stream is copied into another container."""
+    AUDIO_ONLY = "audio_only"
+    """Video is copied or absent; audio is encoded."""
+    FULL = "full"
+    """At least one video rendition is encoded (the top one may still be copied)."""
+
+
+class VideoRendition(Value):
+    """One video output stream."""
+
+    name: str
+    """Unique within the recipe and safe in a path: `1080p`."""
+    made_by: Literal["encoded", "copied"]
+    codec: VideoCodec
+    encoder: str | None
+    """ffmpeg's encoder (`libx264`); None when copied."""
+    width: int
+    height: int
+    pixel_format: str = "yuv420p"
+    codec_profile: str | None = None
+    crf: float | None = None
+    max_bit_rate: int | None = None
+    buffer_bits: int | None = None
+    """VBV buffer, bits."""
+    preset: str | None = None
+    tune: str | None = None
+    frame_rate: Ratio | None = None
+    """Constant rate to convert to; None keeps every source frame and its time."""
+
+
+class Loudness(Value):
+    """EBU R128 target."""
+
+    integrated_lufs: float
+    true_peak_dbtp: float
+
+
+class AudioRendition(Value):
+    """One audio output stream."""
+
+    name: str
+    made_by: Literal["encoded", "copied"]
+    codec: AudioCodec
+    encoder: str | None
+    source_index: int
+    bit_rate: int | None
+    sample_rate: int
+    channels: int
+    language: str | None = None
+    title: str | None = None
+    default: bool = False
+    loudness: Loudness | None = None
+
+
+class CmafPackaging(Value):
+    """CMAF segments with HLS and DASH over the same files, by Shaka Packager."""
+
+    type: Literal["cmaf"] = "cmaf"
+    segment_seconds: float
+    hls: bool = True
+    dash: bool = True
+    iframe_playlists: bool = True
+
+
+class OutputFile(Value):
+    """One self-contained file."""
+
+    name: str
+    """File name with extension: `video.mp4`."""
+    container: Literal["mp4", "webm", "ogg"]
+    video: str | None
+    audio: tuple[str, ...] = ()
+    """Names of the renditions inside."""
+
+
+class FilePackaging(Value):
+    """Self-contained files; MP4 with its index first."""
+
+    type: Literal["file"] = "file"
+    files: tuple[OutputFile, ...]
+
+
+class Poster(Value):
+    width: int
+    height: int
+    candidates: int
+    """How many frames, spread over the video, are compared."""
+
+
+class Sprites(Value):
+    """A sheet of thumbnails, and the WebVTT track that points into it."""
+
+    interval_seconds: float
+    columns: int
+    rows: int
+    """Per sheet; as many sheets as `count` needs."""
+    tile_width: int
+    tile_height: int
+    count: int
+
+
+class Recipe(Value):
+    """What one task makes, resolved: nothing in it is left to the worker's taste."""
+
+    video_index: int | None
+    """Stream index of the picture that is decoded or copied; None for audio only."""
+    video: tuple[VideoRendition, ...] = ()
+    """Largest first: each is scaled from the one before it."""
+    audio: tuple[AudioRendition, ...] = ()
+    packaging: Annotated[CmafPackaging | FilePackaging, Field(discriminator="type")]
+    keyframes: Literal["interval", "source"] = "interval"
+    """`source`: cut at the source's keyframes, because a rendition is copied."""
+    gop_seconds: float = 2.0
+    poster: Poster | None = None
+    sprites: Sprites | None = None
+    deinterlace: bool = False
+    tone_map: bool = False
+    verify: Literal["sampled", "full"] = "sampled"
+    keep_metadata: bool = False
+
+
+class Task(Value):
+    """One invocation's worth of work, with the promise made about it."""
+
+    task_id: str
+    kind: Literal["encode"] = "encode"
+    job_id: str
+    source: Source
+    media: Media
+    """Without keyframe times: a task must fit into an asynchronous call."""
+    recipe: Recipe
+    spec: Spec
+    predicted: Usage
+    predicted_wall: Interval
+    predicted_cost: Money
+
+
+class PlannedTask(Value):
+    task: Task
+    candidates: tuple[Candidate, ...]
+    """Chosen one first, then the losers, nearest first."""
+
+
+class Elsewhere(Value):
+    """What the same plan would cost on another platform."""
+
+    platform: str
+    spec: Spec | None
+    wall_seconds: float | None
+    cost: Money | None
+    reason: str | None = None
+    """Why it would not run there, where `cost` is None."""
+
+
+class ProfileRef(Value):
+    name: str
+    digest: str
+    """`sha256:` and the hex digest of the profile's content, defaults included."""
+
+
+class PlatformRef(Value):
+    name: str
+    price_table: str
+    """Date of the price table, ISO 8601."""
+
+
+class Plan(Value):
+    """Media + profile + platform + constraints → tasks. Printable and refusable."""
+
+    schema_: Literal["transcode/plan/1"] = Field("transcode/plan/1", alias="schema")
+    job_id: str
+    source: Source
+    profile: ProfileRef
+    platform: PlatformRef
+    engine: str
+    media: Media
+    rung: Rung
+    reasons: tuple[str, ...]
+    """Why this rung and not a cheaper one; one sentence each."""
+    tasks: tuple[PlannedTask, ...]
+    predicted: Usage
+    predicted_cost: Money
+    elsewhere: tuple[Elsewhere, ...] = ()
+    deadline_seconds: float | None = None
+    budget: Money | None = None
+    warnings: tuple[str, ...] = ()
+
+
+# ── what became of it ─────────────────────────────────────────────────────────
+
+
+class VideoFacts(Value):
+    """Of an output, as read back from the finished file."""
+
+    codec: str
+    width: int
+    height: int
+    frames: int
+    frame_rate: Ratio | None = None
+
+
+class AudioFacts(Value):
+    codec: str
+    sample_rate: int
+    channels: int
+    language: str | None = None
+
+
+class Artifact(Value):
+    """One finished file, named relative to the job's folder."""
+
+    path: str
+    kind: ArtifactKind
+    made_by: MadeBy
+    bytes: int
+    sha256: str
+    container: str | None = None
+    duration_seconds: float | None = None
+    video: VideoFacts | None = None
+    audio: AudioFacts | None = None
+    media_bytes: int | None = None
+    """Of a rendition that is a playlist: its segments, initialisation included."""
+
+
+class Check(Value):
+    name: str
+    passed: bool
+    detail: str
+
+
+class Failure(Value):
+    """An error as data: what travels in outcomes and manifests."""
+
+    type: str
+    message: str
+    retryable: bool
+    evidence: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class OutcomeKind(StrEnum):
+    SUCCEEDED = "succeeded"
+    OUT_OF_MEMORY = "out_of_memory"
+    OUT_OF_TIME = "out_of_time"
+    OUT_OF_DISK = "out_of_disk"
+    GPU_UNAVAILABLE = "gpu_unavailable"
+    ENCODER_FAILED = "encoder_failed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+
+class Progress(Value):
+    """How far a task is; sent a few times a second at most."""
+
+    task_id: str
+    done_seconds: float
+    """Of the source's duration."""
+    total_seconds: float | None
+    speed: float | None
+    """Multiples of real time."""
+    phase: str = "encode"
+
+
+class Produced(Value):
+    """What a worker reports when it stops by itself."""
+
+    artifacts: tuple[Artifact, ...] = ()
+    checks: tuple[Check, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Fall-backs and oddities a user should know."""
+    outcome: OutcomeKind
+    failure: Failure | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+
+
+class Attempt(Value):
+    """One try at a task. Failed ones cost money too and stay on the bill."""
+
+    number: int
+    spec: Spec
+    predicted: Usage
+    measured: Usage | None
+    """None only when the attempt was lost without a trace."""
+    cost: Money
+    outcome: OutcomeKind
+    enforced_by: Mapping[str, str] = Field(default_factory=dict)
+    """Limit → what held it: `{"memory": "cgroup-v1", "cpu": "cgroup-v1"}`."""
+    failure: Failure | None = None
+    notes: tuple[str, ...] = ()
+
+
+class TaskResult(Value):
+    """A task with all its attempts; `produced` is the last attempt's report."""
+
+    task_id: str
+    kind: str
+    attempts: tuple[Attempt, ...]
+    produced: Produced | None
+
+
+class SourceRecord(Value):
+    uri: str
+    bytes: int | None
+    etag: str | None
+    version: str | None
+
+
+class Output(Value):
+    uri: str
+    kind: ArtifactKind
+    made_by: MadeBy
+    bytes: int
+    sha256: str
+    container: str | None = None
+    duration_seconds: float | None = None
+    video: VideoFacts | None = None
+    audio: AudioFacts | None = None
+    media_bytes: int | None = None
+
+
+class TaskRecord(Value):
+    task_id: str
+    kind: str
+    attempts: tuple[Attempt, ...]
+
+
+class JobCost(Value):
+    amount: Amount
+    currency: str
+    predicted: Amount
+
+
+class Verification(Value):
+    passed: bool
+    checks: tuple[Check, ...]
+
+
+class Manifest(Value):
+    """The job's result; its existence with status `succeeded` *is* success."""
+
+    schema_: Literal["transcode/manifest/1"] = Field(
+        "transcode/manifest/1", alias="schema"
+    )
+    job_id: str
+    status: Literal["succeeded", "rejected", "failed", "cancelled"]
+    source: SourceRecord
+    profile: ProfileRef
+    platform: PlatformRef
+    engine: str
+    media: Media | None
+    rung: Rung | None = None
+    outputs: tuple[Output, ...] = ()
+    tasks: tuple[TaskRecord, ...] = ()
+    cost: JobCost
+    verification: Verification
+    warnings: tuple[str, ...] = ()
+    error: Failure | None = None
+    location: str | None = None
+    """Where the job's folder is."""
+    finished_at: str | None = None
+    """UTC, ISO 8601."""
+    wall_seconds: float | None = None

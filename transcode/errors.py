@@ -1,0 +1,225 @@
+"""
+Every error this package raises on purpose.
+
+The first level answers the only question an operator has: whose fault is it, and was
+an encode paid for?
+
+* TranscodeError
+  + UsageError            the request is wrong; nothing was read (exit 2)
+    - SourceNotFound
+    - SourceUnreadable
+    - DestinationUnwritable
+    - ProfileError
+    - PlatformError
+    - SettingsError
+  + MediaError            the upload is at fault; its owner is told (exit 3)
+    - MediaRejected
+    - MediaUnsupported
+    - MediaTruncated
+    - ProbeTimeout
+  + PlanError             nothing fits; raised before anything is encoded (exit 5)
+    - DeadlineTooShort
+    - BudgetTooSmall
+    - SpecTooSmall
+  + WorkError             a task started and did not finish (exit 4)
+    - EncoderFailed
+    - EncoderMissing
+    - OutputRejected
+    - OutOfMemory
+    - OutOfTime
+    - OutOfDisk
+    - GpuUnavailable
+    - WorkerLost
+  + StoreError            storage said no (exit 4)
+    - ObjectMissing
+    - ObjectExists
+    - ObjectChanged
+  + Cancelled             somebody asked us to stop (exit 130)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from .contract import Failure, OutcomeKind
+
+
+class TranscodeError(Exception):
+    """What every error here is: a sentence for a person, and evidence for a log."""
+
+    exit_code: ClassVar[int] = 4
+    retryable: ClassVar[bool] = False
+    outcome: ClassVar[OutcomeKind] = OutcomeKind.ENCODER_FAILED
+
+    def __init__(self, message: str, **evidence: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.evidence: Mapping[str, Any] = evidence
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keyword evidence would be lost by Exception's own pickling.
+        return (_rebuild, (type(self), self.message, dict(self.evidence)))
+
+    def describe(self) -> Failure:
+        """The error as data."""
+        return Failure(
+            type=type(self).__name__,
+            message=self.message,
+            retryable=self.retryable,
+            evidence=dict(self.evidence),
+        )
+
+
+def _rebuild(
+    kind: type[TranscodeError], message: str, evidence: Mapping[str, Any]
+) -> TranscodeError:
+    return kind(message, **evidence)
+
+
+class UsageError(TranscodeError):
+    """The request is wrong; nothing was read."""
+
+    exit_code = 2
+    outcome = OutcomeKind.REJECTED
+
+
+class SourceNotFound(UsageError, FileNotFoundError):
+    """There is no such source."""
+
+
+class SourceUnreadable(UsageError):
+    """The source exists and may not be read."""
+
+
+class DestinationUnwritable(UsageError):
+    """Results cannot be written where they were asked for."""
+
+
+class ProfileError(UsageError):
+    """A profile is missing or wrong; names the file, the field and what is allowed."""
+
+
+class PlatformError(UsageError):
+    """A platform is missing or wrong, or a spec is no point of its lattice."""
+
+
+class SettingsError(UsageError):
+    """A setting is wrong; names it."""
+
+
+class MediaError(TranscodeError):
+    """The upload is at fault; trying again cannot help."""
+
+    exit_code = 3
+    outcome = OutcomeKind.REJECTED
+
+
+class MediaRejected(MediaError):
+    """Not media, damaged beyond use, or hostile."""
+
+
+class MediaUnsupported(MediaError):
+    """Media, but with nothing in it that can be decoded here."""
+
+
+class MediaTruncated(MediaError):
+    """What decodes is shorter than what was promised."""
+
+
+class ProbeTimeout(MediaError):
+    """Reading the headers took longer than any honest file needs."""
+
+
+class PlanError(TranscodeError):
+    """Nothing fits; raised before anything is encoded."""
+
+    exit_code = 5
+    outcome = OutcomeKind.REJECTED
+
+
+class DeadlineTooShort(PlanError):
+    """No spec is fast enough; says which would come nearest."""
+
+
+class BudgetTooSmall(PlanError):
+    """No spec is cheap enough; says what the cheapest would cost."""
+
+
+class SpecTooSmall(PlanError):
+    """Memory, scratch or time limit are too small; says what would do."""
+
+
+class WorkError(TranscodeError):
+    """A task started and did not finish."""
+
+
+class EncoderFailed(WorkError):
+    """An encoder or the packager stopped with an error."""
+
+
+class EncoderMissing(WorkError):
+    """The ffmpeg in use has no such encoder."""
+
+    exit_code = 2
+
+
+class OutputRejected(WorkError):
+    """Something was made and failed verification."""
+
+
+class OutOfMemory(WorkError):
+    """The kernel killed the attempt for its memory."""
+
+    retryable = True
+    outcome = OutcomeKind.OUT_OF_MEMORY
+
+
+class OutOfTime(WorkError):
+    """The attempt ran past its time limit."""
+
+    retryable = True
+    outcome = OutcomeKind.OUT_OF_TIME
+
+
+class OutOfDisk(WorkError):
+    """Scratch or destination is full."""
+
+    outcome = OutcomeKind.OUT_OF_DISK
+
+
+class GpuUnavailable(WorkError):
+    """A GPU was asked for and does not work."""
+
+    retryable = True
+    outcome = OutcomeKind.GPU_UNAVAILABLE
+
+
+class WorkerLost(WorkError):
+    """The worker vanished without a report."""
+
+    retryable = True
+    outcome = OutcomeKind.LOST
+
+
+class StoreError(TranscodeError):
+    """Storage said no."""
+
+
+class ObjectMissing(StoreError, FileNotFoundError):
+    """There is no such object."""
+
+
+class ObjectExists(StoreError, FileExistsError):
+    """Somebody else created it first."""
+
+
+class ObjectChanged(StoreError):
+    """The object is no longer the one that was planned for."""
+
+
+class Cancelled(TranscodeError):
+    """Somebody asked us to stop."""
+
+    exit_code = 130
+    outcome = OutcomeKind.CANCELLED
