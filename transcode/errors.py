@@ -23,7 +23,7 @@ an encode paid for?
     - SpecTooSmall
   + WorkError             a task started and did not finish (exit 4)
     - EncoderFailed
-    - EncoderMissing
+    - EncoderMissing      the ffmpeg in use has no such encoder (exit 2)
     - OutputRejected
     - OutOfMemory
     - OutOfTime
@@ -42,7 +42,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from .contract import Failure, OutcomeKind
+from .contract import Failure, Manifest, OutcomeKind
 
 
 class TranscodeError(Exception):
@@ -56,6 +56,8 @@ class TranscodeError(Exception):
         super().__init__(message)
         self.message = message
         self.evidence: Mapping[str, Any] = evidence
+        self.manifest: Manifest | None = None
+        """What was tried and paid for, once a plan existed."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword evidence would be lost by Exception's own pickling.
@@ -223,3 +225,16 @@ class Cancelled(TranscodeError):
 
     exit_code = 130
     outcome = OutcomeKind.CANCELLED
+
+
+def revive(failure: Failure) -> TranscodeError:
+    """The error a `Failure` was made from; `WorkError` where its type is unknown."""
+    kinds = {kind.__name__: kind for kind in _descendants(TranscodeError)}
+    return kinds.get(failure.type, WorkError)(failure.message, **failure.evidence)
+
+
+def _descendants(kind: type[TranscodeError]) -> list[type[TranscodeError]]:
+    found = [kind]
+    for child in kind.__subclasses__():
+        found += _descendants(child)
+    return found

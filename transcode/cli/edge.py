@@ -1,0 +1,135 @@
+"""The outermost edge: an exception becomes one paragraph and an exit code."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+import click
+
+from .commands import transcode
+
+_STATUS = {2: "rejected", 3: "rejected", 5: "rejected", 130: "cancelled"}
+BUG = 4
+
+
+def run_command_line(argv: Sequence[str]) -> int:
+    """
+    Run one command; returns the exit code and never raises but KeyboardInterrupt.
+
+    Whatever went wrong is told in one paragraph on stderr; with `--json` the same
+    stands on stdout as the run's only document.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal cannot show must not end a job that succeeded.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    with _readers_that_leave():
+        return _run(argv)
+    # `transcode plan clip.mov | head -1`: the reader has seen enough.
+    return 0
+
+
+@contextmanager
+def _readers_that_leave() -> Iterator[None]:
+    """Let a closed pipe pass, and keep Python from stumbling over it at exit."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _run(argv: Sequence[str]) -> int:
+    asked = list(argv[: argv.index("--")] if "--" in argv else argv)
+    as_json, verbose = "--json" in asked, "--verbose" in asked
+    try:
+        code = transcode.main(
+            args=list(argv), prog_name="transcode", standalone_mode=False
+        )
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as exc:
+        exc.show()
+        return 2
+    except click.ClickException as exc:
+        exc.show()
+        if as_json:
+            _print_json(exc.exit_code, "UsageError", exc.format_message())
+        return exc.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _tell("Interrupted; nothing half-made is left.")
+        if as_json:
+            _print_json(130, "Cancelled", "Interrupted.")
+        return 130
+    except SystemExit as exc:
+        # Click's own way out: completion was printed, or the reader has left.
+        left = isinstance(exc.__context__, BrokenPipeError)
+        return exc.code if isinstance(exc.code, int) and not left else 0
+    except BrokenPipeError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - the outermost edge; nothing is lost
+        return _fail(exc, as_json=as_json, verbose=verbose)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(exc: Exception, *, as_json: bool, verbose: bool) -> int:
+    # Late: `--help` does without the contract and its models.
+    from .failure import evidence, known, paragraph  # noqa: PLC0415
+
+    error = known(exc)
+    if error is None:
+        return _bug(exc, as_json=as_json, verbose=verbose)
+    _tell(paragraph(error))
+    if verbose:
+        _tell(evidence(error), prefix="")
+    with _readers_that_leave():
+        if as_json:
+            manifest = error.manifest
+            if manifest is not None:
+                click.echo(manifest.to_json(indent=2))
+            else:
+                failure = error.describe().model_dump(mode="json")
+                _print_error(error.exit_code, failure)
+    return error.exit_code
+
+
+def _bug(exc: Exception, *, as_json: bool, verbose: bool) -> int:
+    what = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
+    _tell(
+        f"This is a bug in transcode, not in your file: {' '.join(what.split())}. "
+        + ("" if verbose else "Run the same command with --verbose for a traceback, ")
+        + ("Please report it." if verbose else "and please report it.")
+    )
+    if verbose:
+        import traceback  # noqa: PLC0415 - almost never needed
+
+        _tell("".join(traceback.format_exception(exc)).rstrip(), prefix="")
+    if as_json:
+        _print_json(BUG, type(exc).__name__, str(exc))
+    return BUG
+
+
+def _tell(text: str, *, prefix: str = "transcode: ") -> None:
+    with suppress(BrokenPipeError):
+        click.echo(f"{prefix}{text}", err=True)
+
+
+def _print_json(code: int, kind: str, message: str) -> None:
+    error = {"type": kind, "message": message, "retryable": False, "evidence": {}}
+    _print_error(code, error)
+
+
+def _print_error(code: int, error: dict[str, Any]) -> None:
+    document = {"status": _STATUS.get(code, "failed"), "error": error}
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))

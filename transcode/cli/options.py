@@ -1,0 +1,206 @@
+"""What options accept, what they complete to, and those that commands share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|)", re.ASCII)
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
+    """Seconds as `90`, `90s`, `5m` or `1h`; becomes a float."""
+
+    name = "TIME"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        found = _DURATION.fullmatch(str(value).strip())
+        seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
+        if seconds <= 0:
+            self.fail(
+                f"{value!r} is no time above zero; write seconds (90 or 90s), "
+                "minutes (5m) or hours (1h).",
+                param,
+                ctx,
+            )
+        return seconds
+
+
+class Amount(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
+    """A decimal amount of money, kept exactly; becomes a Decimal."""
+
+    name = "AMOUNT"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Decimal:
+        try:
+            amount = Decimal(str(value))
+        except InvalidOperation:
+            amount = Decimal(-1)
+        if not amount.is_finite() or amount < 0:
+            self.fail(
+                f"{value!r} is no amount; write a decimal number such as 0.05, in the "
+                "platform's currency and without its name.",
+                param,
+                ctx,
+            )
+        return amount
+
+
+class Text(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
+    """Text that can be stored and printed: valid UTF-8, and not empty."""
+
+    name = "TEXT"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str:
+        text = str(value)
+        if not text:
+            self.fail("it is empty.", param, ctx)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self.fail(
+                f"{text!r} is not valid UTF-8; rename it, or point to it by a link "
+                "whose name is.",
+                param,
+                ctx,
+            )
+        return text
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
+
+
+class NameOrFile(Text):
+    """The name of something that ships, or the path of a TOML file."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        super().__init__(name)
+        self.kind = kind
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        if "/" in incomplete or incomplete.startswith("."):
+            return [CompletionItem(incomplete, type="file")]
+        from .completion import known  # noqa: PLC0415 - only when a shell asks
+
+        return [
+            CompletionItem(name, help=title)
+            for name, title in known(self.kind)
+            if name.startswith(incomplete)
+        ]
+
+
+SOURCE = Text("SOURCE")
+PROFILE = NameOrFile("NAME|FILE", "profiles")
+PLATFORM = NameOrFile("NAME|FILE", "platforms")
+
+
+def source_argument(command: Command) -> Command:
+    return click.argument("source", type=SOURCE)(command)
+
+
+def output_options(command: Command) -> Command:
+    """
+    `--json` and `--verbose`, which every command that reads something has.
+
+    `--verbose` concerns failures only, so it is read at the edge, where those end.
+    """
+    command = click.option(
+        "--verbose",
+        is_flag=True,
+        expose_value=False,
+        help="When something fails, show the evidence and the traceback too.",
+    )(command)
+    return click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        help="Print exactly one JSON document on stdout; all else goes to stderr.",
+    )(command)
+
+
+def planning_options(command: Command) -> Command:
+    """What decides on a plan; the same for `plan` and `run`."""
+    for option in reversed(
+        (
+            click.option(
+                "--profile",
+                type=PROFILE,
+                default="hls",
+                show_default=True,
+                help="What to make; `transcode profiles` lists what ships.",
+            ),
+            click.option(
+                "--platform",
+                type=PLATFORM,
+                default=None,
+                help="Whose specs and prices; `transcode platforms` lists them. "
+                "By default the engine's own: `local`, this machine.",
+            ),
+            click.option(
+                "--deadline",
+                type=Duration(),
+                help="Finish within this time: 90, 90s, 5m or 1h. "
+                "Refused with exit code 5 when nothing is fast enough.",
+            ),
+            click.option(
+                "--budget",
+                type=Amount(),
+                help="Spend no more than this, in the platform's currency: 0.05.",
+            ),
+            click.option(
+                "--memory",
+                "memory_mib",
+                type=click.IntRange(min=1),
+                metavar="MIB",
+                help="Use exactly this much memory instead of choosing; "
+                "refused when the platform does not offer it.",
+            ),
+            click.option(
+                "--optimize",
+                type=click.Choice(["cost", "time", "balanced"]),
+                default="balanced",
+                show_default=True,
+                help="What a better spec is: cheaper, faster, or a fair trade.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,224 @@
+"""What a running job shows on stderr: a live bar, plain lines, or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TextIO
+
+from ..contract import Attempt, Money, OutcomeKind, Plan, PlannedTask, Progress
+from ..pipeline import AlreadyDone, AttemptEnded, Event, Planned, Progressed, Published
+from .units import amount, clock, money, plural, printable, seconds, spec
+
+Clock = Callable[[], float]
+
+LINE_SECONDS = 5.0
+LINE_PERCENT = 10
+SILENT_SECONDS = 60.0
+"""Build systems end what says nothing for minutes."""
+
+
+@dataclass(slots=True)
+class Lane:
+    """One task as it runs: what was planned, and how far its last report was."""
+
+    planned: PlannedTask
+    attempt: int = 1
+    spent: Decimal = Decimal(0)
+    """By attempts that are over."""
+    since: float | None = None
+    """When this attempt's first report came."""
+    phase: str = ""
+    done_seconds: float = 0.0
+    total_seconds: float | None = None
+    speed: float | None = None
+    ended: OutcomeKind | None = None
+
+    @property
+    def percent(self) -> float | None:
+        if self.ended is OutcomeKind.SUCCEEDED:
+            return 100.0
+        if not self.total_seconds:
+            return None
+        return min(100.0, 100 * self.done_seconds / self.total_seconds)
+
+    @property
+    def left_seconds(self) -> float | None:
+        """Until this phase ends, at the speed of now."""
+        if not self.total_seconds or not self.speed:
+            return None
+        return max(0.0, self.total_seconds - self.done_seconds) / self.speed
+
+    def cost_so_far(self, now: float) -> Money:
+        """
+        What attempts cost that are over, and this one's share of its prediction.
+
+        The share is by wall time, since that is what is billed.
+        """
+        cost = self.planned.task.predicted_cost
+        running = Decimal(0)
+        wall = self.planned.task.predicted.wall_seconds
+        if self.since is not None and self.ended is None and wall > 0:
+            running = cost.amount * Decimal(str(round((now - self.since) / wall, 3)))
+        return Money(amount=self.spent + running, currency=cost.currency)
+
+
+@dataclass(slots=True)
+class Board:
+    """Every task's lane, kept up to date by events; what to show is read off it."""
+
+    now: Clock
+    lanes: dict[str, Lane] = field(default_factory=dict)
+
+    def plan(self, plan: Plan) -> None:
+        self.lanes = {p.task.task_id: Lane(p) for p in plan.tasks}
+
+    def progress(self, progress: Progress) -> Lane | None:
+        lane = self.lanes.get(progress.task_id)
+        if lane is None:
+            return None
+        if lane.since is None or lane.ended is not None:
+            lane.since, lane.ended = self.now(), None
+        lane.phase = progress.phase
+        lane.done_seconds = progress.done_seconds
+        lane.total_seconds = progress.total_seconds
+        lane.speed = progress.speed
+        return lane
+
+    def attempt(self, task_id: str, attempt: Attempt) -> Lane | None:
+        lane = self.lanes.get(task_id)
+        if lane is None:
+            return None
+        lane.spent += attempt.cost.amount
+        lane.ended = attempt.outcome
+        lane.since = None
+        lane.done_seconds = 0.0
+        lane.speed = None
+        lane.attempt = attempt.number + 1
+        return lane
+
+    def cost_so_far(self) -> Money | None:
+        now, total = self.now(), None
+        for lane in self.lanes.values():
+            cost = lane.cost_so_far(now)
+            total = cost if total is None else total + cost
+        return total
+
+
+def planned_line(plan: Plan) -> str:
+    """The decision in one line: how much work, in which specs, for how much."""
+    specs = list(dict.fromkeys(spec(p.task.spec) for p in plan.tasks))
+    rung = plan.rung.value.replace("_", " ")
+    return (
+        f"plan: {rung}, {plural(len(plan.tasks), 'task')}"
+        f"{' in ' + ' / '.join(specs) if specs else ''} on {plan.platform.name}, "
+        f"about {seconds(plan.predicted.wall_seconds)} and {money(plan.predicted_cost)}"
+    )
+
+
+def attempt_line(task_id: str, attempt: Attempt) -> str:
+    """How one attempt ended and what it cost."""
+    measured = attempt.measured
+    took = "" if measured is None else f" after {seconds(measured.wall_seconds)}"
+    outcome = attempt.outcome.value.replace("_", " ")
+    reason = ""
+    if attempt.failure is not None and attempt.outcome is not OutcomeKind.SUCCEEDED:
+        reason = f": {' '.join(attempt.failure.message.split())}"
+    return printable(
+        f"{task_id}: attempt {attempt.number} in {spec(attempt.spec)} {outcome}{took}, "
+        f"{money(attempt.cost)}{reason}"
+    )
+
+
+def progress_line(lane: Lane, now: float) -> str:
+    """One report: how far, how fast, how long still, at what cost."""
+    task = lane.planned.task
+    percent = "" if lane.percent is None else f" {lane.percent:.0f} %"
+    parts = [f"{task.task_id}: {lane.phase}{percent}"]
+    if lane.speed:
+        parts.append(f"{lane.speed:.1f}×")
+    if lane.left_seconds is not None:
+        parts.append(f"{clock(lane.left_seconds)} left")
+    parts.append(spec(task.spec) if lane.attempt == 1 else f"attempt {lane.attempt}")
+    cost = lane.cost_so_far(now)
+    parts.append(f"≈ {rounded(cost)}")
+    return ", ".join(parts)
+
+
+def rounded(cost: Money) -> str:
+    """An estimate: as many figures as it deserves, and no fewer digits over time."""
+    return f"{amount(round(cost.amount, 6))} {cost.currency}"
+
+
+class Lines:
+    """Plain lines for a pipe or a log: never more than one in five seconds a task."""
+
+    def __init__(self, out: TextIO, now: Clock) -> None:
+        self._out = out
+        self._now = now
+        self._board = Board(now)
+        self._said: dict[str, tuple[float, str, float]] = {}
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Planned():
+                self._board.plan(event.plan)
+                self._say(planned_line(event.plan))
+                for warning in event.plan.warnings:
+                    self._say(f"warning: {warning}")
+            case Progressed():
+                lane = self._board.progress(event.progress)
+                if lane is not None and self._is_due(lane):
+                    self._say(progress_line(lane, self._now()))
+            case AttemptEnded():
+                self._board.attempt(event.task_id, event.attempt)
+                self._said.pop(event.task_id, None)
+                self._say(attempt_line(event.task_id, event.attempt))
+            case Published():
+                self._say("published: every output was verified")
+            case AlreadyDone():
+                self._say("already done: the destination holds this very job's result")
+
+    def _is_due(self, lane: Lane) -> bool:
+        now, percent = self._now(), lane.percent or 0.0
+        key = lane.planned.task.task_id
+        at, phase, before = self._said.get(key, (-SILENT_SECONDS, "", 0.0))
+        waited = now - at
+        further = percent - before >= LINE_PERCENT or phase != lane.phase
+        due = waited >= SILENT_SECONDS or (waited >= LINE_SECONDS and further)
+        if due:
+            self._said[key] = (now, lane.phase, percent)
+        return due
+
+    def _say(self, text: str) -> None:
+        # `transcode run … 2>&1 | head`: a display never ends a job.
+        with contextlib.suppress(BrokenPipeError):
+            self._out.write(f"{printable(text)}\n")
+            self._out.flush()
+
+
+@contextmanager
+def watching(
+    *, quiet: bool, out: TextIO | None = None, now: Clock = time.monotonic
+) -> Iterator[Callable[[Event], None]]:
+    """
+    A listener that shows a job's events on stderr for as long as the block lasts.
+
+    A live bar where stderr is a terminal, plain lines where it is not, nothing when
+    *quiet*. Afterwards the terminal is as it was, whatever happened.
+    """
+    out = sys.stderr if out is None else out
+    if quiet:
+        yield lambda _event: None
+    elif out.isatty():
+        from .live import bars  # noqa: PLC0415 - rich is for terminals only
+
+        with bars(out, now) as show:
+            yield show
+    else:
+        yield Lines(out, now)

@@ -1,0 +1,168 @@
+"""What follows from a failed attempt: another spec, or giving up. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import inf
+
+from ..contract import Attempt, Candidate, Money, OutcomeKind, Spec
+
+MIB = 2**20
+MARGIN = 1.25
+"""Of memory over the peak seen, as when the first spec was chosen."""
+MAX_LARGER = 4
+"""Out-of-memory retries of one task. From 128 MiB four steps of at least a quarter
+reach the memory of any honest encode; a fifth kill is no matter of size."""
+FASTER = 0.8
+"""After running out of time: predicted wall over time limit must shrink to this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try again, with this candidate."""
+
+    candidate: Candidate
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Do not try again; `reason` is a sentence to add to the last failure."""
+
+    reason: str
+
+
+Next = Retry | GiveUp
+
+
+def after(
+    candidates: Sequence[Candidate],
+    attempts: Sequence[Attempt],
+    *,
+    left: Money | None = None,
+) -> Next:
+    """
+    What to do after `attempts`, the last of which did not succeed.
+
+    `candidates`: every spec the engine can run, in any order. `left`: what the budget
+    still holds, None without one; a hard stop. A spec that failed is never tried
+    again, except once after a worker was lost, which says nothing about the spec.
+    """
+    decide = _DECIDE.get(attempts[-1].outcome)
+    if decide is None:
+        return GiveUp("Trying again could not help.")
+    chosen = decide(candidates, attempts)
+    if isinstance(chosen, GiveUp) or left is None:
+        return chosen
+    cost = chosen.candidate.cost
+    if cost.currency != left.currency:
+        msg = f"the budget is in {left.currency} and the prices in {cost.currency}"
+        raise ValueError(msg)
+    if cost.amount > left.amount:
+        return GiveUp(
+            f"Not tried again: {_name(chosen.candidate.spec)} would cost "
+            f"{cost.amount:f} {cost.currency} and the budget leaves "
+            f"{max(left.amount, Decimal(0)):f} {left.currency}."
+        )
+    return chosen
+
+
+def _larger(candidates: Sequence[Candidate], attempts: Sequence[Attempt]) -> Next:
+    kills = sum(a.outcome is OutcomeKind.OUT_OF_MEMORY for a in attempts)
+    if kills > MAX_LARGER:
+        return GiveUp(f"It ran out of memory {kills} times: that is no matter of size.")
+    floor = _memory_floor(attempts)
+    roomy = [c for c in candidates if c.spec.memory_mib >= floor]
+    if not roomy:
+        return GiveUp(f"No spec here has the {floor} MiB it would need next.")
+    # Where CPU is apart from memory, it stays: time was not what was missing.
+    had = attempts[-1].spec.milli_cpus
+    chosen = min(
+        roomy,
+        key=lambda c: (
+            c.spec.memory_mib,
+            c.spec.milli_cpus < had,
+            abs(c.spec.milli_cpus - had),
+            c.cost.amount,
+        ),
+    )
+    return Retry(chosen, f"out of memory; next larger spec: {_name(chosen.spec)}")
+
+
+def _faster(candidates: Sequence[Candidate], attempts: Sequence[Attempt]) -> Next:
+    last = attempts[-1]
+    bound = FASTER * _pressure(last.spec, last.predicted.wall_seconds)
+    floor = _memory_floor(attempts)
+    able = [
+        c
+        for c in candidates
+        if _pressure(c.spec, c.predicted.wall_seconds) <= bound
+        and c.spec.memory_mib >= floor
+        and not _tried(c.spec, attempts)
+    ]
+    if not able:
+        return GiveUp("No spec here is enough faster, or may run enough longer.")
+    chosen = min(able, key=lambda c: (c.cost.amount, c.predicted.wall_seconds))
+    return Retry(chosen, f"out of time; next faster spec: {_name(chosen.spec)}")
+
+
+def _again(candidates: Sequence[Candidate], attempts: Sequence[Attempt]) -> Next:
+    last = attempts[-1]
+    if sum(a.outcome is OutcomeKind.LOST for a in attempts) > 1:
+        return GiveUp("The worker was lost twice.")
+    same = next((c for c in candidates if c.spec == last.spec), None)
+    if same is None:
+        return GiveUp("Its spec is not among the candidates.")
+    return Retry(same, "the worker was lost; the same spec once more")
+
+
+def _without_gpu(candidates: Sequence[Candidate], attempts: Sequence[Attempt]) -> Next:
+    floor = _memory_floor(attempts)
+    able = [
+        c
+        for c in candidates
+        if c.spec.gpu is None
+        and c.spec.memory_mib >= floor
+        and not _tried(c.spec, attempts)
+    ]
+    if not able:
+        return GiveUp("No spec without a GPU is left.")
+    chosen = min(able, key=lambda c: (c.cost.amount, c.predicted.wall_seconds))
+    return Retry(chosen, f"no GPU; without one: {_name(chosen.spec)}")
+
+
+_DECIDE: Mapping[
+    OutcomeKind, Callable[[Sequence[Candidate], Sequence[Attempt]], Next]
+] = {
+    OutcomeKind.OUT_OF_MEMORY: _larger,
+    OutcomeKind.OUT_OF_TIME: _faster,
+    OutcomeKind.LOST: _again,
+    OutcomeKind.GPU_UNAVAILABLE: _without_gpu,
+}
+
+
+def _memory_floor(attempts: Sequence[Attempt]) -> int:
+    """MiB that the next attempt needs: above every kill, with margin over any peak."""
+    floor = 0
+    for attempt in attempts:
+        peak = attempt.measured.peak_memory_bytes if attempt.measured else None
+        floor = max(floor, -int(-(peak or 0) * MARGIN // MIB))
+        if attempt.outcome is OutcomeKind.OUT_OF_MEMORY:
+            floor = max(floor, attempt.spec.memory_mib + 1)
+    return floor
+
+
+def _pressure(spec: Spec, wall_seconds: float) -> float:
+    """Predicted wall time over the time limit; 0 where there is no limit."""
+    return wall_seconds / (spec.time_limit_seconds or inf)
+
+
+def _tried(spec: Spec, attempts: Sequence[Attempt]) -> bool:
+    return any(attempt.spec == spec for attempt in attempts)
+
+
+def _name(spec: Spec) -> str:
+    gpu = "" if spec.gpu is None else f", {spec.gpu.kind}"
+    return f"{spec.memory_mib} MiB, {spec.milli_cpus} milli-CPUs{gpu}"

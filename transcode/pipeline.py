@@ -1,0 +1,331 @@
+"""
+The whole flow, in the order it happens.
+
+    locate → probe → plan → invoke → deliver
+
+The only module besides `wiring` that knows more than one stage. `handlers/` run the
+parts in functions; `run` runs them in one process, for the command line and tests.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Literal
+
+import anyio
+
+from .contract import (
+    Attempt,
+    Constraints,
+    Manifest,
+    Media,
+    Money,
+    OutcomeKind,
+    Plan,
+    Progress,
+    Source,
+    TaskResult,
+    Value,
+)
+from .deliver import failed, folder_name, succeeded
+from .errors import (
+    Cancelled,
+    ObjectChanged,
+    ObjectExists,
+    TranscodeError,
+    UsageError,
+    WorkerLost,
+    revive,
+)
+from .invoke import Engine, invoke_all
+from .plan import job_id, make_plan
+from .plan.profile import Profile
+from .platforms import Platform
+from .probe import Limits, probe
+from .store import Destination, destination, locate
+from .wiring import Wiring
+
+
+class Request(Value):
+    """What somebody asked for, before anything was looked at."""
+
+    source: str
+    profile: str = "hls"
+    to: str = "transcoded"
+    platform: str | None = None
+    """None: the engine's own."""
+    engine: str = "local"
+    deadline_seconds: float | None = None
+    budget: str | None = None
+    """A decimal amount in the platform's currency."""
+    memory_mib: int | None = None
+    optimize: Literal["cost", "time", "balanced"] = "balanced"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The decision was taken; nothing has been spent yet."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """A worker is this far."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """An attempt is over, well or badly, and was billed."""
+
+    task_id: str
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Everything was verified and is visible."""
+
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyDone:
+    """The destination held this job's manifest; nothing was done again."""
+
+    manifest: Manifest
+
+
+Event = Planned | Progressed | AttemptEnded | Published | AlreadyDone
+Listener = Callable[[Event], None]
+
+
+async def probe_source(text: str, wiring: Wiring) -> tuple[Source, Media]:
+    """Find out what *text* names and what is in it. Reads headers, never the whole."""
+    source = await locate(text, wiring.settings)
+    return source, await _probe(source, wiring)
+
+
+async def admit(request: Request, wiring: Wiring) -> Plan:
+    """Decide what would be done, and at what price. Nothing is encoded."""
+    profile = wiring.profile(request.profile)
+    platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
+    constraints = _constraints(request, platform)
+    source = await locate(request.source, wiring.settings)
+    media = await _probe(source, wiring)
+    return _plan(request, wiring, source, media, (profile, platform, constraints))
+
+
+async def run(
+    request: Request, wiring: Wiring, *, listen: Listener = lambda _event: None
+) -> Manifest:
+    """
+    Do all of it here and return the manifest.
+
+    Raises a `TranscodeError`; once a plan exists, the error carries a manifest of
+    the failure as `manifest`, with every attempt on its bill. Cancellation kills
+    children and removes everything half-made before it propagates.
+    """
+    started = time.monotonic()
+    profile = wiring.profile(request.profile)
+    platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
+    constraints = _constraints(request, platform)
+    source = await locate(request.source, wiring.settings)
+    target = destination(request.to, wiring.settings)
+    folder = folder_name(source.uri, profile.name, job_id(source, profile))
+    done = await target.find(folder)
+    if done is not None:
+        listen(AlreadyDone(done))
+        return done
+    async with wiring.engine(request.engine, platform) as engine:
+        # The worker imports while the source is looked at.
+        await engine.prewarm()
+        media = await _probe(source, wiring)
+        plan = _plan(request, wiring, source, media, (profile, platform, constraints))
+        listen(Planned(plan))
+        job = _Job(request, wiring, plan, target, folder, started, listen)
+        return await job.perform(engine)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A plan on its way to a manifest."""
+
+    request: Request
+    wiring: Wiring
+    plan: Plan
+    target: Destination
+    folder: str
+    started: float
+    listen: Listener
+
+    async def perform(self, engine: Engine) -> Manifest:
+        staging = await self.target.prepare(self.folder)
+        try:
+            engine.guard(staging)
+            results = await self._invoke(engine, staging)
+            return await self._publish(staging, results)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.target.discard(staging)
+
+    async def _invoke(self, engine: Engine, staging: Path) -> tuple[TaskResult, ...]:
+        results = await invoke_all(
+            self.plan.tasks,
+            engine,
+            budget=self.plan.budget,
+            staging_for=lambda task_id, number: staging / f"{task_id}.{number}",
+            on_progress=lambda progress: self.listen(Progressed(progress)),
+            on_attempt=lambda task_id, attempt: self.listen(
+                AttemptEnded(task_id, attempt)
+            ),
+        )
+        for result in results:
+            self._refuse_failure(result, results)
+        return results
+
+    def _refuse_failure(
+        self, result: TaskResult, results: tuple[TaskResult, ...]
+    ) -> None:
+        last = result.attempts[-1]
+        if last.outcome is OutcomeKind.SUCCEEDED:
+            return
+        error: TranscodeError = (
+            revive(last.failure)
+            if last.failure
+            else WorkerLost(f"Task {result.task_id} ended as {last.outcome}.")
+        )
+        raise self._with_manifest(error, results) from None
+
+    async def _publish(
+        self, staging: Path, results: tuple[TaskResult, ...]
+    ) -> Manifest:
+        manifest = succeeded(
+            self.plan,
+            results,
+            uri=lambda path: self.target.uri(self.folder, path),
+            finished_at=_now(),
+            wall_seconds=time.monotonic() - self.started,
+        )
+        try:
+            await self._refuse_change()
+            await self.target.publish(
+                self.folder, _gather(staging, results), manifest
+            )
+        except ObjectExists:
+            # Two runs of one job: the store decided who won, and the loser's answer
+            # is the winner's.
+            winner = await self.target.find(self.folder)
+            if winner is None:
+                raise
+            self.listen(AlreadyDone(winner))
+            return winner
+        except TranscodeError as exc:
+            raise self._with_manifest(exc, results) from exc
+        self.listen(Published(manifest))
+        return manifest
+
+    async def _refuse_change(self) -> None:
+        """What was read must be what was planned for."""
+        planned = self.plan.source
+        now = await locate(self.request.source, self.wiring.settings)
+        if (now.etag, now.version, now.bytes) != (
+            planned.etag,
+            planned.version,
+            planned.bytes,
+        ):
+            raise ObjectChanged(
+                f"{planned.uri!r} was changed while it was being transcoded; run "
+                "again for the new version.",
+                uri=planned.uri,
+            )
+
+    def _with_manifest(
+        self, error: TranscodeError, results: tuple[TaskResult, ...]
+    ) -> TranscodeError:
+        status = {
+            OutcomeKind.REJECTED: "rejected",
+            OutcomeKind.CANCELLED: "cancelled",
+        }.get(Cancelled.outcome if isinstance(error, Cancelled) else error.outcome)
+        error.manifest = failed(
+            self.plan,
+            results,
+            error.describe(),
+            status=status or "failed",
+            finished_at=_now(),
+            wall_seconds=time.monotonic() - self.started,
+        )
+        return error
+
+
+def _gather(staging: Path, results: tuple[TaskResult, ...]) -> Path:
+    """One folder with the last attempt's files of every task; renames, no copies."""
+    folders = [
+        staging / f"{result.task_id}.{result.attempts[-1].number}" for result in results
+    ]
+    first, *others = folders
+    for folder in others:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                aim = first / path.relative_to(folder)
+                aim.parent.mkdir(parents=True, exist_ok=True)
+                path.rename(aim)
+    return first
+
+
+async def _probe(source: Source, wiring: Wiring) -> Media:
+    limits = Limits(wall_seconds=wiring.settings.probe_seconds)
+    return await probe(source, limits=limits)
+
+
+def _plan(
+    request: Request,
+    wiring: Wiring,
+    source: Source,
+    media: Media,
+    chosen: tuple[Profile, Platform, Constraints],
+) -> Plan:
+    profile, platform, constraints = chosen
+    return make_plan(
+        source,
+        media,
+        profile,
+        platform,
+        machine=wiring.machine,
+        constraints=constraints,
+        capabilities=wiring.capabilities(),
+        coefficients=wiring.coefficients,
+        engine=request.engine,
+        others=[p for p in wiring.platforms() if p.name != platform.name],
+    )
+
+
+def _constraints(request: Request, platform: Platform) -> Constraints:
+    budget = None
+    if request.budget is not None:
+        try:
+            budget = Money(
+                amount=Decimal(request.budget), currency=platform.currency
+            )
+        except InvalidOperation as exc:
+            raise UsageError(
+                f"--budget {request.budget!r} is no decimal amount; write 0.05 for "
+                f"five hundredths of a {platform.currency}.",
+            ) from exc
+    return Constraints(
+        deadline_seconds=request.deadline_seconds,
+        budget=budget,
+        memory_mib=request.memory_mib,
+        optimize=request.optimize,
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,307 @@
+"""
+Which spec: the best lattice point inside memory, scratch, time limit and wishes.
+
+`balanced`, the default, minimises cost x wall ** 0.585: waiting half as long is worth
+half as much money again (2 ** 0.585 = 1.5). Neither the slowest spec, which is the
+cheapest where small specs are cheap per CPU second, nor the dearest comes out of that.
+Predictions are compared with limits at the upper end of their interval.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from ..contract import (
+    Candidate,
+    Constraints,
+    Interval,
+    Media,
+    Money,
+    Recipe,
+    Spec,
+    Usage,
+)
+from ..errors import (
+    BudgetTooSmall,
+    DeadlineTooShort,
+    PlanError,
+    PlatformError,
+    SpecTooSmall,
+)
+from ..platforms import Machine, Platform, lattice, scratch_for, specs_for_memory
+from ..price import bill, billed_milliseconds
+from .coefficients import Coefficients
+from .predict import Prediction, on_spec
+from .words import cpus, duration, money
+from .workload import workload
+
+MEMORY_MARGIN = 1.25
+"""Predicted peak times this must fit: the arithmetic knows pictures, not allocators."""
+PATIENCE = 0.585
+"""log2(1.5): half the wait is worth half as much money again."""
+NEAR_TIE = 1.02
+EQUAL_WALL = 1.005
+MIB = 2**20
+GENEROUS = 20
+"""Times the predicted wall time, plus a minute: past that a task hangs."""
+GRACE_SECONDS = 60
+
+Obstacle = Literal["memory", "scratch", "limit", "deadline", "budget", "forced"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was compared, the chosen one first, then the losers, nearest first."""
+
+    candidates: tuple[Candidate, ...]
+    wall: Interval
+    """Of the chosen one, nine times out of ten."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    platform: Platform
+    machine: Machine | None
+    constraints: Constraints
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    spec: Spec
+    usage: Usage
+    wall: Interval
+    cost: Money
+    cost_high: Money
+    obstacle: Obstacle | None
+    reason: str
+    """Why it cannot be; empty where it can."""
+
+    @property
+    def price(self) -> float:
+        return float(self.cost.amount)
+
+    @property
+    def score(self) -> float:
+        return self.price * math.pow(self.usage.wall_seconds, PATIENCE)
+
+
+def choose(  # noqa: PLR0913 - a choice depends on just these
+    media: Media,
+    recipe: Recipe,
+    *,
+    platform: Platform,
+    machine: Machine | None,
+    constraints: Constraints,
+    coefficients: Coefficients,
+) -> Choice:
+    """
+    The best spec for one task, with everything that lost and why.
+
+    A forced memory is taken even where the prediction does not fit it: the attempt is
+    killed and goes to a larger spec, or the prediction was wrong. Raises PlatformError
+    when it is no point of the lattice or the budget is in another currency, and
+    SpecTooSmall, DeadlineTooShort or BudgetTooSmall when nothing fits, naming what
+    would come nearest.
+    """
+    budget = constraints.budget
+    if budget is not None and budget.currency != platform.currency:
+        raise PlatformError(
+            f"The budget is in {budget.currency} and {platform.name} bills in "
+            f"{platform.currency}; give it in {platform.currency}.",
+            platform=platform.name,
+        )
+    forced: tuple[Spec, ...] = ()
+    if constraints.memory_mib is not None:
+        forced = specs_for_memory(platform, constraints.memory_mib, machine)
+    work = workload(media, recipe, coefficients=coefficients)
+    terms = _Terms(platform, machine, constraints)
+    options = [
+        _weigh(spec, on_spec(work, spec), terms)
+        for spec in dict.fromkeys((*forced, *lattice(platform, machine)))
+    ]
+    able = [option for option in options if option.obstacle is None]
+    if not able:
+        raise _refusal(options, platform=platform, constraints=constraints)
+    best = _best(able, constraints.optimize)
+    why = _why(best, able, constraints)
+    losers = [option for option in options if option is not best]
+    return Choice(
+        candidates=(
+            _candidate(best, chosen=True, reason=why),
+            *(
+                _candidate(it, chosen=False, reason=it.reason or _lost(it, best))
+                for it in sorted(losers, key=lambda it: _distance(it, best))
+            ),
+        ),
+        wall=best.wall,
+    )
+
+
+def _weigh(spec: Spec, prediction: Prediction, terms: _Terms) -> _Option:
+    """One lattice point with its scratch, its time limit, its cost and its obstacle."""
+    platform, usage, wall = terms.platform, prediction.usage, prediction.wall
+    needed = math.ceil((usage.scratch_bytes or 0) / MIB)
+    scratch = scratch_for(platform, needed, terms.machine)
+    limit = platform.limits.time_limit_seconds
+    allowed = GENEROUS * math.ceil(wall.high) + GRACE_SECONDS
+    full = spec.model_copy(
+        update={
+            "scratch_mib": scratch,
+            "time_limit_seconds": allowed if limit is None else min(allowed, limit),
+        }
+    )
+    peak = (usage.peak_memory_bytes or 0) / MIB
+    if platform.scratch.in_memory:
+        peak += needed
+    expected = _billed(platform, usage, usage.wall_seconds)
+    cost = bill(platform, full, expected).total
+    high = bill(platform, full, _billed(platform, usage, wall.high)).total
+    obstacle, reason = _obstacle(
+        full, terms, peak=peak, needed=needed, wall=wall, high=high
+    )
+    return _Option(full, expected, wall, cost, high, obstacle, reason)
+
+
+def _obstacle(  # noqa: PLR0913, PLR0911 - one for each thing that may be short
+    spec: Spec,
+    terms: _Terms,
+    *,
+    peak: float,
+    needed: int,
+    wall: Interval,
+    high: Money,
+) -> tuple[Obstacle | None, str]:
+    """What stands in the way, by rank: it is too small before it is too slow."""
+    platform, constraints = terms.platform, terms.constraints
+    limit = platform.limits.time_limit_seconds
+    asked, budget = constraints.memory_mib, constraints.budget
+    deadline = constraints.deadline_seconds
+    if asked is not None:
+        if spec.memory_mib != asked:
+            return "forced", f"{asked} MiB was asked for"
+    elif peak * MEMORY_MARGIN > spec.memory_mib:
+        wanted = peak * MEMORY_MARGIN
+        return "memory", f"needs about {wanted:.0f} MiB, a quarter of it to spare"
+    if spec.scratch_mib is None:
+        return "scratch", f"needs {needed} MiB of scratch"
+    if limit is not None and wall.high > limit:
+        allowed = duration(limit)
+        return "limit", f"may take {duration(wall.high)}, allowed are {allowed}"
+    if deadline is not None and wall.high > deadline:
+        return "deadline", f"may be {duration(wall.high - deadline)} over the deadline"
+    if budget is not None and high.amount > budget.amount:
+        return "budget", f"may cost {money(high)}, more than the budget"
+    return None, ""
+
+
+def _billed(platform: Platform, usage: Usage, wall_seconds: float) -> Usage:
+    billed = billed_milliseconds(platform, wall_seconds)
+    return usage.model_copy(update={"billed_milliseconds": billed})
+
+
+def _best(able: list[_Option], optimize: str) -> _Option:
+    if optimize == "cost":
+        return min(able, key=lambda it: (it.cost.amount, it.usage.wall_seconds))
+    if optimize == "time":
+        fastest = min(it.usage.wall_seconds for it in able)
+        tied = [it for it in able if it.usage.wall_seconds <= fastest * EQUAL_WALL]
+        return min(tied, key=lambda it: (it.cost.amount, it.usage.wall_seconds))
+    lowest = min(it.score for it in able)
+    tied = [it for it in able if it.score <= lowest * NEAR_TIE]
+    return min(tied, key=lambda it: (it.usage.wall_seconds, it.cost.amount))
+
+
+def _why(best: _Option, able: list[_Option], constraints: Constraints) -> str:
+    if constraints.memory_mib is not None:
+        peak = (best.usage.peak_memory_bytes or 0) / MIB
+        if peak * MEMORY_MARGIN > best.spec.memory_mib:
+            return (
+                f"asked for, though it needs about {peak:.0f} MiB: it may be killed "
+                "and go on with more"
+            )
+        return "asked for"
+    if len(able) == 1:
+        return "the only one that fits"
+    return {
+        "cost": "the cheapest that fits",
+        "time": "the fastest that fits",
+        "balanced": "best cost for the wait: half the wait is worth half more money",
+    }[constraints.optimize]
+
+
+def _lost(option: _Option, best: _Option) -> str:
+    dearer = option.price / best.price - 1 if best.price else 0.0
+    later = option.usage.wall_seconds - best.usage.wall_seconds
+    money = "same price"
+    if abs(dearer) >= 0.005:  # noqa: PLR2004 - shown without decimals
+        money = f"{abs(dearer):.0%} {'dearer' if dearer > 0 else 'cheaper'}"
+    if abs(later) < 0.05:  # noqa: PLR2004 - shown with one decimal
+        return f"{money}, as fast"
+    return f"{money}, {duration(abs(later))} {'slower' if later > 0 else 'faster'}"
+
+
+def _distance(option: _Option, best: _Option) -> tuple[bool, float, int]:
+    """Those that would have done first, by score; the others by size."""
+    if option.obstacle is None:
+        return False, option.score, 0
+    away = abs(math.log(option.spec.memory_mib / best.spec.memory_mib))
+    return True, away, option.spec.milli_cpus
+
+
+def _size(spec: Spec) -> str:
+    return f"{spec.memory_mib} MiB with {cpus(spec)}"
+
+
+def _candidate(option: _Option, *, chosen: bool, reason: str) -> Candidate:
+    return Candidate(
+        spec=option.spec,
+        predicted=option.usage,
+        cost=option.cost,
+        chosen=chosen,
+        reason=reason,
+    )
+
+
+def _refusal(
+    options: list[_Option], *, platform: Platform, constraints: Constraints
+) -> PlanError:
+    """The error of those that came furthest, with the nearest that would do."""
+    name = platform.name
+    over_budget = [it for it in options if it.obstacle == "budget"]
+    late = [it for it in options if it.obstacle == "deadline"]
+    if over_budget and constraints.budget is not None:
+        near = min(over_budget, key=lambda it: it.cost_high.amount)
+        soon = " within the deadline" if constraints.deadline_seconds else ""
+        return BudgetTooSmall(
+            f"No spec of {name} does this for {money(constraints.budget)}{soon}: the "
+            f"nearest, {_size(near.spec)}, is predicted at {money(near.cost)} and may "
+            f"cost {money(near.cost_high)}.",
+            platform=name,
+            needed=str(near.cost_high.amount),
+            spec=near.spec.model_dump(mode="json"),
+        )
+    if late and constraints.deadline_seconds is not None:
+        near = min(late, key=lambda it: it.wall.high)
+        return DeadlineTooShort(
+            f"No spec of {name} does this in {duration(constraints.deadline_seconds)}: "
+            f"the fastest, {_size(near.spec)}, is predicted to take "
+            f"{duration(near.usage.wall_seconds)} and may take "
+            f"{duration(near.wall.high)}.",
+            platform=name,
+            needed_seconds=near.wall.high,
+            spec=near.spec.model_dump(mode="json"),
+        )
+    fitting = [it for it in options if it.obstacle != "forced"]
+    slow = [it for it in fitting if it.obstacle == "limit"]
+    full = [it for it in fitting if it.obstacle == "scratch"]
+    largest = max(fitting, key=lambda it: (it.spec.memory_mib, it.spec.milli_cpus))
+    near = min(slow, key=lambda it: it.wall.high) if slow else (full or [largest])[0]
+    return SpecTooSmall(
+        f"This does not fit on {name}: {_size(near.spec)}, the nearest, {near.reason}. "
+        "Take another platform, or a profile that makes less.",
+        platform=name,
+        obstacle=near.obstacle,
+        spec=near.spec.model_dump(mode="json"),
+    )

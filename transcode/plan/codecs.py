@@ -1,0 +1,91 @@
+"""
+What is known of each codec: who writes it, in which words, and how hungry it is.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from ..contract import VideoCodec
+
+Encoder = Literal[
+    "libx264",
+    "libx265",
+    "libsvtav1",
+    "libvpx-vp9",
+    "h264_nvenc",
+    "hevc_nvenc",
+    "av1_nvenc",
+]
+
+ENCODERS: Final[dict[VideoCodec, tuple[Encoder, ...]]] = {
+    "h264": ("libx264", "h264_nvenc"),
+    "hevc": ("libx265", "hevc_nvenc"),
+    "av1": ("libsvtav1", "av1_nvenc"),
+    "vp9": ("libvpx-vp9",),
+}
+"""The encoders that write each codec; the first is what a profile gets unasked."""
+
+SOFTWARE: Final = frozenset({"libx264", "libx265", "libsvtav1", "libvpx-vp9"})
+
+AUDIO_ENCODERS: Final = {"aac": "aac", "opus": "libopus"}
+
+_X26X = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
+    *("slow", "slower", "veryslow"),
+)
+PRESETS: Final[dict[VideoCodec, tuple[str, ...]]] = {
+    "h264": _X26X,
+    "hevc": _X26X,
+    "av1": tuple(str(n) for n in range(14)),
+    "vp9": tuple(str(n) for n in range(9)),
+}
+"""Fast or slow, in the words of each codec's software encoder."""
+
+TUNES: Final[dict[VideoCodec, tuple[str, ...]]] = {
+    "h264": (
+        *("film", "animation", "grain", "stillimage"),
+        *("psnr", "ssim", "fastdecode", "zerolatency"),
+    ),
+    "hevc": ("animation", "grain", "psnr", "ssim", "fastdecode", "zerolatency"),
+    "av1": (),
+    "vp9": (),
+}
+
+CODEC_PROFILES: Final[dict[VideoCodec, tuple[str, ...]]] = {
+    "h264": ("baseline", "main", "high"),
+    "hevc": ("main", "main10"),
+    "av1": ("main",),
+    "vp9": ("0", "2"),
+}
+
+CRF_LIMIT: Final[dict[VideoCodec, int]] = {"h264": 51, "hevc": 51, "av1": 63, "vp9": 63}
+
+LEAST_SIDE: Final[dict[VideoCodec, int]] = {"h264": 2, "hevc": 16, "av1": 4, "vp9": 2}
+"""Pixels; below it the software encoder refuses. Tried with FFmpeg 9.0.2: x265 makes
+16x16 and not 10x12, SVT-AV1 10x12 and not 2x2, x264 and libvpx even 2x2."""
+
+LARGEST_PICTURE: Final = 8192 * 4352
+"""Pixels: the largest picture of HEVC and AV1 level 6.2; no camera records more."""
+
+APPETITE: Final = {
+    "mpeg1video": 2.0,
+    "mpeg2video": 2.0,
+    "h263": 1.6,
+    "mpeg4": 1.5,
+    "msmpeg4v2": 1.6,
+    "msmpeg4v3": 1.6,
+    "wmv2": 1.5,
+    "wmv3": 1.1,
+    "vc1": 1.1,
+    "theora": 1.4,
+    "vp8": 1.2,
+    "h264": 1.0,
+    "vp9": 0.7,
+    "hevc": 0.65,
+    "av1": 0.55,
+    "vvc": 0.45,
+}
+"""Bits for equal quality, H.264 = 1: rounded from the codec comparisons of MSU and of
+the Alliance for Open Media. Codecs of single pictures (ProRes, MJPEG, DV) are not in
+it: their rates say nothing about what an encode needs."""

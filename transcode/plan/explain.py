@@ -1,0 +1,275 @@
+"""
+A plan as a page of plain text, for someone who has never seen one.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..contract import (
+    AudioRendition,
+    Candidate,
+    CmafPackaging,
+    Elsewhere,
+    Media,
+    Plan,
+    PlannedTask,
+    Recipe,
+    Rung,
+    VideoRendition,
+    VideoStream,
+)
+from .words import (
+    bit_rate,
+    columns,
+    cpus,
+    duration,
+    frame_rate,
+    memory,
+    money,
+    size,
+    spec_words,
+)
+
+WIDTH = 80
+_MOST_LOSERS = 4
+
+_RUNGS = {
+    Rung.SKIP: "nothing: the result is there already",
+    Rung.COPY: "copy every stream, same container",
+    Rung.REMUX: "copy every stream into another container",
+    Rung.AUDIO_ONLY: "encode the sound only",
+    Rung.FULL: "encode the picture",
+}
+
+
+def explain(plan: Plan) -> str:
+    """
+    *plan* in words and tables, at most 80 columns wide except for long names.
+
+    What the source is, what will be made and why, the spec with its prediction, the
+    nearest specs that lost, and what it would cost on other platforms.
+    """
+    sections: list[Iterable[str]] = [_head(plan)]
+    for planned in plan.tasks:
+        sections += [
+            _renditions(planned.task.recipe),
+            _spec(plan, planned),
+            _losers(planned.candidates),
+        ]
+    sections += [_elsewhere(plan.elsewhere), _warnings(plan.warnings)]
+    pages = ("\n".join(section) for section in sections)
+    return "\n\n".join(page for page in pages if page) + "\n"
+
+
+def _head(plan: Plan) -> Iterator[str]:
+    yield from _item("Source", f"{plan.source.uri}")
+    yield from _item("", source_line(plan.media))
+    yield from _item("Profile", f"{plan.profile.name}")
+    yield from _item("Work", _RUNGS[plan.rung])
+    for reason in plan.reasons:
+        yield from _item("", f"- {reason}", hang=2)
+
+
+def source_line(media: Media) -> str:
+    """*media* in one line: container, length, picture, sound."""
+    parts = [media.container, duration(media.duration_seconds), size(media.bytes)]
+    video, *more_video = media.video or (None,)
+    parts.append("no picture" if video is None else _picture(video))
+    if more_video:
+        parts.append(f"{len(more_video)} more pictures")
+    if not media.audio:
+        parts.append("no sound")
+    else:
+        first = media.audio[0]
+        layout = first.layout or (f"{first.channels} ch" if first.channels else "")
+        parts.append(f"{first.codec} {layout}".strip())
+        if len(media.audio) > 1:
+            parts.append(f"{len(media.audio)} soundtracks")
+    return ", ".join(part for part in parts if part)
+
+
+def _picture(video: VideoStream) -> str:
+    words = [video.codec, f"{video.display_width}x{video.display_height}"]
+    if video.frame_rate is not None:
+        words.append(f"at {frame_rate(video.frame_rate)} fps")
+    if video.variable_frame_rate:
+        words.append("(variable)")
+    if video.dynamic_range != "sdr":
+        words.append(str(video.dynamic_range).upper())
+    if video.interlaced:
+        words.append("interlaced")
+    return " ".join(words)
+
+
+def _renditions(recipe: Recipe) -> Iterator[str]:
+    yield from _item("Makes", _made(recipe))
+    rows = [("name", "size", "codec", "how", "bit rate")]
+    rows += [_video_row(it) for it in recipe.video]
+    rows += [_audio_row(it) for it in recipe.audio]
+    yield ""
+    yield from (f"  {line}" for line in columns(rows, right=()))
+    notes = [
+        *(["deinterlaced"] if recipe.deinterlace else []),
+        *(["tone-mapped from HDR to SDR"] if recipe.tone_map else []),
+        *(["keyframes where the source has them"] if _follows(recipe) else []),
+    ]
+    if notes:
+        yield ""
+        yield from _item("", "The picture is " + ", ".join(notes) + ".", indent=2)
+
+
+def _follows(recipe: Recipe) -> bool:
+    return recipe.keyframes == "source" and len(recipe.video) > 1
+
+
+def _made(recipe: Recipe) -> str:
+    packaging = recipe.packaging
+    if isinstance(packaging, CmafPackaging):
+        forms = [
+            *(["HLS"] if packaging.hls else []),
+            *(["DASH"] if packaging.dash else []),
+        ]
+        made = f"{' and '.join(forms)} in {packaging.segment_seconds:g} s segments"
+    else:
+        made = ", ".join(file.name for file in packaging.files)
+    if recipe.poster:
+        made += f"; poster {recipe.poster.width}x{recipe.poster.height}"
+    if recipe.sprites:
+        every = f"{recipe.sprites.interval_seconds:.3g}"
+        made += f"; {recipe.sprites.count} thumbnails, one every {every} s"
+    return made
+
+
+def _video_row(it: VideoRendition) -> tuple[str, str, str, str, str]:
+    if it.made_by == "copied":
+        return it.name, f"{it.width}x{it.height}", it.codec, "copied", "as it is"
+    rate = f", {frame_rate(it.frame_rate)} fps" if it.frame_rate else ""
+    quality = f"crf {it.crf:g}" if it.crf is not None else "-"
+    return (
+        it.name,
+        f"{it.width}x{it.height}",
+        it.codec,
+        f"{it.encoder} {it.preset or ''}".strip() + f", {quality}{rate}",
+        "-" if it.max_bit_rate is None else f"at most {bit_rate(it.max_bit_rate)}",
+    )
+
+
+def _audio_row(it: AudioRendition) -> tuple[str, str, str, str, str]:
+    shape = {1: "mono", 2: "stereo"}.get(it.channels, f"{it.channels} ch")
+    language = f", {it.language}" if it.language else ""
+    loudness = f", {it.loudness.integrated_lufs:g} LUFS" if it.loudness else ""
+    how = "copied" if it.made_by == "copied" else f"{it.encoder}{loudness}"
+    rate = "-" if it.bit_rate is None else bit_rate(it.bit_rate)
+    return it.name, shape + language, it.codec, how, rate
+
+
+def _spec(plan: Plan, planned: PlannedTask) -> Iterator[str]:
+    task, usage = planned.task, planned.task.predicted
+    price = f"{plan.platform.name}, prices of {plan.platform.price_table}"
+    yield from _item("Platform", price)
+    yield from _item("Spec", spec_words(task.spec))
+    if planned.candidates:
+        yield from _item("", planned.candidates[0].reason)
+    wall = task.predicted_wall
+    rows = [
+        (
+            "time",
+            duration(usage.wall_seconds),
+            f"90 % sure of {duration(wall.low)} to {duration(wall.high)}",
+        ),
+        ("processor", duration(usage.cpu_seconds), "of one vCPU"),
+        ("memory", memory(usage.peak_memory_bytes), _share(planned)),
+        ("scratch", memory(usage.scratch_bytes), ""),
+        ("price", money(task.predicted_cost), _limits(plan)),
+    ]
+    yield ""
+    yield "Predicted"
+    yield from (f"  {line}".rstrip() for line in columns(rows, right=(1,)))
+
+
+def _share(planned: PlannedTask) -> str:
+    peak = planned.task.predicted.peak_memory_bytes
+    if peak is None:
+        return ""
+    share = peak / (planned.task.spec.memory_mib * 2**20)
+    return f"{share:.0%} of the spec"
+
+
+def _limits(plan: Plan) -> str:
+    said = []
+    if plan.deadline_seconds is not None:
+        said.append(f"deadline {duration(plan.deadline_seconds)}")
+    if plan.budget is not None:
+        said.append(f"budget {money(plan.budget)}")
+    return ", ".join(said)
+
+
+def _losers(candidates: Sequence[Candidate]) -> Iterator[str]:
+    losers = [it for it in candidates if not it.chosen]
+    if not losers:
+        return
+    yield "Specs that lost, nearest first"
+    rows = [
+        (
+            f"{it.spec.memory_mib} MiB",
+            cpus(it.spec),
+            duration(it.predicted.wall_seconds),
+            money(it.cost),
+        )
+        for it in losers[:_MOST_LOSERS]
+    ]
+    lines = columns(rows, right=(0, 1, 2, 3))
+    for line, it in zip(lines, losers, strict=False):
+        prefix = f"  {line}  "
+        yield from _wrapped(it.reason, first=prefix, rest=" " * len(prefix))
+    if len(losers) > _MOST_LOSERS:
+        yield f"  and {len(losers) - _MOST_LOSERS} more; --json lists them all"
+
+
+def _elsewhere(others: Sequence[Elsewhere]) -> Iterator[str]:
+    if not others:
+        return
+    yield "The same on other platforms"
+    fitting = [it for it in others if it.cost is not None and it.spec is not None]
+    rows = [
+        (
+            it.platform,
+            f"{it.spec.memory_mib} MiB",
+            cpus(it.spec),
+            duration(it.wall_seconds),
+            money(it.cost),
+        )
+        for it in fitting
+        if it.spec is not None and it.cost is not None
+    ]
+    yield from (f"  {line}" for line in columns(rows, right=(1, 2, 3, 4)))
+    for it in others:
+        if it.cost is None:
+            first = f"  {it.platform}: "
+            yield from _wrapped(it.reason or "does not fit", first=first, rest="    ")
+
+
+def _warnings(warnings: Sequence[str]) -> Iterator[str]:
+    if not warnings:
+        return
+    yield "Please note"
+    for warning in warnings:
+        yield from _wrapped(warning, first="  - ", rest="    ")
+
+
+def _item(label: str, text: str, *, indent: int = 10, hang: int = 0) -> Iterator[str]:
+    first = f"{label:<{indent}}"
+    yield from _wrapped(text, first=first, rest=" " * (indent + hang))
+
+
+def _wrapped(text: str, *, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,113 @@
+"""
+Memory of one task: the filter graph's own arithmetic, plus what was measured.
+
+Pictures times bytes per picture, where pictures are what the decoder keeps for
+reference, what its threads hold, and what waits in ffmpeg's queues. What an encoder
+holds is measured per pixel, its input queue included.
+"""
+
+from __future__ import annotations
+
+from ..contract import CmafPackaging, Media, Recipe, VideoRendition, VideoStream
+from .coefficients import Coefficients, EncodeCosts
+
+MIB = 2**20
+MACROBLOCK = 256
+
+QUEUED_PICTURES = 8
+"""Between decoder and filters; `DEFAULT_FRAME_THREAD_QUEUE_SIZE` in fftools."""
+
+H264_MAX_DPB_MACROBLOCKS = {
+    10: 396, 11: 900, 12: 2376, 13: 2376, 20: 2376, 21: 4752, 22: 8100, 30: 8100,
+    31: 18000, 32: 20480, 40: 32768, 41: 32768, 42: 34816, 50: 110400, 51: 184320,
+    52: 184320, 60: 696320, 61: 696320, 62: 696320,
+}  # fmt: skip
+"""MaxDpbMbs of ITU-T H.264, table A-1, by level x 10."""
+REFERENCE_PICTURES = {"hevc": 7, "av1": 9, "vp9": 9, "vp8": 4, "mpeg2video": 3}
+"""HEVC: 6 at a level's full size and the current one; AV1 and VP9: 8 slots and the
+current one."""
+MOST_REFERENCES = 16
+
+CHROMA = {"420": 1.5, "422": 2.0, "444": 3.0, "rgb": 3.0, "gbr": 3.0}
+MOTION_BYTES_PER_PIXEL = 0.4
+"""Motion vectors, modes and edges that a decoder keeps beside each picture."""
+
+UNSEEN_MIB = 16
+"""Allocator slack, page tables and thread stacks, which no measurement attributes."""
+AUDIO_TRACK_MIB = 3
+PACKAGER_STREAM_MIB = 6
+"""Each further stream the packager writes; measured with a 4 MiB I/O cache."""
+JPEG_BYTES_PER_PIXEL = 4.5
+TEN_BIT = 1.7
+"""Pictures double, analysis does not."""
+
+
+def picture_bytes(video: VideoStream) -> float:
+    """One decoded picture; 4:2:0 with 8 bits where the format is unknown."""
+    form = video.pixel_format or ""
+    per_pixel = next((v for key, v in CHROMA.items() if key in form), CHROMA["420"])
+    deep = (video.bit_depth or 8) > 8  # noqa: PLR2004 - more than one byte a sample
+    return video.width * video.height * per_pixel * (2 if deep else 1)
+
+
+def reference_pictures(video: VideoStream) -> int:
+    """How many pictures the decoder keeps, at most, by codec, level and size."""
+    if video.codec != "h264":
+        return REFERENCE_PICTURES.get(video.codec, 3)
+    blocks = max(video.width * video.height // MACROBLOCK, 1)
+    held = H264_MAX_DPB_MACROBLOCKS.get(video.level or 41, 32768) // blocks
+    return min(max(held, 1), MOST_REFERENCES) + 1
+
+
+def decoder_bytes(video: VideoStream, threads: int) -> float:
+    """References, one picture per frame thread, and the queue to the filters."""
+    pictures = reference_pictures(video) + threads + QUEUED_PICTURES
+    motion = video.width * video.height * MOTION_BYTES_PER_PIXEL
+    kept = reference_pictures(video) + threads
+    return pictures * picture_bytes(video) + kept * motion
+
+
+def rendition_bytes(
+    rendition: VideoRendition, costs: EncodeCosts, *, threads: int
+) -> float:
+    """One encoder: what it needs at any size, and what it holds per pixel."""
+    per_pixel = costs.bytes_per_pixel + costs.bytes_per_pixel_per_thread * (threads - 1)
+    deep = TEN_BIT if "10" in rendition.pixel_format else 1.0
+    return costs.base_mib * MIB + rendition.width * rendition.height * per_pixel * deep
+
+
+def peak_bytes(  # noqa: PLR0913 - memory is the sum of just these
+    media: Media,
+    recipe: Recipe,
+    *,
+    threads: int,
+    costs: tuple[tuple[VideoRendition, EncodeCosts], ...],
+    coefficients: Coefficients,
+    decodes: bool,
+) -> int:
+    """Anonymous memory of worker, ffmpeg and packager together at their highest."""
+    start = coefficients.start
+    total = (start.worker_mib + start.ffmpeg_mib + UNSEEN_MIB) * MIB
+    total += len(recipe.audio) * AUDIO_TRACK_MIB * MIB
+    if isinstance(recipe.packaging, CmafPackaging):
+        streams = len(recipe.video) + len(recipe.audio)
+        more = max(streams - 1, 0) * PACKAGER_STREAM_MIB
+        total += (coefficients.packager.peak_mib + more) * MIB
+    video = next((v for v in media.video if v.index == recipe.video_index), None)
+    if video is None or not decodes:
+        return round(total)
+    total += decoder_bytes(video, threads)
+    total += sum(rendition_bytes(r, c, threads=threads) for r, c in costs)
+    if recipe.deinterlace:
+        total += 4 * picture_bytes(video)
+    if recipe.tone_map:
+        # Linear light is computed in 32-bit planes: two pictures in flight.
+        total += 2 * video.width * video.height * 12
+    if recipe.poster:
+        pixels = recipe.poster.width * recipe.poster.height
+        total += (recipe.poster.candidates + 2) * pixels * CHROMA["444"]
+    if recipe.sprites:
+        it = recipe.sprites
+        sheet = it.tile_width * it.columns * it.tile_height * it.rows
+        total += 2 * sheet * JPEG_BYTES_PER_PIXEL
+    return round(total)

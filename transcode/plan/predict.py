@@ -1,0 +1,83 @@
+"""
+What a task will take on a spec: wall time, CPU, memory, bytes, and how sure that is.
+
+    CPU    = start + decode + filters + sum of encoders + audio + package + verify
+    wall   = start and verify, one after the other
+             + the longest thread + what is left, spread over the CPUs
+
+Below one CPU everything is stretched by the quota. The spread of the measurements is
+the interval.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..contract import Interval, Media, Recipe, Spec, Usage
+from . import memory
+from .coefficients import Coefficients, parse_coefficients
+from .workload import Workload, workload
+
+__all__ = [
+    "Coefficients",
+    "Prediction",
+    "on_spec",
+    "parse_coefficients",
+    "predict",
+]
+
+NINETY_PERCENT = 1.645
+"""Standard deviations to either side that hold nine tenths of a normal distribution."""
+WAITING_SECONDS = 0.1
+"""Starting processes and flushing files: neither CPU nor shortened by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    usage: Usage
+    wall: Interval
+    """Nine times out of ten."""
+
+
+def predict(
+    media: Media, recipe: Recipe, *, spec: Spec, coefficients: Coefficients
+) -> Prediction:
+    """
+    What the recipe takes on this spec.
+
+    Raises PlanError when the media says neither how long nor how large it is.
+    """
+    return on_spec(workload(media, recipe, coefficients=coefficients), spec)
+
+
+def on_spec(work: Workload, spec: Spec) -> Prediction:
+    """Wall time on k CPUs, by Amdahl with the longest thread as the serial part."""
+    cpus = spec.milli_cpus / 1000
+    one = min(cpus, 1.0)
+    together = sum(stage.cpu_seconds for stage in work.stages)
+    longest = max((s.cpu_seconds * s.longest_share for s in work.stages), default=0.0)
+    if cpus > 1:
+        together = longest + (together - longest) / cpus
+    else:
+        together /= cpus
+    alone = (work.start_seconds + work.verify_seconds) / one
+    wall = WAITING_SECONDS + alone + together
+    factor = math.exp(NINETY_PERCENT * work.spread)
+    peak = memory.peak_bytes(
+        work.media,
+        work.recipe,
+        threads=max(math.ceil(cpus), 1),
+        costs=work.costs,
+        coefficients=work.coefficients,
+        decodes=work.decodes,
+    )
+    usage = Usage(
+        wall_seconds=wall,
+        cpu_seconds=work.cpu_seconds,
+        peak_memory_bytes=peak,
+        scratch_bytes=work.scratch_bytes,
+        read_bytes=work.media.bytes,
+        written_bytes=work.written_bytes,
+    )
+    return Prediction(usage=usage, wall=Interval(low=wall / factor, high=wall * factor))

@@ -1,0 +1,287 @@
+"""
+What to make, as data: typed TOML in, a frozen `Profile` out.
+
+Every field says its unit in its name and its default in its place; a field left out of
+a file means exactly that default.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+
+from ..contract import AudioCodec, Loudness, Value, VideoCodec
+from ..errors import ProfileError
+from .codecs import CODEC_PROFILES, CRF_LIMIT, ENCODERS, PRESETS, TUNES, Encoder
+from .profile_errors import sentence
+
+Even = Annotated[int, Field(ge=2, multiple_of=2)]
+
+
+class Typed(Value):
+    """A part of a profile: no field is guessed, no text is read as a number."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class Packaging(Typed):
+    """`[packaging]`: the form in which the renditions leave."""
+
+    type: Literal["cmaf", "file"]
+    """`cmaf`: segments with playlists; `file`: self-contained files."""
+    container: Literal["mp4", "webm"] = "mp4"
+    """Of files with a picture. A file of sound alone is MP4 (AAC) or Ogg (Opus)."""
+    hls: bool = True
+    """CMAF only: write HLS playlists."""
+    dash: bool = True
+    """CMAF only: write a DASH manifest over the same segments."""
+    segment_seconds: float = Field(4.0, ge=1, le=30)
+    """CMAF only: target; a segment ends at the first keyframe after it."""
+    iframe_playlists: bool = True
+    """CMAF only: playlists of keyframes, for fast forward and thumbnails."""
+
+
+class VideoRung(Typed):
+    """`[[video.rungs]]`: one step of the ladder."""
+
+    short_side: Even = Field(le=4320)
+    """Pixels of the shorter side, as displayed: 720 makes 1280x720 and 720x1280."""
+    crf: float = Field(ge=0, le=63)
+    """Constant quality, lower is better; 0–51 for H.264 and HEVC, 0–63 otherwise."""
+    max_bit_rate_kbps: int = Field(gt=0)
+    """Cap in kbit/s for a 16:9 picture of this rung at up to 30 frames per second;
+    other shapes and rates are scaled from it, see `ladder.scaled_cap`."""
+
+
+class VideoProfile(Typed):
+    """`[video]`: one codec and the ladder made in it."""
+
+    codec: VideoCodec
+    encoders: tuple[Encoder, ...] = ()
+    """In order of preference; the first that this machine has is used. Empty: the
+    codec's software encoder."""
+    preset: str
+    """libx264 and libx265: `ultrafast` … `veryslow`; libsvtav1: `0` (slow) … `13`;
+    libvpx-vp9: its `cpu-used`, `0` (slow) … `8`."""
+    tune: str | None = None
+    """What libx264 and libx265 shall favour: `film`, `animation`, `grain`, …"""
+    pixel_format: Literal["yuv420p", "yuv420p10le"] = "yuv420p"
+    codec_profile: str | None = None
+    """None leaves it to the encoder."""
+    max_frame_rate: float | None = Field(None, gt=0)
+    """Frames per second. Faster sources keep every second, third … frame."""
+    gop_seconds: float = Field(2.0, gt=0, le=20)
+    """Distance of forced keyframes; segments end only at one of them."""
+    buffer_seconds: float = Field(2.0, gt=0, le=20)
+    """Decoder buffer: how long the cap's rate takes to fill it."""
+    rung_step: float = Field(1.2, ge=1, le=4)
+    """The source's own size replaces a rung when the two differ by less than this."""
+    source_bit_rate_ratio: float | None = Field(1.5, gt=0)
+    """Never larger: caps are lowered to what the source's own bit rate justifies,
+    times this; see `ladder.source_cap`. None switches the rule off."""
+    copy_conforming: bool = Field(default=True, alias="copy")
+    """Copy the source's video into the top rendition when it conforms."""
+    copy_bit_rate_ratio: float = Field(1.1, gt=0)
+    """A copied stream's average bit rate may be this many times the cap."""
+    copy_max_gop_seconds: float = Field(6.0, gt=0)
+    """A stream with keyframes further apart than this is not copied."""
+    rungs: tuple[VideoRung, ...] = Field(min_length=1, max_length=12)
+    """Any order; sizes differ."""
+
+    @property
+    def preferred_encoders(self) -> tuple[Encoder, ...]:
+        return self.encoders or ENCODERS[self.codec][:1]
+
+    @property
+    def descending(self) -> tuple[VideoRung, ...]:
+        """The rungs, largest first."""
+        return tuple(sorted(self.rungs, key=lambda rung: -rung.short_side))
+
+    @model_validator(mode="after")
+    def _fits_the_codec(self) -> Self:
+        _one_of("encoders", self.encoders, ENCODERS[self.codec])
+        _one_of("preset", (self.preset,), PRESETS[self.codec])
+        if self.tune is not None:
+            _one_of("tune", (self.tune,), TUNES[self.codec])
+        if self.codec_profile is not None:
+            _one_of("codec_profile", (self.codec_profile,), CODEC_PROFILES[self.codec])
+        if self.codec == "h264" and self.pixel_format != "yuv420p":
+            # High 10 is played by no phone and no browser.
+            raise ValueError(
+                f"pixel_format: given '{self.pixel_format}'; "
+                "allowed with codec 'h264': 'yuv420p'"
+            )
+        limit = CRF_LIMIT[self.codec]
+        sizes: set[int] = set()
+        for number, rung in enumerate(self.rungs, 1):
+            if rung.crf > limit:
+                raise ValueError(
+                    f"rungs[{number}].crf: given {rung.crf:g}; "
+                    f"allowed with codec '{self.codec}': 0 to {limit}"
+                )
+            if rung.short_side in sizes:
+                raise ValueError(
+                    f"rungs[{number}].short_side: given {rung.short_side} a second "
+                    "time; allowed: each size once"
+                )
+            sizes.add(rung.short_side)
+        return self
+
+
+class AudioProfile(Typed):
+    """`[[audio]]`: every kept soundtrack is made once per entry."""
+
+    codec: AudioCodec
+    bit_rate_kbps_per_channel: int = Field(64, ge=8, le=320)
+    """kbit/s; stereo at 64 is 128 kbit/s."""
+    channels: int = Field(2, ge=1, le=8)
+    """At most; more are mixed down, fewer stay as they are."""
+    sample_rate: Literal[8000, 16000, 24000, 32000, 44100, 48000] = 48000
+    """Hz, of what is encoded."""
+    copy_conforming: bool = Field(default=True, alias="copy")
+    """Copy a soundtrack that conforms."""
+    copy_bit_rate_ratio: float = Field(2.0, gt=0)
+    """A copied soundtrack may have this many times the bit rate of an encoded one."""
+    languages: Literal["default", "all"] = "default"
+    """`all`: one track per language, up to 8 (CMAF only)."""
+    loudness: Loudness | None = None
+    """EBU R128 target; asked for, nothing is copied."""
+
+    @model_validator(mode="after")
+    def _opus_has_its_rates(self) -> Self:
+        if self.codec == "opus" and self.sample_rate == 44100:  # noqa: PLR2004
+            raise ValueError(
+                "sample_rate: given 44100; "
+                "allowed with codec 'opus': 8000, 16000, 24000, 48000"
+            )
+        return self
+
+
+class PosterProfile(Typed):
+    """`[poster]`: one still picture, JPEG."""
+
+    max_short_side: Even = 720
+    """Pixels; never larger than the source."""
+    candidates: int = Field(8, ge=1, le=64)
+    """Frames spread over the video, of which the best is taken."""
+
+
+class SpritesProfile(Typed):
+    """`[sprites]`: sheets of thumbnails with a WebVTT track."""
+
+    interval_seconds: float = Field(2.0, gt=0)
+    """Between two thumbnails; longer where `max_tiles` would be exceeded."""
+    tile_short_side: Even = 90
+    """Pixels of a thumbnail's shorter side."""
+    columns: int = Field(10, ge=1, le=50)
+    rows: int = Field(10, ge=1, le=50)
+    """Thumbnails per sheet: columns x rows."""
+    max_tiles: int = Field(1000, ge=1, le=10000)
+
+
+class Profile(Typed):
+    """Everything that is asked for, whatever the upload is."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    """Lower-case letters, digits, `-` and `_`."""
+    title: str
+    """One line, for lists."""
+    description: str = ""
+    packaging: Packaging
+    video: VideoProfile | None = None
+    """Left out: pictures are ignored."""
+    audio: tuple[AudioProfile, ...] = Field((), max_length=4)
+    """Left out: sound is dropped."""
+    poster: PosterProfile | None = None
+    sprites: SpritesProfile | None = None
+    verify: Literal["sampled", "full"] = "sampled"
+    """`full` decodes all of every output before it counts as done."""
+    keep_metadata: bool = False
+    """Keep location, device and title tags; by default they are stripped."""
+
+    @model_validator(mode="after")
+    def _is_coherent(self) -> Self:
+        packaging, video = self.packaging, self.video
+        if video is None and not self.audio:
+            raise ValueError("video: missing, and so is audio; one of them is required")
+        if video is None and (self.poster or self.sprites):
+            raise ValueError("video: missing; poster and sprites are made of pictures")
+        if packaging.type == "cmaf" and not (packaging.hls or packaging.dash):
+            raise ValueError(
+                "packaging.hls: given false like packaging.dash; "
+                "allowed: one of them or both"
+            )
+        if len({entry.codec for entry in self.audio}) < len(self.audio):
+            raise ValueError(
+                "audio: one codec is given twice; allowed: each codec once"
+            )
+        if packaging.type == "file":
+            self._fits_files()
+        if video and packaging.type == "cmaf":
+            ratio = packaging.segment_seconds / video.gop_seconds
+            if abs(ratio - round(ratio)) > 1e-6 or ratio < 1:  # noqa: PLR2004
+                raise ValueError(
+                    f"packaging.segment_seconds: given {packaging.segment_seconds:g}; "
+                    f"allowed: multiples of video.gop_seconds ({video.gop_seconds:g})"
+                )
+        return self
+
+    def _fits_files(self) -> None:
+        for number, entry in enumerate(self.audio, 1):
+            if entry.languages == "all":
+                raise ValueError(
+                    f"audio[{number}].languages: given 'all'; "
+                    "allowed with packaging.type 'file': 'default'"
+                )
+        if self.video and self.packaging.container == "webm":
+            _one_of("video.codec", (self.video.codec,), ("av1", "vp9"), where="WebM")
+            given = tuple(entry.codec for entry in self.audio)
+            _one_of("audio.codec", given, ("opus",), where="WebM")
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` over the whole content, defaults included, in canonical JSON."""
+        content = json.dumps(
+            self.model_dump(mode="json"),
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=False,
+        )
+        return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
+
+
+def _one_of(
+    field: str, given: tuple[str, ...], allowed: tuple[str, ...], *, where: str = ""
+) -> None:
+    for value in given:
+        if value not in allowed:
+            names = ", ".join(f"'{name}'" for name in allowed) or "nothing"
+            scope = f" in {where}" if where else " with this codec"
+            raise ValueError(f"{field}: given '{value}'; allowed{scope}: {names}")
+
+
+def parse_profile(text: str, *, origin: str) -> Profile:
+    """
+    The profile that *text* (TOML) describes.
+
+    Raises `ProfileError`, which names *origin* (a file's path as the user gave it), the
+    field, what was given and what is allowed; for broken TOML the line and column.
+    """
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise ProfileError(f"{origin}: not valid TOML: {exc}", file=origin) from exc
+    try:
+        # JSON is the strict mode that still takes an array for a tuple.
+        return Profile.model_validate_json(json.dumps(data, default=str))
+    except ValidationError as exc:
+        problems = [sentence(Profile, error) for error in exc.errors()]
+        raise ProfileError(
+            f"{origin}: " + "; ".join(problem.text for problem in problems),
+            file=origin,
+            fields=[problem.field for problem in problems],
+        ) from exc

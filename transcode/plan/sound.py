@@ -1,0 +1,168 @@
+"""
+Which soundtracks are kept, and as what.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..contract import AudioRendition, AudioStream, Capabilities, Media
+from ..errors import EncoderMissing, MediaUnsupported
+from .codecs import AUDIO_ENCODERS
+from .conform import audio_obstacles
+from .profile import AudioProfile, Profile
+
+MOST_TRACKS = 8
+_UNKNOWN_CHANNELS = 2
+_SOURCE_RATIO = 1.5
+_LEAST_PER_CHANNEL = 32_000
+_LONGEST_TITLE = 80
+# Tags come from the upload; only what looks like BCP 47 may become part of a path.
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """The audio half of a recipe, with its grounds."""
+
+    renditions: tuple[AudioRendition, ...] = ()
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def encoded(self) -> bool:
+        return any(it.made_by == "encoded" for it in self.renditions)
+
+
+def choose_sound(media: Media, profile: Profile, capabilities: Capabilities) -> Sound:
+    """
+    The soundtracks that *profile* keeps, each as every codec it asks for.
+
+    The default track first, else the first that decodes; with `languages = "all"` one
+    more for each other language, up to 8. Raises `MediaUnsupported` where there are
+    soundtracks and none can be decoded: silence would pass for success.
+    """
+    if not profile.audio or not media.audio:
+        return Sound()
+    usable = sorted(
+        (it for it in media.audio if it.decodable),
+        key=lambda it: (not it.default, it.index),
+    )
+    if not usable:
+        codecs = ", ".join(sorted({it.codec for it in media.audio}))
+        raise MediaUnsupported(
+            f"The sound cannot be decoded here (codec {codecs}); a profile without "
+            "sound would make the picture alone.",
+            codecs=codecs,
+        )
+    renditions: list[AudioRendition] = []
+    reasons: list[str] = []
+    kept: set[int] = set()
+    for entry in profile.audio:
+        tracks = _tracks(usable, entry)
+        for position, track in enumerate(tracks):
+            kept.add(track.index)
+            obstacles = audio_obstacles(track, media, entry)
+            reasons += obstacles
+            taken = {it.name for it in renditions}
+            renditions.append(
+                _rendition(
+                    track,
+                    entry,
+                    name=_name(entry, track, several=len(tracks) > 1, taken=taken),
+                    copied=not obstacles,
+                    default=position == 0,
+                )
+            )
+    for it in renditions:
+        if it.encoder is not None and it.encoder not in capabilities.encoders:
+            raise EncoderMissing(
+                f"Profile {profile.name} needs the encoder {it.encoder}, which "
+                f"{capabilities.ffmpeg} does not have.",
+                encoders=[it.encoder],
+            )
+    if not reasons:
+        reasons.append("The sound conforms and is copied.")
+    return Sound(
+        tuple(renditions),
+        tuple(dict.fromkeys(reasons)),
+        tuple(_left_out(it) for it in media.audio if it.index not in kept),
+    )
+
+
+def plain_language(tag: str | None) -> str | None:
+    """*tag* in lower case where it looks like BCP 47 and says something, else None."""
+    if tag is None or not _LANGUAGE.fullmatch(tag) or tag.lower() == "und":
+        return None
+    return tag.lower()
+
+
+def _tracks(usable: list[AudioStream], entry: AudioProfile) -> list[AudioStream]:
+    if entry.languages == "default":
+        return usable[:1]
+    by_language: dict[str | None, AudioStream] = {}
+    for track in usable:
+        by_language.setdefault(plain_language(track.language), track)
+    return list(by_language.values())[:MOST_TRACKS]
+
+
+def _rendition(
+    track: AudioStream, entry: AudioProfile, *, name: str, copied: bool, default: bool
+) -> AudioRendition:
+    channels = track.channels or _UNKNOWN_CHANNELS
+    rate = track.sample_rate if copied else None
+    if not copied:
+        channels = min(channels, entry.channels)
+    return AudioRendition(
+        name=name,
+        made_by="copied" if copied else "encoded",
+        codec=entry.codec,
+        encoder=None if copied else AUDIO_ENCODERS[entry.codec],
+        source_index=track.index,
+        bit_rate=track.bit_rate if copied else _bit_rate(track, entry, channels),
+        sample_rate=rate or entry.sample_rate,
+        channels=channels,
+        language=plain_language(track.language),
+        title=_plain_title(track.title),
+        default=default,
+        loudness=entry.loudness,
+    )
+
+
+def _bit_rate(track: AudioStream, entry: AudioProfile, channels: int) -> int:
+    """The profile's, or half as much again as the source's own if that is less."""
+    asked = entry.bit_rate_kbps_per_channel * 1000
+    if track.bit_rate is None:
+        return asked * channels
+    justified = round(track.bit_rate * _SOURCE_RATIO)
+    floor = min(asked, _LEAST_PER_CHANNEL) * channels
+    return min(asked * channels, max(justified, floor))
+
+
+def _name(
+    entry: AudioProfile, track: AudioStream, *, several: bool, taken: set[str]
+) -> str:
+    name = entry.codec if not several else f"{entry.codec}-{_tag(track)}"
+    return name if name not in taken else f"{name}-{track.index}"
+
+
+def _tag(track: AudioStream) -> str:
+    return plain_language(track.language) or "und"
+
+
+def _plain_title(title: str | None) -> str | None:
+    if title is None:
+        return None
+    plain = "".join(c if c.isprintable() else " " for c in title).strip()
+    return plain[:_LONGEST_TITLE] or None
+
+
+def _left_out(track: AudioStream) -> str:
+    language = plain_language(track.language)
+    what = (
+        f"Audio track {track.index} ({track.codec}{f', {language}' * bool(language)})"
+    )
+    if not track.decodable:
+        return f"{what} cannot be decoded here and is left out."
+    return f"{what} is left out; the profile keeps another one."

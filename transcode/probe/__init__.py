@@ -1,0 +1,207 @@
+"""Looks at an upload in a child process that can be killed, and says what it is."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from anyio.abc import Process
+
+from ..contract import Media, Source
+from ..errors import (
+    MediaRejected,
+    MediaTruncated,
+    MediaUnsupported,
+    ProbeTimeout,
+    SourceNotFound,
+    SourceUnreadable,
+    TranscodeError,
+    WorkerLost,
+)
+from .facts import media_from
+
+__all__ = ["Limits", "probe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    What a probe may take; an honest file needs a small part of each.
+
+    Bytes of the upload: at most `read_bytes`, and of one larger than `large_bytes` at
+    most a hundredth (but `least_bytes`, without which no container opens).
+    """
+
+    wall_seconds: float = 10.0
+    memory_bytes: int = 1536 * 1024 * 1024
+    """Address space, libraries included."""
+    open_files: int = 48
+    read_bytes: int = 2 * 1024 * 1024
+    large_bytes: int = 50 * 1024 * 1024
+    least_bytes: int = 256 * 1024
+    answer_bytes: int = 4 * 1024 * 1024
+
+
+_VERDICTS: Mapping[str, type[TranscodeError]] = {
+    "rejected": MediaRejected,
+    "unsupported": MediaUnsupported,
+    "truncated": MediaTruncated,
+    "not_found": SourceNotFound,
+    "unreadable": SourceUnreadable,
+}
+_PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "TZ")
+_PASSED_ON_REMOTE = (
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "http_proxy",
+    "https_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+)
+"""The child gets no more of the environment: credentials live there."""
+
+_CRASHES: Mapping[int, str] = {
+    signal.SIGXCPU: "kept the reader busy for longer than any honest file needs",
+    **dict.fromkeys(
+        (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT),
+        "crashed the reader: it is damaged, or made to do so",
+    ),
+}
+"""Signals only the upload can be blamed for; SIGKILL is somebody else's."""
+
+# The child is made of this package's modules, but this file's imports (the contract
+# and its validation library) would double its start: it gets a bare package instead.
+_BOOT = (
+    "import sys, types; package = types.ModuleType('probing'); "
+    "package.__path__ = [sys.argv[1]]; sys.modules['probing'] = package; "
+    "from probing.child import main; main()"
+)
+
+
+async def probe(
+    source: Source, *, limits: Limits | None = None, python: str = sys.executable
+) -> Media:
+    """
+    What `source` is, learned by a child process within `limits`.
+
+    Never hangs and never crashes, whatever the upload holds: raises `SourceNotFound`
+    or `SourceUnreadable` where it cannot be read, `MediaRejected`,
+    `MediaUnsupported` or `MediaTruncated` where it is at fault, `ProbeTimeout` where
+    the child had to be killed, and `WorkerLost` where no child could work.
+    """
+    limits = limits or Limits()
+    started = time.monotonic()
+    answer, code = await _ask(source, limits, python)
+    seconds = time.monotonic() - started
+    if not answer:
+        raise _died(source, code)
+    try:
+        reply = json.loads(answer)
+        if not reply["ok"]:
+            error, message = _VERDICTS[reply["verdict"]], str(reply["message"])
+            evidence = {"cause": reply["cause"]} if reply.get("cause") else {}
+        else:
+            return media_from(reply["facts"], seconds=seconds)
+    except (MediaRejected, MediaUnsupported, MediaTruncated) as exc:
+        error, message, evidence = type(exc), exc.message, dict(exc.evidence)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
+        # Only a child that was taken over or cut short answers like this.
+        error = MediaRejected
+        message = "the process that looked at it gave an answer that makes no sense"
+        evidence = {"cause": f"{type(exc).__name__}: {exc}"[:300]}
+    raise error(f"{source.uri}: {message.rstrip('.')}.", **evidence)
+
+
+async def _ask(source: Source, limits: Limits, python: str) -> tuple[bytes, int | None]:
+    """The child's answer and exit code; the child is gone when this returns."""
+    request = {
+        "location": source.location,
+        "memory_bytes": limits.memory_bytes,
+        "cpu_seconds": math.ceil(limits.wall_seconds),
+        "open_files": limits.open_files,
+        "budget_bytes": limits.read_bytes,
+        "large_bytes": limits.large_bytes,
+        "least_bytes": limits.least_bytes,
+    }
+    names = _PASSED_ON + (_PASSED_ON_REMOTE if source.is_remote else ())
+    try:
+        child = await anyio.open_process(
+            # Isolated from the working directory, not from where packages are found.
+            [python, "-P", "-c", _BOOT, str(Path(__file__).parent)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            env={name: os.environ[name] for name in names if name in os.environ},
+            start_new_session=True,
+        )
+    except OSError as exc:
+        raise WorkerLost(
+            f"The process that looks at uploads could not be started: {exc}.",
+            python=python,
+        ) from exc
+    answer = b""
+    try:
+        with anyio.move_on_after(limits.wall_seconds) as patience:
+            answer = await _converse(child, json.dumps(request), limits.answer_bytes)
+    finally:
+        with anyio.CancelScope(shield=True):
+            _kill(child)
+            await child.aclose()
+    if patience.cancelled_caught:
+        raise ProbeTimeout(
+            f"{source.uri}: reading its headers took longer than "
+            f"{limits.wall_seconds:g} s, which no honest file needs; it was given up.",
+            wall_seconds=limits.wall_seconds,
+        )
+    if len(answer) > limits.answer_bytes:
+        raise MediaRejected(
+            f"{source.uri}: its headers describe more than {limits.answer_bytes} bytes "
+            "of facts; it is no honest media file."
+        )
+    return answer, child.returncode
+
+
+async def _converse(child: Process, request: str, most: int) -> bytes:
+    assert child.stdin is not None  # noqa: S101  for the type checker: they are pipes
+    assert child.stdout is not None  # noqa: S101
+    with suppress(anyio.BrokenResourceError):
+        await child.stdin.send(request.encode())
+        await child.stdin.aclose()
+    answer = bytearray()
+    with suppress(anyio.EndOfStream):
+        while len(answer) <= most:
+            answer += await child.stdout.receive()
+    if len(answer) <= most:
+        await child.wait()
+    return bytes(answer)
+
+
+def _kill(child: Process) -> None:
+    # Its own group: nothing it may have started survives it.
+    if child.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+def _died(source: Source, code: int | None) -> TranscodeError:
+    """What a child that said nothing says by its exit code."""
+    if code is not None and -code in _CRASHES:
+        return MediaRejected(f"{source.uri}: it {_CRASHES[-code]}.", exit_code=code)
+    return WorkerLost(
+        f"{source.uri}: the process that looks at uploads ended with exit code {code} "
+        "and without an answer; `transcode doctor` tells what this machine lacks.",
+        exit_code=code,
+    )

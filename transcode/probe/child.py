@@ -1,0 +1,174 @@
+"""The probing child: opens one upload behind one choke point and says what it saw."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import av
+import av.error
+import av.logging
+
+from .boxes import looks_like
+from .gather import Demuxed, Gathered, gather
+from .reader import CountingReader, Refused, open_local, open_remote
+from .sandbox import confine
+from .streams import pixels
+
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,asf,ogg,mxf,"
+    "gif,apng,h264,hevc,vvc,av1,obu,ivf,m4v,h263,vc1,dv,rm,swf,wtv,nut,gxf,"
+    "wav,w64,mp3,aac,flac,caf,aiff,amr,ac3,eac3,dts,truehd"
+)
+"""
+Every demuxer an upload may meet, as `format_whitelist`.
+
+None of them opens a second file or an address: playlists (hls, dash, concat), session
+descriptions (sdp, rtsp), picture patterns (image2) and text art (tty, ansi, xbin) read
+what the upload tells them to and are left out.
+"""
+
+_OPTIONS = {
+    "format_whitelist": FORMATS,
+    # No protocol has this name: whatever a demuxer would open besides, it may not.
+    "protocol_whitelist": "none",
+    # Would read megabytes at the tail; `gather` asks for the last times itself.
+    "skip_estimate_duration_from_pts": "1",
+    "formatprobesize": "262144",
+    "max_streams": "100",
+}
+_MOST_PIXELS = 8192 * 8192
+_STILLS = {"heic", "heix", "mif1", "msf1", "avif", "avis"}
+_MESSAGES: Mapping[type[BaseException], tuple[str, str]] = {
+    MemoryError: (
+        "rejected",
+        "its headers ask for more memory than any honest file needs",
+    ),
+    av.error.DecoderNotFoundError: ("unsupported", "there is no decoder for it here"),
+    av.error.DemuxerNotFoundError: ("rejected", "it is no media format known here"),
+    av.error.PatchWelcomeError: ("unsupported", "its kind of stream is not supported"),
+    av.error.EOFError: ("rejected", "it ends before its first sample"),
+    av.error.InvalidDataError: ("rejected", "it is damaged, or no media file at all"),
+}
+"""Most specific first: what an exception means for the one who uploaded the file."""
+
+
+def main() -> None:
+    """Answers one request from standard input on standard output, then is gone."""
+    request = json.load(sys.stdin)
+    try:
+        answer = {"ok": True, "facts": _examine(request)}
+    except Refused as exc:
+        answer = {"ok": False, "verdict": exc.verdict, "message": exc.message}
+    except Exception as exc:  # noqa: BLE001  the outermost edge; the cause is kept
+        answer = _explain(exc)
+    sys.stdout.buffer.write(json.dumps(answer).encode())
+    sys.stdout.buffer.flush()
+    # Not sys.exit: libav's teardown can wait for its own threads for ever.
+    os._exit(0)
+
+
+def _explain(exc: Exception) -> dict[str, Any]:
+    verdict, message = next(
+        (said for kind, said in _MESSAGES.items() if isinstance(exc, kind)),
+        ("rejected", "it cannot be read as media"),
+    )
+    cause = f"{type(exc).__name__}: {exc}"[:500]
+    return {"ok": False, "verdict": verdict, "message": message, "cause": cause}
+
+
+def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
+    location: str = request["location"]
+    remote = location.startswith(("http://", "https://"))
+    refused = confine(
+        memory_bytes=request["memory_bytes"],
+        cpu_seconds=request["cpu_seconds"],
+        open_files=request["open_files"],
+        offline=not remote,
+    )
+    opened = open_remote(location) if remote else open_local(location)
+    if opened.size == 0:
+        raise Refused("rejected", "the file is empty (0 bytes)")
+    budget = request["budget_bytes"]
+    if opened.size > request["large_bytes"]:
+        budget = min(budget, max(opened.size // 100, request["least_bytes"]))
+    reader = CountingReader(opened, budget=budget)
+    head = reader.at(0, 64)
+    _refuse_by_name(head)
+    found = gather(reader, _open, packet_errors=(av.error.FFmpegError, UnicodeError))
+    _look_at_pictures(found)
+    return found.answer | {"not_confined": refused, "bytes_read": reader.bytes_read}
+
+
+def _open(reader: CountingReader, probe_bytes: int) -> Demuxed:
+    """The choke point: nothing else in this package hands an upload to libav."""
+    container = av.open(
+        reader,
+        "r",
+        options=_OPTIONS | {"probesize": str(max(probe_bytes, 32))},
+        metadata_errors="replace",
+        buffer_size=16 * 1024,
+    )
+    for stream in container.streams:
+        if stream.codec_context is not None:
+            stream.codec_context.thread_count = 1
+            stream.codec_context.thread_type = "NONE"
+    # libav prints to its log: heard for this call only, it is noisy otherwise.
+    av.logging.set_level(av.logging.INFO)
+    dump = container.dumps_format()
+    av.logging.set_level(None)
+    return Demuxed(container, dump, av.VideoFormat)
+
+
+def _refuse_by_name(head: bytes) -> None:
+    """Names what is often taken for a video; libav would not be asked anyway."""
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for magic, name in (
+        (b"#extm3u", "an HLS playlist"),
+        (b"ffconcat", "a concat script"),
+        (b"v=0", "a session description (SDP)"),
+        (b"<?xml", "an XML document"),
+        (b"<mpd", "a DASH manifest"),
+        (b"<!doctype", "a web page"),
+        (b"<html", "a web page"),
+        (b"\x89png\r\n\x1a\n", "a still picture (PNG)"),
+        (b"\xff\xd8\xff", "a still picture (JPEG)"),
+        (b"pk\3\4", "a ZIP archive"),
+        (b"%pdf", "a PDF document"),
+    ):
+        # An animated PNG begins like a still one and has its own chunk right after.
+        if text.startswith(magic) and b"actl" not in text:
+            raise Refused("rejected", f"it is {name}, not a video")
+    if looks_like(head) and head[8:12].decode("latin-1") in _STILLS:
+        raise Refused("rejected", "it is a still picture (HEIF or AVIF), not a video")
+
+
+def _look_at_pictures(found: Gathered) -> None:
+    """Decodes one frame of each video whose headers left the pixel format open."""
+    for facts in found.answer["streams"]:
+        if (
+            facts["type"] != "video"
+            or facts.get("pixel_format")
+            or not facts["decodable"]
+            or not 0 < facts["width"] * facts["height"] <= _MOST_PIXELS
+        ):
+            continue
+        stream = found.container.streams[facts["index"]]
+        try:
+            found.container.seek(0)
+            for number, packet in enumerate(found.container.demux(stream)):
+                frames = packet.decode()
+                if frames:
+                    facts.update(pixels(frames[0].format.name, av.VideoFormat))
+                    facts["interlaced_frame"] = bool(frames[0].interlaced_frame)
+                if frames or number >= 8:  # noqa: PLR2004  a second of patience
+                    break
+        except (av.error.FFmpegError, UnicodeError) as exc:
+            facts["decode_error"] = f"{type(exc).__name__}: {exc}"[:200]
+
+
+if __name__ == "__main__":
+    main()

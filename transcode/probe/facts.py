@@ -1,0 +1,286 @@
+"""Turns what the child saw into `Media`, believing no header that nothing bears out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..contract import AudioStream, Media, OtherStream, SubtitleStream, VideoStream
+from ..errors import MediaRejected, MediaTruncated, MediaUnsupported
+from .picture import video_stream
+from .times import language, times
+
+_BITMAP = frozenset(
+    {"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub", "dvb_teletext"}
+)
+_STILL = frozenset({"attached_pic", "still_image", "timed_thumbnails"})
+_MOST_PIXELS = 16384 * 8704
+"""Pixels of a picture: what H.265's highest level (7.2) and AV1's (7.3) allow."""
+_BRANDS = {"qt": "mov", "M4A": "m4a", "M4B": "m4a", "M4V": "mp4", "f4v": "f4v"}
+_NAMES = {"matroska": "matroska", "asf": "asf", "mpeg": "mpegps"}
+_LEAST_MISSING_SECONDS = 0.5
+_MISSING_SHARE = 0.01
+
+Raw = Mapping[str, Any]
+
+
+def media_from(raw: Raw, *, seconds: float | None = None) -> Media:
+    """
+    The facts of one upload.
+
+    `raw` is the child's answer, `seconds` what it took. Raises `MediaRejected` where
+    nothing can be played, `MediaUnsupported` where nothing can be decoded here, and
+    `MediaTruncated` where the index promises samples that the file no longer has.
+    """
+    warnings = list(raw["notes"])
+    _refuse_cut(raw)
+    video: list[VideoStream] = []
+    audio: list[AudioStream] = []
+    subtitles: list[SubtitleStream] = []
+    others: list[OtherStream] = []
+    for stream in raw["streams"]:
+        if (other := _set_aside(stream, raw)) is not None:
+            others.append(other)
+        elif stream["type"] == "video":
+            video.append(video_stream(stream, whole=bool(raw.get("whole"))))
+        elif stream["type"] == "audio":
+            audio.append(_audio(stream))
+        else:
+            subtitles.append(_subtitle(stream))
+    _refuse_unplayable(raw, video, audio, others)
+    _warn(raw, others, warnings)
+    duration, start, doubt = _duration(raw, [*video, *audio])
+    if doubt:
+        warnings.append(doubt)
+    index = raw["index"] or {}
+    bit_rate = round(raw["size"] * 8 / duration) if duration else None
+    return Media(
+        container=_container(raw),
+        format_name=raw["format"].split(",")[0],
+        bytes=raw["size"],
+        duration_seconds=duration,
+        start_seconds=start,
+        fragmented=index.get("fragmented"),
+        faststart=index.get("faststart"),
+        bit_rate=bit_rate,
+        video=tuple(video),
+        audio=tuple(audio),
+        subtitles=tuple(subtitles),
+        others=tuple(others),
+        warnings=tuple(warnings),
+        probe_bytes=raw["bytes_read"],
+        probe_seconds=seconds,
+        unknown={}
+        if duration
+        else {"duration_seconds": "nothing in the file tells it"},
+    )
+
+
+def _container(raw: Raw) -> str:
+    name = str(raw["format"]).split(",")[0]
+    if raw["doctype"]:
+        return str(raw["doctype"])
+    if name == "mov":
+        brand = (raw["index"] or {}).get("brand") or "qt"
+        return "3gp" if brand.startswith("3g") else _BRANDS.get(brand, "mp4")
+    return _NAMES.get(name, name)
+
+
+def _refuse_cut(raw: Raw) -> None:
+    """The index speaks of samples beyond the end: certain, and nothing can help."""
+    index = raw["index"]
+    if index is None:
+        if raw.get("promised_bytes", 0) > raw["size"] and raw.get("lost_seconds", 0):
+            _truncated(raw, raw["lost_seconds"], raw["duration"])
+        return
+    for stream in raw["streams"]:
+        if stream["type"] not in {"video", "audio"} or "missing" not in stream:
+            continue
+        whole = stream["timeline"]["duration"]
+        if _matters(stream["missing"], whole):
+            _truncated(raw, stream["missing"], whole)
+    if _matters(index["sidx_missing_seconds"], index["sidx_seconds"] or 0):
+        _truncated(raw, index["sidx_missing_seconds"], index["sidx_seconds"])
+
+
+def _matters(missing: float, whole: float) -> bool:
+    return missing > max(_LEAST_MISSING_SECONDS, whole * _MISSING_SHARE) or (
+        0 < whole <= missing
+    )
+
+
+def _truncated(raw: Raw, missing: float, whole: float) -> None:
+    raise MediaTruncated(
+        f"The file was cut off: its index promises {whole:.1f} s, and the media of "
+        f"about {missing:.1f} s of them lie beyond its end; upload it again.",
+        bytes=raw["size"],
+        promised_seconds=whole,
+        missing_seconds=missing,
+    )
+
+
+def _set_aside(stream: Raw, raw: Raw) -> OtherStream | None:
+    """What is listed and left alone, and why; None for picture, sound and text."""
+    index, kind, codec = stream["index"], stream["type"], stream["codec"]
+    if kind == "video" and _STILL & set(stream["disposition"]):
+        return OtherStream(
+            index=index, kind="cover_art", codec=codec, reason="a still picture"
+        )
+    if kind == "subtitle":
+        return None
+    if kind == "attachment":
+        reason = f"an attached file ({stream.get('mimetype') or 'type not given'})"
+        return OtherStream(index=index, kind="attachment", codec=codec, reason=reason)
+    if kind not in {"video", "audio"}:
+        return OtherStream(
+            index=index, kind="data", codec=codec, reason="neither picture nor sound"
+        )
+    reason = _fault(stream, raw)
+    if reason is None:
+        return None
+    return OtherStream(index=index, kind="unknown", codec=codec, reason=reason)
+
+
+def _fault(stream: Raw, raw: Raw) -> str | None:
+    """Why a picture or sound stream cannot be one."""
+    index = raw["index"]
+    if stream.get("stored") == 0 and index and index["complete"]:
+        return f"{stream['type']} without samples"
+    if raw.get("whole") and stream.get("packets", {}).get("count") == 0:
+        return f"{stream['type']} without samples"
+    if stream["type"] == "audio":
+        # Without either, not even the decoder knew what it was.
+        missing = not stream.get("sample_rate") and stream["decodable"]
+        return "sound of unknown sample rate" if missing else None
+    pixels = (stream.get("width") or 0) * (stream.get("height") or 0)
+    if pixels <= 0:
+        return "video of unknown picture size"
+    return None
+
+
+def _refuse_unplayable(
+    raw: Raw,
+    video: list[VideoStream],
+    audio: list[AudioStream],
+    others: list[OtherStream],
+) -> None:
+    for picture in video:
+        if picture.width * picture.height > _MOST_PIXELS:
+            raise MediaUnsupported(
+                f"Stream {picture.index} claims {picture.width}×{picture.height} "
+                f"pixels; no codec level goes beyond 16384×8704.",
+                width=picture.width,
+                height=picture.height,
+            )
+    if not video and not audio:
+        empty = [o.reason for o in others if o.kind == "unknown"]
+        raise MediaRejected(
+            "The file holds no picture and no sound that could be played"
+            + (f": {', '.join(dict.fromkeys(empty))}." if empty else "."),
+            streams=len(raw["streams"]),
+        )
+    playable = [s for s in raw["streams"] if s["type"] in {"video", "audio"}]
+    if playable and all(s.get("encrypted") for s in playable):
+        raise MediaUnsupported("The media are encrypted; upload them in the clear.")
+    if not any(s.decodable for s in (*video, *audio)):
+        codecs = sorted({str(s.codec) for s in (*video, *audio)})
+        raise MediaUnsupported(
+            f"No decoder here knows {', '.join(codecs)}; upload another encoding of it.",
+            codecs=codecs,
+        )
+
+
+def _warn(raw: Raw, others: list[OtherStream], warnings: list[str]) -> None:
+    warnings.extend(
+        f"stream {o.index} is left out: {o.reason}"
+        for o in others
+        if o.kind == "unknown"
+    )
+    if raw.get("packet_errors"):
+        warnings.append(f"{raw['packet_errors']} damaged packets were met")
+    for stream in raw["streams"]:
+        if decoder_said := stream.get("decode_error"):
+            warnings.append(f"stream {stream['index']}: first frame: {decoder_said}")
+        if stream.get("encrypted"):
+            warnings.append(f"stream {stream['index']} is encrypted")
+        if stream.get("rotation", 0) % 90:
+            warnings.append(
+                f"stream {stream['index']} is turned by {stream['rotation']:g} degrees, "
+                "taken for the nearest quarter"
+            )
+        if stream.get("timeline", {}).get("several_edits"):
+            warnings.append(
+                f"stream {stream['index']} is an edit of several pieces: frames and "
+                "keyframe times are not counted"
+            )
+    if index := raw["index"]:
+        if index["cut_bytes"]:
+            warnings.append(
+                f"the last box ends {index['cut_bytes']} bytes past the file"
+            )
+        if index["protected"] and not any(s.get("encrypted") for s in raw["streams"]):
+            warnings.append("some of it is marked as encrypted")
+        if not index["complete"]:
+            warnings.append("the index was read in part only")
+
+
+def _duration(
+    raw: Raw, streams: list[VideoStream | AudioStream]
+) -> tuple[float | None, float | None, str | None]:
+    """(duration, start, doubt): from the streams' own times, the header only last."""
+    spans = [
+        (s.start_seconds or 0.0, s.duration_seconds)
+        for s in streams
+        if s.duration_seconds is not None
+    ]
+    claimed = raw["duration"]
+    if not spans:
+        return claimed, raw["start"], "the duration is the header's word alone"
+    start = min(at for at, _ in spans)
+    duration = round(max(at + length for at, length in spans) - start, 6)
+    if not duration:
+        return None, start, None
+    if claimed and abs(claimed - duration) > max(1.0, duration * 0.05):
+        return (
+            duration,
+            start,
+            f"the header claims {claimed:.1f} s, the samples last {duration:.1f} s",
+        )
+    return duration, start, None
+
+
+def _audio(stream: Raw) -> AudioStream:
+    start, duration = times(stream)
+    unknown = {}
+    if duration is None:
+        unknown["duration_seconds"] = "nothing in the file tells it"
+    if stream.get("layout") is None:
+        unknown["layout"] = "the stream names none"
+    return AudioStream(
+        index=stream["index"],
+        codec=stream["codec"] or "unknown",
+        profile=stream["profile"],
+        sample_rate=stream.get("sample_rate"),
+        channels=stream.get("channels"),
+        layout=stream.get("layout"),
+        start_seconds=start,
+        duration_seconds=duration,
+        bit_rate=stream["bit_rate"],
+        language=language(stream),
+        title=stream["title"],
+        default="default" in stream["disposition"],
+        decodable=stream["decodable"] and not stream.get("encrypted"),
+        unknown=unknown,
+    )
+
+
+def _subtitle(stream: Raw) -> SubtitleStream:
+    return SubtitleStream(
+        index=stream["index"],
+        codec=stream["codec"] or "unknown",
+        text=stream["codec"] not in _BITMAP,
+        language=language(stream),
+        title=stream["title"],
+        default="default" in stream["disposition"],
+        forced="forced" in stream["disposition"],
+    )

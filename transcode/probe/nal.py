@@ -1,0 +1,47 @@
+"""Tells closed GOPs from open ones by the first bytes of a keyframe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+_ALWAYS_CLOSED = frozenset(
+    {"vp8", "vp9", "av1", "mjpeg", "prores", "dnxhd", "ffv1", "gif"}
+)
+"""Codecs whose keyframes reset every reference, or that have nothing else."""
+
+
+def is_closed(codec: str, head: bytes, extradata: bytes | None) -> bool | None:
+    """
+    True where no picture after this keyframe can need one before it.
+
+    H.264: an IDR picture (ITU-T H.264 table 7-1, type 5) against a recovery point;
+    HEVC: IDR (H.265 table 7-1, types 19 and 20) against CRA and BLA, which may have
+    leading pictures; MPEG-2: the GOP header's closed_gop bit (ISO 13818-2 §6.2.2.6).
+    None where that is not known.
+    """
+    if codec in _ALWAYS_CLOSED:
+        return True
+    if codec == "h264":
+        kinds = (unit[0] & 0x1F for unit in _units(head, extradata, 4))
+        return next((kind == 5 for kind in kinds if kind in (1, 2, 5)), None)
+    if codec == "hevc":
+        kinds = (unit[0] >> 1 & 0x3F for unit in _units(head, extradata, 21))
+        return next((kind in (19, 20) for kind in kinds if kind < 32), None)  # noqa: PLR2004
+    if codec in {"mpeg2video", "mpeg1video"}:
+        at = head.find(b"\0\0\1\xb8")
+        return bool(head[at + 7] & 0x40) if 0 <= at < len(head) - 7 else None
+    return None
+
+
+def _units(head: bytes, extradata: bytes | None, length_at: int) -> Iterator[bytes]:
+    """The first bytes of each NAL unit that begins within `head`."""
+    if extradata and extradata[0] == 1 and len(extradata) > length_at:
+        width, at = (extradata[length_at] & 3) + 1, 0
+        while at + width < len(head):
+            yield head[at + width : at + width + 2]
+            at += width + int.from_bytes(head[at : at + width], "big")
+        return
+    at = head.find(b"\0\0\1")
+    while 0 <= at < len(head) - 3:
+        yield head[at + 3 : at + 5]
+        at = head.find(b"\0\0\1", at + 3)

@@ -1,0 +1,101 @@
+"""Counts packets and their times: all of a small file, a sample of a large one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from .nal import is_closed
+
+_MOST_TIMES = 50_000
+
+
+@dataclass(slots=True)
+class Seen:
+    """Packets seen of one stream; times in its own ticks."""
+
+    count: int = 0
+    first: int | None = None
+    last: int | None = None
+    end: int | None = None
+    keys: list[int] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+    closed: list[bool] = field(default_factory=list)
+    untimed: int = 0
+    key_count: int = 0
+
+    def steps(self) -> list[tuple[int, int]]:
+        order = sorted(self.times)
+        return Counter(b - a for a, b in pairwise(order)).most_common(64)
+
+
+@dataclass(slots=True)
+class Scan:
+    """What a run over packets saw."""
+
+    streams: dict[int, Seen] = field(default_factory=dict)
+    whole: bool = False
+    """The end of the file was reached, and every packet before it seen."""
+    errors: int = 0
+
+
+def scan(
+    demux: Callable[[], Iterator[Any]],
+    errors: tuple[type[Exception], ...],
+    *,
+    most: int,
+    most_errors: int = 20,
+) -> Scan:
+    """Reads up to `most` packets; damaged ones are counted and stepped over."""
+    result = Scan()
+    packets = demux()
+    total = 0
+    while total < most:
+        try:
+            packet = next(packets)
+        except (StopIteration, EOFError):
+            result.whole = True
+            break
+        except errors:
+            result.errors += 1
+            if result.errors > most_errors:
+                break
+            # A generator that raised is finished; the demuxer goes on where it was.
+            packets = demux()
+            continue
+        if packet.size == 0 and packet.pts is None and packet.dts is None:
+            continue
+        total += 1
+        seen = result.streams.setdefault(packet.stream_index, Seen())
+        _note(seen, packet)
+    return result
+
+
+def _note(seen: Seen, packet: Any) -> None:
+    seen.count += 1
+    seen.key_count += packet.is_keyframe
+    time = packet.pts if packet.pts is not None else packet.dts
+    if packet.is_keyframe and packet.stream.type == "video":
+        codec = packet.stream.codec_context
+        if codec is not None and len(seen.closed) < 4:  # noqa: PLR2004
+            verdict = is_closed(
+                codec.codec.canonical_name, bytes(packet)[:4096], codec.extradata
+            )
+            if verdict is not None:
+                seen.closed.append(verdict)
+    if time is None:
+        seen.untimed += 1
+        return
+    if seen.first is None or time < seen.first:
+        seen.first = time
+    if seen.last is None or time > seen.last:
+        seen.last = time
+        seen.end = time + (packet.duration or 0)
+    if packet.stream.type == "video":
+        if packet.is_keyframe:
+            seen.keys.append(time)
+        if len(seen.times) < _MOST_TIMES:
+            seen.times.append(time)

@@ -1,0 +1,98 @@
+"""Finds presentation times in MPEG transport and program streams, by bounded reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .reader import CountingReader
+
+_SYNC = 0x47
+_WRAP = 1 << 33
+CLOCK = 90_000
+"""Ticks per second of every time in an MPEG stream (ISO 13818-1)."""
+
+
+@dataclass(slots=True)
+class Span:
+    """Smallest and largest presentation time seen of one elementary stream."""
+
+    low: int
+    high: int
+    pictures: int = 1
+
+
+def packet_size(head: bytes) -> tuple[int, int] | None:
+    """(packet bytes, offset of the first sync byte) of a transport stream."""
+    for size, lead in ((188, 0), (192, 4), (204, 0)):
+        if len(head) > lead + 4 * size and all(
+            head[lead + n * size] == _SYNC for n in range(4)
+        ):
+            return size, lead
+    return None
+
+
+def transport_spans(
+    reader: CountingReader, offset: int, length: int, layout: tuple[int, int]
+) -> dict[int, Span]:
+    """PID → times found between two offsets; `offset` is moved to a packet's start."""
+    size, lead = layout
+    offset -= offset % size
+    data = reader.at(offset, length)
+    spans: dict[int, Span] = {}
+    for at in range(lead, len(data) - 187, size):
+        if data[at] != _SYNC or not data[at + 1] & 0x40:
+            continue
+        start = at + 4
+        if data[at + 3] & 0x20:
+            start += 1 + data[at + 4]
+        if data[at + 3] & 0x10 and start + 14 <= at + 188:
+            pid = (data[at + 1] & 0x1F) << 8 | data[at + 2]
+            _note(spans, pid, data, start)
+    return spans
+
+
+def program_spans(reader: CountingReader, offset: int, length: int) -> dict[int, Span]:
+    """Stream id → times found between two offsets of a program stream."""
+    data = reader.at(offset, length)
+    spans: dict[int, Span] = {}
+    at = data.find(b"\0\0\1")
+    while 0 <= at <= len(data) - 19:
+        if 0xC0 <= data[at + 3] <= 0xEF or data[at + 3] == 0xBD:  # noqa: PLR2004
+            _note(spans, data[at + 3], data, at)
+        at = data.find(b"\0\0\1", at + 3)
+    return spans
+
+
+def _note(spans: dict[int, Span], key: int, data: bytes, at: int) -> None:
+    """A PES header (ISO 13818-1 §2.4.3.7), or MPEG-1's, that carries a time."""
+    if data[at : at + 3] != b"\0\0\1":
+        return
+    stamp = at + 9
+    if data[at + 6] >> 6 == 2:  # noqa: PLR2004  '10' opens an MPEG-2 header
+        if not data[at + 7] & 0x80:
+            return
+    else:
+        stamp = at + 6
+        while stamp < len(data) - 6 and data[stamp] == 0xFF:  # noqa: PLR2004  stuffing
+            stamp += 1
+        if data[stamp] >> 6 == 1:
+            stamp += 2
+        if data[stamp] >> 4 not in (2, 3):
+            return
+    if stamp + 5 > len(data):
+        return
+    b = data[stamp : stamp + 5]
+    time = (
+        (b[0] >> 1 & 7) << 30 | b[1] << 22 | (b[2] >> 1) << 15 | b[3] << 7 | b[4] >> 1
+    )
+    span = spans.get(key)
+    if span is None:
+        spans[key] = Span(time, time)
+    else:
+        span.low, span.high = min(span.low, time), max(span.high, time)
+        span.pictures += 1
+
+
+def forward(low: int, high: int) -> int:
+    """Ticks from one time to a later one across the wrap of the 33-bit clock."""
+    return (high - low) % _WRAP

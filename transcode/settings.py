@@ -1,0 +1,62 @@
+"""What an operator sets: the only reader of the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import Field, ValidationError
+
+from .contract import Value
+from .errors import SettingsError
+
+PREFIX = "TRANSCODE_"
+
+
+class Settings(Value):
+    """Each field is read from `TRANSCODE_<FIELD>`; all have a default that works."""
+
+    ffmpeg: str | None = Field(None, description="ffmpeg to use instead of the bundled")
+    packager: str | None = Field(
+        None, description="Shaka Packager to use instead of the bundled"
+    )
+    scratch: str | None = Field(
+        None, description="folder for temporary files; the system's by default"
+    )
+    profiles_dir: str | None = Field(
+        None, description="folder of further profiles; they win over shipped ones"
+    )
+    platforms_dir: str | None = Field(
+        None, description="folder of further platforms; they win over shipped ones"
+    )
+    coefficients: str | None = Field(
+        None, description="file of prediction coefficients, as bench/calibrate writes it"
+    )
+    probe_seconds: float = Field(
+        10.0, gt=0, description="wall-clock limit of a probe, seconds"
+    )
+    s3_endpoint_url: str | None = Field(
+        None, description="S3-compatible endpoint; AWS itself by default"
+    )
+    s3_region: str | None = Field(None, description="region of the bucket")
+    s3_path_style: bool = Field(
+        default=False, description="address buckets as endpoint/bucket/key"
+    )
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """Read every setting; raises `SettingsError` naming the variable."""
+        given = {
+            name: environ[PREFIX + name.upper()]
+            for name in cls.model_fields
+            if environ.get(PREFIX + name.upper())
+        }
+        try:
+            return cls.model_validate(given)
+        except ValidationError as exc:
+            first = exc.errors()[0]
+            name = PREFIX + str(first["loc"][0]).upper()
+            raise SettingsError(
+                f"{name}={first['input']!r} is wrong: {first['msg'].lower()}.",
+                setting=name,
+            ) from exc

@@ -1,0 +1,101 @@
+"""
+Where objects live: a folder, or S3-compatible storage.
+
+One protocol per need; a caller asks for the narrowest. `folder` and `s3` implement
+them; `locate` and `destination` choose by the address.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from ..contract import Manifest, Source
+from ..errors import UsageError
+from ..settings import Settings
+
+MANIFEST_NAME = "manifest.json"
+"""The object whose existence is success."""
+
+
+class Finds(Protocol):
+    """Looks for a finished job."""
+
+    async def find(self, folder: str) -> Manifest | None:
+        """The manifest in *folder*, or None where no such job has finished."""
+
+
+class Stages(Protocol):
+    """Gives workers a place that nobody sees."""
+
+    async def prepare(self, folder: str) -> Path:
+        """
+        A fresh, private, local folder to write results of *folder*'s job to.
+
+        Raises `DestinationUnwritable` before anything was spent.
+        """
+
+    async def discard(self, staging: Path) -> None:
+        """Remove *staging* and whatever it made necessary; never raises."""
+
+
+class Publishes(Protocol):
+    """Makes results visible, all or nothing."""
+
+    async def publish(self, folder: str, staging: Path, manifest: Manifest) -> None:
+        """
+        Make the staged files and *manifest* visible under *folder*, manifest last.
+
+        Atomic towards readers: they see no manifest, or a manifest whose every
+        output exists. Raises `ObjectExists` when another worker was first.
+        """
+
+
+class Destination(Finds, Stages, Publishes, Protocol):
+    """Where results go."""
+
+    def uri(self, folder: str, path: str = "") -> str:
+        """How a person or a manifest names *path* in *folder*."""
+
+
+async def locate(text: str, settings: Settings) -> Source:
+    """
+    Resolve what the user named to one version of one object.
+
+    *text* is a path, `file://`, `s3://bucket/key` or `http(s)://`. Raises
+    `SourceNotFound` or `SourceUnreadable`.
+    """
+    if text.startswith("s3://"):
+        from . import s3  # noqa: PLC0415  botocore takes a second to import
+
+        return await s3.locate(text, settings)
+    if text.startswith(("http://", "https://")):
+        from . import web  # noqa: PLC0415  not needed for files
+
+        return await web.locate(text)
+    _refuse_scheme(text, "source", "a path, file://, s3:// or http(s)://")
+    from . import folder  # noqa: PLC0415
+
+    return folder.locate(text)
+
+
+def destination(text: str, settings: Settings) -> Destination:
+    """Resolve `--to`: a folder or `s3://bucket/prefix`."""
+    if text.startswith("s3://"):
+        from . import s3  # noqa: PLC0415  botocore takes a second to import
+
+        return s3.S3Destination(text, settings)
+    _refuse_scheme(text, "destination", "a folder, file:// or s3://")
+    from . import folder  # noqa: PLC0415
+
+    return folder.FolderDestination(text)
+
+
+def _refuse_scheme(text: str, what: str, allowed: str) -> None:
+    scheme, found, _ = text.partition("://")
+    if found and scheme != "file" and scheme.isalnum():
+        raise UsageError(
+            f"The {what} {text!r} has the scheme {scheme}://, which is not one of "
+            f"ours: give {allowed}.",
+            address=text,
+        )

@@ -1,0 +1,157 @@
+"""A folder as the bucket: staging beside the results, published by one rename."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from ..contract import Manifest, Source
+from ..errors import (
+    DestinationUnwritable,
+    ObjectExists,
+    OutOfDisk,
+    SourceNotFound,
+    SourceUnreadable,
+)
+
+MANIFEST_NAME = "manifest.json"
+_HIDDEN = ".transcode"
+
+
+def _path(text: str) -> Path:
+    if text.startswith("file://"):
+        return Path(unquote(urlsplit(text).path))
+    return Path(text)
+
+
+def locate(text: str) -> Source:
+    """One version of a local file; its etag is size and modification time."""
+    path = _path(text).absolute()
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        raise SourceNotFound(
+            f"There is no file {str(path)!r}. Check the path.", path=str(path)
+        ) from exc
+    except OSError as exc:
+        raise SourceUnreadable(
+            f"{str(path)!r} may not be read: {exc.strerror}.", path=str(path)
+        ) from exc
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+        raise SourceUnreadable(
+            f"{str(path)!r} is {kind}; give one media file.", path=str(path)
+        )
+    if not os.access(path, os.R_OK):
+        raise SourceUnreadable(
+            f"{str(path)!r} exists, but may not be read by this user.", path=str(path)
+        )
+    return Source(
+        uri=str(path),
+        bytes=status.st_size,
+        etag=f"{status.st_size:x}-{status.st_mtime_ns:x}",
+        location=str(path),
+    )
+
+
+class FolderDestination:
+    """
+    Results in a folder of the local file system.
+
+    Workers write to `.transcode/<random>` inside it, so that publishing is one
+    `rename(2)` on one file system: readers see the whole job or nothing.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._root = _path(text).absolute()
+
+    def uri(self, folder: str, path: str = "") -> str:
+        return str(self._root / folder / path)
+
+    async def find(self, folder: str) -> Manifest | None:
+        try:
+            text = (self._root / folder / MANIFEST_NAME).read_bytes()
+        except OSError:
+            # What stands in the way of reading stands in the way of writing too,
+            # and `prepare` says it better.
+            return None
+        return Manifest.from_json(text)
+
+    async def prepare(self, folder: str) -> Path:
+        if (self._root / folder).exists():
+            # Published folders always hold a manifest; this one is not ours.
+            raise DestinationUnwritable(
+                f"{str(self._root / folder)!r} exists already and is not a finished "
+                "job; move it away or choose another --to.",
+                path=str(self._root / folder),
+            )
+        staging = self._root / _HIDDEN / f"{folder}.{secrets.token_hex(4)}"
+        try:
+            staging.mkdir(parents=True)
+        except OSError as exc:
+            raise _unwritable(self._root, exc) from exc
+        if not os.access(staging, os.W_OK | os.X_OK):
+            raise DestinationUnwritable(
+                f"Nothing may be written to {str(self._root)!r}.", path=str(self._root)
+            )
+        return staging
+
+    async def discard(self, staging: Path) -> None:
+        shutil.rmtree(staging, ignore_errors=True)
+        self._tidy()
+
+    async def publish(self, folder: str, staging: Path, manifest: Manifest) -> None:
+        text = manifest.to_json(indent=1) + "\n"
+        try:
+            with (staging / MANIFEST_NAME).open("x", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            _sync(staging)
+            staging.rename(self._root / folder)
+            _sync(self._root)
+        except OSError as exc:
+            if exc.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                raise ObjectExists(
+                    f"{self.uri(folder)!r} was published by somebody else meanwhile.",
+                    path=self.uri(folder),
+                ) from exc
+            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise OutOfDisk(
+                    f"No space is left in {str(self._root)!r} to publish the results.",
+                    path=str(self._root),
+                ) from exc
+            raise _unwritable(self._root, exc) from exc
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Leave no empty folder of ours behind; others may be at work in it."""
+        for path in (self._root / _HIDDEN, self._root):
+            try:
+                path.rmdir()
+            except OSError:
+                return
+
+
+def _unwritable(root: Path, exc: OSError) -> DestinationUnwritable | OutOfDisk:
+    if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutOfDisk(f"No space is left in {str(root)!r}.", path=str(root))
+    return DestinationUnwritable(
+        f"Nothing can be written to {str(root)!r}: {(exc.strerror or str(exc)).lower()}"
+        ". Choose another --to.",
+        path=str(root),
+    )
+
+
+def _sync(folder: Path) -> None:
+    """Make names durable before they are relied on."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

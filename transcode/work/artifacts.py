@@ -1,0 +1,164 @@
+"""Finished files → artifacts: what each one is, its size and its digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ..contract import (
+    Artifact,
+    ArtifactKind,
+    AudioFacts,
+    AudioRendition,
+    CmafPackaging,
+    MadeBy,
+    OutputFile,
+    Task,
+    VideoFacts,
+    VideoRendition,
+)
+from .package import IFRAMES, INIT, MANIFEST, MASTER, PLAYLIST, folder
+from .stills import POSTER, SPRITES_FOLDER, THUMBNAILS
+from .verify import RenditionFacts
+
+_CONTAINERS = {".mp4": "mp4", ".m4s": "mp4"}
+
+
+def collect(
+    task: Task, facts: Mapping[str, RenditionFacts], *, staging: Path
+) -> tuple[Artifact, ...]:
+    """
+    Everything that the task left in *staging*, renditions first.
+
+    Raises OSError for a file that was promised and cannot be read.
+    """
+    recipe = task.recipe
+    found: list[Artifact] = []
+    if isinstance(recipe.packaging, CmafPackaging):
+        for rendition in (*recipe.video, *recipe.audio):
+            found += _streamed(rendition, facts.get(rendition.name), staging)
+        for name, kind in _INDEXES.items():
+            if (staging / name).exists():
+                found.append(_artifact(staging, name, kind))
+    else:
+        for file in recipe.packaging.files:
+            found.append(_file(task, file, facts, staging))
+    found += _stills(staging)
+    return tuple(found)
+
+
+_INDEXES: Mapping[str, ArtifactKind] = {MASTER: "playlist", MANIFEST: "manifest"}
+
+
+def _streamed(
+    rendition: VideoRendition | AudioRendition,
+    facts: RenditionFacts | None,
+    staging: Path,
+) -> Iterator[Artifact]:
+    place = folder(rendition)
+    names = sorted(
+        f"{place}/{path.name}"
+        for path in (staging / place).iterdir()
+        if path.suffix in _CONTAINERS
+    )
+    segments = [
+        _artifact(staging, name, "segment", rendition.made_by, container="mp4")
+        for name in names
+    ]
+    video = isinstance(rendition, VideoRendition)
+    playlist = f"{place}/{PLAYLIST}"
+    # Without HLS there is no playlist: the header stands for the rendition.
+    face = playlist if (staging / playlist).exists() else f"{place}/{INIT}"
+    yield _artifact(
+        staging,
+        face,
+        "rendition" if video else "audio",
+        rendition.made_by,
+        container="mp4",
+    ).model_copy(
+        update={
+            "media_bytes": sum(segment.bytes for segment in segments),
+            **_facts(rendition, facts),
+        }
+    )
+    yield from (segment for segment in segments if segment.path != face)
+    if (staging / place / IFRAMES).exists():
+        yield _artifact(staging, f"{place}/{IFRAMES}", "playlist")
+
+
+def _file(
+    task: Task, file: OutputFile, facts: Mapping[str, RenditionFacts], staging: Path
+) -> Artifact:
+    recipe = task.recipe
+    inside: list[VideoRendition | AudioRendition] = [
+        *(it for it in recipe.video if it.name == file.video),
+        *(it for it in recipe.audio if it.name in file.audio),
+    ]
+    made_by: MadeBy = "encoded"
+    if all(it.made_by == "copied" for it in inside):
+        made_by = "copied" if file.container == task.media.container else "remuxed"
+    described: dict[str, object] = {}
+    for it in reversed(inside):  # the picture's duration wins, and the first sound
+        described |= _facts(it, facts.get(it.name))
+    kind: ArtifactKind = "audio" if file.video is None else "rendition"
+    return _artifact(
+        staging, file.name, kind, made_by, container=file.container
+    ).model_copy(update=described)
+
+
+def _stills(staging: Path) -> Iterator[Artifact]:
+    if (staging / POSTER).exists():
+        yield _artifact(staging, POSTER, "poster", container="jpeg")
+    for path in sorted((staging / SPRITES_FOLDER).glob("*.jpg")):
+        name = f"{SPRITES_FOLDER}/{path.name}"
+        yield _artifact(staging, name, "sprite", container="jpeg")
+    if (staging / THUMBNAILS).exists():
+        yield _artifact(staging, THUMBNAILS, "thumbnails")
+
+
+def _facts(
+    rendition: VideoRendition | AudioRendition, facts: RenditionFacts | None
+) -> dict[str, object]:
+    if facts is None:
+        return {}
+    duration = {"duration_seconds": facts.duration_seconds}
+    if isinstance(rendition, VideoRendition):
+        return duration | {
+            "video": VideoFacts(
+                codec=facts.codec,
+                width=facts.width or rendition.width,
+                height=facts.height or rendition.height,
+                frames=facts.frames,
+                frame_rate=facts.frame_rate,
+            )
+        }
+    return duration | {
+        "audio": AudioFacts(
+            codec=facts.codec,
+            sample_rate=facts.sample_rate or rendition.sample_rate,
+            channels=facts.channels or rendition.channels,
+            language=rendition.language,
+        )
+    }
+
+
+def _artifact(
+    staging: Path,
+    name: str,
+    kind: ArtifactKind,
+    made_by: MadeBy = "generated",
+    *,
+    container: str | None = None,
+) -> Artifact:
+    with (staging / name).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.tell()
+    return Artifact(
+        path=name,
+        kind=kind,
+        made_by=made_by,
+        bytes=size,
+        sha256=digest,
+        container=container,
+    )

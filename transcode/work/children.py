@@ -1,0 +1,142 @@
+"""Child processes that live and die together: watched, drained, never left behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import selectors
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+_PR_SET_PDEATHSIG = 1
+"""linux/prctl.h; prctl(2)."""
+_CHUNK = 65_536
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to start, and who reads what it prints."""
+
+    name: str
+    argv: Sequence[str]
+    out: Callable[[bytes], None]
+    err: Callable[[bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How it went."""
+
+    statuses: Mapping[str, int]
+    """Program → exit status; negative: the signal that killed it."""
+    first_to_fail: str | None
+
+
+class Children:
+    """
+    Programs that need each other.
+
+    The first one that fails takes the others with it, so that none waits for ever at
+    a pipe whose other end is gone. Leaving the context kills what still runs, and
+    the kernel does so when this process dies. To be used in the main thread: the
+    kernel's promise is tied to the thread that starts a child.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._selector = selectors.DefaultSelector()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for process in self._running.values():
+            _kill(process)
+            process.wait()
+        for key in list(self._selector.get_map().values()):
+            self._close(key.fileobj)
+        self._selector.close()
+
+    def start(self, program: Program) -> int:
+        """Start one; its process id. Raises OSError when it cannot be started."""
+        process = subprocess.Popen(
+            program.argv,
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=_die_with_parent(os.getpid()),  # noqa: PLW1509 no threads here
+        )
+        self._running[program.name] = process
+        for pipe, take in (
+            (process.stdout, program.out),
+            (process.stderr, program.err),
+        ):
+            if pipe is not None:
+                self._selector.register(pipe, selectors.EVENT_READ, take)
+        end = os.pidfd_open(process.pid)
+        self._selector.register(end, selectors.EVENT_READ, program.name)
+        return process.pid
+
+    def wait(self) -> Ended:
+        """Drain them all until they have ended."""
+        statuses: dict[str, int] = {}
+        failed: str | None = None
+        while self._selector.get_map():
+            for key, _ in self._selector.select():
+                if not isinstance(key.data, str):
+                    self._drain(key.fileobj, key.data)
+                    continue
+                self._close(key.fileobj)
+                status = self._running.pop(key.data).wait()
+                statuses[key.data] = status
+                if status != 0 and failed is None:
+                    failed = key.data
+                    for other in self._running.values():
+                        _kill(other)
+        return Ended(statuses, failed)
+
+    def _drain(self, pipe: object, take: Callable[[bytes], None]) -> None:
+        # What the selector holds are the pipes registered above.
+        assert hasattr(pipe, "fileno")  # noqa: S101
+        data = os.read(pipe.fileno(), _CHUNK)
+        if data:
+            take(data)
+        else:
+            self._close(pipe)
+
+    def _close(self, file: int | IO[bytes] | object) -> None:
+        if isinstance(file, int):
+            self._selector.unregister(file)
+            os.close(file)
+        elif hasattr(file, "close") and hasattr(file, "fileno"):
+            self._selector.unregister(file)
+            file.close()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGKILL)
+
+
+def _die_with_parent(parent: int) -> Callable[[], None]:
+    def prepare() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        # The parent may have died before the line above.
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return prepare

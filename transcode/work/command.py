@@ -1,0 +1,328 @@
+"""Task → the complete ffmpeg command; the only door to ffmpeg-python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import ffmpeg
+
+from ..contract import (
+    AudioRendition,
+    CmafPackaging,
+    FilePackaging,
+    OutputFile,
+    Recipe,
+    Task,
+    VideoRendition,
+)
+from .codecs import Surroundings, audio_options, video_options
+from .graph import Measured, Stream, soundtrack
+from .pictures import Pictures, lay
+
+_GLOBAL = (
+    # Errors and the closing summary need no banner.
+    "-hide_banner",
+    # Nobody types here; reading standard input would also stop a background job.
+    "-nostdin",
+    # A retry overwrites what its predecessor left in the same folder.
+    "-y",
+    # The summary of packets read and frames decoded is printed at this level only.
+    "-loglevel",
+    "level+verbose",
+    # Progress for programs, on standard output, four times a second.
+    "-progress",
+    "pipe:1",
+    "-stats_period",
+    "0.25",
+    # Not the same a second time for people.
+    "-nostats",
+)
+
+_MUXERS: Mapping[str, dict[str, str]] = {
+    "mp4": {
+        "f": "mp4",
+        # The index first: playback starts before the download ends.
+        "movflags": "+faststart",
+    },
+    "webm": {
+        "f": "webm",
+        # The same for WebM: seeking works before the download ends.
+        "cues_to_front": "1",
+    },
+    "ogg": {"f": "ogg"},
+}
+
+_JPEG = {
+    "f": "image2",
+    "c:v": "mjpeg",
+    # Small pictures: threads cost more than they bring.
+    "threads:v": "1",
+    # JPEG is full range; the encoder insists on hearing it.
+    "color_range:v": "pc",
+    # Lets the encoder open for a stream that never had a frame: then one picture is
+    # missing, and not the whole encode thrown away.
+    "strict": "unofficial",
+    # Stills are numbered, not timed.
+    "fps_mode:v": "passthrough",
+    "enc_time_base:v": "filter",
+    "map_metadata": "-1",
+}
+
+
+POSTERS = "poster-%03d.jpg"
+"""Pattern of the poster's candidates, in the folder ffmpeg is started in."""
+SPRITES = "sprites/%05d.jpg"
+"""Pattern of the sheets, likewise; its folder has to exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputStream:
+    """Which rendition an output stream of the command is."""
+
+    output: int
+    index: int
+    kind: Literal["video", "audio"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A complete argv, and what its output streams are."""
+
+    argv: tuple[str, ...]
+    streams: tuple[OutputStream, ...] = field(default=())
+
+
+def build(
+    task: Task,
+    *,
+    program: str,
+    fifo: str,
+    loudness: Mapping[str, Measured] | None = None,
+    hardware_decode: bool = False,
+) -> Command:
+    """
+    The one ffmpeg process that does *task*: decode once, make everything.
+
+    It is to be started in the folder that the outputs go to: only *fifo*, which the
+    packager reads while it is written (CMAF alone), is a full path.
+
+    *loudness* holds the first pass's findings per audio rendition; a rendition
+    without one is left at its level. Raises KeyError for an encoder that has no
+    mapping in `codecs`, ValueError where the recipe contradicts itself.
+    """
+    recipe = task.recipe
+    source = _input(task, hardware_decode=hardware_decode)
+    picture = None if recipe.video_index is None else source[str(recipe.video_index)]
+    pictures = lay(task, picture)
+    outputs: list[Any] = []
+    streams: list[OutputStream] = []
+
+    for group in _groups(recipe, fifo):
+        options = dict(group.muxer)
+        mapped: list[Any] = []
+        for index, rendition in enumerate(group.video):
+            copied = rendition.made_by == "copied"
+            taps = pictures.renditions.get(rendition.name, [])
+            mapped.append(picture if copied else taps.pop())
+            options |= _video(task, rendition, index, pictures=pictures)
+        for index, sound in enumerate(group.audio):
+            options |= _labels(sound, index, position=len(mapped))
+            options |= audio_options(sound, index)
+            mapped.append(_sound(source, sound, (loudness or {}).get(sound.name)))
+        options |= _clock(group, pictures) | _metadata(recipe)
+        streams += _listed(len(outputs), group)
+        outputs.append(ffmpeg.output(*mapped, group.url, **options))
+
+    outputs += _stills(recipe, pictures)
+    # The spec's share of cores for the filters, too.
+    shared = ("-filter_complex_threads", str(_threads(task)))
+    arguments = ffmpeg.merge_outputs(*outputs).get_args()
+    return Command((program, *_GLOBAL, *shared, *arguments), tuple(streams))
+
+
+def measure(task: Task, rendition: AudioRendition, *, program: str) -> tuple[str, ...]:
+    """The first pass of loudness normalisation: decodes one soundtrack, writes none."""
+    target = rendition.loudness
+    if target is None:
+        raise ValueError(f"audio {rendition.name} has no loudness to measure for")
+    plain = rendition.model_copy(update={"loudness": None})
+    stream = soundtrack(_input(task)[str(rendition.source_index)], plain, None)
+    stream = stream.filter(
+        "loudnorm",
+        I=target.integrated_lufs,
+        TP=target.true_peak_dbtp,
+        print_format="json",
+    )
+    output = ffmpeg.output(stream, "-", f="null")
+    # The findings are printed at the level of information.
+    quiet = ("-loglevel", "level+info", "-nostats")
+    return (program, *_GLOBAL[:3], *quiet, *output.get_args())
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The streams of one output URL."""
+
+    url: str
+    muxer: Mapping[str, str]
+    video: tuple[VideoRendition, ...]
+    audio: tuple[AudioRendition, ...]
+
+
+def _input(task: Task, *, hardware_decode: bool = False) -> Any:
+    media = task.media
+    options = {
+        # What probing found, not what the content persuades a second guess of.
+        "f": media.format_name.split(",")[0],
+        # Also for whatever a container may embed: no playlist, no script.
+        "format_whitelist": media.format_name,
+        # A local upload may open nothing else; a remote one its own protocol only.
+        "protocol_whitelist": "file",
+        # The spec's share of cores for the decoder.
+        "threads": str(_threads(task)),
+    }
+    if task.source.is_remote:
+        options |= {
+            "protocol_whitelist": "http,https,tcp,tls",
+            # Object storage drops long connections; go on where it stopped.
+            "reconnect": "1",
+            "reconnect_on_network_error": "1",
+            "reconnect_delay_max": "10",
+            # Microseconds: a connection that is silent this long is dead.
+            "rw_timeout": "30000000",
+        }
+        return ffmpeg.input(task.source.location, **options)
+    if hardware_decode:
+        # NVDEC; frames come back to memory, where the filters are.
+        options["hwaccel"] = "cuda"
+    # The prefix keeps a colon in a file name from becoming a protocol.
+    return ffmpeg.input(f"file:{task.source.location}", **options)
+
+
+def _groups(recipe: Recipe, fifo: str) -> tuple[_Group, ...]:
+    if isinstance(recipe.packaging, CmafPackaging):
+        muxer = {
+            "f": "mp4",
+            # Fragments, and no seeking back, because a pipe cannot; presentation
+            # times start at 0 without an edit list, which not every player reads.
+            "movflags": "+frag_keyframe+empty_moov+default_base_moof"
+            "+negative_cts_offsets",
+            # Audio alone would otherwise get a fragment per packet.
+            "min_frag_duration": "1000000",
+            # AAC's 21 ms of priming lie before 0: left out, sound starts at exactly
+            # 0 in players that ignore edit lists.
+            "bsf:a": "noise=drop='lt(pts,0)'",
+        }
+        if not recipe.audio:
+            del muxer["bsf:a"]
+        group = _Group(f"file:{fifo}", muxer, recipe.video, recipe.audio)
+        return (group,) if recipe.video or recipe.audio else ()
+    return tuple(_file(recipe, file) for file in _files(recipe.packaging))
+
+
+def _files(packaging: FilePackaging) -> Iterable[OutputFile]:
+    return packaging.files
+
+
+def _file(recipe: Recipe, file: OutputFile) -> _Group:
+    video = tuple(r for r in recipe.video if r.name == file.video)
+    audio = tuple(a for name in file.audio for a in recipe.audio if a.name == name)
+    if (file.video is not None and not video) or len(audio) != len(file.audio):
+        raise ValueError(f"{file.name} names a rendition that the recipe does not make")
+    return _Group(f"file:{file.name}", _MUXERS[file.container], video, audio)
+
+
+def _video(
+    task: Task, rendition: VideoRendition, index: int, *, pictures: Pictures
+) -> dict[str, str]:
+    around = Surroundings(
+        threads=_threads(task),
+        gop_seconds=task.recipe.gop_seconds,
+        keyframes=task.recipe.keyframes,
+        frame_rate=rendition.frame_rate or pictures.frame_rate,
+    )
+    options = video_options(rendition, index, around=around)
+    if rendition.made_by == "copied":
+        return options
+    return options | {
+        # Every frame at its own time: none made up, none lost; only two at one
+        # time are pulled apart by a tick.
+        f"fps_mode:v:{index}": "vfr",
+        # The clock in which those times are exact, and not 1/frame rate.
+        f"enc_time_base:v:{index}": f"1/{pictures.ticks}",
+    }
+
+
+def _clock(group: _Group, pictures: Pictures) -> dict[str, str]:
+    if not group.video or group.muxer["f"] != "mp4":
+        return {}
+    # One clock for all tracks: cuts fall on the same tick in every rendition.
+    return {"video_track_timescale": str(pictures.ticks)}
+
+
+def _stills(recipe: Recipe, pictures: Pictures) -> list[Any]:
+    outputs = []
+    if recipe.poster is not None and pictures.poster is not None:
+        frames = {
+            # Nearly transparent (2 is best, 31 worst).
+            "q:v": "3",
+            # The first frame, and one from each part.
+            "frames:v": str(recipe.poster.candidates + 1),
+        }
+        url = f"file:{POSTERS}"
+        outputs.append(ffmpeg.output(pictures.poster, url, **_JPEG, **frames))
+    if recipe.sprites is not None and pictures.sprites is not None:
+        per_sheet = recipe.sprites.columns * recipe.sprites.rows
+        frames = {
+            # Tiles are small and many: a little less.
+            "q:v": "5",
+            "frames:v": str(-(-recipe.sprites.count // per_sheet)),
+        }
+        url = f"file:{SPRITES}"
+        outputs.append(ffmpeg.output(pictures.sprites, url, **_JPEG, **frames))
+    return outputs
+
+
+def _sound(source: Any, sound: AudioRendition, measured: Measured | None) -> Stream:
+    stream: Stream = source[str(sound.source_index)]
+    return stream if sound.made_by == "copied" else soundtrack(stream, sound, measured)
+
+
+def _labels(sound: AudioRendition, index: int, *, position: int) -> dict[str, str]:
+    # Told explicitly, because the source's own tags are stripped below.
+    labels = {f"disposition:a:{index}": "default" if sound.default else "0"}
+    if sound.language is not None:
+        labels[f"metadata:s:a:{index}"] = f"language={sound.language}"
+    if sound.title is not None:
+        # The same stream by its position: one option takes one value here.
+        labels[f"metadata:s:{position}"] = f"title={sound.title}"
+    return labels
+
+
+def _metadata(recipe: Recipe) -> dict[str, str]:
+    if recipe.keep_metadata:
+        return {"map_metadata": "0"}
+    return {
+        # Places, serial numbers and names of people stay with the owner.
+        "map_metadata": "-1",
+        "map_chapters": "-1",
+    }
+
+
+def _listed(output: int, group: _Group) -> list[OutputStream]:
+    video = [
+        OutputStream(output, n, "video", r.name) for n, r in enumerate(group.video)
+    ]
+    audio = [
+        OutputStream(output, len(video) + n, "audio", a.name)
+        for n, a in enumerate(group.audio)
+    ]
+    return video + audio
+
+
+def _threads(task: Task) -> int:
+    # Whole threads: a share of a core still needs one.
+    return max(1, -(-task.spec.milli_cpus // 1000))

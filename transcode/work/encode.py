@@ -1,0 +1,189 @@
+"""Runs the encoder, and the packager beside it; turns what they print into a report."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..contract import Progress, Task
+from ..errors import (
+    EncoderFailed,
+    EncoderMissing,
+    MediaRejected,
+    OutOfDisk,
+    OutOfMemory,
+    SourceUnreadable,
+    TranscodeError,
+)
+from .children import Children, Ended, Program
+from .command import Command
+from .progress import Lines, ProgressLines, Summary, Tail, without_secrets
+from .report import EncodeReport
+
+_FULL = 1 << 20
+"""Bytes free below which a failed write is put down to a full disk."""
+_TOO_MANY_ERRORS = 69
+"""ffmpeg's status when more than two thirds of the packets did not decode."""
+
+_CAUSES: Sequence[tuple[str, type[TranscodeError], str]] = (
+    (
+        r"No space left on device|Disk quota exceeded",
+        OutOfDisk,
+        "There is no space left where the results are written.",
+    ),
+    (
+        r"Cannot allocate memory|malloc.*failed|out of memory",
+        OutOfMemory,
+        "The encoder could not get the memory it asked for.",
+    ),
+    (
+        r"Unknown encoder|Encoder not found|Error selecting an encoder",
+        EncoderMissing,
+        "This ffmpeg does not have the encoder that the recipe names.",
+    ),
+    (
+        r"Error opening input.*(?:Server returned|Connection|timed out|HTTP|resolve)",
+        SourceUnreadable,
+        "The source cannot be read any more.",
+    ),
+    (
+        r"Error opening input.*(?:No such file|Permission denied)",
+        SourceUnreadable,
+        "The source has gone or may not be read any more.",
+    ),
+    (
+        r"Error opening input.*Invalid data",
+        MediaRejected,
+        "The source is not what probing saw: it cannot be opened.",
+    ),
+)
+
+
+def run(
+    task: Task,
+    command: Command,
+    packager: Sequence[str] | None,
+    *,
+    folder: Path,
+    report: Callable[[Progress], None],
+) -> EncodeReport:
+    """
+    Start both in *folder*, wait for both, and say what they said.
+
+    An exit status of 0 is no success yet; verification decides. Raises `OutOfDisk`,
+    `OutOfMemory`, `EncoderMissing`, `SourceUnreadable`, `MediaRejected` or
+    `EncoderFailed`, each with argv, status and the end of standard error.
+    """
+    summary, muxing = Summary(), Tail()
+    progress = ProgressLines(task.task_id, task.media.duration_seconds, report)
+    out, err, packing = Lines(progress.take), Lines(summary.take), Lines(muxing.take)
+
+    started = time.monotonic()
+    try:
+        with Children(folder) as children:
+            children.start(Program("ffmpeg", command.argv, out.feed, err.feed))
+            if packager is not None:
+                children.start(
+                    Program("packager", packager, packing.feed, packing.feed)
+                )
+            ended = children.wait()
+    except OSError as exc:
+        raise EncoderFailed(
+            f"{exc.filename or command.argv[0]} cannot be run: {exc.strerror}.",
+            argv=_shown(command.argv),
+        ) from exc
+    seconds = time.monotonic() - started
+    for lines in (out, err, packing):
+        lines.close()
+
+    if ended.first_to_fail is not None:
+        tails = {"ffmpeg": summary.tail, "packager": muxing}
+        argvs = {"ffmpeg": command.argv, "packager": packager or ()}
+        raise _failure(ended, tails, argvs, folder=folder)
+    return _report(task, command, summary, progress, seconds=seconds)
+
+
+def _report(
+    task: Task,
+    command: Command,
+    summary: Summary,
+    progress: ProgressLines,
+    *,
+    seconds: float,
+) -> EncodeReport:
+    packets: dict[str, dict[str, int]] = {"video": {}, "audio": {}}
+    for stream in command.streams:
+        muxed = summary.muxed.get((stream.output, stream.index))
+        if muxed is not None:
+            packets[stream.kind][stream.name] = muxed
+    picture = task.recipe.video_index
+    sounds = [summary.samples.get(sound.source_index) for sound in task.recipe.audio]
+    return EncodeReport(
+        decoded_frames=None if picture is None else summary.decoded.get(picture),
+        decode_errors=summary.decode_errors,
+        packets_read=None if picture is None else summary.packets.get(picture),
+        encoded_frames=packets["video"],
+        audio_samples=next((count for count in sounds if count is not None), None),
+        argv=_shown(command.argv),
+        stderr_tail=summary.tail.text,
+        wall_seconds=seconds,
+        repeated_frames=progress.repeated_frames,
+        dropped_frames=progress.dropped_frames,
+        audio_packets=packets["audio"],
+        exit_status=0,
+        read_bytes=summary.read_bytes,
+    )
+
+
+def _failure(
+    ended: Ended,
+    tails: Mapping[str, Tail],
+    argvs: Mapping[str, Sequence[str]],
+    *,
+    folder: Path,
+) -> TranscodeError:
+    guilty = ended.first_to_fail or "ffmpeg"
+    if guilty == "ffmpeg" and "packager" in ended.statuses:
+        # A packager that died takes the pipe with it, and ffmpeg may be seen first.
+        broken = re.search(r"Broken pipe", tails["ffmpeg"].text) is not None
+        guilty = "packager" if broken else guilty
+    status = ended.statuses[guilty]
+    text = "\n".join(tail.text for tail in tails.values() if tail.text)
+    evidence: dict[str, Any] = {
+        "program": guilty,
+        "argv": list(_shown(argvs[guilty])),
+        "status": status,
+        "stderr_tail": tails[guilty].text,
+    }
+    for pattern, kind, sentence in _CAUSES:
+        if re.search(pattern, text):
+            return kind(sentence, **evidence)
+    if _free_bytes(folder) < _FULL:
+        return OutOfDisk(_CAUSES[0][2], **evidence)
+    if guilty == "ffmpeg" and status == _TOO_MANY_ERRORS:
+        return MediaRejected(
+            "More than two thirds of the source's packets cannot be decoded.",
+            **evidence,
+        )
+    how = f"was killed by signal {-status}" if status < 0 else f"ended with {status}"
+    said = tails[guilty].error or _last_line(tails[guilty].text)
+    tool = "ffmpeg" if guilty == "ffmpeg" else "Shaka Packager"
+    return EncoderFailed(f"{tool} {how}; it said: {said}", **evidence)
+
+
+def _shown(argv: Sequence[str]) -> tuple[str, ...]:
+    return tuple(without_secrets(argument) for argument in argv)
+
+
+def _last_line(text: str) -> str:
+    lines = text.splitlines()
+    return lines[-1] if lines else "nothing."
+
+
+def _free_bytes(folder: Path) -> int:
+    space = os.statvfs(folder)
+    return space.f_bavail * space.f_frsize

@@ -1,0 +1,234 @@
+"""The filter graph's bricks: what happens to pictures and sound between codecs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol, Self
+
+from ..contract import (
+    AudioRendition,
+    DynamicRange,
+    Poster,
+    Sprites,
+    VideoRendition,
+    VideoStream,
+)
+from .colour import Colour, fully_tagged, scaler_name, source_colour
+
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+
+
+class Stream(Protocol):
+    """The part of ffmpeg-python's stream that is used here."""
+
+    def filter(self, name: str, /, *args: object, **options: object) -> Self: ...
+    def split(self) -> Mapping[int, Self]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the first pass of `loudnorm` found."""
+
+    integrated_lufs: float
+    true_peak_dbtp: float
+    range_lu: float
+    threshold_lufs: float
+    offset_lu: float
+
+
+def prepare(
+    stream: Stream,
+    video: VideoStream,
+    *,
+    deinterlace: bool,
+    tone_map_at: tuple[int, int] | None,
+    ticks: int | None,
+) -> Stream:
+    """
+    The decoded source made plain: opaque, progressive, SDR or tagged HDR.
+
+    *tone_map_at* is the size at which HDR becomes SDR, None where it stays. *ticks*
+    is the clock of the grid that times are put back on; None leaves them.
+    """
+    if ticks is not None and video.frame_rate is not None:
+        rate = video.frame_rate
+        step = Fraction(ticks) / rate
+        # The output clock, in which a frame is a whole number of ticks.
+        stream = stream.filter("settb", f"1/{ticks}")
+        # The nearest point of the grid that begins at the first frame; a gap stays a
+        # gap, because nothing is counted.
+        grid = f"round((T-STARTT)*{rate.numerator}/{rate.denominator})*{step}"
+        stream = stream.filter("setpts", f"round(STARTT/TB+{grid})")
+    if video.has_alpha:
+        # Transparent means black: what a player without alpha shows anyway, but
+        # without the garbage that hides under transparent pixels.
+        stream = stream.filter("premultiply", inplace=1)
+    source = source_colour(video)
+    if not fully_tagged(video):
+        # Say what players would have guessed, so that each scaler guesses the same.
+        stream = stream.filter(
+            "setparams",
+            colorspace=source.matrix,
+            color_primaries=source.primaries,
+            color_trc=source.transfer,
+        )
+    if deinterlace:
+        tagged = video.field_order not in {None, "progressive"}
+        stream = stream.filter(
+            "bwdif",
+            # A frame for a frame: counts and times stay comparable.
+            mode="send_frame",
+            # Trust the frames' flags where the stream is tagged at all.
+            deint="interlaced" if tagged else "all",
+        )
+    if tone_map_at is not None:
+        return _tone_mapped(stream, source, tone_map_at)
+    if video.dynamic_range is DynamicRange.SDR and source.primaries == "bt2020":
+        # A wide gamut in SDR: BT.709 by arithmetic, not by another label.
+        return stream.filter("zscale", primaries="bt709", transfer="bt709")
+    return stream
+
+
+def scaled(
+    stream: Stream, rendition: VideoRendition, *, colour: Colour, first: bool
+) -> Stream:
+    """*stream* as *rendition* wants it; *first* also converts range and matrix."""
+    options: dict[str, object] = {"w": rendition.width, "h": rendition.height}
+    if first:
+        if rendition.frame_rate is not None:
+            rate = rendition.frame_rate
+            # The profile caps the rate: before scaling, so that nothing is scaled
+            # in vain.
+            stream = stream.filter("fps", f"{rate.numerator}/{rate.denominator}")
+        # Full range (phones, MJPEG) becomes the limited range every player expects.
+        options["out_range"] = "tv"
+        options["out_color_matrix"] = scaler_name(colour.matrix)
+    stream = stream.filter("scale", **options)
+    # What the encoder was planned for; chroma is converted in the same scaler.
+    stream = stream.filter("format", rendition.pixel_format)
+    # Aspect ratio is in the pixels now; players disagree about anything else.
+    stream = stream.filter("setsar", 1)
+    # Written, not left to be guessed by height: a 360p of an HD source is no BT.601.
+    return stream.filter(
+        "setparams",
+        range="tv",
+        colorspace=colour.matrix,
+        color_primaries=colour.primaries,
+        color_trc=colour.transfer,
+    )
+
+
+def poster_frames(stream: Stream, poster: Poster, duration: float | None) -> Stream:
+    """Candidates spread over *duration*, the first frame among them."""
+    step = (duration or 0.0) / max(poster.candidates, 1)
+    # Always the first frame, since it may be the only one; then the middles of equal
+    # parts. Without a duration: one frame a second.
+    later = f"(selected_n-0.5)*{step:.6f}" if duration else "selected_n"
+    stream = stream.filter("select", f"eq(n,0)+gte(t,{later})")
+    return _numbered(_picture(stream, poster.width, poster.height))
+
+
+def sprite_sheets(stream: Stream, sprites: Sprites) -> Stream:
+    """Sheets of tiles; tile *k* shows the first picture at or after k × interval."""
+    every = f"{sprites.interval_seconds:.9g}"
+    # The first frame of each interval, told by the clock alone.
+    slot = f"floor(t/{every})"
+    stream = stream.filter(
+        "select", f"isnan(prev_selected_t)+gt({slot},floor(prev_selected_t/{every}))"
+    )
+    # One second per interval, so that the next filter counts in whole numbers; a
+    # half past, so that the end lies behind the last picture.
+    stream = stream.filter("setpts", f"(floor(T/{every})+0.5)/TB")
+    stream = stream.filter(
+        "fps",
+        fps=1,  # an interval without a picture keeps the one before
+        start_time=0,  # a picture that starts late still has a tile for 0
+        round="down",
+        eof_action="pass",  # a single frame is a tile, too
+    )
+    # The index may promise more than there is: the last picture fills the sheet up.
+    stream = stream.filter("tpad", stop_mode="clone", stop=sprites.count)
+    stream = stream.filter("trim", end_frame=sprites.count)
+    stream = _picture(stream, sprites.tile_width, sprites.tile_height)
+    stream = stream.filter("tile", layout=f"{sprites.columns}x{sprites.rows}")
+    return _numbered(stream)
+
+
+def soundtrack(
+    stream: Stream, rendition: AudioRendition, measured: Measured | None
+) -> Stream:
+    """*stream* mixed, resampled and levelled as *rendition* wants it."""
+    stream = stream.filter(
+        "aresample",
+        rendition.sample_rate,
+        **{
+            # Holes become silence and overlaps are cut: the sound stays with the
+            # picture. Only filling and trimming, no stretching.
+            "async": 1,
+            # Sound that begins late gets silence before it instead of moving.
+            "first_pts": 0,
+            # A lost packet (21 ms of AAC) is already a hole; jitter is not.
+            "min_hard_comp": 0.02,
+        },
+    )
+    # The resampler's own matrix (ITU-R BS.775, scaled so that nothing clips).
+    layout = _LAYOUTS.get(rendition.channels, f"{rendition.channels}c")
+    stream = stream.filter("aformat", channel_layouts=layout)
+    if rendition.loudness is None or measured is None:
+        return stream
+    stream = stream.filter(
+        "loudnorm",
+        I=rendition.loudness.integrated_lufs,
+        TP=rendition.loudness.true_peak_dbtp,
+        # Not narrower than the programme: then the gain is one number throughout.
+        LRA=min(50.0, max(7.0, measured.range_lu)),
+        measured_I=measured.integrated_lufs,
+        measured_TP=measured.true_peak_dbtp,
+        measured_LRA=measured.range_lu,
+        measured_thresh=measured.threshold_lufs,
+        offset=measured.offset_lu,
+        linear="true",
+    )
+    # The filter works at 192 kHz where it has to limit peaks.
+    return stream.filter("aresample", rendition.sample_rate)
+
+
+def _tone_mapped(stream: Stream, source: Colour, size: tuple[int, int]) -> Stream:
+    # Smaller first: float pixels are 12 bytes, and the largest rendition is all
+    # that anybody will see.
+    stream = stream.filter("scale", w=size[0], h=size[1])
+    stream = stream.filter(
+        "zscale",
+        matrixin=source.matrix,
+        primariesin=source.primaries,
+        transferin=source.transfer,
+        transfer="linear",
+        # Diffuse white of HDR programmes (ITU-R BT.2408).
+        npl=203,
+    )
+    stream = stream.filter("format", "gbrpf32le")
+    stream = stream.filter("zscale", primaries="bt709")
+    # Hable keeps detail in highlights; desaturation would wash out bright colours.
+    stream = stream.filter("tonemap", tonemap="hable", desat=0)
+    stream = stream.filter("zscale", transfer="bt709", matrix="bt709", range="tv")
+    return stream.filter("format", "yuv420p")
+
+
+def _picture(stream: Stream, width: int, height: int) -> Stream:
+    stream = stream.filter(
+        "scale",
+        w=width,
+        h=height,
+        # JFIF says BT.601, full range, whatever the video was.
+        out_color_matrix="bt601",
+        out_range="pc",
+    )
+    stream = stream.filter("format", "yuv420p")
+    return stream.filter("setsar", 1)
+
+
+def _numbered(stream: Stream) -> Stream:
+    # Stills have no times: count them, or two with one time are refused.
+    return stream.filter("settb", "1/25").filter("setpts", "N")

@@ -1,0 +1,100 @@
+"""The first pass of loudness normalisation: how loud is the programme as it is?"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..contract import AudioRendition, Progress, Task
+from ..errors import EncoderFailed
+from .children import Children, Program
+from .command import measure
+from .graph import Measured
+from .progress import Lines, Tail, without_secrets
+
+_SILENT_LUFS = -70.0
+"""Absolute gate of EBU R128: below it there is no programme to measure."""
+
+
+def measure_loudness(
+    task: Task, *, program: str, folder: Path
+) -> tuple[Mapping[str, Measured], tuple[str, ...]]:
+    """
+    What each rendition with a loudness target measures, and notes on those left alone.
+
+    Silence is left alone: no gain makes it loud. Raises `EncoderFailed` when ffmpeg
+    fails.
+    """
+    found: dict[str, Measured] = {}
+    notes: list[str] = []
+    same: dict[tuple[object, ...], Measured | None] = {}
+    for sound in task.recipe.audio:
+        if sound.loudness is None or sound.made_by == "copied":
+            continue
+        # One pass for two codecs of one mix.
+        mix = (sound.source_index, sound.channels, sound.sample_rate, sound.loudness)
+        if mix not in same:
+            same[mix] = _measure(task, sound, program=program, folder=folder)
+        measured = same[mix]
+        if measured is None:
+            notes.append(f"Audio {sound.name} is silent; its loudness is left alone.")
+        else:
+            found[sound.name] = measured
+    return found, tuple(notes)
+
+
+def phase(task: Task) -> Progress:
+    """What is reported while the first pass runs, which has no progress of its own."""
+    return Progress(
+        task_id=task.task_id,
+        done_seconds=0.0,
+        total_seconds=task.media.duration_seconds,
+        speed=None,
+        phase="loudness",
+    )
+
+
+def _measure(
+    task: Task, sound: AudioRendition, *, program: str, folder: Path
+) -> Measured | None:
+    argv = measure(task, sound, program=program)
+    tail = Tail()
+    lines = Lines(tail.take)
+    with Children(folder) as children:
+        children.start(Program("ffmpeg", argv, lines.feed, lines.feed))
+        ended = children.wait()
+    lines.close()
+    status = ended.statuses["ffmpeg"]
+    values = _parse(tail.text)
+    if status != 0 or values is None:
+        raise EncoderFailed(
+            f"The loudness of audio {sound.name} cannot be measured:"
+            f" {tail.error or f'ffmpeg ended with {status}'}",
+            argv=[without_secrets(argument) for argument in argv],
+            status=status,
+            stderr_tail=tail.text,
+        )
+    quiet = not math.isfinite(values.integrated_lufs)
+    if quiet or values.integrated_lufs <= _SILENT_LUFS:
+        return None
+    return values
+
+
+def _parse(text: str) -> Measured | None:
+    # The findings are the last braces on standard error.
+    begin, end = text.rfind("{"), text.rfind("}")
+    if begin < 0 or end < begin:
+        return None
+    try:
+        found = json.loads(text[begin : end + 1])
+        return Measured(
+            integrated_lufs=float(found["input_i"]),
+            true_peak_dbtp=float(found["input_tp"]),
+            range_lu=float(found["input_lra"]),
+            threshold_lufs=float(found["input_thresh"]),
+            offset_lu=float(found["target_offset"]),
+        )
+    except (ValueError, KeyError):
+        return None

@@ -1,0 +1,118 @@
+"""CMAF for HLS and DASH over the same files: the packager's command and its results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..contract import AudioRendition, CmafPackaging, Recipe, VideoRendition
+
+MASTER = "master.m3u8"
+MANIFEST = "manifest.mpd"
+PLAYLIST = "index.m3u8"
+IFRAMES = "iframes.m3u8"
+INIT = "init.mp4"
+
+_HAIR = 0.001
+"""Seconds. Keyframes come up to a millisecond early; a boundary that lay behind one
+would wait for the next."""
+
+
+def folder(rendition: VideoRendition | AudioRendition) -> str:
+    """Where a rendition's segments are, relative to the job's folder."""
+    kind = "video" if isinstance(rendition, VideoRendition) else "audio"
+    return f"{kind}/{rendition.name}"
+
+
+def build(recipe: Recipe, *, program: str, fifo: str) -> tuple[str, ...]:
+    """
+    Shaka Packager's argv; to be started in the job's folder, reading *fifo*.
+
+    Raises ValueError for a path that the packager's own syntax cannot hold.
+    """
+    packaging = recipe.packaging
+    if not isinstance(packaging, CmafPackaging):
+        raise TypeError(f"{packaging.type} packaging needs no packager")
+    if "," in fifo:
+        raise ValueError(f"the packager cannot read {fifo}: commas separate its fields")
+
+    renditions = (*recipe.video, *recipe.audio)
+    streams = [
+        _stream(recipe, packaging, rendition, index=index, fifo=fifo)
+        for index, rendition in enumerate(renditions)
+    ]
+    argv = [
+        program,
+        *streams,
+        # Long enough to be worth a request, short enough to switch; at the keyframes
+        # that the encoder was told to make.
+        "--segment_duration",
+        f"{packaging.segment_seconds - _HAIR:g}",
+        # Only what went wrong, please.
+        "--quiet",
+    ]
+    default = _default_language(recipe.audio)
+    if default is not None:
+        # Its tracks get DEFAULT=YES and, in DASH, the role "main".
+        argv += ["--default_language", default]
+    if packaging.hls:
+        argv += [
+            "--hls_master_playlist_output",
+            MASTER,
+            # All of it is there: players may seek at once.
+            "--hls_playlist_type",
+            "VOD",
+        ]
+    if packaging.dash:
+        argv += [
+            "--mpd_output",
+            MANIFEST,
+            # Segments by number and template, and yet nothing live about it.
+            "--generate_static_live_mpd",
+        ]
+    return tuple(argv)
+
+
+def _stream(
+    recipe: Recipe,
+    packaging: CmafPackaging,
+    rendition: VideoRendition | AudioRendition,
+    *,
+    index: int,
+    fifo: str,
+) -> str:
+    place = folder(rendition)
+    fields = {
+        "in": fifo,
+        # By position in the pipe, which is the recipe's order.
+        "stream": str(index),
+        "init_segment": f"{place}/{INIT}",
+        # Numbered with zeros, so that a listing is in order.
+        "segment_template": f"{place}/$Number%05d$.m4s",
+    }
+    if packaging.hls:
+        fields["playlist_name"] = f"{place}/{PLAYLIST}"
+    if isinstance(rendition, VideoRendition):
+        if packaging.hls and packaging.iframe_playlists:
+            # Pictures while seeking, from the same segments.
+            fields["iframe_playlist_name"] = f"{place}/{IFRAMES}"
+        return _joined(fields)
+    # One group per codec: a player takes one that it can decode, whole.
+    several = len({audio.codec for audio in recipe.audio}) > 1
+    fields["hls_group_id"] = f"audio-{rendition.codec}" if several else "audio"
+    fields["hls_name"] = _plain(rendition.title or rendition.language or rendition.name)
+    if rendition.language is not None:
+        fields["language"] = rendition.language
+    return _joined(fields)
+
+
+def _default_language(audio: Iterable[AudioRendition]) -> str | None:
+    return next((sound.language for sound in audio if sound.default), None)
+
+
+def _plain(name: str) -> str:
+    # Commas and equals signs separate the packager's fields; quotes the playlist's.
+    return name.translate(str.maketrans({",": " ", "=": " ", '"': "'"}))
+
+
+def _joined(fields: dict[str, str]) -> str:
+    return ",".join(f"{name}={value}" for name, value in fields.items())

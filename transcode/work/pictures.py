@@ -1,0 +1,140 @@
+"""The video half of the filter graph: one decoder, each size from the next larger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ..contract import CmafPackaging, Recipe, Task, VideoRendition, VideoStream
+from .colour import output_colour
+from .graph import Stream, poster_frames, prepare, scaled, sprite_sheets
+from .timing import snaps, timescale
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Streams that are ready to be mapped; each may be mapped once."""
+
+    ticks: int | None
+    """Clock of every video track, ticks per second; None without a picture."""
+    frame_rate: Fraction | None
+    """Of the source where it is constant."""
+    renditions: dict[str, list[Stream]]
+    """Encoded rendition → one stream per file it stands in."""
+    poster: Stream | None
+    sprites: Stream | None
+
+
+def lay(task: Task, source: Stream | None) -> Pictures:
+    """
+    The graph from the decoded *source* to all renditions and stills of *task*.
+
+    Raises ValueError when the recipe decodes a picture that the media do not have.
+    """
+    video = _picture_stream(task)
+    if video is None or source is None:
+        return Pictures(None, None, {}, None, None)
+
+    recipe = task.recipe
+    copied = any(r.made_by == "copied" for r in recipe.video)
+    rates = frozenset(r.frame_rate for r in recipe.video) or frozenset({None})
+    ticks = timescale(video, rates, exact_copy=copied)
+    constant = video.frame_rate if video.variable_frame_rate is False else None
+
+    encoded = [r for r in recipe.video if r.made_by == "encoded"]
+    parents = _parents(encoded)
+    roots = [r for r in encoded if parents[r.name] is None]
+    stills = _stills(task)
+    if not roots and not stills:
+        return Pictures(ticks, constant, {}, None, None)
+
+    base = prepare(
+        source,
+        video,
+        deinterlace=recipe.deinterlace,
+        # Smaller pictures are cheaper to convert: nobody sees the larger ones.
+        tone_map_at=_largest(encoded, recipe) if recipe.tone_map else None,
+        # Beside a copied rendition the source's own times are kept, to the tick.
+        ticks=ticks if snaps(video) and not copied else None,
+    )
+    branches = fan(base, len(roots) + len(stills))
+    made = {
+        name: make(branches[len(roots) + n])
+        for n, (name, make) in enumerate(stills.items())
+    }
+    renditions: dict[str, list[Stream]] = {}
+    colour = output_colour(video, tone_map=recipe.tone_map)
+    pending = [(root, branches[n], True) for n, root in enumerate(roots)]
+    while pending:
+        rendition, stream, first = pending.pop(0)
+        stream = scaled(stream, rendition, colour=colour, first=first)
+        children = [r for r in encoded if parents[r.name] == rendition.name]
+        uses = _uses(recipe, rendition)
+        taps = fan(stream, uses + len(children))
+        renditions[rendition.name] = taps[:uses]
+        pending += [(child, taps[uses + n], False) for n, child in enumerate(children)]
+    return Pictures(
+        ticks, constant, renditions, made.get("poster"), made.get("sprites")
+    )
+
+
+def fan(stream: Stream, count: int) -> list[Stream]:
+    """*count* streams of the same frames; they share memory until one writes."""
+    if count == 1:
+        return [stream]
+    split = stream.split()
+    return [split[n] for n in range(count)]
+
+
+def _stills(task: Task) -> dict[str, Callable[[Stream], Stream]]:
+    poster, sprites = task.recipe.poster, task.recipe.sprites
+    stills: dict[str, Callable[[Stream], Stream]] = {}
+    if poster is not None:
+        duration = task.media.duration_seconds
+        stills["poster"] = lambda stream: poster_frames(stream, poster, duration)
+    if sprites is not None:
+        stills["sprites"] = lambda stream: sprite_sheets(stream, sprites)
+    return stills
+
+
+def _picture_stream(task: Task) -> VideoStream | None:
+    index = task.recipe.video_index
+    if index is None:
+        return None
+    for video in task.media.video:
+        if video.index == index:
+            return video
+    raise ValueError(f"the source has no video stream with index {index}")
+
+
+def _parents(encoded: Sequence[VideoRendition]) -> dict[str, str | None]:
+    """The rendition each one is scaled from; None: from the decoded source."""
+    parents: dict[str, str | None] = {}
+    before: VideoRendition | None = None
+    for rendition in encoded:
+        follows = (
+            before is not None
+            and before.frame_rate == rendition.frame_rate
+            and before.pixel_format == rendition.pixel_format
+            and before.width >= rendition.width
+            and before.height >= rendition.height
+        )
+        parents[rendition.name] = before.name if before and follows else None
+        before = rendition
+    return parents
+
+
+def _uses(recipe: Recipe, rendition: VideoRendition) -> int:
+    if isinstance(recipe.packaging, CmafPackaging):
+        return 1
+    return sum(file.video == rendition.name for file in recipe.packaging.files)
+
+
+def _largest(encoded: Sequence[VideoRendition], recipe: Recipe) -> tuple[int, int]:
+    sizes = [(r.width, r.height) for r in encoded]
+    if recipe.poster is not None:
+        sizes.append((recipe.poster.width, recipe.poster.height))
+    if recipe.sprites is not None:
+        sizes.append((recipe.sprites.tile_width, recipe.sprites.tile_height))
+    return max(sizes, key=lambda size: size[0] * size[1])

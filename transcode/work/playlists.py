@@ -1,0 +1,245 @@
+"""HLS playlists and MPDs → values; for reading back what we wrote, not for uploads."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET  # noqa: S405  reads only what our packager wrote
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+_ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
+_DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")
+_NUMBER = re.compile(r"\$Number(?:%0(\d+)d)?\$")
+_DASH = "{urn:mpeg:dash:schema:mpd:2011}"
+
+
+class BrokenPlaylist(ValueError):
+    """The text is not what a playlist or MPD must look like; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of media in a playlist."""
+
+    uri: str
+    seconds: Fraction
+    byte_range: tuple[int, int] | None
+    """Length and offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPlaylist:
+    target_seconds: int
+    header: str
+    """URI of the initialisation segment."""
+    entries: tuple[Entry, ...]
+    ended: bool
+    iframes_only: bool
+
+    @property
+    def seconds(self) -> Fraction:
+        return sum((entry.seconds for entry in self.entries), Fraction(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One playlist that a multivariant playlist names, with its attributes."""
+
+    uri: str
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class MasterPlaylist:
+    variants: tuple[Listed, ...]
+    groups: tuple[Listed, ...]
+    """`EXT-X-MEDIA` with a URI."""
+    iframes: tuple[Listed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """One rendition of an MPD, its template expanded."""
+
+    kind: str
+    """`video` or `audio`."""
+    attributes: Mapping[str, str]
+    """Its own, and its adaptation set's where it has none."""
+    channels: int | None
+    timescale: int
+    header: str
+    segments: tuple[str, ...]
+    starts: tuple[int, ...]
+    durations: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    static: bool
+    seconds: Fraction
+    representations: tuple[Representation, ...]
+
+
+def read_media_playlist(text: str) -> MediaPlaylist:
+    """Parse a media playlist (RFC 8216). Raises BrokenPlaylist."""
+    target = None
+    header = None
+    seconds: Fraction | None = None
+    byte_range = None
+    entries: list[Entry] = []
+    lines = _lines(text)
+    for line in lines:
+        tag, _, value = line.partition(":")
+        if tag == "#EXT-X-TARGETDURATION":
+            target = _whole(value, line)
+        elif tag == "#EXT-X-MAP":
+            header = _attributes(value).get("URI")
+        elif tag == "#EXTINF":
+            seconds = _fraction(value.split(",")[0], line)
+        elif tag == "#EXT-X-BYTERANGE":
+            length, _, offset = value.partition("@")
+            byte_range = (_whole(length, line), _whole(offset, line))
+        elif not line.startswith("#"):
+            if seconds is None:
+                msg = f"{line} has no EXTINF"
+                raise BrokenPlaylist(msg)
+            entries.append(Entry(line, seconds, byte_range))
+            seconds, byte_range = None, None
+    if target is None or header is None:
+        msg = "EXT-X-TARGETDURATION or EXT-X-MAP is missing"
+        raise BrokenPlaylist(msg)
+    return MediaPlaylist(
+        target_seconds=target,
+        header=header,
+        entries=tuple(entries),
+        ended="#EXT-X-ENDLIST" in lines,
+        iframes_only="#EXT-X-I-FRAMES-ONLY" in lines,
+    )
+
+
+def read_master_playlist(text: str) -> MasterPlaylist:
+    """Parse a multivariant playlist (RFC 8216). Raises BrokenPlaylist."""
+    variants: list[Listed] = []
+    groups: list[Listed] = []
+    iframes: list[Listed] = []
+    pending: dict[str, str] | None = None
+    for line in _lines(text):
+        tag, _, value = line.partition(":")
+        if tag == "#EXT-X-STREAM-INF":
+            pending = _attributes(value)
+        elif tag == "#EXT-X-MEDIA":
+            attributes = _attributes(value)
+            if "URI" in attributes:
+                groups.append(Listed(attributes["URI"], attributes))
+        elif tag == "#EXT-X-I-FRAME-STREAM-INF":
+            attributes = _attributes(value)
+            iframes.append(Listed(attributes.get("URI", ""), attributes))
+        elif not line.startswith("#"):
+            if pending is None:
+                msg = f"{line} has no EXT-X-STREAM-INF"
+                raise BrokenPlaylist(msg)
+            variants.append(Listed(line, pending))
+            pending = None
+    return MasterPlaylist(tuple(variants), tuple(groups), tuple(iframes))
+
+
+def read_mpd(text: str) -> Presentation:
+    """Parse an MPD with segment timelines (ISO/IEC 23009-1). Raises BrokenPlaylist."""
+    try:
+        root = ET.fromstring(text)  # noqa: S314  as above
+    except ET.ParseError as exc:
+        msg = f"it is not well-formed XML ({exc})"
+        raise BrokenPlaylist(msg) from exc
+    try:
+        return Presentation(
+            static=root.get("type") == "static",
+            seconds=_iso_duration(root.attrib["mediaPresentationDuration"]),
+            representations=tuple(_representations(root)),
+        )
+    except (KeyError, ValueError) as exc:
+        msg = f"something in it is missing or no number ({exc})"
+        raise BrokenPlaylist(msg) from exc
+
+
+def _representations(root: ET.Element) -> Iterator[Representation]:
+    for group in root.iter(f"{_DASH}AdaptationSet"):
+        for one in group.iter(f"{_DASH}Representation"):
+            template = one.find(f"{_DASH}SegmentTemplate")
+            if template is None:
+                template = group.find(f"{_DASH}SegmentTemplate")
+            if template is None:
+                msg = f"representation {one.get('id')} has no SegmentTemplate"
+                raise BrokenPlaylist(msg)
+            channels = one.find(f"{_DASH}AudioChannelConfiguration")
+            starts, durations = _timeline(template)
+            first = int(template.get("startNumber", "1"))
+            yield Representation(
+                kind=group.get("contentType")
+                or one.get("mimeType", group.get("mimeType", "")).partition("/")[0],
+                attributes={**group.attrib, **one.attrib},
+                channels=None if channels is None else int(channels.attrib["value"]),
+                timescale=int(template.get("timescale", "1")),
+                header=template.attrib["initialization"],
+                segments=tuple(
+                    _numbered(template.attrib["media"], first + index)
+                    for index in range(len(starts))
+                ),
+                starts=tuple(starts),
+                durations=tuple(durations),
+            )
+
+
+def _timeline(template: ET.Element) -> tuple[list[int], list[int]]:
+    starts: list[int] = []
+    durations: list[int] = []
+    time = 0
+    for run in template.iter(f"{_DASH}S"):
+        time = int(run.get("t", time))
+        duration = int(run.attrib["d"])
+        for _ in range(int(run.get("r", "0")) + 1):
+            starts.append(time)
+            durations.append(duration)
+            time += duration
+    return starts, durations
+
+
+def _numbered(template: str, number: int) -> str:
+    return _NUMBER.sub(lambda found: f"{number:0{found[1] or 1}d}", template)
+
+
+def _iso_duration(text: str) -> Fraction:
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        msg = f"duration {text!r}"
+        raise ValueError(msg)
+    hours, minutes, seconds = (Fraction(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def _lines(text: str) -> list[str]:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines or lines[0] != "#EXTM3U":
+        msg = "it does not begin with #EXTM3U"
+        raise BrokenPlaylist(msg)
+    return lines
+
+
+def _attributes(text: str) -> dict[str, str]:
+    return {name: value.strip('"') for name, value in _ATTRIBUTE.findall(text)}
+
+
+def _whole(text: str, line: str) -> int:
+    try:
+        return int(text)
+    except ValueError as exc:
+        msg = f"no whole number in {line}"
+        raise BrokenPlaylist(msg) from exc
+
+
+def _fraction(text: str, line: str) -> Fraction:
+    try:
+        return Fraction(text)
+    except ValueError as exc:
+        msg = f"no number in {line}"
+        raise BrokenPlaylist(msg) from exc

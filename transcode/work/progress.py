@@ -1,0 +1,155 @@
+"""What ffmpeg prints, understood as it comes: progress, its summary, its last words."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable
+
+from ..contract import Progress
+
+TAIL_BYTES = 32_768
+"""Most of standard error that is kept as evidence."""
+
+_LONGEST_LINE = 8_192
+_INPUT = re.compile(
+    r"Input stream #0:(\d+) \((video|audio)\): (\d+) packets read \(\d+ bytes\);"
+    r"(?: (\d+) frames decoded;(?: (\d+) decode errors)?(?: \((\d+) samples\))?)?"
+)
+_OUTPUT = re.compile(
+    r"Output stream #(\d+):(\d+) \((?:video|audio)\):.*? (\d+) packets muxed"
+)
+_READ = re.compile(r"Statistics: (\d+) bytes read")
+# One line per audio packet, from the bitstream filter that drops the priming.
+_NOISE = re.compile(r"\[verbose\] Stream #\d+ packet \d+ pts")
+_ERROR = re.compile(r"\[(?:error|fatal|panic)\]")
+_SECRET = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]*")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+
+
+def without_secrets(text: str) -> str:
+    """*text* with the query of every URL removed: signatures stand there."""
+    return _SECRET.sub(r"\1?…", text)
+
+
+class Lines:
+    """Bytes as they come → lines, ended by a newline or a carriage return."""
+
+    def __init__(self, take: Callable[[str], None]) -> None:
+        self._take = take
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        *whole, rest = (self._rest + data).replace(b"\r", b"\n").split(b"\n")
+        # A line without an end must not fill the memory.
+        if len(rest) > _LONGEST_LINE:
+            whole, rest = [*whole, rest[:_LONGEST_LINE]], b""
+        self._rest = rest
+        for line in whole:
+            if line:
+                self._take(line[:_LONGEST_LINE].decode("utf-8", "replace"))
+
+    def close(self) -> None:
+        self.feed(b"\n")
+
+
+class Tail:
+    """The last lines of a stream, at most `TAIL_BYTES`, and its last errors."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque()
+        self._size = 0
+        self._errors: deque[str] = deque(maxlen=8)
+
+    def take(self, line: str) -> None:
+        self._lines.append(line)
+        self._size += len(line) + 1
+        while self._size > TAIL_BYTES:
+            self._size -= len(self._lines.popleft()) + 1
+        if _ERROR.search(line):
+            self._errors.append(line)
+
+    @property
+    def text(self) -> str:
+        return without_secrets("\n".join(self._lines))
+
+    @property
+    def error(self) -> str | None:
+        """The earliest of the last few errors: later ones follow from it."""
+        return without_secrets(self._errors[0]) if self._errors else None
+
+
+class Summary:
+    """ffmpeg's standard error: the tail, and the counts it prints when it ends."""
+
+    def __init__(self) -> None:
+        self.tail = Tail()
+        self.packets: dict[int, int] = {}
+        """Input stream → packets read."""
+        self.decoded: dict[int, int] = {}
+        self.samples: dict[int, int] = {}
+        self.decode_errors = 0
+        self.muxed: dict[tuple[int, int], int] = {}
+        """(output, stream) → packets muxed."""
+        self.read_bytes: int | None = None
+
+    def take(self, line: str) -> None:
+        if "[verbose]" in line:
+            if _NOISE.search(line):
+                return
+            self._count(line)
+        self.tail.take(line)
+
+    def _count(self, line: str) -> None:
+        if found := _INPUT.search(line):
+            index = int(found[1])
+            self.packets[index] = int(found[3])
+            if found[4] is not None:
+                self.decoded[index] = int(found[4])
+            if found[6] is not None:
+                self.samples[index] = int(found[6])
+            self.decode_errors += int(found[5] or 0)
+        elif found := _OUTPUT.search(line):
+            self.muxed[int(found[1]), int(found[2])] = int(found[3])
+        elif found := _READ.search(line):
+            self.read_bytes = (self.read_bytes or 0) + int(found[1])
+
+
+class ProgressLines:
+    """`-progress` blocks → `Progress`, one per block: ffmpeg sets their pace."""
+
+    def __init__(
+        self, task_id: str, total: float | None, report: Callable[[Progress], None]
+    ) -> None:
+        self._task_id = task_id
+        self._total = total
+        self._report = report
+        self._block: dict[str, str] = {}
+        self.repeated_frames = 0
+        self.dropped_frames = 0
+
+    def take(self, line: str) -> None:
+        name, _, value = line.partition("=")
+        self._block[name.strip()] = value.strip()
+        if name != "progress":
+            return
+        block, self._block = self._block, {}
+        self.repeated_frames = int(_number(block.get("dup_frames")) or 0)
+        self.dropped_frames = int(_number(block.get("drop_frames")) or 0)
+        done = max(0.0, (_number(block.get("out_time_us")) or 0.0) / 1e6)
+        if self._total is not None:
+            # Frames end after the last one's time; a bar must not pass its end.
+            done = min(done, self._total)
+        self._report(
+            Progress(
+                task_id=self._task_id,
+                done_seconds=done,
+                total_seconds=self._total,
+                speed=_number(block.get("speed")),
+            )
+        )
+
+
+def _number(text: str | None) -> float | None:
+    found = _NUMBER.match(text or "")
+    return float(found[0]) if found else None

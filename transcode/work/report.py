@@ -1,0 +1,42 @@
+"""What an encode says about itself: ffmpeg's own summary, judged elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeReport:
+    """
+    What ffmpeg counted while it worked.
+
+    Numbers that ffmpeg did not print are None, never 0. An exit status of 0 says
+    little (half an input gives 0 too): verification compares these counts with the
+    finished files.
+    """
+
+    decoded_frames: int | None
+    """Frames the video decoder returned; None when nothing was decoded."""
+    decode_errors: int
+    """Errors that the decoders reported and skipped, all inputs together."""
+    packets_read: int | None
+    """Video packets demuxed from the source's picture; None without a picture."""
+    encoded_frames: Mapping[str, int]
+    """Rendition name → packets muxed into it (for a copied one: packets copied)."""
+    audio_samples: int | None
+    """Samples decoded from the first soundtrack used; None when none was decoded."""
+    argv: tuple[str, ...]
+    """The complete command; locations that may be signed have lost their query."""
+    stderr_tail: str
+    """The last 32 kB at most."""
+    wall_seconds: float
+    repeated_frames: int = 0
+    """Frames that the rate conversion or synchronisation made twice."""
+    dropped_frames: int = 0
+    """Frames that the rate conversion or synchronisation left out."""
+    audio_packets: Mapping[str, int] = field(default_factory=dict)
+    """Audio rendition name → packets muxed."""
+    exit_status: int | None = None
+    read_bytes: int | None = None
+    """Of the source, as ffmpeg's own statistics count them; seeks read twice."""

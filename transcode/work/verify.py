@@ -1,0 +1,133 @@
+"""Finished files → checks and facts: every packet read, some groups decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from ..contract import Check, CmafPackaging, Task
+from .report import EncodeReport
+from .tracks import BUDGET, Track
+from .verify_media import mean_rate, media_checks
+from .verify_packaging import faststart_check, playlists_check
+from .verify_read import picture_size, read_cmaf, read_file
+from .verify_stills import stills_check
+
+
+@dataclass(frozen=True, slots=True)
+class RenditionFacts:
+    """What a finished rendition is, by its own packets."""
+
+    frames: int
+    """Packets, for audio."""
+    duration_seconds: float
+    start_seconds: float
+    codec: str
+    media_bytes: int
+    """Segments and header of a CMAF rendition; packets alone inside a file."""
+    width: int | None = None
+    height: int | None = None
+    frame_rate: Fraction | None = None
+    """Mean rate, the planned or the source's where it is within a thousandth of it."""
+    sample_rate: int | None = None
+    channels: int | None = None
+    keyframe_seconds: tuple[float, ...] | None = None
+    """None for audio."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The verdict. `facts` lacks a rendition that could not be read."""
+
+    checks: tuple[Check, ...]
+    facts: Mapping[str, RenditionFacts]
+
+    @property
+    def passed(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if not check.passed)
+
+
+def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
+    """
+    Read back everything a task made and compare it with plan, source and encoder.
+
+    Reads every packet of every rendition; decodes the first, the last and a few groups
+    of pictures between (all of them with `recipe.verify == "full"`). Broken output
+    is a failed check that says what is wrong and where; nothing is raised for it.
+    """
+    recipe = task.recipe
+    tracks: list[Track] = []
+    problems: list[str] = []
+    checks: list[Check] = []
+    if isinstance(recipe.packaging, CmafPackaging):
+        for index, plan in enumerate((*recipe.video, *recipe.audio)):
+            read = read_cmaf(task, plan, index, staging=staging)
+            if isinstance(read, Track):
+                tracks.append(read)
+            else:
+                problems.append(read)
+        checks.append(playlists_check(task, tracks, staging=staging))
+    else:
+        for file in recipe.packaging.files:
+            found, wrong = read_file(task, file, staging=staging)
+            tracks += found
+            problems += wrong
+        checks += faststart_check(recipe.packaging, staging=staging)
+    if recipe.poster is not None or recipe.sprites is not None:
+        checks.append(stills_check(task, tracks, staging=staging, measure=picture_size))
+    return Verified(
+        checks=(
+            _decodable(tracks, problems),
+            *media_checks(task, report, tracks),
+            *checks,
+        ),
+        facts={track.name: _facts(task, track) for track in tracks},
+    )
+
+
+def _decodable(tracks: Sequence[Track], problems: Iterable[str]) -> Check:
+    """
+    No packet of an encoded rendition may fail to decode.
+
+    A copied one may have its source's damage, within the budget for that.
+    """
+    wrong = list(problems)
+    for track in tracks:
+        errors = track.decoded.errors
+        allowed = BUDGET * track.packets if track.plan.made_by == "copied" else 0
+        if errors > allowed or not track.decoded.frames:
+            what = track.decoded.problems or ("nothing in it decodes",)
+            wrong.append(f"{track.place} ({track.name}): {', '.join(what)}")
+    if wrong:
+        return Check(name="decodable", passed=False, detail="; ".join(wrong))
+    frames = sum(track.decoded.frames for track in tracks)
+    packets = sum(track.packets for track in tracks)
+    return Check(
+        name="decodable",
+        passed=True,
+        detail=f"{packets} packets read, {frames} of them decoded",
+    )
+
+
+def _facts(task: Task, track: Track) -> RenditionFacts:
+    return RenditionFacts(
+        frames=len(track.times),
+        duration_seconds=float(track.duration),
+        start_seconds=float(track.start),
+        codec=track.codec,
+        media_bytes=track.media_bytes,
+        width=track.width,
+        height=track.height,
+        frame_rate=mean_rate(task, track) if track.is_video else None,
+        sample_rate=track.sample_rate,
+        channels=track.channels,
+        keyframe_seconds=tuple(float(t * track.time_base) for t in track.keyframes)
+        if track.is_video
+        else None,
+    )
