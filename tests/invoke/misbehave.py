@@ -98,7 +98,7 @@ def linger() -> None:
 
 def desert() -> None:
     """Report, but leave a child behind that holds the pipes."""
-    subprocess.Popen(["sleep", "999"])
+    subprocess.Popen(["/bin/sleep", "999"])
     produced()
 
 

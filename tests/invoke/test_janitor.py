@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from transcode.contract import Task
-from transcode.invoke.cgroup import PREFIX, ROOT, Group, sweep as sweep_groups
+from transcode.invoke.cgroup import PREFIX, ROOT, Group
+from transcode.invoke.cgroup import sweep as sweep_groups
 from transcode.invoke.janitor import Claim, Janitor, sweep
 
 HERE = Path(__file__).parent
@@ -116,7 +117,8 @@ def test_what_was_forgotten_is_left_alone(tmp_path: Path) -> None:
     A session that has ended may be somebody else's by now; the other one is ended.
     """
     forgotten, ended = (
-        subprocess.Popen(["sleep", "990"], start_new_session=True) for _ in range(2)
+        subprocess.Popen(["/bin/sleep", "990"], start_new_session=True)
+        for _ in range(2)
     )
     removed = tmp_path / "a 'quoted' $name \\ with spaces"
     removed.mkdir()
@@ -126,9 +128,9 @@ def test_what_was_forgotten_is_left_alone(tmp_path: Path) -> None:
     janitor.remove(removed)
     janitor.forget(forgotten.pid, [])
     os.close(janitor._pipe)
-    janitor._process.wait()
     try:
         assert -signal.SIGKILL == ended.wait()
+        assert 0 == janitor._process.wait()
         assert None is forgotten.poll()
         assert not removed.exists()
     finally:

@@ -41,6 +41,10 @@ def alive_sleepers() -> set[str]:
     return found
 
 
+def exists(pid: int) -> bool:
+    return Path("/proc", str(pid)).exists()
+
+
 def own_groups() -> list[Path]:
     return sorted(Path("/sys/fs/cgroup").rglob(f"{PREFIX}{os.getpid()}-*"))
 
@@ -177,7 +181,8 @@ async def test_the_time_of_dead_children_counts(
         attempt, _ = await run_one(engine, make_task(), tmp_path / "s")
 
     assert attempt.measured is not None
-    assert 0.5 <= attempt.measured.cpu_seconds < 1.5
+    # The fall-back counts in ticks of 10 ms, and cuts every process's last one.
+    assert 0.4 <= attempt.measured.cpu_seconds < 1.5
 
 
 async def test_the_whole_machine_is_not_held(
@@ -342,7 +347,7 @@ async def test_a_prewarmed_worker_is_used_once(
         warm = engine._warm.pid
         first, _ = await run_one(engine, make_task(task_id="a"), tmp_path / "a")
         assert engine._warm is None
-        assert not Path("/proc", str(warm)).exists()
+        assert not exists(warm)
         second, _ = await run_one(engine, make_task(task_id="b"), tmp_path / "b")
 
     assert (OutcomeKind.SUCCEEDED,) * 2 == (first.outcome, second.outcome)
@@ -359,7 +364,7 @@ async def test_a_warm_worker_that_is_not_needed_is_ended(
         assert engine._warm is not None
         warm = engine._warm.pid
 
-    assert not Path("/proc", str(warm)).exists()
+    assert not exists(warm)
     assert [] == own_groups()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -95,7 +96,7 @@ def test_every_ladder_is_sound(
         exact = it.height * width / height if width > height else it.width
         assert abs(it.width - exact) < 2 * max(1.0, width / height)
         assert (it.max_bit_rate or 0) >= 1000 // 8
-    for above, below in zip(made, made[1:], strict=False):
+    for above, below in itertools.pairwise(made):
         assert below.width * below.height < above.width * above.height
         assert below.width <= above.width
         assert below.height <= above.height

@@ -101,8 +101,10 @@ WRONG = [
     (
         "[packaging]",
         "[packaging",
-        "not valid TOML: Expected ']' at the end of a table declaration "
-        "(at line 5, column 11)",
+        (
+            "not valid TOML: Expected ']' at the end of a table declaration "
+            "(at line 5, column 11)"
+        ),
     ),
     (
         'codec = "h264"',
@@ -112,21 +114,27 @@ WRONG = [
     (
         'preset = "veryfast"',
         'preset = "quick"',
-        "video.preset: given 'quick'; allowed with this codec: 'ultrafast', "
-        "'superfast', 'veryfast', 'faster', 'fast', 'medium', 'slow', 'slower', "
-        "'veryslow'",
+        (
+            "video.preset: given 'quick'; allowed with this codec: 'ultrafast', "
+            "'superfast', 'veryfast', 'faster', 'fast', 'medium', 'slow', 'slower', "
+            "'veryslow'"
+        ),
     ),
     (
         'preset = "veryfast"',
         'preset = "veryfast"\nencoders = ["libx265"]',
-        "video.encoders: given 'libx265'; allowed with this codec: 'libx264', "
-        "'h264_nvenc'",
+        (
+            "video.encoders: given 'libx265'; allowed with this codec: 'libx264', "
+            "'h264_nvenc'"
+        ),
     ),
     (
         'preset = "veryfast"',
         'preset = "veryfast"\ntune = "sport"',
-        "video.tune: given 'sport'; allowed with this codec: 'film', 'animation', "
-        "'grain', 'stillimage', 'psnr', 'ssim', 'fastdecode', 'zerolatency'",
+        (
+            "video.tune: given 'sport'; allowed with this codec: 'film', 'animation', "
+            "'grain', 'stillimage', 'psnr', 'ssim', 'fastdecode', 'zerolatency'"
+        ),
     ),
     (
         'preset = "veryfast"',
@@ -146,8 +154,10 @@ WRONG = [
     (
         "[[audio]]",
         "[thumbs]\n[[audio]]",
-        "thumbs: no such field; allowed: 'name', 'title', 'description', 'packaging', "
-        "'video', 'audio', 'poster', 'sprites', 'verify', 'keep_metadata'",
+        (
+            "thumbs: no such field; allowed: 'name', 'title', 'description', "
+            "'packaging', 'video', 'audio', 'poster', 'sprites', 'verify', 'keep_metadata'"
+        ),
     ),
     ("crf = 23", "crf = '23'", "video.rungs[1].crf: given '23'; allowed: a number"),
     (
@@ -179,8 +189,10 @@ WRONG = [
     (
         'type = "cmaf"',
         'type = "cmaf"\nsegment_seconds = 5',
-        "packaging.segment_seconds: given 5; allowed: multiples of video.gop_seconds "
-        "(2)",
+        (
+            "packaging.segment_seconds: given 5; allowed: multiples of "
+            "video.gop_seconds (2)"
+        ),
     ),
     (
         'type = "cmaf"',
@@ -205,8 +217,10 @@ WRONG = [
     (
         '[[audio]]\ncodec = "aac"',
         '[[audio]]\ncodec = "opus"\nsample_rate = 44100',
-        "audio[1].sample_rate: given 44100; "
-        "allowed with codec 'opus': 8000, 16000, 24000, 48000",
+        (
+            "audio[1].sample_rate: given 44100; "
+            "allowed with codec 'opus': 8000, 16000, 24000, 48000"
+        ),
     ),
     ('name = "mine"', "", "name: missing; it is required"),
     (

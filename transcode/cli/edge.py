@@ -13,8 +13,10 @@ from types import FrameType
 from typing import Any
 
 import click
+from click.shell_completion import shell_complete
 
 from .commands import transcode
+from .completion import VARIABLE
 
 _STATUS = {2: "rejected", 3: "rejected", 5: "rejected", 130: "cancelled"}
 BUG = 4
@@ -55,9 +57,11 @@ def _run(argv: Sequence[str]) -> int:
     asked = list(argv[: argv.index("--")] if "--" in argv else argv)
     as_json, verbose = "--json" in asked, "--verbose" in asked
     try:
-        code = transcode.main(
-            args=list(argv), prog_name="transcode", standalone_mode=False
-        )
+        # Not `transcode.main()`: click would turn a closed pipe and an EOFError from
+        # anywhere inside the work into exit codes that are not ours.
+        code = _asked_by_a_shell()
+        if code is None:
+            code = _invoke(argv)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as exc:
         exc.show()
@@ -67,20 +71,33 @@ def _run(argv: Sequence[str]) -> int:
         if as_json:
             _print_json(exc.exit_code, "UsageError", exc.format_message())
         return exc.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         _tell("Interrupted; nothing half-made is left.")
         if as_json:
             _print_json(130, "Cancelled", "Interrupted.")
         return 130
-    except SystemExit as exc:
-        # Click's own way out: completion was printed, or the reader has left.
-        left = isinstance(exc.__context__, BrokenPipeError)
-        return exc.code if isinstance(exc.code, int) and not left else 0
     except BrokenPipeError:
         raise
     except Exception as exc:  # noqa: BLE001 - the outermost edge; nothing is lost
         return _fail(exc, as_json=as_json, verbose=verbose)
-    return code if isinstance(code, int) else 0
+    return code
+
+
+def _invoke(argv: Sequence[str]) -> int:
+    try:
+        with transcode.make_context("transcode", list(argv)) as ctx:
+            transcode.invoke(ctx)
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    return 0
+
+
+def _asked_by_a_shell() -> int | None:
+    """Answer a shell that completes a line; None where none asks."""
+    instruction = os.environ.get(VARIABLE)
+    if not instruction:
+        return None
+    return shell_complete(transcode, {}, "transcode", VARIABLE, instruction)
 
 
 def _fail(exc: Exception, *, as_json: bool, verbose: bool) -> int:

@@ -117,7 +117,7 @@ def planned_line(plan: Plan) -> str:
     return (
         f"plan: {rung}, {plural(len(plan.tasks), 'task')}"
         f"{' in ' + ' / '.join(specs) if specs else ''} on {plan.platform.name}, "
-        f"about {seconds(plan.predicted.wall_seconds)} and {money(plan.predicted_cost)}"
+        f"about {seconds(plan.predicted.wall_seconds)} and {rounded(plan.predicted_cost)}"
     )
 
 
@@ -151,8 +151,9 @@ def progress_line(lane: Lane, now: float) -> str:
 
 
 def rounded(cost: Money) -> str:
-    """An estimate: as many figures as it deserves, and no fewer digits over time."""
-    return f"{amount(round(cost.amount, 6))} {cost.currency}"
+    """An estimate: three figures are more than it deserves."""
+    figures = 2 - cost.amount.adjusted() if cost.amount else 0
+    return f"{amount(round(cost.amount, max(2, figures)))} {cost.currency}"
 
 
 class Lines:

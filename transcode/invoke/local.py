@@ -129,10 +129,9 @@ class LocalEngine:
         return attempt, run.report
 
     async def _run(self, task: Task, number: int, staging: Path) -> Run:
-        staging = staging.absolute()
         scratch = self._scratch.path / f"{task.task_id}.{number}"
         self._janitor.remove(staging)
-        _make_folders(staging, scratch)
+        staging = _make_folders(staging, scratch)
         worker = await self._worker()
         return Run(
             task=task,
@@ -168,7 +167,8 @@ class LocalEngine:
         return worker
 
 
-def _make_folders(staging: Path, scratch: Path) -> None:
+def _make_folders(staging: Path, scratch: Path) -> Path:
+    """Both, made; `staging` as the worker must be told it, absolute."""
     try:
         staging.mkdir(parents=True, exist_ok=True)
         scratch.mkdir()
@@ -180,3 +180,4 @@ def _make_folders(staging: Path, scratch: Path) -> None:
             "or choose another folder.",
             path=str(exc.filename),
         ) from exc
+    return staging.absolute()

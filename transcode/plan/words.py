@@ -68,7 +68,7 @@ def cpus(spec: Spec) -> str:
 
 
 def spec_words(spec: Spec) -> str:
-    """`1536 MiB memory, 0.85 vCPU, at most 15 m 00 s`: exact, as `--memory` takes it."""
+    """`1536 MiB memory, 0.85 vCPU, at most 15 m 00 s`; MiB as `--memory` takes it."""
     words = [f"{spec.memory_mib} MiB memory", cpus(spec)]
     if spec.gpu is not None:
         words.append(spec.gpu.kind)

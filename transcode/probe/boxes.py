@@ -11,7 +11,28 @@ from .tables import Track
 
 _MOST_TABLE_BYTES = 32 * 1024 * 1024
 _TOP_LEVEL = frozenset(
-    ["ftyp", "styp", "moov", "moof", "mdat", "free", "skip", "wide", "sidx", "ssix", "prft", "emsg", "mfra", "uuid", "meta", "pnot", "udta", "bloc", "pdin", "imda"]
+    [
+        "ftyp",
+        "styp",
+        "moov",
+        "moof",
+        "mdat",
+        "free",
+        "skip",
+        "wide",
+        "sidx",
+        "ssix",
+        "prft",
+        "emsg",
+        "mfra",
+        "uuid",
+        "meta",
+        "pnot",
+        "udta",
+        "bloc",
+        "pdin",
+        "imda",
+    ]
 )
 _HEADER = 8
 

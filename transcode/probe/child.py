@@ -41,6 +41,12 @@ _OPTIONS = {
     "max_streams": "100",
 }
 _MOST_PIXELS = 8192 * 8192
+_MOST_PACKETS = 24
+"""Packets given to a decoder before its first frame: more than any codec reorders."""
+_NO_FIELDS = frozenset(
+    {"hevc", "vvc", "vp8", "vp9", "av1", "theora", "gif", "apng", "png", "webp"}
+)
+"""Codecs without fields, or too heavy to decode for their sake alone."""
 _STILLS = {"heic", "heix", "mif1", "msf1", "avif", "avis"}
 _MESSAGES: Mapping[type[BaseException], tuple[str, str]] = {
     MemoryError: (
@@ -147,27 +153,34 @@ def _refuse_by_name(head: bytes) -> None:
 
 
 def _look_at_pictures(found: Gathered) -> None:
-    """Decodes one frame of each video whose headers left the pixel format open."""
+    """Decodes one frame of each video whose headers left format or fields open."""
     for facts in found.answer["streams"]:
-        if (
-            facts["type"] != "video"
-            or facts.get("pixel_format")
-            or not facts["decodable"]
-            or not 0 < facts["width"] * facts["height"] <= _MOST_PIXELS
-        ):
+        if facts["type"] != "video" or not facts["decodable"] or facts.get("encrypted"):
             continue
-        stream = found.container.streams[facts["index"]]
-        try:
-            found.container.seek(0)
-            for number, packet in enumerate(found.container.demux(stream)):
-                frames = packet.decode()
-                if frames:
-                    facts.update(pixels(frames[0].format.name, av.VideoFormat))
-                    facts["interlaced_frame"] = bool(frames[0].interlaced_frame)
-                if frames or number >= 8:  # noqa: PLR2004  a second of patience
-                    break
-        except (av.error.FFmpegError, UnicodeError) as exc:
-            facts["decode_error"] = f"{type(exc).__name__}: {exc}"[:200]
+        format_open = not facts.get("pixel_format")
+        fields_open = not (
+            facts["field_order"]
+            or facts.get("interlaced_frame") is not None
+            or facts["codec"] in _NO_FIELDS
+        )
+        pixels_ = facts["width"] * facts["height"]
+        if (format_open or fields_open) and 0 < pixels_ <= _MOST_PIXELS:
+            _look_at_one(found.container, facts)
+
+
+def _look_at_one(container: Any, facts: dict[str, Any]) -> None:
+    stream = container.streams[facts["index"]]
+    try:
+        container.seek(0)
+        for number, packet in enumerate(container.demux(stream)):
+            frames = packet.decode()
+            if frames:
+                facts.update(pixels(frames[0].format.name, av.VideoFormat))
+                facts["interlaced_frame"] = bool(frames[0].interlaced_frame)
+            if frames or number >= _MOST_PACKETS:
+                return
+    except (av.error.FFmpegError, UnicodeError) as exc:
+        facts["decode_error"] = str(exc.args[1] if len(exc.args) > 1 else exc)[:200]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 from ..contract import AudioStream, Media, OtherStream, SubtitleStream, VideoStream
 from ..errors import MediaRejected, MediaTruncated, MediaUnsupported
 from .picture import video_stream
-from .times import language, times
+from .times import jumps, language, times
 
 _BITMAP = frozenset(
     {"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub", "dvb_teletext"}
@@ -18,6 +18,7 @@ _MOST_PIXELS = 16384 * 8704
 """Pixels of a picture: what H.265's highest level (7.2) and AV1's (7.3) allow."""
 _BRANDS = {"qt": "mov", "M4A": "m4a", "M4B": "m4a", "M4V": "mp4", "f4v": "f4v"}
 _NAMES = {"matroska": "matroska", "asf": "asf", "mpeg": "mpegps"}
+_BROKEN = "video of which no frame can be decoded"
 _LEAST_MISSING_SECONDS = 0.5
 _MISSING_SHARE = 0.01
 
@@ -155,6 +156,8 @@ def _fault(stream: Raw, raw: Raw) -> str | None:
     pixels = (stream.get("width") or 0) * (stream.get("height") or 0)
     if pixels <= 0:
         return "video of unknown picture size"
+    if stream.get("decode_error") and not stream.get("pixel_format"):
+        return _BROKEN
     return None
 
 
@@ -172,6 +175,13 @@ def _refuse_unplayable(
                 width=picture.width,
                 height=picture.height,
             )
+    broken = [o for o in others if o.reason == _BROKEN]
+    if broken and not video:
+        raise MediaRejected(
+            f"Its picture (stream {broken[0].index}, {broken[0].codec}) is damaged: not "
+            "one of its first frames can be decoded.",
+            stream=broken[0].index,
+        )
     if not video and not audio:
         empty = [o.reason for o in others if o.kind == "unknown"]
         raise MediaRejected(
@@ -203,6 +213,10 @@ def _warn(raw: Raw, others: list[OtherStream], warnings: list[str]) -> None:
             warnings.append(f"stream {stream['index']}: first frame: {decoder_said}")
         if stream.get("encrypted"):
             warnings.append(f"stream {stream['index']} is encrypted")
+        if jumps(stream):
+            warnings.append(
+                f"stream {stream['index']}: its clock jumps; the duration is estimated"
+            )
         if stream.get("rotation", 0) % 90:
             warnings.append(
                 f"stream {stream['index']} is turned by {stream['rotation']:g} degrees, "
@@ -235,7 +249,8 @@ def _duration(
     ]
     claimed = raw["duration"]
     if not spans:
-        return claimed, raw["start"], "the duration is the header's word alone"
+        doubt = "the duration is the header's word alone" if claimed else None
+        return claimed, raw["start"], doubt
     start = min(at for at, _ in spans)
     duration = round(max(at + length for at, length in spans) - start, 6)
     if not duration:

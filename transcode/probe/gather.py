@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -21,13 +22,18 @@ from .timestamps import (
     program_spans,
     transport_spans,
 )
+from .trim import LARGE, shorten
 
 _WHOLE_PACKETS = 30_000
 _SAMPLE_PACKETS = 600
 _MOST_KEYS = 20_000
 _MOST_INDEX_ENTRIES = 200_000
-_TAIL_BYTES = 192 * 1024
-_KEY_BYTES = 512
+_INDEXED = frozenset({"matroska", "avi", "flv", "asf", "mxf", "nut"})
+"""Demuxers that read an index of keyframes before the media."""
+_MIDDLES = 3
+_END_BYTES = 256 * 1024
+_MIDDLE_BYTES = 64 * 1024
+_KEY_BYTES = 4096
 _KEYS_LOOKED_AT = 4
 
 
@@ -60,17 +66,22 @@ def gather(
     index = None
     if looks_like(reader.at(0, 16)):
         reader.ceiling = reader.budget * 3 // 4
-        index = read_index(reader, spare=0)
+        index = read_index(reader, spare=reader.budget // 8)
     # A quarter of the whole, or what the index left over, stays for the tail.
     reader.ceiling = reader.budget - (0 if index else reader.budget // 4)
     reader.spent = False
+    shortened = index is not None and _shorten(reader, index)
     left = reader.ceiling - reader.bytes_read
-    container, dump, pixel_format = open_(reader, left * 3 // 4)
+    container, dump, pixel_format = open_(reader, left // 2)
     texts = sections(dump)
     streams = [
         describe(stream, texts.get(stream.index, ""), pixel_format)
         for stream in container.streams
     ]
+    if shortened:
+        for facts in streams:
+            # libav divides what is left of the sizes by the whole duration.
+            facts["bit_rate"] = None
     answer: dict[str, Any] = {
         "format": container.format.name,
         "doctype": "webm" if b"webm" in reader.at(0, 64) else None,
@@ -81,6 +92,7 @@ def gather(
         "streams": streams,
         "notes": notes,
         "index": None,
+        "whole": False,
     }
     if index is not None and index.moov is not None:
         _from_index(reader, index, container, answer)
@@ -89,6 +101,13 @@ def gather(
     if reader.spent:
         notes.append(f"reading stopped at the limit of {reader.budget} bytes")
     return Gathered(answer, container)
+
+
+def _shorten(reader: CountingReader, index: Index) -> bool:
+    if index.moov is None or index.moov.end - index.moov.start <= LARGE:
+        return False
+    shorten(reader, index.moov)
+    return True
 
 
 def index_tells_all(answer: dict[str, Any]) -> bool:
@@ -171,6 +190,13 @@ def _from_packets(
     packet_errors: tuple[type[Exception], ...],
 ) -> None:
     """Counts every packet where the budget allows it, else the first few."""
+    if answer["format"].split(",")[0] in _INDEXED:
+        # Matroska reads its cues when first asked to seek.
+        with suppress(*packet_errors):
+            container.seek(container.start_time or 0)
+        for facts, stream in zip(answer["streams"], container.streams, strict=True):
+            if facts["type"] == "video":
+                facts["index_keys"] = _index_keys(stream)
     small = reader.can_afford(reader.size - reader.bytes_read)
     if small:
         reader.ceiling = reader.budget
@@ -184,14 +210,13 @@ def _from_packets(
         _add_packets(facts, seen, stream)
     if seen.whole:
         return
-    spans = _mpeg_tail(reader, answer["format"])
+    regions = _mpeg_spans(reader, answer["format"])
     for facts, stream in zip(answer["streams"], container.streams, strict=True):
-        if spans is not None:
-            _add_span(facts, spans, stream.id)
+        facts["size"] = reader.size
+        if regions is not None:
+            _add_span(facts, regions, stream.id)
         else:
             _add_tail(reader, container, facts, stream, packet_errors)
-            if facts["type"] == "video":
-                facts["index_keys"] = _index_keys(stream)
 
 
 def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:
@@ -208,7 +233,8 @@ def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:
         "last": _times(packets.last, base),
         "end": _times(packets.end, base),
         "keys": [float(k * base) for k in sorted(packets.keys)[:_MOST_KEYS]],
-        "steps": packets.steps() if facts["type"] == "video" else [],
+        "steps": packets.steps(whole=seen.whole) if facts["type"] == "video" else [],
+        "bytes": packets.size,
         "intra_only": packets.count == packets.key_count,
     }
     facts["closed"] = packets.closed
@@ -218,35 +244,38 @@ def _times(ticks: int | None, base: Any) -> float | None:
     return None if ticks is None else float(ticks * base)
 
 
-def _mpeg_tail(
-    reader: CountingReader, name: str
-) -> dict[int, tuple[Span, Span]] | None:
-    """First and last times of each stream of an MPEG transport or program stream."""
+def _mpeg_spans(reader: CountingReader, name: str) -> list[dict[int, Span]] | None:
+    """Times of each stream of an MPEG stream at its head, tail and places between."""
     if name not in {"mpegts", "mpeg"}:
         return None
-    tail = max(0, reader.size - _TAIL_BYTES)
     layout = packet_size(reader.at(0, 1024)) if name == "mpegts" else None
     if name == "mpegts" and layout is None:
-        return {}
+        return []
+    left = reader.budget - reader.bytes_read
+    ends, middle = min(_END_BYTES, left // 2), min(_MIDDLE_BYTES, left // 8)
+    tail = max(0, reader.size - ends)
+    places = [(0, ends)]
+    places += [(tail * n // (_MIDDLES + 1), middle) for n in range(1, _MIDDLES + 1)]
+    places.append((tail, ends))
     if layout is not None:
-        head = transport_spans(reader, 0, _TAIL_BYTES, layout)
-        last = transport_spans(reader, tail, _TAIL_BYTES, layout)
-    else:
-        head = program_spans(reader, 0, _TAIL_BYTES)
-        last = program_spans(reader, tail, _TAIL_BYTES)
-    return {key: (head[key], last[key]) for key in head.keys() & last.keys()}
+        return [transport_spans(reader, at, count, layout) for at, count in places]
+    return [program_spans(reader, at, count) for at, count in places]
 
 
-def _add_span(
-    facts: dict[str, Any], spans: dict[int, tuple[Span, Span]], key: int
-) -> None:
-    if key in spans:
-        head, last = spans[key]
-        facts["span"] = {
-            "seconds": forward(head.low, last.high) / CLOCK,
-            "head_seconds": forward(head.low, head.high) / CLOCK,
-            "head_bytes": _TAIL_BYTES,
-        }
+def _add_span(facts: dict[str, Any], regions: list[dict[int, Span]], key: int) -> None:
+    """From the first time to the last; a jump of the clock between them is told."""
+    spans = [region[key] for region in regions if key in region]
+    if len(spans) < 2 or key not in regions[0] or key not in regions[-1]:  # noqa: PLR2004
+        return
+    packets = facts["packets"]
+    usual = packets["end"] - packets["last"] if packets.get("end") else 0.0
+    ways = [forward(spans[0].low, span.high) for span in spans]
+    facts["span"] = {
+        "seconds": ways[-1] / CLOCK + usual,
+        "steady": ways == sorted(ways),
+        "region_seconds": sum(forward(s.low, s.high) for s in spans) / CLOCK,
+        "region_bytes": sum(s.end - s.start for s in spans),
+    }
 
 
 def _add_tail(

@@ -11,6 +11,9 @@ from .tables import Track
 
 _MOST_BOXES = 100_000
 """Top-level boxes looked at: a day of two-second fragments, twice over."""
+_MOST_CHUNK_SAMPLES = 65_536
+_SPARE_BYTES = 768 * 1024
+"""Left by the tables for everything that comes after them."""
 _TABLES = frozenset({"stts", "ctts", "stss", "stsz", "stz2", "stsc", "stco", "co64"})
 
 
@@ -157,7 +160,7 @@ def _read_tables(reader: CountingReader, track: Track, tables: dict[str, Box]) -
     # A count the durations do not bear out is a lie of some header.
     track.stored = min(track.stored, sum(count for count, _ in track.durations))
     if track.handler == "vide":
-        track.offsets = _runs(reader, tables.get("ctts"), signed=True)
+        track.offsets = _offsets(reader, track, tables.get("ctts"))
         if (sync := tables.get("stss")) is not None:
             data = body(reader, sync)
             track.sync = [
@@ -167,6 +170,17 @@ def _read_tables(reader: CountingReader, track: Track, tables: dict[str, Box]) -
             ]
     track.next_tick = sum(count * ticks for count, ticks in track.durations)
     track.missing_ticks = _missing(reader, track, tables)
+
+
+def _offsets(
+    reader: CountingReader, track: Track, box: Box | None
+) -> list[tuple[int, int]]:
+    """Reordering offsets; the first stands for all where the table costs too much."""
+    if box is None or reader.can_afford(box.end - box.start + _SPARE_BYTES):
+        return _runs(reader, box, signed=True)
+    first = reader.at(box.body + 8, 8)
+    track.offsets_guessed = True
+    return [(track.stored, int.from_bytes(first[4:8], "big", signed=True))]
 
 
 def _runs(
@@ -181,21 +195,57 @@ def _runs(
 
 
 def _missing(reader: CountingReader, track: Track, tables: dict[str, Box]) -> int:
-    """Ticks whose chunks begin beyond the end of the file, supposing equal chunks."""
+    """
+    Ticks of samples that lie beyond the end of the file.
+
+    Exact to a chunk, supposing that chunks last equally long: only whether there are
+    any, and about how many, matters.
+    """
     box = tables.get("stco") or tables.get("co64")
     if box is None:
         return 0
     width = 4 if box.kind == "stco" else 8
     count = min(u32(body(reader, box, 8), 4), (box.end - box.body - 8) // width)
 
-    def beyond(number: int) -> bool:
+    def offset(number: int) -> int:
         data = reader.at(box.body + 8 + width * number, width)
-        return int.from_bytes(data, "big") >= reader.size
+        return int.from_bytes(data, "big")
 
-    if count <= 0 or not beyond(count - 1):
+    if count <= 0 or not track.next_tick:
         return 0
+    if offset(count - 1) < reader.size:
+        last = _last_chunk_bytes(reader, tables)
+        there = reader.size - offset(count - 1)
+        if last <= there:
+            return 0
+        return int(track.next_tick / count * (1 - there / last)) + 1
     low, high = 0, count - 1
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if beyond(middle) else (middle + 1, high)
+        low, high = (
+            (low, middle) if offset(middle) >= reader.size else (middle + 1, high)
+        )
     return track.next_tick * (count - low) // count
+
+
+def _last_chunk_bytes(reader: CountingReader, tables: dict[str, Box]) -> int:
+    """Bytes of the samples in the last chunk; 0 where the tables do not tell."""
+    chunks, sizes = tables.get("stsc"), tables.get("stsz")
+    if chunks is None or sizes is None:
+        return 0
+    entries = u32(body(reader, chunks, 8), 4)
+    last = chunks.body + 8 + 12 * (entries - 1)
+    if entries <= 0 or last + 12 > chunks.end:
+        return 0
+    samples = u32(reader.at(last, 12), 4)
+    head = body(reader, sizes, 12)
+    each, count = u32(head, 4), u32(head, 8)
+    samples = min(samples, count)
+    if each:
+        # Sizes of raw sound are given per sample, and such chunks are short.
+        return 0
+    at = sizes.body + 12 + 4 * (count - samples)
+    if samples > _MOST_CHUNK_SAMPLES or at + 4 * samples > sizes.end:
+        return 0
+    data = reader.at(at, 4 * samples)
+    return sum(size for (size,) in struct.iter_unpack(">I", data[: len(data) // 4 * 4]))

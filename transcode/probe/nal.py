@@ -33,6 +33,27 @@ def is_closed(codec: str, head: bytes, extradata: bytes | None) -> bool | None:
     return None
 
 
+def progressive(codec: str, extradata: bytes | None) -> bool | None:
+    """
+    Whether an HEVC stream promises frames (True) or fields (False) throughout.
+
+    By the source flags of its profile (H.265 §7.4.4): libavcodec does not report them.
+    None for other codecs, and where both flags or neither are set.
+    """
+    if codec != "hevc" or not extradata:
+        return None
+    if extradata[0] == 1:
+        flags = extradata[6] if len(extradata) > 6 else 0  # noqa: PLR2004  hvcC
+    else:
+        at = extradata.find(b"\0\0\1\x42")
+        profile = (
+            extradata[at + 5 : at + 21].replace(b"\0\0\3", b"\0\0") if at >= 0 else b""
+        )
+        flags = profile[6] if len(profile) > 6 else 0  # noqa: PLR2004
+    frames, fields = bool(flags & 0x80), bool(flags & 0x40)
+    return None if frames == fields else frames
+
+
 def _units(head: bytes, extradata: bytes | None, length_at: int) -> Iterator[bytes]:
     """The first bytes of each NAL unit that begins within `head`."""
     if extradata and extradata[0] == 1 and len(extradata) > length_at:

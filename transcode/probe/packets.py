@@ -11,6 +11,7 @@ from typing import Any
 from .nal import is_closed
 
 _MOST_TIMES = 50_000
+_REORDER = 20
 
 
 @dataclass(slots=True)
@@ -23,12 +24,20 @@ class Seen:
     end: int | None = None
     keys: list[int] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
+    decode_times: list[int] = field(default_factory=list)
     closed: list[bool] = field(default_factory=list)
     untimed: int = 0
+    size: int = 0
     key_count: int = 0
 
-    def steps(self) -> list[tuple[int, int]]:
-        order = sorted(self.times)
+    def steps(self, *, whole: bool) -> list[tuple[int, int]]:
+        """(ticks between neighbours as shown, how often), commonest first."""
+        # Second fields and repeats have no presentation time of their own.
+        timed = 2 * len(self.times) >= len(self.decode_times)
+        order = sorted(self.times if timed else self.decode_times)
+        if not whole:
+            # Pictures shown before these were still to come.
+            order = order[: max(2, len(order) - _REORDER)]
         return Counter(b - a for a, b in pairwise(order)).most_common(64)
 
 
@@ -76,6 +85,7 @@ def scan(
 
 def _note(seen: Seen, packet: Any) -> None:
     seen.count += 1
+    seen.size += packet.size
     seen.key_count += packet.is_keyframe
     time = packet.pts if packet.pts is not None else packet.dts
     if packet.is_keyframe and packet.stream.type == "video":
@@ -97,5 +107,7 @@ def _note(seen: Seen, packet: Any) -> None:
     if packet.stream.type == "video":
         if packet.is_keyframe:
             seen.keys.append(time)
-        if len(seen.times) < _MOST_TIMES:
-            seen.times.append(time)
+        if packet.pts is not None and len(seen.times) < _MOST_TIMES:
+            seen.times.append(packet.pts)
+        if packet.dts is not None and len(seen.decode_times) < _MOST_TIMES:
+            seen.decode_times.append(packet.dts)

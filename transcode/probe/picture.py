@@ -147,7 +147,8 @@ def _rate(stream: Raw) -> Rate:
     average = _fraction(stream.get("average_rate"))
     base = _fraction(stream.get("base_rate"))
     if line := stream.get("timeline"):
-        return measure(line["steps"], Fraction(1, stream["scale"]), base)
+        measured = measure(line["steps"], Fraction(1, stream["scale"]), base)
+        return measured if measured.rate is not None else Rate(snap(average), None)
     packets = stream.get("packets") or {}
     tick = _fraction(stream["time_base"])
     if packets.get("steps") and tick is not None:

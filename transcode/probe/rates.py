@@ -16,6 +16,7 @@ _KNOWN = (
 )
 _NEAR = Fraction(1, 2000)
 """Half of what lies between 30 and 30000/1001: nearer than that, it is that one."""
+_FINE = 4
 _ODD_SHARE = Fraction(1, 100)
 """A constant rate may have this share of dropped or repeated frames."""
 
@@ -44,7 +45,8 @@ def measure(
     if not total:
         return Rate(snap(header), None)
     usual = _median(real, total)
-    slack = max(Fraction(1), Fraction(usual, 10))
+    # Of a clock as coarse as the frames themselves one tick is a whole frame.
+    slack = max(Fraction(int(usual >= _FINE)), Fraction(usual, 10))
     even = [(t, c) for t, c in real if abs(t - usual) <= slack]
     inside = sum(count for _, count in even)
     if total - inside > total * _ODD_SHARE:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from .nal import progressive
+
 _SECTION = re.compile(r"^  Stream #0:(\d+)", re.MULTILINE)
 _ROTATION = re.compile(r"[Dd]isplay ?[Mm]atrix: rotation of (-?[\d.]+) degrees")
 _DOVI = re.compile(
@@ -100,6 +102,9 @@ def _picture(
         "dovi": [int(dovi[1]), int(dovi[2])] if dovi else None,
         "alpha_mode": metadata.get("alpha_mode") == "1",
     }
+    if not codec.field_order:
+        frames = progressive(codec.codec.canonical_name, codec.extradata)
+        facts["interlaced_frame"] = None if frames is None else not frames
     return facts | pixels(codec.pix_fmt, pixel_format)
 
 

@@ -39,6 +39,7 @@ class Track:
     edits: list[tuple[int, int]] = field(default_factory=list)
     """(movie ticks, media time or -1) of each edit."""
 
+    offsets_guessed: bool = False
     stored: int = 0
     """Samples in the tables."""
     default_duration: int = 0
@@ -105,8 +106,6 @@ def _expanded(
         low, high = shown
         shift -= low
         order = [t for t in order if low <= t < high]
-    elif track.edits:
-        shift = lead
     if not order:
         return Timeline(0, None, 0.0, [], None, [], track.sync is None, several)
     end = order[-1] + last_step
@@ -131,7 +130,7 @@ def _expanded(
         steps=steps.most_common(64),
         span_ticks=final - first,
         keys=keys,
-        intra_only=track.sync is None,
+        intra_only=track.sync is None or len(track.sync) == track.stored,
         several_edits=several,
     )
 
@@ -166,7 +165,7 @@ def _edit(
 ) -> tuple[int, tuple[int, int] | None, bool]:
     """(empty lead-in, media times shown, whether there are several pieces)."""
     lead = 0
-    pieces = []
+    pieces: list[tuple[int, int]] = []
     for length, media_time in track.edits:
         ticks = length * track.timescale // movie_timescale if movie_timescale else 0
         if media_time < 0:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_MOST_OFF = 10
+
 
 def times(stream: Mapping[str, Any]) -> tuple[float | None, float | None]:
     """
@@ -14,20 +16,41 @@ def times(stream: Mapping[str, Any]) -> tuple[float | None, float | None]:
     the header last.
     """
     if line := stream.get("timeline"):
-        return line["start"], line["duration"]
+        return line["start"], line["duration"] or None
     start = stream["start"]
     packets = stream.get("packets") or {}
     first = packets.get("first")
     if packets.get("whole") and first is not None and packets["end"] is not None:
-        return first, packets["end"] - first
+        return first, packets["end"] - first or None
     if span := stream.get("span"):
-        return start if start is not None else first, span["seconds"]
+        return start if start is not None else first, _trusted(span, stream["size"])
     if (end := stream.get("tail_end")) is not None and first is not None:
-        return first, end - first
-    return start, stream["duration"]
+        return first, end - first or None
+    return start, stream["duration"] or None
 
 
 def language(stream: Mapping[str, Any]) -> str | None:
     """The tag as the container gives it; None where it says "undetermined"."""
     tag = stream["language"]
     return None if tag in (None, "", "und") else str(tag)
+
+
+def _trusted(span: Mapping[str, Any], size: int) -> float:
+    """
+    The time between head and tail; where the clock jumps, what the bytes suggest.
+
+    A recording joined from pieces, or a damaged stamp, may claim days: believed only
+    where the places between are in order and the whole within an order of magnitude
+    of their rate.
+    """
+    seconds: float = span["seconds"]
+    likely = span["region_seconds"] * size / max(1, span["region_bytes"])
+    if span["steady"] and seconds <= likely * _MOST_OFF + 1:
+        return seconds
+    return likely
+
+
+def jumps(stream: Mapping[str, Any]) -> bool:
+    """True where the clock of an MPEG stream was not believed."""
+    span = stream.get("span")
+    return span is not None and _trusted(span, stream["size"]) != span["seconds"]

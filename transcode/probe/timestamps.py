@@ -18,7 +18,9 @@ class Span:
 
     low: int
     high: int
-    pictures: int = 1
+    start: int
+    end: int
+    """Where in the file the first and last of them were found."""
 
 
 def packet_size(head: bytes) -> tuple[int, int] | None:
@@ -47,7 +49,7 @@ def transport_spans(
             start += 1 + data[at + 4]
         if data[at + 3] & 0x10 and start + 14 <= at + 188:
             pid = (data[at + 1] & 0x1F) << 8 | data[at + 2]
-            _note(spans, pid, data, start)
+            _note(spans, pid, data, start, base=offset)
     return spans
 
 
@@ -58,12 +60,12 @@ def program_spans(reader: CountingReader, offset: int, length: int) -> dict[int,
     at = data.find(b"\0\0\1")
     while 0 <= at <= len(data) - 19:
         if 0xC0 <= data[at + 3] <= 0xEF or data[at + 3] == 0xBD:  # noqa: PLR2004
-            _note(spans, data[at + 3], data, at)
+            _note(spans, data[at + 3], data, at, base=offset)
         at = data.find(b"\0\0\1", at + 3)
     return spans
 
 
-def _note(spans: dict[int, Span], key: int, data: bytes, at: int) -> None:
+def _note(spans: dict[int, Span], key: int, data: bytes, at: int, *, base: int) -> None:
     """A PES header (ISO 13818-1 §2.4.3.7), or MPEG-1's, that carries a time."""
     if data[at : at + 3] != b"\0\0\1":
         return
@@ -87,10 +89,10 @@ def _note(spans: dict[int, Span], key: int, data: bytes, at: int) -> None:
     )
     span = spans.get(key)
     if span is None:
-        spans[key] = Span(time, time)
+        spans[key] = Span(time, time, base + at, base + at)
     else:
         span.low, span.high = min(span.low, time), max(span.high, time)
-        span.pictures += 1
+        span.end = base + at
 
 
 def forward(low: int, high: int) -> int:

@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +33,9 @@ from .artifacts import collect
 from .codecs import SOFTWARE, software_stand_in
 from .command import build
 from .encode import run
-from .graph import Measured
 from .measure import measure_loudness, phase
 from .report import EncodeReport
+from .sound import Measured
 from .stills import SPRITES_FOLDER, choose_poster, write_thumbnails
 from .verify import Verified, verify
 
@@ -106,6 +105,8 @@ def _perform(
         packager=_packager(task, settings),
         report=report,
     )
+    bench.staging.mkdir(parents=True, exist_ok=True)
+    bench.scratch.mkdir(parents=True, exist_ok=True)
     loudness: Mapping[str, Measured] = {}
     notes: tuple[str, ...] = ()
     if any(sound.loudness is not None for sound in task.recipe.audio):
@@ -116,6 +117,8 @@ def _perform(
 
     done, encoded, taken = _encode(task, bench, loudness)
     notes += taken
+    if isinstance(done.recipe.packaging, CmafPackaging):
+        package.mark_defaults(done.recipe, bench.staging)
     _finish_stills(done, bench.staging)
     report(_last(task, "verify"))
     verified = verify(done, encoded, staging=bench.staging)
@@ -142,6 +145,8 @@ def _encode(
     for position, way in enumerate(ways):
         if way.note is not None:
             notes.append(way.note)
+        if position:
+            _clear(bench.staging)
         _prepare(way.task.recipe, bench)
         try:
             return way.task, _attempt(way, bench, loudness), tuple(notes)
@@ -154,14 +159,13 @@ def _encode(
 
 def _ways(task: Task, ffmpeg: str) -> Iterator[_Way]:
     recipe = task.recipe
-    hardware = sorted(
-        {r.encoder for r in recipe.video if r.encoder in SOFTWARE} - {None}
-    )
+    named = {r.encoder for r in recipe.video}
+    hardware = [encoder for encoder in SOFTWARE if encoder in named]
     if not hardware:
         yield _Way(task, hardware_decode=False, note=None)
         return
-    names = ", ".join(str(name) for name in hardware)
-    unproven = [str(name) for name in hardware if not proves(ffmpeg, str(name))]
+    names = ", ".join(hardware)
+    unproven = [name for name in hardware if not proves(ffmpeg, name)]
     if unproven:
         note = f"{', '.join(unproven)} made no test picture here: encoded in software."
     else:
@@ -200,8 +204,7 @@ def _attempt(
             way.task, command, packager, folder=bench.staging, report=bench.report
         )
     finally:
-        with suppress(FileNotFoundError):
-            os.unlink(fifo)
+        Path(fifo).unlink(missing_ok=True)
 
 
 def _packager(task: Task, settings: Settings) -> str | None:
@@ -220,13 +223,17 @@ def _packager(task: Task, settings: Settings) -> str | None:
 
 
 def _prepare(recipe: Recipe, bench: _Bench) -> None:
-    # What a failed way left behind must not be taken for a result.
-    for path in bench.staging.iterdir() if bench.staging.exists() else ():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    bench.staging.mkdir(parents=True, exist_ok=True)
-    bench.scratch.mkdir(parents=True, exist_ok=True)
     if recipe.sprites is not None:
-        (bench.staging / SPRITES_FOLDER).mkdir()
+        (bench.staging / SPRITES_FOLDER).mkdir(exist_ok=True)
+
+
+def _clear(staging: Path) -> None:
+    # What a failed way left behind must not be taken for a result.
+    for path in staging.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _finish_stills(task: Task, staging: Path) -> None:

@@ -92,7 +92,7 @@ def _describe(exc: Exception) -> Failure:
 def _writer(fd: int) -> Callable[[Report], None]:
     def say(report: Report) -> None:
         rest = memoryview(
-            report.model_dump_json(exclude_none=True, by_alias=True).encode() + b"\n"
+            report.to_json().encode() + b"\n"
         )
         while rest:
             rest = rest[os.write(fd, rest) :]

@@ -36,7 +36,9 @@ def collect(
     recipe = task.recipe
     found: list[Artifact] = []
     if isinstance(recipe.packaging, CmafPackaging):
-        for rendition in (*recipe.video, *recipe.audio):
+        everything: list[VideoRendition | AudioRendition]
+        everything = [*recipe.video, *recipe.audio]
+        for rendition in everything:
             found += _streamed(rendition, facts.get(rendition.name), staging)
         for name, kind in _INDEXES.items():
             if (staging / name).exists():

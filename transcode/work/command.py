@@ -18,8 +18,8 @@ from ..contract import (
     VideoRendition,
 )
 from .codecs import Surroundings, audio_options, video_options
-from .graph import Measured, Stream, soundtrack
 from .pictures import Pictures, lay
+from .sound import Measured, mix, soundtrack
 
 _GLOBAL = (
     # Errors and the closing summary need no banner.
@@ -117,6 +117,7 @@ def build(
     source = _input(task, hardware_decode=hardware_decode)
     picture = None if recipe.video_index is None else source[str(recipe.video_index)]
     pictures = lay(task, picture)
+    sounds = mix(recipe, source, loudness or {})
     outputs: list[Any] = []
     streams: list[OutputStream] = []
 
@@ -131,7 +132,11 @@ def build(
         for index, sound in enumerate(group.audio):
             options |= _labels(sound, index, position=len(mapped))
             options |= audio_options(sound, index)
-            mapped.append(_sound(source, sound, (loudness or {}).get(sound.name)))
+            copied = sound.made_by == "copied"
+            tap = (
+                source[str(sound.source_index)] if copied else sounds[sound.name].pop()
+            )
+            mapped.append(tap)
         options |= _clock(group, pictures) | _metadata(recipe)
         streams += _listed(len(outputs), group)
         outputs.append(ffmpeg.output(*mapped, group.url, **options))
@@ -284,11 +289,6 @@ def _stills(recipe: Recipe, pictures: Pictures) -> list[Any]:
         url = f"file:{SPRITES}"
         outputs.append(ffmpeg.output(pictures.sprites, url, **_JPEG, **frames))
     return outputs
-
-
-def _sound(source: Any, sound: AudioRendition, measured: Measured | None) -> Stream:
-    stream: Stream = source[str(sound.source_index)]
-    return stream if sound.made_by == "copied" else soundtrack(stream, sound, measured)
 
 
 def _labels(sound: AudioRendition, index: int, *, position: int) -> dict[str, str]:

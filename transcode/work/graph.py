@@ -1,14 +1,12 @@
-"""The filter graph's bricks: what happens to pictures and sound between codecs."""
+"""The filter graph's bricks: what happens to pictures between codecs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol, Self
 
 from ..contract import (
-    AudioRendition,
     DynamicRange,
     Poster,
     Sprites,
@@ -17,25 +15,13 @@ from ..contract import (
 )
 from .colour import Colour, fully_tagged, scaler_name, source_colour
 
-_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
-
 
 class Stream(Protocol):
     """The part of ffmpeg-python's stream that is used here."""
 
     def filter(self, name: str, /, *args: object, **options: object) -> Self: ...
     def split(self) -> Mapping[int, Self]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What the first pass of `loudnorm` found."""
-
-    integrated_lufs: float
-    true_peak_dbtp: float
-    range_lu: float
-    threshold_lufs: float
-    offset_lu: float
+    def filter_multi_output(self, name: str, /) -> Mapping[int, Self]: ...
 
 
 def prepare(
@@ -154,45 +140,6 @@ def sprite_sheets(stream: Stream, sprites: Sprites) -> Stream:
     stream = _picture(stream, sprites.tile_width, sprites.tile_height)
     stream = stream.filter("tile", layout=f"{sprites.columns}x{sprites.rows}")
     return _numbered(stream)
-
-
-def soundtrack(
-    stream: Stream, rendition: AudioRendition, measured: Measured | None
-) -> Stream:
-    """*stream* mixed, resampled and levelled as *rendition* wants it."""
-    stream = stream.filter(
-        "aresample",
-        rendition.sample_rate,
-        **{
-            # Holes become silence and overlaps are cut: the sound stays with the
-            # picture. Only filling and trimming, no stretching.
-            "async": 1,
-            # Sound that begins late gets silence before it instead of moving.
-            "first_pts": 0,
-            # A lost packet (21 ms of AAC) is already a hole; jitter is not.
-            "min_hard_comp": 0.02,
-        },
-    )
-    # The resampler's own matrix (ITU-R BS.775, scaled so that nothing clips).
-    layout = _LAYOUTS.get(rendition.channels, f"{rendition.channels}c")
-    stream = stream.filter("aformat", channel_layouts=layout)
-    if rendition.loudness is None or measured is None:
-        return stream
-    stream = stream.filter(
-        "loudnorm",
-        I=rendition.loudness.integrated_lufs,
-        TP=rendition.loudness.true_peak_dbtp,
-        # Not narrower than the programme: then the gain is one number throughout.
-        LRA=min(50.0, max(7.0, measured.range_lu)),
-        measured_I=measured.integrated_lufs,
-        measured_TP=measured.true_peak_dbtp,
-        measured_LRA=measured.range_lu,
-        measured_thresh=measured.threshold_lufs,
-        offset=measured.offset_lu,
-        linear="true",
-    )
-    # The filter works at 192 kHz where it has to limit peaks.
-    return stream.filter("aresample", rendition.sample_rate)
 
 
 def _tone_mapped(stream: Stream, source: Colour, size: tuple[int, int]) -> Stream:

@@ -11,8 +11,8 @@ from ..contract import AudioRendition, Progress, Task
 from ..errors import EncoderFailed
 from .children import Children, Program
 from .command import measure
-from .graph import Measured
 from .progress import Lines, Tail, without_secrets
+from .sound import Measured
 
 _SILENT_LUFS = -70.0
 """Absolute gate of EBU R128: below it there is no programme to measure."""

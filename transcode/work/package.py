@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from ..contract import AudioRendition, CmafPackaging, Recipe, VideoRendition
 
@@ -35,7 +37,8 @@ def build(recipe: Recipe, *, program: str, fifo: str) -> tuple[str, ...]:
     if "," in fifo:
         raise ValueError(f"the packager cannot read {fifo}: commas separate its fields")
 
-    renditions = (*recipe.video, *recipe.audio)
+    renditions: list[VideoRendition | AudioRendition]
+    renditions = [*recipe.video, *recipe.audio]
     streams = [
         _stream(recipe, packaging, rendition, index=index, fifo=fifo)
         for index, rendition in enumerate(renditions)
@@ -70,6 +73,28 @@ def build(recipe: Recipe, *, program: str, fifo: str) -> tuple[str, ...]:
             "--generate_static_live_mpd",
         ]
     return tuple(argv)
+
+
+def mark_defaults(recipe: Recipe, staging: Path) -> None:
+    """
+    Say in the master playlist which soundtrack a player takes unasked.
+
+    The packager knows it by language alone, and a soundtrack need not have one.
+    """
+    master = staging / MASTER
+    if not master.exists():
+        return
+    lines = master.read_text(encoding="utf-8").splitlines(keepends=True)
+    for sound in recipe.audio:
+        uri = f'URI="{folder(sound)}/{PLAYLIST}"'
+        flag = f"DEFAULT={'YES' if sound.default else 'NO'}"
+        lines = [
+            re.sub(r"DEFAULT=(?:YES|NO)", flag, line)
+            if line.startswith("#EXT-X-MEDIA:") and uri in line
+            else line
+            for line in lines
+        ]
+    master.write_text("".join(lines), encoding="utf-8")
 
 
 def _stream(
@@ -111,7 +136,7 @@ def _default_language(audio: Iterable[AudioRendition]) -> str | None:
 
 def _plain(name: str) -> str:
     # Commas and equals signs separate the packager's fields; quotes the playlist's.
-    return name.translate(str.maketrans({",": " ", "=": " ", '"': "'"}))
+    return name.replace(",", " ").replace("=", " ").replace('"', "'")
 
 
 def _joined(fields: dict[str, str]) -> str:

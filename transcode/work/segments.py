@@ -16,6 +16,7 @@ from pathlib import Path
 
 _NON_SYNC = 0x10000
 """`sample_is_non_sync_sample`, ISO/IEC 14496-12 §8.8.3.1."""
+_BOX_HEADER = 8
 
 
 class BrokenSegment(ValueError):
@@ -125,7 +126,7 @@ def _header(data: bytes) -> TrackHeader:
     mdia = _children(data, trak["mdia"])
     stsd = _children(data, _children(data, mdia["minf"])["stbl"])["stsd"]
     timescale = _timed_u32(data, mdia["mdhd"][0], after=(4 + 8, 4 + 16))
-    (movie_scale,) = (_timed_u32(data, moov["mvhd"][0], after=(4 + 8, 4 + 16)),)
+    movie_scale = _timed_u32(data, moov["mvhd"][0], after=(4 + 8, 4 + 16))
     entry_size, entry = struct.unpack_from(">I4s", data, stsd[0] + 8)
     trex = _children(data, moov["mvex"])["trex"][0]
     _, _, duration, size, flags = struct.unpack_from(">5I", data, trex + 4)
@@ -196,7 +197,7 @@ def _segment(path: Path, header: TrackHeader) -> Segment:
             size, kind = struct.unpack(">I4s", file.read(8))
             if size == 1:
                 (size,) = struct.unpack(">Q", file.read(8))
-            if size < 8 or at + size > length:
+            if size < _BOX_HEADER or at + size > length:
                 msg = f"cut off: box {kind!r} at byte {at} runs past the file's end"
                 raise ValueError(msg)
             if kind == b"moof":

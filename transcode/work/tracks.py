@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from ..contract import AudioRendition, VideoRendition
 from .segments import Segment, TrackHeader
@@ -94,7 +95,7 @@ class Track:
     @property
     def longest_step(self) -> Fraction:
         """Longest time between two frames, seconds."""
-        steps = [b - a for a, b in zip(self.times, self.times[1:], strict=False)]
+        steps = [b - a for a, b in pairwise(self.times)]
         return max([*steps, self.length]) * self.time_base
 
     @property

@@ -7,13 +7,20 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from ..contract import Check, CmafPackaging, Task
+from ..contract import (
+    AudioRendition,
+    Check,
+    CmafPackaging,
+    Task,
+    VideoRendition,
+)
 from .report import EncodeReport
 from .tracks import BUDGET, Track
-from .verify_media import mean_rate, media_checks
+from .verify_media import media_checks
 from .verify_packaging import faststart_check, playlists_check
 from .verify_read import picture_size, read_cmaf, read_file
 from .verify_stills import stills_check
+from .verify_timing import mean_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +72,16 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
     tracks: list[Track] = []
     problems: list[str] = []
     checks: list[Check] = []
+    plans: tuple[VideoRendition | AudioRendition, ...]
+    plans = (*recipe.video, *recipe.audio)
     if isinstance(recipe.packaging, CmafPackaging):
-        for index, plan in enumerate((*recipe.video, *recipe.audio)):
+        for index, plan in enumerate(plans):
             read = read_cmaf(task, plan, index, staging=staging)
             if isinstance(read, Track):
                 tracks.append(read)
             else:
                 problems.append(read)
-        checks.append(playlists_check(task, tracks, staging=staging))
+        checks.append(playlists_check(task, recipe.packaging, tracks, staging=staging))
     else:
         for file in recipe.packaging.files:
             found, wrong = read_file(task, file, staging=staging)

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..contract import (
-    AudioRendition,
-    AudioStream,
     Check,
     CmafPackaging,
     DynamicRange,
     Task,
     VideoRendition,
-    VideoStream,
 )
 from .colour import output_colour
 from .report import EncodeReport
-from .tracks import BUDGET, Track
+from .tracks import Track
+from .verify_timing import (
+    aligned,
+    av_offset,
+    complete,
+    counted,
+    duration,
+    frame_count,
+    lasting,
+    source_video,
+    timestamps,
+)
 
-_SHORT_SECONDS = Fraction(1, 2)
-_SHORT_SHARE = Fraction(2, 100)
-"""More than both missing: the source ended before its promised end."""
-_LENGTH_SHARE = Fraction(5, 1000)
-_SYNC_SECONDS = Fraction(20, 1000)
-"""Below what viewers notice: ITU-R BT.1359-1 puts that at 45 ms."""
-_START_SECONDS = Fraction(1, 10)
-_SAME_RATE = Fraction(1, 1000)
 _SAME_MATRIX = {"smpte170m": "bt601", "bt470bg": "bt601"}
 
 
@@ -43,50 +42,23 @@ def media_checks(
         yield _check(
             "colour", _colour(task, video), "pixel formats and colour tags fit"
         )
-    yield _check("timestamps", _timestamps(tracks), "start near 0, strictly increasing")
-    yield _check("frame_count", _frame_count(task, report, tracks), _counted(video))
-    yield _check("duration", _duration(task, tracks), _lasting(tracks))
+    yield _check("timestamps", timestamps(tracks), "start near 0, strictly increasing")
+    yield _check("frame_count", frame_count(task, report, tracks), counted(video))
+    yield _check("duration", duration(task, tracks), lasting(tracks))
     if video and len(video) < len(tracks):
-        yield _check("av_offset", _av_offset(task, tracks), "sound stays with picture")
+        yield _check("av_offset", av_offset(task, tracks), "sound stays with picture")
     if isinstance(task.recipe.packaging, CmafPackaging) and task.recipe.video:
-        yield _check("keyframes_aligned", _aligned(video), "segments cut at keyframes")
+        yield _check("keyframes_aligned", aligned(video), "segments cut at keyframes")
     yield _check(
         "source_complete",
-        _complete(task, report, tracks),
+        complete(task, report, tracks),
         "decoded to its promised end",
     )
-
-
-def mean_rate(task: Task, track: Track) -> Fraction:
-    """Frames per second; the planned or the source's where it is that one."""
-    measured = 1 / track.step if track.step else Fraction(1)
-    source = source_video(task)
-    planned = track.plan.frame_rate if isinstance(track.plan, VideoRendition) else None
-    for known in (planned, source.frame_rate if source else None):
-        if known and abs(measured - known) <= known * _SAME_RATE:
-            return known
-    return measured.limit_denominator(100_000)
-
-
-def source_video(task: Task) -> VideoStream | None:
-    """The source's picture that the recipe uses."""
-    wanted = task.recipe.video_index
-    return next((one for one in task.media.video if one.index == wanted), None)
-
-
-def source_audio(task: Task, plan: AudioRendition) -> AudioStream | None:
-    """The soundtrack that a rendition is made from."""
-    wanted = plan.source_index
-    return next((one for one in task.media.audio if one.index == wanted), None)
 
 
 def _check(name: str, wrong: Iterable[str], right: str) -> Check:
     found = list(wrong)
     return Check(name=name, passed=not found, detail="; ".join(found) or right)
-
-
-def _ms(seconds: Fraction) -> str:
-    return f"{float(seconds):.3f} s"
 
 
 def _streams(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
@@ -112,7 +84,8 @@ def _streams(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
 def _dimensions(video: Sequence[Track]) -> Iterator[str]:
     for track in video:
         plan = track.plan
-        assert isinstance(plan, VideoRendition)
+        if not isinstance(plan, VideoRendition):
+            continue
         wanted = (plan.width, plan.height)
         for width, height in {(track.width, track.height), *track.decoded.sizes}:
             if (width, height) != wanted:
@@ -130,9 +103,10 @@ def _colour(task: Task, video: Sequence[Track]) -> Iterator[str]:
     hdr = source.dynamic_range is not DynamicRange.SDR and not task.recipe.tone_map
     for track in video:
         plan, found = track.plan, track.decoded.colour
-        assert isinstance(plan, VideoRendition)
-        if plan.made_by == "copied" or not track.decoded.frames:
+        if not isinstance(plan, VideoRendition) or plan.made_by == "copied":
             continue
+        if not track.decoded.frames:
+            continue  # `decodable` says so
         if track.decoded.pixel_format != plan.pixel_format:
             yield (
                 f"{track.name} has pixels in {track.decoded.pixel_format}, "
@@ -149,261 +123,3 @@ def _colour(task: Task, video: Sequence[Track]) -> Iterator[str]:
                 planned, planned
             ):
                 yield f"{track.name} is tagged {what} {written}, not {planned}"
-
-
-def _timestamps(tracks: Sequence[Track]) -> Iterator[str]:
-    """
-    Nothing repeats or runs backwards, and renditions show frames at the same times.
-
-    A hole that all renditions share is the source's own; one in a single rendition,
-    or in encoded sound (whose holes are filled), is ours.
-    """
-    for track in tracks:
-        if not track.in_order:
-            yield f"{track.name}: decoding times do not increase"
-        elif len(set(track.times)) < len(track.times):
-            yield f"{track.name}: two packets are shown at one time"
-        if not track.is_video and track.plan.made_by == "encoded":
-            hole = track.longest_step - track.step
-            if hole > track.step + _SYNC_SECONDS:
-                yield f"{track.name}: a hole of {_ms(hole)}"
-    if tracks and (first := min(track.start for track in tracks)) > _START_SECONDS:
-        yield f"nothing starts before {_ms(first)}"
-    if early := [track for track in tracks if track.is_video and track.start < 0]:
-        yield f"{early[0].name} starts at {_ms(early[0].start)}, before 0"
-    for one, other in _like_pairs(tracks):
-        tick = max(one.time_base, other.time_base)
-        if len(one.times) != len(other.times):
-            continue  # frame_count says so
-        for a, b in zip(one.times, other.times, strict=True):
-            apart = abs(a * one.time_base - b * other.time_base)
-            if apart > tick:
-                yield (
-                    f"{one.name} shows a frame at {_ms(a * one.time_base)} that "
-                    f"{other.name} shows {_ms(apart)} apart"
-                )
-                break
-
-
-def _like_pairs(tracks: Sequence[Track]) -> Iterator[tuple[Track, Track]]:
-    """The largest rendition of each frame rate, with each other one of that rate."""
-    first: dict[Fraction | None, Track] = {}
-    for track in tracks:
-        if isinstance(track.plan, VideoRendition):
-            other = first.setdefault(track.plan.frame_rate, track)
-            if other is not track:
-                if other.time_base == track.time_base and other.times == track.times:
-                    continue  # the usual case, compared at the speed of C
-                yield other, track
-
-
-def _counted(video: Sequence[Track]) -> str:
-    if not video:
-        return "as many packets as were encoded"
-    counts = sorted({len(track.times) for track in video}, reverse=True)
-    return f"{', '.join(map(str, counts))} frames, as encoded and as decoded"
-
-
-def _frame_count(
-    task: Task, report: EncodeReport, tracks: Sequence[Track]
-) -> Iterator[str]:
-    """
-    A file holds what the muxer took; that is what came out of the source.
-
-    Encoded at the source's times: frames decoded, plus those the encoder says it
-    repeated, minus those it says it dropped, which may be 1 % at most. Converted to
-    a rate: rate × duration, within two frames and 0.5 %. Copied: packets read, less 1 %
-    at most (pictures before the first keyframe cannot be shown).
-    """
-    for track in tracks:
-        muxed = (report.encoded_frames if track.is_video else report.audio_packets).get(
-            track.name
-        )
-        if muxed is not None and muxed != track.packets:
-            yield f"{track.name} holds {track.packets} packets, {muxed} were made"
-        if isinstance(track.plan, VideoRendition):
-            yield from _against_source(task, report, track, track.plan)
-
-
-def _against_source(
-    task: Task, report: EncodeReport, track: Track, plan: VideoRendition
-) -> Iterator[str]:
-    count = len(track.times)
-    if plan.made_by == "copied":
-        read = report.packets_read
-        if read is not None and count < read - max(2, BUDGET * read):
-            yield f"{track.name} holds {count} of {read} packets copied"
-        return
-    if plan.frame_rate is not None:
-        seconds = _promised(task, source_video(task))
-        if seconds is not None:
-            wanted = plan.frame_rate * seconds
-            if abs(count - wanted) > 2 + wanted * _LENGTH_SHARE:
-                yield (
-                    f"{track.name} holds {count} frames, {float(wanted):.0f} "
-                    f"make {_ms(seconds)} at {plan.frame_rate} per second"
-                )
-        return
-    decoded = report.decoded_frames
-    if decoded is None:
-        return
-    if report.dropped_frames > max(1, BUDGET * decoded):
-        yield f"{report.dropped_frames} of {decoded} frames were dropped"
-    fewest = decoded - report.dropped_frames
-    most = decoded + report.repeated_frames
-    if not fewest <= count <= most:
-        yield f"{track.name} holds {count} frames, {decoded} were decoded"
-
-
-def _lasting(tracks: Sequence[Track]) -> str:
-    longest = max((track.duration for track in tracks), default=Fraction(0))
-    return f"{_ms(longest)}, as planned"
-
-
-def _promised(task: Task, stream: VideoStream | AudioStream | None) -> Fraction | None:
-    """A stream's own duration in the source, or else the whole source's."""
-    if stream is not None and stream.duration_seconds is not None:
-        return Fraction(stream.duration_seconds)
-    seconds = task.media.duration_seconds
-    return None if seconds is None else Fraction(seconds)
-
-
-def _duration(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
-    """
-    The longest rendition lasts as long as the source, video ones all alike.
-
-    Tolerance: the longest step between frames, or 0.5 % where that is more, and one
-    packet of sound.
-    """
-    if not tracks:
-        return
-    video = [track for track in tracks if track.is_video]
-    sound = max((t.step for t in tracks if not t.is_video), default=Fraction(0))
-    step = max((t.longest_step for t in video), default=sound)
-    seconds = task.media.duration_seconds
-    if seconds is not None:
-        lasted = max(t.end for t in tracks) - min(t.start for t in tracks)
-        allowed = max(step, Fraction(seconds) * _LENGTH_SHARE) + sound
-        if abs(lasted - Fraction(seconds)) > allowed:
-            yield f"{_ms(lasted)} long, the source {_ms(Fraction(seconds))}"
-    if video:
-        longest = max(video, key=lambda track: track.duration)
-        for track in video:
-            if longest.duration - track.duration > step:
-                yield (
-                    f"{track.name} lasts {_ms(track.duration)}, "
-                    f"{longest.name} {_ms(longest.duration)}"
-                )
-
-
-def _av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
-    """
-    First sound against first picture, and last against last, as in the source.
-
-    Within 20 ms and one packet of sound, at the end one frame and 0.1 % more. Sound
-    that begins later than the picture may instead begin with it, after silence. Both
-    ways of reading times must agree: players built on libavformat ignore what boxes
-    say where composition offsets are negative.
-    """
-    picture = next(track for track in tracks if track.is_video)
-    source = source_video(task)
-    for track in tracks:
-        if track.is_video or not isinstance(track.plan, AudioRendition):
-            continue
-        original = source_audio(task, track.plan)
-        allowed = _SYNC_SECONDS + track.step
-        offset = track.start - picture.start
-        wanted = _difference(original, source, lambda s: s.start_seconds)
-        filled = wanted is not None and wanted > 0 and abs(offset) <= allowed
-        if wanted is not None and abs(offset - wanted) > allowed and not filled:
-            yield (
-                f"{track.name} starts {_ms(offset)} after the picture, in the "
-                f"source {_ms(wanted)}"
-            )
-        wanted = _difference(original, source, _end_seconds)
-        late = allowed + picture.longest_step + picture.duration / 1000
-        ahead = track.end - picture.end
-        if wanted is not None and abs(ahead - wanted) > late:
-            yield (
-                f"{track.name} ends {_ms(ahead)} after the picture, in the "
-                f"source {_ms(wanted)}"
-            )
-        heard = max(track.demuxed_start, Fraction(0)) - picture.demuxed_start
-        if abs(heard - offset) > allowed:
-            yield (
-                f"{track.name}: players that ignore negative composition offsets "
-                f"play it {_ms(offset - heard)} early"
-            )
-
-
-def _end_seconds(stream: VideoStream | AudioStream) -> float | None:
-    if stream.start_seconds is None or stream.duration_seconds is None:
-        return None
-    return stream.start_seconds + stream.duration_seconds
-
-
-def _difference(
-    sound: AudioStream | None,
-    picture: VideoStream | None,
-    of: Callable[[VideoStream | AudioStream], float | None],
-) -> Fraction | None:
-    """Sound minus picture, seconds; None where the source does not say."""
-    if sound is None or picture is None:
-        return None
-    one, other = of(sound), of(picture)
-    return None if one is None or other is None else Fraction(one) - Fraction(other)
-
-
-def _aligned(video: Sequence[Track]) -> Iterator[str]:
-    """Each segment begins with a keyframe, shown first, at one time everywhere."""
-    for track in video:
-        for segment in track.segments:
-            if segment.keyframes[:1] != (0,):
-                yield f"{track.name}/{segment.name} does not begin with a keyframe"
-            elif segment.start != segment.times[0]:
-                yield f"{track.name}/{segment.name} shows a frame before its keyframe"
-    if not video:
-        return
-    first = video[0]
-    starts = [s.start * first.time_base for s in first.segments]
-    for track in video[1:]:
-        others = [s.start * track.time_base for s in track.segments]
-        if len(others) != len(starts):
-            yield f"{track.name} has {len(others)} segments, {first.name} {len(starts)}"
-            continue
-        tick = max(first.time_base, track.time_base)
-        for index, (a, b) in enumerate(zip(starts, others, strict=True)):
-            if abs(a - b) > tick:
-                yield (
-                    f"{track.name}/{track.segments[index].name} starts at {_ms(b)}, "
-                    f"in {first.name} at {_ms(a)}"
-                )
-                break
-
-
-def _complete(
-    task: Task, report: EncodeReport, tracks: Sequence[Track]
-) -> Iterator[str]:
-    """
-    The source decoded to the end that it promised, with at most 1 % errors.
-
-    Short by more than 0.5 s and 2 % means that it was cut off.
-    """
-    read = report.packets_read or report.decoded_frames or 0
-    if report.decode_errors > BUDGET * read:
-        yield f"{report.decode_errors} decoding errors in {read} packets"
-    seconds = task.media.duration_seconds
-    if not tracks or seconds is None:
-        return
-    lasted = max(t.end for t in tracks) - min(t.start for t in tracks)
-    promised = Fraction(seconds)
-    if promised - lasted > max(_SHORT_SECONDS, _SHORT_SHARE * promised):
-        yield f"only {_ms(lasted)} of {_ms(promised)} promised could be decoded"
-        return
-    source = source_video(task)
-    picture = next((track for track in tracks if track.is_video), None)
-    if source is None or picture is None or source.duration_seconds is None:
-        return
-    promised = Fraction(source.duration_seconds)
-    if promised - picture.duration > max(_SHORT_SECONDS, _SHORT_SHARE * promised):
-        yield f"the picture lasts {_ms(picture.duration)} of {_ms(promised)} promised"

@@ -1,0 +1,166 @@
+"""Tasks made by hand for real clips: what a plan would say, without a planner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+import anyio
+import pytest
+
+from transcode.contract import (
+    AudioRendition,
+    CmafPackaging,
+    Interval,
+    Media,
+    Money,
+    Produced,
+    Progress,
+    Recipe,
+    Source,
+    Spec,
+    Task,
+    Usage,
+    VideoRendition,
+)
+from transcode.probe import probe
+from transcode.settings import Settings
+from transcode.work import perform
+
+
+class MakeTask(Protocol):
+    """Makes a task for a recipe; the media are probed unless given."""
+
+    def __call__(
+        self, path: Path, recipe: Recipe, *, media: Media | None = None
+    ) -> Task: ...
+
+
+class Perform(Protocol):
+    """Performs a task in a fresh folder; what came out, and where."""
+
+    def __call__(
+        self, task: Task, settings: Settings | None = None
+    ) -> tuple[Produced, Path]: ...
+
+
+class MakeRecipe(Protocol):
+    """Two H.264 renditions and AAC as CMAF, unless told otherwise."""
+
+    def __call__(self, **changes: Any) -> Recipe: ...
+
+
+@pytest.fixture(scope="session")
+def make_task() -> MakeTask:
+    """A task of one CPU for a file."""
+    usage = Usage(wall_seconds=1.0, cpu_seconds=1.0, peak_memory_bytes=1)
+    cost = Money(amount=Decimal(0), currency="USD")
+
+    def make(path: Path, recipe: Recipe, *, media: Media | None = None) -> Task:
+        size = path.stat().st_size if path.exists() else None
+        source = Source(uri=path.name, bytes=size, etag=None, location=str(path))
+        if media is None:
+            media = anyio.run(probe, source)
+        return Task(
+            task_id="task",
+            job_id="job",
+            source=source,
+            media=media,
+            recipe=recipe,
+            spec=Spec(memory_mib=1024, milli_cpus=1000),
+            predicted=usage,
+            predicted_wall=Interval(low=1.0, high=1.0),
+            predicted_cost=cost,
+        )
+
+    return make
+
+
+@pytest.fixture
+def performed(tmp_path: Path) -> Perform:
+    """Each call has its own folders."""
+    count = 0
+
+    def do(task: Task, settings: Settings | None = None) -> tuple[Produced, Path]:
+        nonlocal count
+        count += 1
+        staging = tmp_path / f"staging-{count}"
+        produced = perform(
+            task,
+            staging=staging,
+            scratch=tmp_path / f"scratch-{count}",
+            settings=settings or Settings(),
+            report=ignore,
+        )
+        return produced, staging
+
+    return do
+
+
+def ignore(progress: Progress) -> None:
+    """Nobody watches."""
+
+
+@pytest.fixture(scope="session")
+def video() -> Callable[..., VideoRendition]:
+    """An H.264 rendition of the given size, changed as told."""
+
+    def make(width: int, height: int, **changes: Any) -> VideoRendition:
+        rendition = VideoRendition(
+            name=f"{height}p",
+            made_by="encoded",
+            codec="h264",
+            encoder="libx264",
+            width=width,
+            height=height,
+            codec_profile="high",
+            crf=23,
+            max_bit_rate=1_000_000,
+            buffer_bits=2_000_000,
+            preset="ultrafast",
+        )
+        return rendition.model_copy(update=changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def audio() -> Callable[..., AudioRendition]:
+    """AAC, stereo, of the clip's second stream, changed as told."""
+
+    def make(**changes: Any) -> AudioRendition:
+        rendition = AudioRendition(
+            name="aac",
+            made_by="encoded",
+            codec="aac",
+            encoder="aac",
+            source_index=1,
+            bit_rate=96_000,
+            sample_rate=48_000,
+            channels=2,
+            default=True,
+        )
+        return rendition.model_copy(update=changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_recipe(
+    video: Callable[..., VideoRendition], audio: Callable[..., AudioRendition]
+) -> MakeRecipe:
+    """The recipe of a small streaming ladder."""
+
+    def make(**changes: Any) -> Recipe:
+        recipe = Recipe(
+            video_index=0,
+            video=(video(320, 240), video(160, 120)),
+            audio=(audio(),),
+            packaging=CmafPackaging(segment_seconds=4),
+            gop_seconds=2,
+        )
+        return Recipe.model_validate(recipe.model_dump() | changes)
+
+    return make

@@ -1,0 +1,90 @@
+"""The sound half of the filter graph: mixed, resampled, levelled, split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..contract import AudioRendition, CmafPackaging, Recipe
+from .graph import Stream
+
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the first pass of `loudnorm` found."""
+
+    integrated_lufs: float
+    true_peak_dbtp: float
+    range_lu: float
+    threshold_lufs: float
+    offset_lu: float
+
+
+def mix(
+    recipe: Recipe, source: Mapping[str, Stream], loudness: Mapping[str, Measured]
+) -> dict[str, list[Stream]]:
+    """Encoded soundtrack → one stream per file it stands in; equal mixes are one."""
+    mixes: dict[tuple[object, ...], list[AudioRendition]] = {}
+    for sound in recipe.audio:
+        if sound.made_by == "encoded":
+            measured = loudness.get(sound.name)
+            key = (sound.source_index, sound.sample_rate, sound.channels, measured)
+            mixes.setdefault(key, []).append(sound)
+    taps: dict[str, list[Stream]] = {}
+    for sounds in mixes.values():
+        first = sounds[0]
+        mixed = source[str(first.source_index)]
+        mixed = soundtrack(mixed, first, loudness.get(first.name))
+        owners = [it.name for it in sounds for _ in range(_uses(recipe, it))]
+        split = mixed.filter_multi_output("asplit")
+        for n, name in enumerate(owners):
+            tap = mixed if len(owners) == 1 else split[n]
+            taps.setdefault(name, []).append(tap)
+    return taps
+
+
+def _uses(recipe: Recipe, sound: AudioRendition) -> int:
+    if isinstance(recipe.packaging, CmafPackaging):
+        return 1
+    return sum(file.audio.count(sound.name) for file in recipe.packaging.files)
+
+
+def soundtrack(
+    stream: Stream, rendition: AudioRendition, measured: Measured | None
+) -> Stream:
+    """*stream* mixed, resampled and levelled as *rendition* wants it."""
+    stream = stream.filter(
+        "aresample",
+        rendition.sample_rate,
+        **{
+            # Holes become silence and overlaps are cut: the sound stays with the
+            # picture. Only filling and trimming, no stretching.
+            "async": 1,
+            # Sound that begins late gets silence before it instead of moving.
+            "first_pts": 0,
+            # A lost packet (21 ms of AAC) is already a hole; jitter is not.
+            "min_hard_comp": 0.02,
+        },
+    )
+    # The resampler's own matrix (ITU-R BS.775, scaled so that nothing clips).
+    layout = _LAYOUTS.get(rendition.channels, f"{rendition.channels}c")
+    stream = stream.filter("aformat", channel_layouts=layout)
+    if rendition.loudness is None or measured is None:
+        return stream
+    stream = stream.filter(
+        "loudnorm",
+        I=rendition.loudness.integrated_lufs,
+        TP=rendition.loudness.true_peak_dbtp,
+        # Not narrower than the programme: then the gain is one number throughout.
+        LRA=min(50.0, max(7.0, measured.range_lu)),
+        measured_I=measured.integrated_lufs,
+        measured_TP=measured.true_peak_dbtp,
+        measured_LRA=measured.range_lu,
+        measured_thresh=measured.threshold_lufs,
+        offset=measured.offset_lu,
+        linear="true",
+    )
+    # The filter works at 192 kHz where it has to limit peaks.
+    return stream.filter("aresample", rendition.sample_rate)

@@ -1,0 +1,83 @@
+"""Does the MPD say of the files what the files say of themselves?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from ..contract import AudioRendition, VideoRendition
+from .playlists import BrokenPlaylist, Representation, read_mpd
+from .tracks import Track
+from .verify_claims import (
+    ROUNDING,
+    announced,
+    frame_rate,
+    is_codec,
+    peak_rate,
+    target_seconds,
+)
+
+
+def dash(tracks: Sequence[Track], staging: Path, known: set[str]) -> Iterator[str]:
+    try:
+        mpd = read_mpd((staging / "manifest.mpd").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, BrokenPlaylist) as exc:
+        yield f"manifest.mpd: {'missing' if isinstance(exc, FileNotFoundError) else exc}"
+        return
+    if not mpd.static:
+        yield "manifest.mpd is not static"
+    lasts = max((t.duration for t in tracks), default=Fraction(0))
+    slack = max((t.longest_step for t in tracks), default=Fraction(0))
+    if tracks and abs(mpd.seconds - lasts) > slack + ROUNDING:
+        yield (
+            f"manifest.mpd lasts {float(mpd.seconds):.3f} s, the longest rendition "
+            f"{float(lasts):.3f} s"
+        )
+    by_header = {one.header: one for one in mpd.representations}
+    for track in tracks:
+        found = by_header.pop(f"{track.place}/init.mp4", None)
+        if found is None:
+            yield f"manifest.mpd does not list {track.place}"
+        else:
+            known |= {found.header, *found.segments}
+            yield from _representation(found, track)
+    yield from (f"manifest.mpd lists {name}, which was not read" for name in by_header)
+
+
+def _representation(found: Representation, track: Track) -> Iterator[str]:
+    where, said = f"manifest.mpd: {track.name}", found.attributes
+    files = tuple(f"{track.place}/{segment.name}" for segment in track.segments)
+    if found.segments != files:
+        yield f"{where}: {len(found.segments)} segments listed, there are {len(files)}"
+    for index, segment in enumerate(track.segments[: len(found.starts)]):
+        start, length = segment.start * track.time_base, segment.duration
+        listed = Fraction(found.starts[index], found.timescale)
+        lasts = Fraction(found.durations[index], found.timescale)
+        if (
+            abs(listed - start) > ROUNDING
+            or abs(lasts - length * track.time_base) > ROUNDING
+        ):
+            yield (
+                f"{where}: {segment.name} is listed at {float(listed):.3f} s for "
+                f"{float(lasts):.3f} s, it is at {float(start):.3f} s for "
+                f"{float(length * track.time_base):.3f} s"
+            )
+            break
+    yield from announced(
+        where, said.get("bandwidth"), peak_rate(track, target_seconds(track))
+    )
+    if not is_codec(said.get("codecs", ""), track):
+        yield f"{where}: codecs {said.get('codecs')}, it is {track.codec}"
+    plan = track.plan
+    if isinstance(plan, VideoRendition):
+        size = f"{said.get('width')}x{said.get('height')}"
+        if size != f"{track.width}x{track.height}":
+            yield f"{where}: size {size}, it is {track.width}x{track.height}"
+        yield from frame_rate(where, said.get("frameRate"), track)
+    if isinstance(plan, AudioRendition):
+        if found.channels not in {None, track.channels}:
+            yield f"{where}: {found.channels} channels, it has {track.channels}"
+        rate = said.get("audioSamplingRate")
+        if rate is not None and rate != str(track.sample_rate):
+            yield f"{where}: {rate} Hz, it has {track.sample_rate}"
