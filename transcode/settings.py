@@ -30,7 +30,8 @@ class Settings(Value):
         None, description="folder of further platforms; they win over shipped ones"
     )
     coefficients: str | None = Field(
-        None, description="file of prediction coefficients, as bench/calibrate writes it"
+        None,
+        description="file of prediction coefficients, as bench/calibrate writes it",
     )
     probe_seconds: float = Field(
         10.0, gt=0, description="wall-clock limit of a probe, seconds"

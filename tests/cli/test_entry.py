@@ -127,21 +127,31 @@ def test_a_reader_who_has_seen_enough_is_no_error(transcode: Transcode) -> None:
     assert (0, "") == (ended.returncode, ended.stderr)
 
 
+def test_a_closed_stdout_is_no_bug() -> None:
+    """`transcode platforms >&-` has nowhere to print to, and that is all."""
+    line = f"exec {sys.executable} -m transcode platforms >&-"
+
+    ended = subprocess.run(["/bin/sh", "-c", line], stderr=subprocess.PIPE, check=False)
+
+    assert (0, b"") == (ended.returncode, ended.stderr)
+
+
+@pytest.mark.parametrize("module", ["edge", "commands", "failure"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_while_python_imports_is_an_interrupt(number: int) -> None:
-    """Exit 130 and no traceback, from the first line of `main` on."""
-    # SIGTERM is caught from the first line of `edge` on, so it comes a little later.
-    moment = "edge" if number == signal.SIGINT else "failure"
+def test_an_interrupt_while_python_imports_is_an_interrupt(
+    number: int, module: str
+) -> None:
+    """Exit 130, one document, no traceback, from the first line of `main` on."""
     code = f"""
 import os, signal, sys
 import transcode.cli
 class Interrupting:
     def find_spec(self, name, path, target=None):
-        if name == "transcode.cli.{moment}":
+        if name == "transcode.cli.{module}":
             os.kill(os.getpid(), {int(number)})
         return None
 sys.meta_path.insert(0, Interrupting())
-sys.argv = ["transcode", "probe", "nowhere.mp4"]
+sys.argv = ["transcode", "probe", "nowhere.mp4", "--json"]
 transcode.cli.main()
 """
     ended = subprocess.run(
@@ -150,6 +160,7 @@ transcode.cli.main()
 
     assert 130 == ended.returncode
     assert "Traceback" not in ended.stderr
+    assert "cancelled" == json.loads(ended.stdout)["status"]
 
 
 def test_probe_prints_a_table_or_a_document(
@@ -186,7 +197,7 @@ def test_run_separates_result_and_progress(
     transcode: Transcode, make_clip: MakeClip
 ) -> None:
     """The manifest alone on stdout; a second run finds the first."""
-    clip = make_clip("run", 1)
+    clip = make_clip("run", 2)
 
     document = transcode("run", clip, "--profile", "preview", "--json")
     again = transcode("run", clip, "--profile", "preview")

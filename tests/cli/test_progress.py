@@ -129,7 +129,7 @@ def test_a_second_attempt_adds_to_what_the_first_cost(
     lines(progressed(0.0))
 
     last = out.getvalue().splitlines()[-1]
-    assert "encode: encode 0 %, 2.5×, 0:12 left, attempt 2, ≈ 0.000071 CNY" == last
+    assert "encode: encode 0 %, 2.5×, 0:12 left, attempt 2, ≈ 0.0000707 CNY" == last
 
 
 def test_a_terminal_gets_a_bar_and_its_cursor_back(
@@ -150,7 +150,7 @@ def test_a_terminal_gets_a_bar_and_its_cursor_back(
     assert "attempt 1 in 512 MiB" in text
     assert "done" in text
     assert "100 %" in text
-    assert "0.007336 CNY" in text
+    assert "0.00734 CNY" in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
 
 

@@ -144,11 +144,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a small file system needs root")
     disk = tmp_path / "disk"
     disk.mkdir()
-    argv = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    argv = ["/bin/mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
     if subprocess.run(argv, check=False, capture_output=True).returncode != 0:
         pytest.skip("mounting is not permitted here")
     yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    subprocess.run(["/bin/umount", str(disk)], check=True)
 
 
 def test_no_space_left_fails_and_leaves_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from decimal import Decimal
@@ -100,3 +101,29 @@ def no_cgroups(tmp_path: Path) -> Path:
     for controller in ("memory", "cpu", "cpuacct"):
         (root / controller).mkdir(parents=True)
     return root
+
+
+@pytest.fixture
+def left_alive(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[[], set[int]]:
+    """
+    Every process that stems from this test, whoever its parent is now.
+
+    Told by a mark in the environment, which children inherit and cannot lose by
+    accident.
+    """
+    monkeypatch.setenv("TRANSCODE_TEST_MARK", str(tmp_path))
+    mark = f"TRANSCODE_TEST_MARK={tmp_path}".encode()
+
+    def found() -> set[int]:
+        pids = set()
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            with contextlib.suppress(OSError):
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    pids.add(int(entry.name))
+        return pids
+
+    return found

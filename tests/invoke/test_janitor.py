@@ -31,19 +31,6 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return False
 
 
-def processes_of(run: str) -> set[int]:
-    """Every process that inherited the test's mark, whoever its parent is now."""
-    marker = f"TRANSCODE_TEST_RUN={run}\0".encode()
-    found = set()
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and marker in (entry / "environ").read_bytes():
-                found.add(int(entry.name))
-        except OSError:
-            continue
-    return found
-
-
 @pytest.fixture(params=["cgroup", "no cgroup"])
 def root(request: pytest.FixtureRequest, no_cgroups: Path) -> Iterator[Path]:
     if request.param == "cgroup":
@@ -55,15 +42,17 @@ def root(request: pytest.FixtureRequest, no_cgroups: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_parent_leaves_nothing(
-    make_task: Callable[..., Task], tmp_path: Path, root: Path, how: signal.Signals
+    make_task: Callable[..., Task],
+    tmp_path: Path,
+    root: Path,
+    left_alive: Callable[[], set[int]],
+    how: signal.Signals,
 ) -> None:
     """
     After kill -9: no process, no scratch, no half result, no control group.
     """
     scratch, staging = tmp_path / "with space", tmp_path / "job" / "staging"
     scratch.mkdir()
-    run = str(os.getpid()) + tmp_path.name
-    marker = {"TRANSCODE_TEST_RUN": run}
     with subprocess.Popen(
         [
             *(sys.executable, str(HERE / "driver.py")),
@@ -71,7 +60,6 @@ def test_a_killed_parent_leaves_nothing(
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, **marker},
         text=True,
     ) as parent:
         assert parent.stdin is not None
@@ -89,13 +77,10 @@ def test_a_killed_parent_leaves_nothing(
     def clean() -> bool:
         left = [path for path in groups if path.exists()]
         return not (
-            left
-            or list(scratch.iterdir())
-            or staging.parent.exists()
-            or processes_of(run)
+            left or list(scratch.iterdir()) or staging.parent.exists() or left_alive()
         )
 
-    assert eventually(clean), (groups, list(scratch.iterdir()), processes_of(run))
+    assert eventually(clean), (groups, list(scratch.iterdir()), left_alive())
 
 
 def test_a_normal_end_touches_nothing(tmp_path: Path) -> None:

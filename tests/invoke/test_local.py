@@ -18,6 +18,7 @@ pytestmark = pytest.mark.anyio
 MIB = 2**20
 MakeEngine = Callable[..., LocalEngine]
 MakeTask = Callable[..., Task]
+LeftAlive = Callable[[], set[int]]
 
 
 async def run_one(
@@ -26,19 +27,6 @@ async def run_one(
     return await engine.attempt(
         task, number=1, staging=staging, on_progress=lambda _progress: None
     )
-
-
-def alive_sleepers() -> set[str]:
-    """The `sleep 99x` that workers here start and that nobody else would."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        try:
-            argv = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if argv[0].endswith(b"sleep") and argv[1:2] in ([b"997"], [b"998"], [b"999"]):
-            found.add(entry.name)
-    return found
 
 
 def exists(pid: int) -> bool:
@@ -211,7 +199,7 @@ async def test_a_spec_larger_than_the_machine_is_refused(
 
 
 async def test_past_its_time_limit_everything_is_killed(
-    make_engine: MakeEngine, make_task: MakeTask, tmp_path: Path
+    make_engine: MakeEngine, make_task: MakeTask, tmp_path: Path, left_alive: LeftAlive
 ) -> None:
     """
     Out of time ends grandchildren too, and is billed for the time it took.
@@ -224,7 +212,7 @@ async def test_past_its_time_limit_everything_is_killed(
     assert "engine" == attempt.enforced_by["time"]
     assert attempt.measured is not None
     assert attempt.measured.wall_seconds >= 1
-    assert set() == alive_sleepers()
+    assert set() == left_alive()
     assert not (tmp_path / "s").exists()
 
 
@@ -273,7 +261,11 @@ async def test_a_worker_that_babbles_is_ended(
 
 @pytest.mark.parametrize("what", ["desert", "hang_at_exit"])
 async def test_a_report_ends_the_attempt(
-    make_engine: MakeEngine, make_task: MakeTask, tmp_path: Path, what: str
+    make_engine: MakeEngine,
+    make_task: MakeTask,
+    tmp_path: Path,
+    left_alive: LeftAlive,
+    what: str,
 ) -> None:
     """
     Neither a child left behind nor a hang at exit spoils a success, or outlives it.
@@ -282,7 +274,7 @@ async def test_a_report_ends_the_attempt(
         attempt, _ = await run_one(engine, make_task(), tmp_path / "s")
 
     assert OutcomeKind.SUCCEEDED is attempt.outcome
-    assert set() == alive_sleepers()
+    assert set() == left_alive()
 
 
 @pytest.mark.parametrize("grouped", [True, False])
@@ -290,6 +282,7 @@ async def test_cancelling_leaves_nothing(
     make_engine: MakeEngine,
     make_task: MakeTask,
     tmp_path: Path,
+    left_alive: LeftAlive,
     no_cgroups: Path,
     *,
     grouped: bool,
@@ -311,13 +304,13 @@ async def test_cancelling_leaves_nothing(
                 )
             assert [] == own_groups()
     assert [OutcomeKind.CANCELLED] == [attempt.outcome for attempt in bills]
-    assert set() == alive_sleepers()
+    assert set() == left_alive()
     assert [] == list((tmp_path / "scratch").iterdir())
     assert not (tmp_path / "s").exists()
 
 
 async def test_an_error_of_the_listener_ends_the_attempt(
-    make_engine: MakeEngine, make_task: MakeTask, tmp_path: Path
+    make_engine: MakeEngine, make_task: MakeTask, tmp_path: Path, left_alive: LeftAlive
 ) -> None:
     """
     Who listens may fail (a closed terminal): the worker is ended all the same.
@@ -332,7 +325,7 @@ async def test_an_error_of_the_listener_ends_the_attempt(
                 make_task(), number=1, staging=tmp_path / "s", on_progress=fail
             )
 
-    assert set() == alive_sleepers()
+    assert set() == left_alive()
 
 
 async def test_a_prewarmed_worker_is_used_once(

@@ -73,11 +73,11 @@ def test_a_variable_frame_rate_conforms(change: Change, shipped: Shipped) -> Non
         ),
         (
             {"rotation_degrees": 90},
-            "The picture is stored turned by 90 degrees, which segments cannot say.",
+            "The picture is stored turned by 90 degrees and has to be set upright.",
         ),
         (
             {"mirrored": True},
-            "The picture is stored mirrored, which segments cannot say.",
+            "The picture is stored mirrored and has to be set upright.",
         ),
         (
             {"sample_aspect_ratio": Fraction(4, 3)},
@@ -134,7 +134,7 @@ def test_segments_may_be_twice_their_target(change: Change, shipped: Shipped) ->
     keys = (0.0, 3.9, 9.8)
 
     assert (
-        "Cut at its keyframes, the longest segment would be 9.8 s; 8 s is allowed.",
+        "Cut at its keyframes, the longest segment would be 9.80 s; 8 s is allowed.",
     ) == found(change(video={"keyframe_seconds": keys}), shipped("hls"))
 
 
@@ -150,7 +150,7 @@ def test_an_index_that_ends_early_does_not_conform(
 
     assert (
         "Keyframes are up to 3590.0 s apart; copying is allowed up to 6 s.",
-        "Cut at its keyframes, the longest segment would be 3592.0 s; 8 s is allowed.",
+        "Cut at its keyframes, the longest segment would be 3592.00 s; 8 s is allowed.",
     ) == found(hour, shipped("hls"))
 
 

@@ -95,7 +95,7 @@ def test_every_ladder_is_sound(
         # evenness may cost, the rounding of the other side included.
         exact = it.height * width / height if width > height else it.width
         assert abs(it.width - exact) < 2 * max(1.0, width / height)
-        assert (it.max_bit_rate or 0) >= 1000 // 8
+        assert (it.max_bit_rate or 0) >= 64_000
     for above, below in itertools.pairwise(made):
         assert below.width * below.height < above.width * above.height
         assert below.width <= above.width

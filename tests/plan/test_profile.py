@@ -156,7 +156,8 @@ WRONG = [
         "[thumbs]\n[[audio]]",
         (
             "thumbs: no such field; allowed: 'name', 'title', 'description', "
-            "'packaging', 'video', 'audio', 'poster', 'sprites', 'verify', 'keep_metadata'"
+            "'packaging', 'video', 'audio', 'poster', 'sprites', 'verify', "
+            "'keep_metadata'"
         ),
     ),
     ("crf = 23", "crf = '23'", "video.rungs[1].crf: given '23'; allowed: a number"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -36,10 +36,10 @@ def files(recipe: Recipe) -> list[tuple[str, str, str | None, tuple[str, ...]]]:
     ]
 
 
-def tracks(media: Media, *updates: dict[str, object]) -> tuple[AudioStream, ...]:
+def tracks(media: Media, *updates: Mapping[str, object]) -> tuple[AudioStream, ...]:
     """The upload's soundtrack, once for each of *updates*."""
     return tuple(
-        media.audio[0].model_copy(update={"index": number, "default": False} | update)
+        media.audio[0].model_copy(update={"index": number, "default": False, **update})
         for number, update in enumerate(updates, 1)
     )
 

@@ -7,13 +7,28 @@ from typing import NoReturn
 
 __all__ = ["main"]
 
+_CANCELLED = """{
+  "status": "cancelled",
+  "error": {
+    "type": "Cancelled", "message": "Interrupted.", "retryable": false, "evidence": {}
+  }
+}"""
+
 
 def main() -> NoReturn:
     """Run `transcode` with this process's arguments and exit with its code."""
     try:
-        # Inside the `try`: a Ctrl-C while Python is still importing is a Ctrl-C too.
-        from .edge import run_command_line  # noqa: PLC0415
+        # Inside the `try`: a Ctrl-C while Python is still importing is a Ctrl-C too,
+        # and so is SIGTERM from here on.
+        import signal  # noqa: PLC0415
 
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        from .edge import run_command_line  # noqa: PLC0415
+    except KeyboardInterrupt:
+        if "--json" in sys.argv:
+            sys.stdout.write(f"{_CANCELLED}\n")
+        sys.exit(130)
+    try:
         code = run_command_line(sys.argv[1:])
     except KeyboardInterrupt:
         code = 130

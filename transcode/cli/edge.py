@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from types import FrameType
+from pathlib import Path
 from typing import Any
 
 import click
@@ -29,7 +28,9 @@ def run_command_line(argv: Sequence[str]) -> int:
     Whatever went wrong is told in one paragraph on stderr; with `--json` the same
     stands on stdout as the run's only document.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    if sys.stdout is None:
+        # `transcode … >&-`: Python gives no stream where the descriptor was closed.
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until we end
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal cannot show must not end a job that succeeded.
         if isinstance(stream, io.TextIOWrapper):
@@ -49,13 +50,19 @@ def _readers_that_leave() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def _run(argv: Sequence[str]) -> int:
     asked = list(argv[: argv.index("--")] if "--" in argv else argv)
     as_json, verbose = "--json" in asked, "--verbose" in asked
+    try:
+        return _attempt(argv, as_json=as_json, verbose=verbose)
+    except KeyboardInterrupt:
+        _tell("Interrupted; nothing half-made is left.")
+        if as_json:
+            _print_json(130, "Cancelled", "Interrupted.")
+        return 130
+
+
+def _attempt(argv: Sequence[str], *, as_json: bool, verbose: bool) -> int:
     try:
         # Not `transcode.main()`: click would turn a closed pipe and an EOFError from
         # anywhere inside the work into exit codes that are not ours.
@@ -71,11 +78,6 @@ def _run(argv: Sequence[str]) -> int:
         if as_json:
             _print_json(exc.exit_code, "UsageError", exc.format_message())
         return exc.exit_code
-    except KeyboardInterrupt:
-        _tell("Interrupted; nothing half-made is left.")
-        if as_json:
-            _print_json(130, "Cancelled", "Interrupted.")
-        return 130
     except BrokenPipeError:
         raise
     except Exception as exc:  # noqa: BLE001 - the outermost edge; nothing is lost

@@ -75,12 +75,16 @@ class Bars:
         )
 
     def _row(self, lane: Lane) -> Row:
-        over = lane.ended is OutcomeKind.SUCCEEDED
+        over = lane.ended is not None
+        phase = lane.phase or "starting"
+        if lane.ended is not None:
+            done = lane.ended is OutcomeKind.SUCCEEDED
+            phase = "done" if done else lane.ended.value.replace("_", " ")
         percent = lane.percent
         again = f" (attempt {lane.attempt})" if lane.attempt > 1 else ""
         return Row(
             name=lane.planned.task.task_id,
-            phase="done" if over else (lane.phase or "starting") + again,
+            phase=phase + again,
             percent="" if percent is None else f"{percent:3.0f} %",
             left="" if over else clock(lane.left_seconds),
             speed=f"{lane.speed:.1f}×" if lane.speed else "",

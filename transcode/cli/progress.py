@@ -82,8 +82,10 @@ class Board:
         lane = self.lanes.get(progress.task_id)
         if lane is None:
             return None
-        if lane.since is None or lane.ended is not None:
-            lane.since, lane.ended = self.now(), None
+        if lane.ended is not None:
+            lane.attempt, lane.ended = lane.attempt + 1, None
+        if lane.since is None:
+            lane.since = self.now()
         lane.phase = progress.phase
         lane.done_seconds = progress.done_seconds
         lane.total_seconds = progress.total_seconds
@@ -99,7 +101,7 @@ class Board:
         lane.since = None
         lane.done_seconds = 0.0
         lane.speed = None
-        lane.attempt = attempt.number + 1
+        lane.attempt = attempt.number
         return lane
 
     def cost_so_far(self) -> Money | None:
@@ -117,7 +119,8 @@ def planned_line(plan: Plan) -> str:
     return (
         f"plan: {rung}, {plural(len(plan.tasks), 'task')}"
         f"{' in ' + ' / '.join(specs) if specs else ''} on {plan.platform.name}, "
-        f"about {seconds(plan.predicted.wall_seconds)} and {rounded(plan.predicted_cost)}"
+        f"about {seconds(plan.predicted.wall_seconds)} and "
+        f"{rounded(plan.predicted_cost)}"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .manifest import failed, succeeded
+from .manifest import Ending, Status, failed, succeeded
 from .naming import folder_name
 
-__all__ = ["failed", "folder_name", "succeeded"]
+__all__ = ["Ending", "Status", "failed", "folder_name", "succeeded"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from ..contract import (
     Artifact,
@@ -20,65 +22,53 @@ from ..contract import (
 )
 
 
+Status = Literal["succeeded", "rejected", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How and when a job ended."""
+
+    status: Status
+    finished_at: str
+    """UTC, ISO 8601."""
+    wall_seconds: float
+
+
 def succeeded(
     plan: Plan,
     results: Sequence[TaskResult],
+    ending: Ending,
     *,
     uri: Callable[[str], str],
-    finished_at: str,
-    wall_seconds: float,
 ) -> Manifest:
     """The receipt of a job whose every output was verified."""
     artifacts = [a for r in results if r.produced for a in r.produced.artifacts]
-    return _manifest(
-        plan,
-        results,
-        status="succeeded",
-        outputs=tuple(_output(a, uri) for a in artifacts),
-        location=uri(""),
-        finished_at=finished_at,
-        wall_seconds=wall_seconds,
+    return _manifest(plan, results, ending).model_copy(
+        update={
+            "outputs": tuple(_output(a, uri) for a in artifacts),
+            "location": uri(""),
+        }
     )
 
 
 def failed(
     plan: Plan,
     results: Sequence[TaskResult],
-    failure: Failure,
+    ending: Ending,
     *,
-    status: str,
-    finished_at: str,
-    wall_seconds: float,
+    failure: Failure,
 ) -> Manifest:
     """The same shape for a failure: what was tried, what it cost, and why."""
-    return _manifest(
-        plan,
-        results,
-        status=status,
-        error=failure,
-        finished_at=finished_at,
-        wall_seconds=wall_seconds,
-    )
+    return _manifest(plan, results, ending).model_copy(update={"error": failure})
 
 
-def _manifest(
-    plan: Plan,
-    results: Sequence[TaskResult],
-    *,
-    status: str,
-    outputs: tuple[Output, ...] = (),
-    error: Failure | None = None,
-    location: str | None = None,
-    finished_at: str,
-    wall_seconds: float,
-) -> Manifest:
+def _manifest(plan: Plan, results: Sequence[TaskResult], ending: Ending) -> Manifest:
     checks = tuple(c for r in results if r.produced for c in r.produced.checks)
-    spent = sum(
-        (a.cost.amount for r in results for a in r.attempts), start=Decimal(0)
-    )
+    spent = sum((a.cost.amount for r in results for a in r.attempts), start=Decimal(0))
     return Manifest(
         job_id=plan.job_id,
-        status=status,  # type: ignore[arg-type]  # pydantic checks the literal
+        status=ending.status,
         source=SourceRecord(
             uri=plan.source.uri,
             bytes=plan.source.bytes,
@@ -90,7 +80,6 @@ def _manifest(
         engine=plan.engine,
         media=_without_index(plan.media),
         rung=plan.rung,
-        outputs=outputs,
         tasks=tuple(
             TaskRecord(task_id=r.task_id, kind=r.kind, attempts=r.attempts)
             for r in results
@@ -104,10 +93,8 @@ def _manifest(
             passed=bool(checks) and all(c.passed for c in checks), checks=checks
         ),
         warnings=tuple(_unique([*plan.warnings, *_notes(results)])),
-        error=error,
-        location=location,
-        finished_at=finished_at,
-        wall_seconds=wall_seconds,
+        finished_at=ending.finished_at,
+        wall_seconds=ending.wall_seconds,
     )
 
 

@@ -2,8 +2,9 @@
 Which spec: the best lattice point inside memory, scratch, time limit and wishes.
 
 `balanced`, the default, minimises cost x wall ** 0.585: waiting half as long is worth
-half as much money again (2 ** 0.585 = 1.5). Neither the slowest spec, which is the
-cheapest where small specs are cheap per CPU second, nor the dearest comes out of that.
+half as much money again (2 ** 0.585 = 1.5). So a job does not crawl on the smallest
+spec because that is cheapest per CPU second, and takes a large one only as far as it
+keeps its CPUs busy.
 Predictions are compared with limits at the upper end of their interval.
 """
 
@@ -11,17 +12,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from ..contract import (
     Candidate,
     Constraints,
     Interval,
     Media,
-    Money,
     Recipe,
     Spec,
-    Usage,
 )
 from ..errors import (
     BudgetTooSmall,
@@ -30,25 +28,20 @@ from ..errors import (
     PlatformError,
     SpecTooSmall,
 )
-from ..platforms import Machine, Platform, lattice, scratch_for, specs_for_memory
-from ..price import bill, billed_milliseconds
+from ..platforms import (
+    Machine,
+    Platform,
+    lattice,
+    specs_for_memory,
+)
 from .coefficients import Coefficients
-from .predict import Prediction, on_spec
+from .option import MEMORY_MARGIN, MIB, Option, Terms, weigh
+from .predict import on_spec
 from .words import cpus, duration, money
 from .workload import workload
 
-MEMORY_MARGIN = 1.25
-"""Predicted peak times this must fit: the arithmetic knows pictures, not allocators."""
-PATIENCE = 0.585
-"""log2(1.5): half the wait is worth half as much money again."""
 NEAR_TIE = 1.02
 EQUAL_WALL = 1.005
-MIB = 2**20
-GENEROUS = 20
-"""Times the predicted wall time, plus a minute: past that a task hangs."""
-GRACE_SECONDS = 60
-
-Obstacle = Literal["memory", "scratch", "limit", "deadline", "budget", "forced"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,33 +51,6 @@ class Choice:
     candidates: tuple[Candidate, ...]
     wall: Interval
     """Of the chosen one, nine times out of ten."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Terms:
-    platform: Platform
-    machine: Machine | None
-    constraints: Constraints
-
-
-@dataclass(frozen=True, slots=True)
-class _Option:
-    spec: Spec
-    usage: Usage
-    wall: Interval
-    cost: Money
-    cost_high: Money
-    obstacle: Obstacle | None
-    reason: str
-    """Why it cannot be; empty where it can."""
-
-    @property
-    def price(self) -> float:
-        return float(self.cost.amount)
-
-    @property
-    def score(self) -> float:
-        return self.price * math.pow(self.usage.wall_seconds, PATIENCE)
 
 
 def choose(  # noqa: PLR0913 - a choice depends on just these
@@ -116,9 +82,9 @@ def choose(  # noqa: PLR0913 - a choice depends on just these
     if constraints.memory_mib is not None:
         forced = specs_for_memory(platform, constraints.memory_mib, machine)
     work = workload(media, recipe, coefficients=coefficients)
-    terms = _Terms(platform, machine, constraints)
+    terms = Terms(platform, machine, constraints)
     options = [
-        _weigh(spec, on_spec(work, spec), terms)
+        weigh(spec, on_spec(work, spec), terms)
         for spec in dict.fromkeys((*forced, *lattice(platform, machine)))
     ]
     able = [option for option in options if option.obstacle is None]
@@ -139,69 +105,7 @@ def choose(  # noqa: PLR0913 - a choice depends on just these
     )
 
 
-def _weigh(spec: Spec, prediction: Prediction, terms: _Terms) -> _Option:
-    """One lattice point with its scratch, its time limit, its cost and its obstacle."""
-    platform, usage, wall = terms.platform, prediction.usage, prediction.wall
-    needed = math.ceil((usage.scratch_bytes or 0) / MIB)
-    scratch = scratch_for(platform, needed, terms.machine)
-    limit = platform.limits.time_limit_seconds
-    allowed = GENEROUS * math.ceil(wall.high) + GRACE_SECONDS
-    full = spec.model_copy(
-        update={
-            "scratch_mib": scratch,
-            "time_limit_seconds": allowed if limit is None else min(allowed, limit),
-        }
-    )
-    peak = (usage.peak_memory_bytes or 0) / MIB
-    if platform.scratch.in_memory:
-        peak += needed
-    expected = _billed(platform, usage, usage.wall_seconds)
-    cost = bill(platform, full, expected).total
-    high = bill(platform, full, _billed(platform, usage, wall.high)).total
-    obstacle, reason = _obstacle(
-        full, terms, peak=peak, needed=needed, wall=wall, high=high
-    )
-    return _Option(full, expected, wall, cost, high, obstacle, reason)
-
-
-def _obstacle(  # noqa: PLR0913, PLR0911 - one for each thing that may be short
-    spec: Spec,
-    terms: _Terms,
-    *,
-    peak: float,
-    needed: int,
-    wall: Interval,
-    high: Money,
-) -> tuple[Obstacle | None, str]:
-    """What stands in the way, by rank: it is too small before it is too slow."""
-    platform, constraints = terms.platform, terms.constraints
-    limit = platform.limits.time_limit_seconds
-    asked, budget = constraints.memory_mib, constraints.budget
-    deadline = constraints.deadline_seconds
-    if asked is not None:
-        if spec.memory_mib != asked:
-            return "forced", f"{asked} MiB was asked for"
-    elif peak * MEMORY_MARGIN > spec.memory_mib:
-        wanted = peak * MEMORY_MARGIN
-        return "memory", f"needs about {wanted:.0f} MiB, a quarter of it to spare"
-    if spec.scratch_mib is None:
-        return "scratch", f"needs {needed} MiB of scratch"
-    if limit is not None and wall.high > limit:
-        allowed = duration(limit)
-        return "limit", f"may take {duration(wall.high)}, allowed are {allowed}"
-    if deadline is not None and wall.high > deadline:
-        return "deadline", f"may be {duration(wall.high - deadline)} over the deadline"
-    if budget is not None and high.amount > budget.amount:
-        return "budget", f"may cost {money(high)}, more than the budget"
-    return None, ""
-
-
-def _billed(platform: Platform, usage: Usage, wall_seconds: float) -> Usage:
-    billed = billed_milliseconds(platform, wall_seconds)
-    return usage.model_copy(update={"billed_milliseconds": billed})
-
-
-def _best(able: list[_Option], optimize: str) -> _Option:
+def _best(able: list[Option], optimize: str) -> Option:
     if optimize == "cost":
         return min(able, key=lambda it: (it.cost.amount, it.usage.wall_seconds))
     if optimize == "time":
@@ -213,7 +117,7 @@ def _best(able: list[_Option], optimize: str) -> _Option:
     return min(tied, key=lambda it: (it.usage.wall_seconds, it.cost.amount))
 
 
-def _why(best: _Option, able: list[_Option], constraints: Constraints) -> str:
+def _why(best: Option, able: list[Option], constraints: Constraints) -> str:
     if constraints.memory_mib is not None:
         peak = (best.usage.peak_memory_bytes or 0) / MIB
         if peak * MEMORY_MARGIN > best.spec.memory_mib:
@@ -231,7 +135,7 @@ def _why(best: _Option, able: list[_Option], constraints: Constraints) -> str:
     }[constraints.optimize]
 
 
-def _lost(option: _Option, best: _Option) -> str:
+def _lost(option: Option, best: Option) -> str:
     dearer = option.price / best.price - 1 if best.price else 0.0
     later = option.usage.wall_seconds - best.usage.wall_seconds
     money = "same price"
@@ -242,7 +146,7 @@ def _lost(option: _Option, best: _Option) -> str:
     return f"{money}, {duration(abs(later))} {'slower' if later > 0 else 'faster'}"
 
 
-def _distance(option: _Option, best: _Option) -> tuple[bool, float, int]:
+def _distance(option: Option, best: Option) -> tuple[bool, float, int]:
     """Those that would have done first, by score; the others by size."""
     if option.obstacle is None:
         return False, option.score, 0
@@ -254,7 +158,7 @@ def _size(spec: Spec) -> str:
     return f"{spec.memory_mib} MiB with {cpus(spec)}"
 
 
-def _candidate(option: _Option, *, chosen: bool, reason: str) -> Candidate:
+def _candidate(option: Option, *, chosen: bool, reason: str) -> Candidate:
     return Candidate(
         spec=option.spec,
         predicted=option.usage,
@@ -265,7 +169,7 @@ def _candidate(option: _Option, *, chosen: bool, reason: str) -> Candidate:
 
 
 def _refusal(
-    options: list[_Option], *, platform: Platform, constraints: Constraints
+    options: list[Option], *, platform: Platform, constraints: Constraints
 ) -> PlanError:
     """The error of those that came furthest, with the nearest that would do."""
     name = platform.name

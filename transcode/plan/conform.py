@@ -50,20 +50,23 @@ def video_obstacles(
         return ()
     if not wanted.copy_conforming:
         return ("The profile asks for the picture to be encoded, not copied.",)
+    coding = tuple(_coding_obstacles(video, wanted))
+    if video.codec != wanted.codec:
+        # Where its keyframes stand no longer matters to anyone.
+        return coding
     return (
-        *_coding_obstacles(video, wanted),
+        *coding,
         *_geometry_obstacles(video, wanted),
         *_rate_obstacles(video, media, wanted),
         *_time_obstacles(video, media, wanted),
-        *(_segment_obstacles(video, media, profile)),
+        *_segment_obstacles(video, media, profile),
     )
 
 
 def _coding_obstacles(video: VideoStream, wanted: VideoProfile) -> Iterator[str]:
     if video.codec != wanted.codec:
         yield f"The picture's codec is {video.codec}, not {wanted.codec}."
-        return
-    if video.profile is None:
+    elif video.profile is None:
         yield f"The picture's {video.codec} profile is not known."
     elif video.profile not in CODEC_PROFILES[wanted.codec]:
         yield f"The picture is {video.codec} {video.profile}, which few devices play."
@@ -90,7 +93,7 @@ def _geometry_obstacles(video: VideoStream, wanted: VideoProfile) -> Iterator[st
     if video.rotation_degrees or video.mirrored:
         turned = video.rotation_degrees
         how = f"turned by {turned} degrees" if turned else "mirrored"
-        yield f"The picture is stored {how}, which segments cannot say."
+        yield f"The picture is stored {how} and has to be set upright."
     if video.sample_aspect_ratio != 1:
         ratio = video.sample_aspect_ratio
         yield f"The pixels are not square ({ratio.numerator}:{ratio.denominator})."
@@ -156,7 +159,7 @@ def _segment_obstacles(
     longest = longest_segment(keys, _end(video, media), target=target)
     if longest > target * _MOST_SEGMENT_RATIO:
         yield (
-            f"Cut at its keyframes, the longest segment would be {longest:.1f} s; "
+            f"Cut at its keyframes, the longest segment would be {longest:.2f} s; "
             f"{target * _MOST_SEGMENT_RATIO:g} s is allowed."
         )
     mean = (keys[-1] - keys[0]) / (len(keys) - 1) if len(keys) > 1 else None

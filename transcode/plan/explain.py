@@ -36,11 +36,11 @@ WIDTH = 80
 _MOST_LOSERS = 4
 
 _RUNGS = {
-    Rung.SKIP: "nothing: the result is there already",
-    Rung.COPY: "copy every stream, same container",
-    Rung.REMUX: "copy every stream into another container",
-    Rung.AUDIO_ONLY: "encode the sound only",
-    Rung.FULL: "encode the picture",
+    Rung.SKIP: "skip: the result is there already",
+    Rung.COPY: "copy: every stream stays as it is, and so does the container",
+    Rung.REMUX: "remux: every stream is copied into another container",
+    Rung.AUDIO_ONLY: "audio only: nothing but sound is encoded",
+    Rung.FULL: "full: pictures are encoded",
 }
 
 
@@ -65,20 +65,25 @@ def explain(plan: Plan) -> str:
 
 def _head(plan: Plan) -> Iterator[str]:
     yield from _item("Source", f"{plan.source.uri}")
-    yield from _item("", source_line(plan.media))
+    used = [planned.task.recipe.video_index for planned in plan.tasks]
+    yield from _item("", source_line(plan.media, used[0] if used else None))
     yield from _item("Profile", f"{plan.profile.name}")
     yield from _item("Work", _RUNGS[plan.rung])
     for reason in plan.reasons:
         yield from _item("", f"- {reason}", hang=2)
 
 
-def source_line(media: Media) -> str:
-    """*media* in one line: container, length, picture, sound."""
+def source_line(media: Media, used: int | None = None) -> str:
+    """
+    *media* in one line: container, length, picture, sound.
+
+    Of several pictures the one with stream index *used* is described, else the first.
+    """
     parts = [media.container, duration(media.duration_seconds), size(media.bytes)]
-    video, *more_video = media.video or (None,)
-    parts.append("no picture" if video is None else _picture(video))
-    if more_video:
-        parts.append(f"{len(more_video)} more pictures")
+    pictures = sorted(media.video, key=lambda it: it.index != used)
+    parts.append(_picture(pictures[0]) if pictures else "no picture")
+    if len(pictures) > 1:
+        parts.append(f"{len(pictures)} video tracks")
     if not media.audio:
         parts.append("no sound")
     else:
@@ -111,13 +116,13 @@ def _renditions(recipe: Recipe) -> Iterator[str]:
     yield ""
     yield from (f"  {line}" for line in columns(rows, right=()))
     notes = [
-        *(["deinterlaced"] if recipe.deinterlace else []),
-        *(["tone-mapped from HDR to SDR"] if recipe.tone_map else []),
-        *(["keyframes where the source has them"] if _follows(recipe) else []),
+        *(["The picture is deinterlaced."] if recipe.deinterlace else []),
+        *(["The picture is tone-mapped from HDR to SDR."] if recipe.tone_map else []),
+        *(["All are cut at the source's own keyframes."] if _follows(recipe) else []),
     ]
     if notes:
         yield ""
-        yield from _item("", "The picture is " + ", ".join(notes) + ".", indent=2)
+        yield from _item("", " ".join(notes), indent=2)
 
 
 def _follows(recipe: Recipe) -> bool:

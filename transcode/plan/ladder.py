@@ -28,6 +28,7 @@ _LARGEST_RATE = 120
 _RATE_EXPONENT = 0.585
 _PIXEL_EXPONENT = 0.75
 _FLOOR_OF_CAP = 8
+_LEAST_CAP = 64_000
 _NOMINAL_SHAPE = 16 / 9
 _RATE_TOLERANCE = 1.05
 
@@ -127,7 +128,7 @@ def rendition_cap(
         return cap
     # Our keyframes come at fixed distances and often more densely than the source's: a
     # long still scene of next to no bits must not become a slide show of mud.
-    return min(cap, max(limit, cap // _FLOOR_OF_CAP))
+    return min(cap, max(limit, cap // _FLOOR_OF_CAP, _LEAST_CAP))
 
 
 def scaled_cap(
@@ -139,13 +140,14 @@ def scaled_cap(
     Proportional to pixels^0.75 (larger pictures have more redundancy) against a 16:9
     picture of the rung, and to (rate / 30)^0.585 above 30 frames per second, which is
     half as much again at 60 (Apple's HLS authoring specification, 1.10 ff.). Rates
-    above 120 count as 120: they are capture rates or errors.
+    above 120 count as 120: they are capture rates or errors. Never below 64 kbit/s.
     """
     nominal = rung.short_side * rung.short_side * _NOMINAL_SHAPE
     pixels = float((size[0] * size[1] / nominal) ** _PIXEL_EXPONENT)
     rate = min(float(frame_rate or _REFERENCE_RATE), _LARGEST_RATE)
     speed = float(max(1.0, rate / _REFERENCE_RATE) ** _RATE_EXPONENT)
-    return max(1000, round(rung.max_bit_rate_kbps * 1000 * pixels * speed))
+    # A keyframe has headers and tables, however small the picture.
+    return max(_LEAST_CAP, round(rung.max_bit_rate_kbps * 1000 * pixels * speed))
 
 
 def source_cap(

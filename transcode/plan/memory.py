@@ -104,8 +104,9 @@ def peak_bytes(  # noqa: PLR0913 - memory is the sum of just these
         # Linear light is computed in 32-bit planes: two pictures in flight.
         total += 2 * video.width * video.height * 12
     if recipe.poster:
+        # Candidates leave one by one, as files: one is filtered, some wait.
         pixels = recipe.poster.width * recipe.poster.height
-        total += (recipe.poster.candidates + 2) * pixels * CHROMA["444"]
+        total += QUEUED_PICTURES * pixels * CHROMA["420"]
     if recipe.sprites:
         it = recipe.sprites
         sheet = it.tile_width * it.columns * it.tile_height * it.rows

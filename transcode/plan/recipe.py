@@ -222,7 +222,7 @@ def _left_behind(media: Media, profile: Profile, picture: Picture) -> tuple[str,
                     f"{video.height}){why} is left out; track {chosen.index} is used."
                 )
         if chosen is not None and chosen.has_alpha:
-            said.append("The picture's transparency is flattened onto black.")
+            said.append("The picture's transparency is not kept.")
     for subtitle in media.subtitles:
         language = f", {subtitle.language}" if subtitle.language else ""
         said.append(

@@ -237,7 +237,7 @@ def _costs(
     if name not in coefficients.encode:
         name, unsure = STANDS_FOR[rendition.codec], UNMEASURED_SPREAD
     presets = coefficients.encode[name]
-    if rendition.preset in presets:
+    if rendition.preset is not None and rendition.preset in presets:
         return presets[rendition.preset], unsure
     slowness = _slowness(rendition.preset)
     ranked = sorted(presets, key=_slowness)

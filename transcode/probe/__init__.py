@@ -59,19 +59,14 @@ _VERDICTS: Mapping[str, type[TranscodeError]] = {
     "not_found": SourceNotFound,
     "unreadable": SourceUnreadable,
 }
-_PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "TZ")
-_PASSED_ON_REMOTE = (
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "http_proxy",
-    "https_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "no_proxy",
-    "NO_PROXY",
+_PASSED_ON = frozenset(
+    {
+        *("PATH", "LD_LIBRARY_PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+        *("http_proxy", "https_proxy", "no_proxy"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    }
 )
-"""The child gets no more of the environment: credentials live there."""
-
+"""What a child may see of the environment; credentials live in the rest of it."""
 _CRASHES: Mapping[int, str] = {
     signal.SIGXCPU: "kept the reader busy for longer than any honest file needs",
     **dict.fromkeys(
@@ -82,19 +77,28 @@ _CRASHES: Mapping[int, str] = {
 """Signals only the upload can be blamed for; SIGKILL is somebody else's."""
 
 # The child is made of this package's modules, but this file's imports (the contract
-# and its validation library) would double its start: it gets a bare package instead.
+# and its validation library) would double its start: it gets a bare package instead,
+# and the search path by hand, which spares it `site` and the environment.
+_HERE = str(Path(__file__).resolve().parent)
 _BOOT = (
-    "import sys, types; package = types.ModuleType('probing'); "
-    "package.__path__ = [sys.argv[1]]; sys.modules['probing'] = package; "
-    "from probing.child import main; main()"
+    "import sys, types; sys.path[:] = sys.argv[2:]; "
+    "package = types.ModuleType('probing'); package.__path__ = [sys.argv[1]]; "
+    "sys.modules['probing'] = package; from probing.child import main; main()"
 )
 
 
 async def probe(
-    source: Source, *, limits: Limits | None = None, python: str = sys.executable
+    source: Source,
+    *,
+    limits: Limits | None = None,
+    python: str = sys.executable,
+    environ: Mapping[str, str] | None = None,
 ) -> Media:
     """
     What `source` is, learned by a child process within `limits`.
+
+    Of `environ` the child sees where certificates, proxies and libraries are, and
+    nothing else.
 
     Never hangs and never crashes, whatever the upload holds: raises `SourceNotFound`
     or `SourceUnreadable` where it cannot be read, `MediaRejected`,
@@ -103,7 +107,7 @@ async def probe(
     """
     limits = limits or Limits()
     started = time.monotonic()
-    answer, code = await _ask(source, limits, python)
+    answer, code = await _ask(source, limits, python, environ or {})
     seconds = time.monotonic() - started
     if not answer:
         raise _died(source, code)
@@ -124,7 +128,9 @@ async def probe(
     raise error(f"{source.uri}: {message.rstrip('.')}.", **evidence)
 
 
-async def _ask(source: Source, limits: Limits, python: str) -> tuple[bytes, int | None]:
+async def _ask(
+    source: Source, limits: Limits, python: str, environ: Mapping[str, str]
+) -> tuple[bytes, int | None]:
     """The child's answer and exit code; the child is gone when this returns."""
     request = {
         "location": source.location,
@@ -135,16 +141,14 @@ async def _ask(source: Source, limits: Limits, python: str) -> tuple[bytes, int 
         "large_bytes": limits.large_bytes,
         "least_bytes": limits.least_bytes,
     }
-    names = _PASSED_ON + (_PASSED_ON_REMOTE if source.is_remote else ())
     try:
         child = await anyio.open_process(
-            # Isolated from the working directory, not from where packages are found.
-            [python, "-P", "-c", _BOOT, str(Path(__file__).parent)],
+            [python, "-I", "-S", "-c", _BOOT, _HERE, *filter(os.path.isabs, sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd="/",
-            env={name: os.environ[name] for name in names if name in os.environ},
+            env={k: v for k, v in environ.items() if k in _PASSED_ON},
             start_new_session=True,
         )
     except OSError as exc:

@@ -105,7 +105,7 @@ def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
     head = reader.at(0, 64)
     _refuse_by_name(head)
     found = gather(reader, _open, packet_errors=(av.error.FFmpegError, UnicodeError))
-    _look_at_pictures(found)
+    _look_at_pictures(found, reader)
     return found.answer | {"not_confined": refused, "bytes_read": reader.bytes_read}
 
 
@@ -124,7 +124,7 @@ def _open(reader: CountingReader, probe_bytes: int) -> Demuxed:
             stream.codec_context.thread_type = "NONE"
     # libav prints to its log: heard for this call only, it is noisy otherwise.
     av.logging.set_level(av.logging.INFO)
-    dump = container.dumps_format()
+    dump = container.dumps_format()  # type: ignore[attr-defined]  # not in its stubs
     av.logging.set_level(None)
     return Demuxed(container, dump, av.VideoFormat)
 
@@ -152,7 +152,7 @@ def _refuse_by_name(head: bytes) -> None:
         raise Refused("rejected", "it is a still picture (HEIF or AVIF), not a video")
 
 
-def _look_at_pictures(found: Gathered) -> None:
+def _look_at_pictures(found: Gathered, reader: CountingReader) -> None:
     """Decodes one frame of each video whose headers left format or fields open."""
     for facts in found.answer["streams"]:
         if facts["type"] != "video" or not facts["decodable"] or facts.get("encrypted"):
@@ -165,22 +165,30 @@ def _look_at_pictures(found: Gathered) -> None:
         )
         pixels_ = facts["width"] * facts["height"]
         if (format_open or fields_open) and 0 < pixels_ <= _MOST_PIXELS:
-            _look_at_one(found.container, facts)
+            _look_at_one(reader, facts)
 
 
-def _look_at_one(container: Any, facts: dict[str, Any]) -> None:
-    stream = container.streams[facts["index"]]
+def _look_at_one(reader: CountingReader, facts: dict[str, Any]) -> None:
+    # Opened again, from memory: not every damaged file lets itself be rewound.
+    reader.seek(0)
+    reader.spent = False
+    reason = "none of its first packets holds a picture"
     try:
-        container.seek(0)
+        container = _open(reader, reader.budget).container
+        stream = container.streams[facts["index"]]
         for number, packet in enumerate(container.demux(stream)):
             frames = packet.decode()
             if frames:
                 facts.update(pixels(frames[0].format.name, av.VideoFormat))
                 facts["interlaced_frame"] = bool(frames[0].interlaced_frame)
-            if frames or number >= _MOST_PACKETS:
                 return
+            if number >= _MOST_PACKETS:
+                break
     except (av.error.FFmpegError, UnicodeError) as exc:
-        facts["decode_error"] = str(exc.args[1] if len(exc.args) > 1 else exc)[:200]
+        reason = str(exc.args[1] if len(exc.args) > 1 else exc)[:200]
+    # What was not read may not be called damaged.
+    if not reader.spent:
+        facts["decode_error"] = reason
 
 
 if __name__ == "__main__":

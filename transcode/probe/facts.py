@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..contract import AudioStream, Media, OtherStream, SubtitleStream, VideoStream
 from ..errors import MediaRejected, MediaTruncated, MediaUnsupported
 from .picture import video_stream
-from .times import jumps, language, times
+from .times import jumps, language, raw_frames, times
 
 _BITMAP = frozenset(
     {"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub", "dvb_teletext"}
@@ -49,7 +49,7 @@ def media_from(raw: Raw, *, seconds: float | None = None) -> Media:
         else:
             subtitles.append(_subtitle(stream))
     _refuse_unplayable(raw, video, audio, others)
-    _warn(raw, others, warnings)
+    warnings += _warnings(raw, others)
     duration, start, doubt = _duration(raw, [*video, *audio])
     if doubt:
         warnings.append(doubt)
@@ -136,10 +136,9 @@ def _set_aside(stream: Raw, raw: Raw) -> OtherStream | None:
         return OtherStream(
             index=index, kind="data", codec=codec, reason="neither picture nor sound"
         )
-    reason = _fault(stream, raw)
-    if reason is None:
+    if (fault := _fault(stream, raw)) is None:
         return None
-    return OtherStream(index=index, kind="unknown", codec=codec, reason=reason)
+    return OtherStream(index=index, kind="unknown", codec=codec, reason=fault)
 
 
 def _fault(stream: Raw, raw: Raw) -> str | None:
@@ -178,8 +177,8 @@ def _refuse_unplayable(
     broken = [o for o in others if o.reason == _BROKEN]
     if broken and not video:
         raise MediaRejected(
-            f"Its picture (stream {broken[0].index}, {broken[0].codec}) is damaged: not "
-            "one of its first frames can be decoded.",
+            f"Its picture (stream {broken[0].index}, {broken[0].codec}) is damaged: "
+            "not one of its first frames can be decoded.",
             stream=broken[0].index,
         )
     if not video and not audio:
@@ -192,50 +191,48 @@ def _refuse_unplayable(
     playable = [s for s in raw["streams"] if s["type"] in {"video", "audio"}]
     if playable and all(s.get("encrypted") for s in playable):
         raise MediaUnsupported("The media are encrypted; upload them in the clear.")
-    if not any(s.decodable for s in (*video, *audio)):
-        codecs = sorted({str(s.codec) for s in (*video, *audio)})
+    streams: list[VideoStream | AudioStream] = [*video, *audio]
+    if not any(s.decodable for s in streams):
+        codecs = sorted({s.codec for s in streams})
         raise MediaUnsupported(
-            f"No decoder here knows {', '.join(codecs)}; upload another encoding of it.",
+            f"No decoder here knows {', '.join(codecs)}; upload it in another one.",
             codecs=codecs,
         )
 
 
-def _warn(raw: Raw, others: list[OtherStream], warnings: list[str]) -> None:
-    warnings.extend(
+def _warnings(raw: Raw, others: list[OtherStream]) -> list[str]:
+    said = [
         f"stream {o.index} is left out: {o.reason}"
         for o in others
         if o.kind == "unknown"
-    )
+    ]
     if raw.get("packet_errors"):
-        warnings.append(f"{raw['packet_errors']} damaged packets were met")
+        said.append(f"{raw['packet_errors']} damaged packets were met")
     for stream in raw["streams"]:
-        if decoder_said := stream.get("decode_error"):
-            warnings.append(f"stream {stream['index']}: first frame: {decoder_said}")
-        if stream.get("encrypted"):
-            warnings.append(f"stream {stream['index']} is encrypted")
-        if jumps(stream):
-            warnings.append(
-                f"stream {stream['index']}: its clock jumps; the duration is estimated"
-            )
-        if stream.get("rotation", 0) % 90:
-            warnings.append(
-                f"stream {stream['index']} is turned by {stream['rotation']:g} degrees, "
-                "taken for the nearest quarter"
-            )
-        if stream.get("timeline", {}).get("several_edits"):
-            warnings.append(
-                f"stream {stream['index']} is an edit of several pieces: frames and "
-                "keyframe times are not counted"
-            )
+        said += [f"stream {stream['index']} {doubt}" for doubt in _doubts(stream)]
     if index := raw["index"]:
         if index["cut_bytes"]:
-            warnings.append(
-                f"the last box ends {index['cut_bytes']} bytes past the file"
-            )
+            said.append(f"the last box ends {index['cut_bytes']} bytes past the file")
         if index["protected"] and not any(s.get("encrypted") for s in raw["streams"]):
-            warnings.append("some of it is marked as encrypted")
+            said.append("some of it is marked as encrypted")
         if not index["complete"]:
-            warnings.append("the index was read in part only")
+            said.append("the index was read in part only")
+    return said
+
+
+def _doubts(stream: Raw) -> Iterator[str]:
+    if reason := stream.get("decode_error"):
+        yield f"gave no first frame: {reason}"
+    if stream.get("encrypted"):
+        yield "is encrypted"
+    if jumps(stream):
+        yield "has a clock that jumps; its duration is estimated"
+    if raw_frames(stream):
+        yield "has neither times nor index; its duration is estimated from its bytes"
+    if stream.get("rotation", 0) % 90:
+        yield f"is turned by {stream['rotation']:g} degrees; the nearest quarter counts"
+    if (stream.get("timeline") or {}).get("several_edits"):
+        yield "is an edit of several pieces; frames and keyframes are not counted"
 
 
 def _duration(

@@ -10,32 +10,35 @@ from .tables import Track
 
 
 def read_fragment(reader: CountingReader, moof: Box, index: Index) -> None:
-    for traf in children(reader, moof.body, moof.end):
-        track: Track | None = None
-        duration = flags = 0
-        if traf.kind == "pssh":
+    """Adds the samples that one `moof` describes to their tracks."""
+    for box in children(reader, moof.body, moof.end):
+        if box.kind == "traf":
+            _read_traf(reader, box, index)
+        elif box.kind == "pssh":
             index.protected = True
-        if traf.kind != "traf":
-            continue
-        for box in children(reader, traf.body, traf.end):
-            if box.kind == "tfhd":
-                data = body(reader, box, 64)
-                track = next((t for t in index.tracks if t.id == u32(data, 4)), None)
-                if track is None:
-                    break
-                duration, flags = _fragment_defaults(data, track)
-                track.last_fragment_ticks = 0
-            elif track is None:
-                continue
-            elif box.kind == "tfdt":
-                data = body(reader, box, 16)
-                start = u64(data, 4) if data[:1] == b"\1" else u32(data, 4)
-                if start != track.next_tick:
-                    track.jumps[track.stored] = track.next_tick = start
-            elif box.kind == "trun":
-                _read_trun(body(reader, box), track, duration, flags)
-            elif box.kind in {"senc", "saiz"}:
-                index.protected = True
+
+
+def _read_traf(reader: CountingReader, traf: Box, index: Index) -> None:
+    boxes = list(children(reader, traf.body, traf.end))
+    header = next((box for box in boxes if box.kind == "tfhd"), None)
+    if header is None:
+        return
+    data = body(reader, header, 64)
+    track = next((t for t in index.tracks if t.id == u32(data, 4)), None)
+    if track is None:
+        return
+    duration, flags = _fragment_defaults(data, track)
+    track.last_fragment_ticks = 0
+    for box in boxes:
+        if box.kind == "tfdt":
+            data = body(reader, box, 16)
+            start = u64(data, 4) if data[:1] == b"\1" else u32(data, 4)
+            if start != track.next_tick:
+                track.jumps[track.stored] = track.next_tick = start
+        elif box.kind == "trun":
+            _read_trun(body(reader, box), track, duration, flags)
+        elif box.kind in {"senc", "saiz"}:
+            index.protected = True
 
 
 def _fragment_defaults(data: bytes, track: Track) -> tuple[int, int]:

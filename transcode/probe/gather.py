@@ -14,14 +14,7 @@ from .packets import Scan, scan
 from .reader import CountingReader
 from .streams import describe, sections
 from .tables import timeline
-from .timestamps import (
-    CLOCK,
-    Span,
-    forward,
-    packet_size,
-    program_spans,
-    transport_spans,
-)
+from .timestamps import clock_regions, span_of
 from .trim import LARGE, shorten
 
 _WHOLE_PACKETS = 30_000
@@ -30,9 +23,6 @@ _MOST_KEYS = 20_000
 _MOST_INDEX_ENTRIES = 200_000
 _INDEXED = frozenset({"matroska", "avi", "flv", "asf", "mxf", "nut"})
 """Demuxers that read an index of keyframes before the media."""
-_MIDDLES = 3
-_END_BYTES = 256 * 1024
-_MIDDLE_BYTES = 64 * 1024
 _KEY_BYTES = 4096
 _KEYS_LOOKED_AT = 4
 
@@ -169,7 +159,7 @@ def _closed_by_index(reader: CountingReader, stream: Any) -> list[bool]:
     codec = stream.codec_context
     if codec is None:
         return []
-    verdicts = []
+    verdicts: list[bool] = []
     for number, entry in enumerate(stream.index_entries):
         if number >= _MOST_INDEX_ENTRIES or len(verdicts) >= _KEYS_LOOKED_AT:
             break
@@ -190,13 +180,6 @@ def _from_packets(
     packet_errors: tuple[type[Exception], ...],
 ) -> None:
     """Counts every packet where the budget allows it, else the first few."""
-    if answer["format"].split(",")[0] in _INDEXED:
-        # Matroska reads its cues when first asked to seek.
-        with suppress(*packet_errors):
-            container.seek(container.start_time or 0)
-        for facts, stream in zip(answer["streams"], container.streams, strict=True):
-            if facts["type"] == "video":
-                facts["index_keys"] = _index_keys(stream)
     small = reader.can_afford(reader.size - reader.bytes_read)
     if small:
         reader.ceiling = reader.budget
@@ -210,11 +193,18 @@ def _from_packets(
         _add_packets(facts, seen, stream)
     if seen.whole:
         return
-    regions = _mpeg_spans(reader, answer["format"])
+    if answer["format"].split(",")[0] in _INDEXED:
+        # Matroska reads its cues when first asked to seek.
+        with suppress(*packet_errors):
+            container.seek(container.start_time or 0)
+        for facts, stream in zip(answer["streams"], container.streams, strict=True):
+            if facts["type"] == "video":
+                facts["index_keys"] = _index_keys(stream)
+    regions = clock_regions(reader, answer["format"])
     for facts, stream in zip(answer["streams"], container.streams, strict=True):
         facts["size"] = reader.size
         if regions is not None:
-            _add_span(facts, regions, stream.id)
+            facts["span"] = span_of(regions, stream.id, facts["packets"])
         else:
             _add_tail(reader, container, facts, stream, packet_errors)
 
@@ -232,6 +222,7 @@ def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:
         "first": _times(packets.first, base),
         "last": _times(packets.last, base),
         "end": _times(packets.end, base),
+        "sum": _times(packets.ticks, base),
         "keys": [float(k * base) for k in sorted(packets.keys)[:_MOST_KEYS]],
         "steps": packets.steps(whole=seen.whole) if facts["type"] == "video" else [],
         "bytes": packets.size,
@@ -242,40 +233,6 @@ def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:
 
 def _times(ticks: int | None, base: Any) -> float | None:
     return None if ticks is None else float(ticks * base)
-
-
-def _mpeg_spans(reader: CountingReader, name: str) -> list[dict[int, Span]] | None:
-    """Times of each stream of an MPEG stream at its head, tail and places between."""
-    if name not in {"mpegts", "mpeg"}:
-        return None
-    layout = packet_size(reader.at(0, 1024)) if name == "mpegts" else None
-    if name == "mpegts" and layout is None:
-        return []
-    left = reader.budget - reader.bytes_read
-    ends, middle = min(_END_BYTES, left // 2), min(_MIDDLE_BYTES, left // 8)
-    tail = max(0, reader.size - ends)
-    places = [(0, ends)]
-    places += [(tail * n // (_MIDDLES + 1), middle) for n in range(1, _MIDDLES + 1)]
-    places.append((tail, ends))
-    if layout is not None:
-        return [transport_spans(reader, at, count, layout) for at, count in places]
-    return [program_spans(reader, at, count) for at, count in places]
-
-
-def _add_span(facts: dict[str, Any], regions: list[dict[int, Span]], key: int) -> None:
-    """From the first time to the last; a jump of the clock between them is told."""
-    spans = [region[key] for region in regions if key in region]
-    if len(spans) < 2 or key not in regions[0] or key not in regions[-1]:  # noqa: PLR2004
-        return
-    packets = facts["packets"]
-    usual = packets["end"] - packets["last"] if packets.get("end") else 0.0
-    ways = [forward(spans[0].low, span.high) for span in spans]
-    facts["span"] = {
-        "seconds": ways[-1] / CLOCK + usual,
-        "steady": ways == sorted(ways),
-        "region_seconds": sum(forward(s.low, s.high) for s in spans) / CLOCK,
-        "region_bytes": sum(s.end - s.start for s in spans),
-    }
 
 
 def _add_tail(

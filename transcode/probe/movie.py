@@ -29,24 +29,37 @@ def read_index(reader: CountingReader, *, spare: int) -> Index:
             index.complete = False
             break
         index.cut_bytes = max(0, box.end - reader.size)
-        if box.kind == "ftyp":
-            index.brand = reader.at(box.body, 4).decode("latin-1").strip()
-        elif box.kind == "moov" and index.moov is None:
-            _check_whole(index)
-            index.moov = box
-            _read_moov(reader, box, index)
-        elif box.kind == "mdat":
-            if index.first_media is None:
-                index.first_media = box.start
-            if index.fragments and index.cut_bytes:
-                _lose_fragment(index, index.cut_bytes / (box.end - box.start))
-        elif box.kind == "sidx" and not index.cut_bytes:
-            read_segment_index(reader, box, index)
-        elif box.kind == "moof" and not index.cut_bytes:
-            index.fragments += 1
-            read_fragment(reader, box, index)
+        _read_box(reader, box, index)
     index.complete = index.complete and not reader.spent
-    if index.moov is None and index.complete:
+    if index.complete:
+        _refuse_unplayable(index)
+    return index
+
+
+def _read_box(reader: CountingReader, box: Box, index: Index) -> None:
+    if box.kind == "ftyp":
+        index.brand = reader.at(box.body, 4).decode("latin-1").strip()
+    elif box.kind == "moov" and index.moov is None:
+        if index.cut_bytes:
+            raise Refused(
+                "truncated", "the file ends inside its index (moov): it was cut off"
+            )
+        index.moov = box
+        _read_moov(reader, box, index)
+    elif box.kind == "mdat":
+        if index.first_media is None:
+            index.first_media = box.start
+        if index.fragments and index.cut_bytes:
+            _lose_fragment(index, index.cut_bytes / (box.end - box.start))
+    elif box.kind == "sidx" and not index.cut_bytes:
+        read_segment_index(reader, box, index)
+    elif box.kind == "moof" and not index.cut_bytes:
+        index.fragments += 1
+        read_fragment(reader, box, index)
+
+
+def _refuse_unplayable(index: Index) -> None:
+    if index.moov is None:
         raise Refused(
             "rejected",
             "it is a media segment without its initialisation (moov)"
@@ -54,19 +67,11 @@ def read_index(reader: CountingReader, *, spare: int) -> Index:
             else "the file has no index (moov): a recording that was never finished, "
             "or an upload that was cut off",
         )
-    if index.tracks and index.complete and not any(t.stored for t in index.tracks):
+    if index.tracks and not any(track.stored for track in index.tracks):
         raise Refused(
             "rejected",
             "the file has no samples: it is only the header (initialisation segment) "
             "of a stream whose media lie elsewhere",
-        )
-    return index
-
-
-def _check_whole(index: Index) -> None:
-    if index.cut_bytes:
-        raise Refused(
-            "truncated", "the file ends inside its index (moov): it was cut off"
         )
 
 
@@ -92,7 +97,8 @@ def _read_moov(reader: CountingReader, moov: Box, index: Index) -> None:
             index.timescale = u32(data, 20 if wide else 12)
             index.matrix = _matrix(data, 48 if wide else 36)
         elif box.kind == "trak":
-            track, tables = Track(), {}
+            track = Track()
+            tables: dict[str, Box] = {}
             _read_trak(reader, box, track, tables)
             if track.timescale:
                 _read_tables(reader, track, tables)

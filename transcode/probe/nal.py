@@ -10,6 +10,10 @@ _ALWAYS_CLOSED = frozenset(
 """Codecs whose keyframes reset every reference, or that have nothing else."""
 
 
+_IDR = 5
+_H264_PICTURES = frozenset({1, 2, 5})
+
+
 def is_closed(codec: str, head: bytes, extradata: bytes | None) -> bool | None:
     """
     True where no picture after this keyframe can need one before it.
@@ -23,7 +27,7 @@ def is_closed(codec: str, head: bytes, extradata: bytes | None) -> bool | None:
         return True
     if codec == "h264":
         kinds = (unit[0] & 0x1F for unit in _units(head, extradata, 4))
-        return next((kind == 5 for kind in kinds if kind in (1, 2, 5)), None)
+        return next((kind == _IDR for kind in kinds if kind in _H264_PICTURES), None)
     if codec == "hevc":
         kinds = (unit[0] >> 1 & 0x3F for unit in _units(head, extradata, 21))
         return next((kind in (19, 20) for kind in kinds if kind < 32), None)  # noqa: PLR2004

@@ -12,6 +12,8 @@ from .nal import is_closed
 
 _MOST_TIMES = 50_000
 _REORDER = 20
+_KEYS_LOOKED_AT = 4
+_KEY_BYTES = 4096
 
 
 @dataclass(slots=True)
@@ -28,6 +30,8 @@ class Seen:
     closed: list[bool] = field(default_factory=list)
     untimed: int = 0
     size: int = 0
+    ticks: int = 0
+    """Sum of the durations, as far as packets have one."""
     key_count: int = 0
 
     def steps(self, *, whole: bool) -> list[tuple[int, int]]:
@@ -86,28 +90,35 @@ def scan(
 def _note(seen: Seen, packet: Any) -> None:
     seen.count += 1
     seen.size += packet.size
+    seen.ticks += packet.duration or 0
     seen.key_count += packet.is_keyframe
+    picture = packet.stream.type == "video"
+    if picture and packet.is_keyframe:
+        _look_at_key(seen, packet)
     time = packet.pts if packet.pts is not None else packet.dts
-    if packet.is_keyframe and packet.stream.type == "video":
-        codec = packet.stream.codec_context
-        if codec is not None and len(seen.closed) < 4:  # noqa: PLR2004
-            verdict = is_closed(
-                codec.codec.canonical_name, bytes(packet)[:4096], codec.extradata
-            )
-            if verdict is not None:
-                seen.closed.append(verdict)
     if time is None:
         seen.untimed += 1
         return
     if seen.first is None or time < seen.first:
         seen.first = time
     if seen.last is None or time > seen.last:
-        seen.last = time
-        seen.end = time + (packet.duration or 0)
-    if packet.stream.type == "video":
+        seen.last, seen.end = time, time + (packet.duration or 0)
+    if picture:
         if packet.is_keyframe:
             seen.keys.append(time)
-        if packet.pts is not None and len(seen.times) < _MOST_TIMES:
-            seen.times.append(packet.pts)
-        if packet.dts is not None and len(seen.decode_times) < _MOST_TIMES:
-            seen.decode_times.append(packet.dts)
+        for value, times in (
+            (packet.pts, seen.times),
+            (packet.dts, seen.decode_times),
+        ):
+            if value is not None and len(times) < _MOST_TIMES:
+                times.append(value)
+
+
+def _look_at_key(seen: Seen, packet: Any) -> None:
+    codec = packet.stream.codec_context
+    if codec is None or len(seen.closed) >= _KEYS_LOOKED_AT:
+        return
+    head = bytes(packet)[:_KEY_BYTES]
+    verdict = is_closed(codec.codec.canonical_name, head, codec.extradata)
+    if verdict is not None:
+        seen.closed.append(verdict)

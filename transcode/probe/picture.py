@@ -9,7 +9,7 @@ from typing import Any
 
 from ..contract import DynamicRange, VideoStream
 from .rates import Rate, measure, snap
-from .times import language, times
+from .times import language, raw_frames, times
 
 _RANGES = {1: "tv", 2: "pc"}
 _PRIMARIES = {
@@ -79,6 +79,8 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
     frames = _frames(stream, whole, unknown)
     if duration is None and frames and rate.rate:
         duration = float(frames / rate.rate)
+    if duration is None and (likely := raw_frames(stream)) and rate.rate:
+        duration = float(likely / rate.rate)
     if duration is None:
         unknown["duration_seconds"] = "nothing in the file tells it"
     aspect = Fraction(stream.get("sar") or 1)
@@ -154,8 +156,18 @@ def _rate(stream: Raw) -> Rate:
     if packets.get("steps") and tick is not None:
         measured = measure(packets["steps"], tick, base)
         if measured.rate is not None:
+            if _fields_apart(stream, measured.rate):
+                return Rate(measured.rate / 2, measured.variable)
             return measured
     return Rate(snap(average), None)
+
+
+def _fields_apart(stream: Raw, rate: Fraction) -> bool:
+    """True where each field came in a packet of its own: twice the header's average."""
+    average = _fraction(stream.get("average_rate"))
+    if stream.get("field_order", 0) < 2 or average is None:  # noqa: PLR2004  tt, bb…
+        return False
+    return abs(rate / average - 2) < Fraction(1, 20)
 
 
 def _frames(stream: Raw, whole: bool, unknown: dict[str, str]) -> int | None:  # noqa: FBT001

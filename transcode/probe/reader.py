@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -25,7 +26,7 @@ class Refused(Exception):
 
 
 class Opened(NamedTuple):
-    """A byte source of known size; `fetch(offset, count)` may answer less at the end."""
+    """Bytes of known number; `fetch(offset, count)` answers less at the end."""
 
     size: int
     fetch: Callable[[int, int], bytes]
@@ -142,7 +143,7 @@ def open_local(path: str) -> Opened:
         raise Refused("not_found", "there is no such file") from None
     except OSError as exc:
         raise Refused("unreadable", f"it may not be read: {exc.strerror}") from exc
-    if (status.st_mode & 0o170000) != 0o100000:
+    if not stat.S_ISREG(status.st_mode):
         raise Refused("unreadable", "it is no regular file")
     return Opened(status.st_size, lambda at, n: os.pread(fd, n, at), LOCAL_BLOCK)
 
@@ -150,7 +151,7 @@ def open_local(path: str) -> Opened:
 class _SameWeb(urllib.request.HTTPRedirectHandler):
     """Follows a redirect only where http(s) leads to http(s)."""
 
-    def redirect_request(
+    def redirect_request(  # noqa: PLR0913, PLR0917  urllib calls it like this
         self,
         req: urllib.request.Request,
         fp: IO[bytes],

@@ -21,7 +21,11 @@ def times(stream: Mapping[str, Any]) -> tuple[float | None, float | None]:
     packets = stream.get("packets") or {}
     first = packets.get("first")
     if packets.get("whole") and first is not None and packets["end"] is not None:
-        return first, packets["end"] - first or None
+        length = packets["end"] - first
+        if stream["type"] == "audio":
+            # AVI numbers packets of sound; what they last together is the truth.
+            length = max(length, packets["sum"])
+        return first, length or None
     if span := stream.get("span"):
         return start if start is not None else first, _trusted(span, stream["size"])
     if (end := stream.get("tail_end")) is not None and first is not None:
@@ -44,7 +48,7 @@ def _trusted(span: Mapping[str, Any], size: int) -> float:
     of their rate.
     """
     seconds: float = span["seconds"]
-    likely = span["region_seconds"] * size / max(1, span["region_bytes"])
+    likely: float = span["region_seconds"] * size / max(1, span["region_bytes"])
     if span["steady"] and seconds <= likely * _MOST_OFF + 1:
         return seconds
     return likely
@@ -54,3 +58,17 @@ def jumps(stream: Mapping[str, Any]) -> bool:
     """True where the clock of an MPEG stream was not believed."""
     span = stream.get("span")
     return span is not None and _trusted(span, stream["size"]) != span["seconds"]
+
+
+def raw_frames(stream: Mapping[str, Any]) -> int | None:
+    """
+    About how many frames a bare elementary stream has; None for anything else.
+
+    It has no times at all and no index: what was read of it is all there is to tell.
+    """
+    packets = stream.get("packets") or {}
+    count: int = packets.get("count", 0)
+    if not count or packets["untimed"] != count or packets["whole"]:
+        return None
+    size: int = stream["size"]
+    return count * size // max(1, int(packets["bytes"]))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .reader import CountingReader
 
 _SYNC = 0x47
 _WRAP = 1 << 33
+_MIDDLES = 3
+_END_BYTES = 256 * 1024
+_MIDDLE_BYTES = 64 * 1024
 CLOCK = 90_000
 """Ticks per second of every time in an MPEG stream (ISO 13818-1)."""
 
@@ -98,3 +103,38 @@ def _note(spans: dict[int, Span], key: int, data: bytes, at: int, *, base: int) 
 def forward(low: int, high: int) -> int:
     """Ticks from one time to a later one across the wrap of the 33-bit clock."""
     return (high - low) % _WRAP
+
+
+def clock_regions(reader: CountingReader, name: str) -> list[dict[int, Span]] | None:
+    """Times of each stream of an MPEG stream at its head, tail and places between."""
+    if name not in {"mpegts", "mpeg"}:
+        return None
+    layout = packet_size(reader.at(0, 1024)) if name == "mpegts" else None
+    if name == "mpegts" and layout is None:
+        return []
+    left = reader.budget - reader.bytes_read
+    ends, middle = min(_END_BYTES, left // 2), min(_MIDDLE_BYTES, left // 8)
+    tail = max(0, reader.size - ends)
+    places = [(0, ends)]
+    places += [(tail * n // (_MIDDLES + 1), middle) for n in range(1, _MIDDLES + 1)]
+    places.append((tail, ends))
+    if layout is not None:
+        return [transport_spans(reader, at, count, layout) for at, count in places]
+    return [program_spans(reader, at, count) for at, count in places]
+
+
+def span_of(
+    regions: list[dict[int, Span]], key: int, packets: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """From the first time to the last; a jump of the clock between them is told."""
+    spans = [region[key] for region in regions if key in region]
+    if len(spans) < 2 or key not in regions[0] or key not in regions[-1]:  # noqa: PLR2004
+        return None
+    usual = packets["end"] - packets["last"] if packets.get("end") else 0.0
+    ways = [forward(spans[0].low, span.high) for span in spans]
+    return {
+        "seconds": ways[-1] / CLOCK + usual,
+        "steady": ways == sorted(ways),
+        "region_seconds": sum(forward(s.low, s.high) for s in spans) / CLOCK,
+        "region_bytes": sum(s.end - s.start for s in spans),
+    }

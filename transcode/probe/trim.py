@@ -12,7 +12,7 @@ _ENTRIES = 1024
 _MOST_OTHER = 64 * 1024
 """Bytes of anything else that is kept: cover art in user data may have megabytes."""
 _NESTED = frozenset({"trak", "mdia", "minf", "stbl"})
-_ENTRY_BYTES = {"stts": 8, "ctts": 8, "stsc": 12, "stss": 4, "stco": 4, "co64": 8}
+_ENTRY_BYTES = {"stts": 8, "ctts": 8, "stss": 4, "stco": 4, "co64": 8}
 
 
 def shorten(reader: CountingReader, moov: Box) -> None:
@@ -34,6 +34,8 @@ def _container(reader: CountingReader, box: Box) -> bytes:
     for child in children(reader, box.body, box.end):
         if child.kind in _NESTED:
             parts.append(_container(reader, child))
+        elif child.kind == "stsc":
+            parts.append(_chunks(reader, child))
         elif child.kind in _ENTRY_BYTES and child.end - child.start > _LARGE_TABLE:
             parts.append(_table(reader, child, _ENTRY_BYTES[child.kind], fixed=8))
         elif child.kind == "stsz" and child.end - child.start > _LARGE_TABLE:
@@ -49,6 +51,14 @@ def _table(reader: CountingReader, box: Box, entry: int, *, fixed: int) -> bytes
     count = min(u32(data, fixed - 4), (len(data) - fixed) // entry)
     head = data[: fixed - 4] + count.to_bytes(4, "big")
     return _box(box.kind, head + data[fixed : fixed + entry * count])
+
+
+def _chunks(reader: CountingReader, box: Box) -> bytes:
+    """Samples per chunk; libav refuses entries of chunks that were cut."""
+    data = reader.at(box.body, 8 + 12 * _ENTRIES)
+    rows = [data[at : at + 12] for at in range(8, len(data) - 11, 12)]
+    kept = [row for row in rows[: u32(data, 4)] if u32(row, 0) <= _ENTRIES]
+    return _box(box.kind, data[:4] + len(kept).to_bytes(4, "big") + b"".join(kept))
 
 
 def _box(kind: str, body: bytes) -> bytes:

@@ -113,7 +113,7 @@ class FolderDestination:
                 file.flush()
                 os.fsync(file.fileno())
             _sync(staging)
-            staging.rename(self._root / folder)
+            _rename(staging, self._root / folder)
             _sync(self._root)
         except OSError as exc:
             if exc.errno in (errno.ENOTEMPTY, errno.EEXIST):
@@ -146,6 +146,10 @@ def _unwritable(root: Path, exc: OSError) -> DestinationUnwritable | OutOfDisk:
         ". Choose another --to.",
         path=str(root),
     )
+
+
+def _rename(staging: Path, final: Path) -> None:
+    staging.rename(final)
 
 
 def _sync(folder: Path) -> None:

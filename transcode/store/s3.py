@@ -128,10 +128,9 @@ class S3Destination:
         shutil.rmtree(staging, ignore_errors=True)
 
     async def publish(self, folder: str, staging: Path, manifest: Manifest) -> None:
-        files = sorted(path for path in staging.rglob("*") if path.is_file())
         async with _client(self._settings, self.uri(folder)) as client:
             try:
-                await self._upload(client, folder, staging, files)
+                await self._upload(client, folder, staging, _files(staging))
                 await client.put_object(
                     Bucket=self._bucket,
                     Key=self._key(folder, MANIFEST_NAME),
@@ -196,7 +195,7 @@ async def _put_file(client: Any, bucket: str, key: str, path: Path) -> None:
         )
         named = {"Bucket": bucket, "Key": key, "UploadId": upload["UploadId"]}
         try:
-            parts = []
+            parts: list[dict[str, Any]] = []
             while first:
                 number = len(parts) + 1
                 done = await client.upload_part(**named, PartNumber=number, Body=first)
@@ -212,9 +211,16 @@ async def _put_file(client: Any, bucket: str, key: str, path: Path) -> None:
             raise
 
 
+def _files(staging: Path) -> list[Path]:
+    return sorted(path for path in staging.rglob("*") if path.is_file())
+
+
 def _provenance(manifest: Manifest) -> dict[str, str]:
     """Marks our outputs, so that they are never taken for uploads."""
-    return {"transcode-job": manifest.job_id, "transcode-profile": manifest.profile.name}
+    return {
+        "transcode-job": manifest.job_id,
+        "transcode-profile": manifest.profile.name,
+    }
 
 
 @asynccontextmanager

@@ -118,7 +118,7 @@ def _perform(
     done, encoded, taken = _encode(task, bench, loudness)
     notes += taken
     if isinstance(done.recipe.packaging, CmafPackaging):
-        package.mark_defaults(done.recipe, bench.staging)
+        package.mend(done.recipe, bench.staging)
     _finish_stills(done, bench.staging)
     report(_last(task, "verify"))
     verified = verify(done, encoded, staging=bench.staging)

@@ -91,9 +91,7 @@ def _describe(exc: Exception) -> Failure:
 
 def _writer(fd: int) -> Callable[[Report], None]:
     def say(report: Report) -> None:
-        rest = memoryview(
-            report.to_json().encode() + b"\n"
-        )
+        rest = memoryview(report.to_json().encode() + b"\n")
         while rest:
             rest = rest[os.write(fd, rest) :]
 

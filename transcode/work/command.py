@@ -211,10 +211,11 @@ def _groups(recipe: Recipe, fifo: str) -> tuple[_Group, ...]:
     if isinstance(recipe.packaging, CmafPackaging):
         muxer = {
             "f": "mp4",
-            # Fragments, and no seeking back, because a pipe cannot; presentation
-            # times start at 0 without an edit list, which not every player reads.
-            "movflags": "+frag_keyframe+empty_moov+default_base_moof"
-            "+negative_cts_offsets",
+            # Fragments, and no seeking back, because a pipe cannot. The header waits
+            # for the first packets: its edit lists say by how much pictures are
+            # reordered and which track begins late. (Negative composition offsets
+            # say the former, too, but libavformat then shows the picture late.)
+            "movflags": "+frag_keyframe+delay_moov+default_base_moof",
             # Audio alone would otherwise get a fragment per packet.
             "min_frag_duration": "1000000",
             # AAC's 21 ms of priming lie before 0: left out, sound starts at exactly

@@ -75,26 +75,51 @@ def build(recipe: Recipe, *, program: str, fifo: str) -> tuple[str, ...]:
     return tuple(argv)
 
 
-def mark_defaults(recipe: Recipe, staging: Path) -> None:
+def mend(recipe: Recipe, staging: Path) -> None:
     """
-    Say in the master playlist which soundtrack a player takes unasked.
+    Say in the indexes what the packager does not know or does not say.
 
-    The packager knows it by language alone, and a soundtrack need not have one.
+    Which soundtrack a player takes unasked: the packager knows it by language alone,
+    and a soundtrack need not have one. How long the presentation is: the packager
+    takes the picture's end, and sound that goes on would be cut off in DASH.
     """
-    master = staging / MASTER
-    if not master.exists():
-        return
-    lines = master.read_text(encoding="utf-8").splitlines(keepends=True)
-    for sound in recipe.audio:
-        uri = f'URI="{folder(sound)}/{PLAYLIST}"'
-        flag = f"DEFAULT={'YES' if sound.default else 'NO'}"
-        lines = [
-            re.sub(r"DEFAULT=(?:YES|NO)", flag, line)
-            if line.startswith("#EXT-X-MEDIA:") and uri in line
-            else line
-            for line in lines
-        ]
-    master.write_text("".join(lines), encoding="utf-8")
+    master, manifest = staging / MASTER, staging / MANIFEST
+    if master.exists():
+        lines = master.read_text(encoding="utf-8").splitlines(keepends=True)
+        for sound in recipe.audio:
+            uri = f'URI="{folder(sound)}/{PLAYLIST}"'
+            flag = f"DEFAULT={'YES' if sound.default else 'NO'}"
+            lines = [
+                re.sub(r"DEFAULT=(?:YES|NO)", flag, line)
+                if line.startswith("#EXT-X-MEDIA:") and uri in line
+                else line
+                for line in lines
+            ]
+        master.write_text("".join(lines), encoding="utf-8")
+    if manifest.exists():
+        text = manifest.read_text(encoding="utf-8")
+        lasts = f'mediaPresentationDuration="PT{_end_seconds(text):.3f}S"'
+        text = re.sub(r'mediaPresentationDuration="PT[^"]*"', lasts, text)
+        manifest.write_text(text, encoding="utf-8")
+
+
+def _end_seconds(manifest: str) -> float:
+    """When the last segment of any timeline ends."""
+    ends = [0.0]
+    for template in re.split(r"<SegmentTemplate\b", manifest)[1:]:
+        timescale = int(_attribute(template, "timescale") or 1)
+        at = 0
+        for entry in re.findall(r"<S\b[^>]*>", template):
+            at = int(_attribute(entry, "t") or at)
+            repeats = int(_attribute(entry, "r") or 0)
+            at += int(_attribute(entry, "d") or 0) * (repeats + 1)
+        ends.append(at / timescale)
+    return max(ends)
+
+
+def _attribute(element: str, name: str) -> str | None:
+    found = re.search(rf'\b{name}="(-?\d+)"', element)
+    return None if found is None else found[1]
 
 
 def _stream(

@@ -23,7 +23,8 @@ def dash(tracks: Sequence[Track], staging: Path, known: set[str]) -> Iterator[st
     try:
         mpd = read_mpd((staging / "manifest.mpd").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, BrokenPlaylist) as exc:
-        yield f"manifest.mpd: {'missing' if isinstance(exc, FileNotFoundError) else exc}"
+        missing = isinstance(exc, FileNotFoundError)
+        yield f"manifest.mpd: {'missing' if missing else exc}"
         return
     if not mpd.static:
         yield "manifest.mpd is not static"

@@ -30,6 +30,13 @@ def hls(
 ) -> Iterator[str]:
     for track in tracks:
         yield from _media_playlist(track, staging, known)
+    recipe = task.recipe
+    planned = [f"video/{one.name}/index.m3u8" for one in recipe.video]
+    planned += [f"audio/{one.name}/index.m3u8" for one in recipe.audio]
+    for name in planned:
+        # Of the others the files could not be read; their playlist may be why.
+        if isinstance(problem := _read(staging, name), str):
+            yield problem
     try:
         master = read_master_playlist(
             (staging / "master.m3u8").read_text(encoding="utf-8")
@@ -37,10 +44,7 @@ def hls(
     except (OSError, UnicodeDecodeError, BrokenPlaylist) as exc:
         yield f"master.m3u8: {_said(exc)}"
         return
-    recipe = task.recipe
     listed = [one.uri for one in (*master.variants, *master.groups)]
-    planned = [f"video/{one.name}/index.m3u8" for one in recipe.video]
-    planned += [f"audio/{one.name}/index.m3u8" for one in recipe.audio]
     unlisted = sorted(set(planned) - set(listed))
     yield from (f"master.m3u8 does not list {uri}" for uri in unlisted)
     yield from (
@@ -76,8 +80,7 @@ def _media_playlist(track: Track, staging: Path, known: set[str]) -> Iterator[st
     name = f"{track.place}/index.m3u8"
     playlist = _read(staging, name)
     if isinstance(playlist, str):
-        yield playlist
-        return
+        return  # said already
     uris = [entry.uri for entry in playlist.entries]
     known |= {name, f"{track.place}/{playlist.header}"}
     known |= {f"{track.place}/{uri}" for uri in uris}

@@ -1,0 +1,159 @@
+"""
+Run a process and weigh it: CPU seconds, memory at its highest, its busiest thread.
+
+CPU time comes from `wait4`, so it is exact however busy the machine is; memory and
+threads are looked up in /proc every few milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio_ffmpeg
+
+FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
+POLL_SECONDS = 0.02
+CONTENT_HEIGHT = 360
+"""Content is compared at one height; its effect on others is taken to be the same."""
+PIECES = (0.1, 0.45, 0.8)
+PIECE_FRAMES = 24
+DISCOUNT = {"hevc": 0.6, "av1": 0.5, "vp9": 0.65}
+"""Of H.264's bits, what these codecs need for the same picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one process took."""
+
+    cpu_seconds: float
+    peak_bytes: int
+    """Anonymous pages at their highest; resident pages where /proc has no count."""
+    longest_thread_seconds: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Raw 4:2:0 pictures in a file, so that reading them costs next to nothing."""
+
+    path: Path
+    width: int
+    height: int
+    frames: int
+
+    @property
+    def megapixels(self) -> float:
+        return self.width * self.height * self.frames / 1e6
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        size = f"{self.width}x{self.height}"
+        return ("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", size, "-r", "25",
+                "-i", str(self.path))  # fmt: skip
+
+
+class CalibrationError(Exception):
+    """A measurement did not run."""
+
+
+def measure(argv: Sequence[str]) -> Cost:
+    """Run and weigh; CPU from `wait4`, memory and threads by looking at /proc."""
+    with tempfile.TemporaryFile() as stderr:
+        child = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr
+        )
+        peak, threads = 0, dict[str, float]()
+        while True:
+            pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+            if pid:
+                break
+            peak = max(peak, _anonymous_bytes(child.pid))
+            _thread_seconds(child.pid, threads)
+            time.sleep(POLL_SECONDS)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        stderr.seek(0)
+        text = stderr.read().decode(errors="replace")
+    if child.returncode:
+        raise CalibrationError(f"{' '.join(argv)}\n{text[-800:]}")
+    return Cost(
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        peak_bytes=peak or usage.ru_maxrss * 1024,
+        longest_thread_seconds=max(threads.values(), default=0.0),
+        text=text,
+    )
+
+
+def _anonymous_bytes(pid: int) -> int:
+    with suppress(OSError):
+        found = re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+        return int(found[1]) * 1024 if found else 0
+    return 0
+
+
+def _thread_seconds(pid: int, into: dict[str, float]) -> None:
+    ticks = os.sysconf("SC_CLK_TCK")
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            fields = (task / "stat").read_text().rpartition(")")[2].split()
+            into[task.name] = (int(fields[11]) + int(fields[12])) / ticks
+
+
+def ffmpeg(*arguments: str) -> Cost:
+    return measure(
+        (FFMPEG, "-hide_banner", "-nostdin", "-y", "-v", "verbose", *arguments)
+    )
+
+
+def raw(source: Sequence[str], height: int, *, frames: int, into: Path) -> Clip:
+    """Pictures of one height, 16:9, as raw 4:2:0."""
+    width = height * 16 // 9 // 2 * 2
+    graph = f"scale={width}:{height},format=yuv420p"
+    stream = ("-map", "0:v:0", "-frames:v", str(frames), "-vf", graph)
+    ffmpeg(*source, *stream, "-f", "rawvideo", str(into))
+    made = into.stat().st_size // (width * height * 3 // 2)
+    return Clip(path=into, width=width, height=height, frames=made)
+
+
+def encode(clip: Clip, encoder: str, arguments: Sequence[str], *, threads: int) -> Cost:
+    return ffmpeg(*clip.arguments, "-threads", str(threads), "-c:v", encoder,
+                  *arguments, "-f", "null", "-")  # fmt: skip
+
+
+def read_only(clip: Clip) -> Cost:
+    """The same pictures through the same process with nothing done to them."""
+    return ffmpeg(*clip.arguments, "-c:v", "wrapped_avframe", "-f", "null", "-")
+
+
+def look(path: Path) -> tuple[float, float]:
+    """A file's density (megabits per megapixel, as of H.264), and its seconds."""
+    text = ffmpeg("-threads", "1", "-i", str(path), "-map", "0:v:0", "-c", "copy",
+                  "-f", "null", "-").text  # fmt: skip
+    codec, width, height = re.findall(r"Video: (\w+).*?, (\d{2,})x(\d{2,})", text)[0]
+    packets, size = re.findall(r"\(video\): (\d+) packets read \((\d+) bytes\)", text)[
+        0
+    ]
+    hours, minutes, seconds = re.findall(r"Duration: (\d+):(\d+):([\d.]+)", text)[0]
+    bits = int(size) * 8 / (int(packets) * int(width) * int(height))
+    return bits / DISCOUNT.get(codec, 1.0), (
+        int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    )
+
+
+def pieces(path: Path, seconds: float, into: Path) -> Clip:
+    """A few moments of a file, one after the other."""
+    made = []
+    for at in PIECES:
+        clip = raw(("-ss", f"{at * seconds:.2f}", "-i", str(path)), CONTENT_HEIGHT,
+                   frames=PIECE_FRAMES, into=into.with_suffix(".piece"))  # fmt: skip
+        made.append(clip.path.read_bytes())
+    into.write_bytes(b"".join(made))
+    frames = into.stat().st_size // (clip.width * clip.height * 3 // 2)
+    return Clip(path=into, width=clip.width, height=clip.height, frames=frames)

