@@ -28,7 +28,7 @@ async def main(platform: Platform) -> None:
         cgroup_root=Path(cgroup_root),
     )
     async with engine:
-        engine.guard(Path(staging).parent)
+        engine.guard(Path(staging).with_name("guarded"))
         await engine.attempt(
             Task.from_json(sys.stdin.readline()),
             number=1,

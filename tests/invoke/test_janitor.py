@@ -52,7 +52,9 @@ def test_a_killed_parent_leaves_nothing(
     After kill -9: no process, no scratch, no half result, no control group.
     """
     scratch, staging = tmp_path / "with space", tmp_path / "job" / "staging"
-    scratch.mkdir()
+    guarded = staging.with_name("guarded")
+    for folder in (scratch, guarded):
+        folder.mkdir(parents=True)
     with subprocess.Popen(
         [
             *(sys.executable, str(HERE / "driver.py")),
@@ -77,7 +79,10 @@ def test_a_killed_parent_leaves_nothing(
     def clean() -> bool:
         left = [path for path in groups if path.exists()]
         return not (
-            left or list(scratch.iterdir()) or staging.parent.exists() or left_alive()
+            left
+            or list(scratch.iterdir())
+            or list(staging.parent.iterdir())
+            or left_alive()
         )
 
     assert eventually(clean), (groups, list(scratch.iterdir()), left_alive())

@@ -161,6 +161,24 @@ def test_without_a_gpu_it_goes_on_without() -> None:
     assert 512 == decision.candidate.spec.memory_mib
 
 
+def test_what_failed_is_not_tried_again_because_it_would_be_faster() -> None:
+    """
+    The GPU that was not there an attempt ago is no answer to running out of time.
+    """
+    gpu = candidate(
+        Spec(memory_mib=512, milli_cpus=1, gpu=Gpu(kind="t4", memory_mib=1)), wall=1
+    )
+    slow = candidate(
+        Spec(memory_mib=512, milli_cpus=1000, time_limit_seconds=60), wall=50
+    )
+    attempts = [
+        attempt(gpu, OutcomeKind.GPU_UNAVAILABLE),
+        attempt(slow, OutcomeKind.OUT_OF_TIME),
+    ]
+
+    assert isinstance(after([gpu, slow], attempts), GiveUp)
+
+
 @pytest.mark.parametrize(
     "outcome",
     [

@@ -120,6 +120,35 @@ def test_the_real_one_answers_an_impossible_order(order: Order) -> None:
     assert report.produced.failure is not None
 
 
+def test_what_others_print_does_not_get_between_reports(order: Order) -> None:
+    """
+    Standard output belongs to the protocol; prints, children's too, go to stderr.
+    """
+    script = (
+        "import os\n"
+        "from transcode import work\n"
+        "from transcode.contract import OutcomeKind, Produced\n"
+        "def perform(task, **rest):\n"
+        "    print('from a library', flush=True)\n"
+        "    os.system('echo from a child')\n"
+        "    return Produced(outcome=OutcomeKind.SUCCEEDED)\n"
+        "work.perform = perform\n"
+        "from transcode.work.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        input=order.to_json().encode() + b"\n",
+        capture_output=True,
+        check=True,
+    )
+
+    assert Report(produced=Produced(outcome=OutcomeKind.SUCCEEDED)) == (
+        Report.from_json(done.stdout)
+    )
+    assert b"from a library\nfrom a child\n" == done.stderr
+
+
 def test_it_confines_itself_before_anything_else() -> None:
     """
     No new rights, no core, first to go when memory runs out; it dies with its parent.

@@ -337,6 +337,16 @@ def test_coefficients_that_are_wrong_name_the_field() -> None:
         parse_coefficients(text)
 
 
+def test_coefficients_without_an_encoder_are_refused() -> None:
+    """
+    Half a calibration would fail later, in the middle of a plan.
+    """
+    text = SHIPPED.read_text(encoding="utf-8").replace("libvpx-vp9", "libvpx-vp8")
+
+    with pytest.raises(SettingsError, match="nothing was measured of libvpx-vp9"):
+        parse_coefficients(text)
+
+
 def test_a_real_encode_takes_the_predicted_cpu_time_and_fits_the_memory(
     make_clip, ffmpeg: str, tmp_path: Path
 ) -> None:

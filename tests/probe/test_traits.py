@@ -75,7 +75,7 @@ def test_a_mirrored_picture_is_told(make_clip: MakeClip, tmp_path: Path, look: L
     ],
 )
 def test_frame_rates_are_exact(
-    name: str, rate: Fraction, variable: bool, media_dir: Path, look: Look
+    name: str, rate: Fraction, *, variable: bool, media_dir: Path, look: Look
 ) -> None:
     """
     A constant rate is the customary fraction it is meant to be.
@@ -143,7 +143,7 @@ def test_dolby_vision_without_a_base_layer_is_told() -> None:
     ],
 )
 def test_interlacing_is_told(
-    name: str, interlaced: bool, order: str | None, media_dir: Path, look: Look
+    name: str, *, interlaced: bool, order: str | None, media_dir: Path, look: Look
 ) -> None:
     """
     By the header, by the profile's source flags, or by a frame that was decoded.

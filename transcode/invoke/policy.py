@@ -74,7 +74,7 @@ def _larger(candidates: Sequence[Candidate], attempts: Sequence[Attempt]) -> Nex
     if kills > MAX_LARGER:
         return GiveUp(f"It ran out of memory {kills} times: that is no matter of size.")
     floor = _memory_floor(attempts)
-    roomy = [c for c in candidates if c.spec.memory_mib >= floor]
+    roomy = [c for c in _fresh(candidates, attempts) if c.spec.memory_mib >= floor]
     if not roomy:
         return GiveUp(f"No spec here has the {floor} MiB it would need next.")
     # Where CPU is apart from memory, it stays: time was not what was missing.
@@ -97,10 +97,9 @@ def _faster(candidates: Sequence[Candidate], attempts: Sequence[Attempt]) -> Nex
     floor = _memory_floor(attempts)
     able = [
         c
-        for c in candidates
+        for c in _fresh(candidates, attempts)
         if _pressure(c.spec, c.predicted.wall_seconds) <= bound
         and c.spec.memory_mib >= floor
-        and not _tried(c.spec, attempts)
     ]
     if not able:
         return GiveUp("No spec here is enough faster, or may run enough longer.")
@@ -119,14 +118,10 @@ def _again(candidates: Sequence[Candidate], attempts: Sequence[Attempt]) -> Next
 
 
 def _without_gpu(candidates: Sequence[Candidate], attempts: Sequence[Attempt]) -> Next:
+    if attempts[-1].spec.gpu is None:
+        return GiveUp("Its spec has no GPU to do without.")
     floor = _memory_floor(attempts)
-    able = [
-        c
-        for c in candidates
-        if c.spec.gpu is None
-        and c.spec.memory_mib >= floor
-        and not _tried(c.spec, attempts)
-    ]
+    able = [c for c in _fresh(candidates, attempts) if c.spec.memory_mib >= floor]
     if not able:
         return GiveUp("No spec without a GPU is left.")
     chosen = min(able, key=lambda c: (c.cost.amount, c.predicted.wall_seconds))
@@ -159,8 +154,17 @@ def _pressure(spec: Spec, wall_seconds: float) -> float:
     return wall_seconds / (spec.time_limit_seconds or inf)
 
 
-def _tried(spec: Spec, attempts: Sequence[Attempt]) -> bool:
-    return any(attempt.spec == spec for attempt in attempts)
+def _fresh(
+    candidates: Sequence[Candidate], attempts: Sequence[Attempt]
+) -> list[Candidate]:
+    """Those not tried yet; once a GPU was missing, those that ask for none."""
+    missing = any(a.outcome is OutcomeKind.GPU_UNAVAILABLE for a in attempts)
+    tried = [attempt.spec for attempt in attempts]
+    return [
+        c
+        for c in candidates
+        if c.spec not in tried and not (missing and c.spec.gpu is not None)
+    ]
 
 
 def _name(spec: Spec) -> str:

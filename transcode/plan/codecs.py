@@ -86,6 +86,5 @@ APPETITE: Final = {
     "av1": 0.55,
     "vvc": 0.45,
 }
-"""Bits for equal quality, H.264 = 1: rounded from the codec comparisons of MSU and of
-the Alliance for Open Media. Codecs of single pictures (ProRes, MJPEG, DV) are not in
+"""Bits for equal quality, H.264 = 1: assumed, not measured here. Codecs of single pictures (ProRes, MJPEG, DV) are not in
 it: their rates say nothing about what an encode needs."""

@@ -7,11 +7,26 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from itertools import pairwise
+from typing import Self
 
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from ..contract import Value
 from ..errors import SettingsError
+
+STANDS_FOR = {
+    "h264": "libx264",
+    "hevc": "libx265",
+    "av1": "libsvtav1",
+    "vp9": "libvpx-vp9",
+}
+"""An encoder that was not measured is taken to be the codec's software encoder."""
 
 
 class Measured(Value):
@@ -131,6 +146,15 @@ class Coefficients(Value):
     encode: Mapping[str, Mapping[str, EncodeCosts]]
     """By encoder, then preset."""
 
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        for name in STANDS_FOR.values():
+            if not self.encode.get(name) or name not in self.content:
+                raise ValueError(f"nothing was measured of {name}")
+        if not self.decode:
+            raise ValueError("no decoder was measured")
+        return self
+
     def decoding(self, codec: str) -> DecodeCosts:
         """Of a codec; the dearest per pixel stands for one that was not measured."""
         dearest = max(self.decode.values(), key=lambda it: it.seconds_per_megapixel)
@@ -145,7 +169,7 @@ def parse_coefficients(text: str) -> Coefficients:
         raise SettingsError(f"The coefficients are not TOML: {exc}.") from exc
     except ValidationError as exc:
         first = exc.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
+        field = ".".join(str(part) for part in first["loc"]) or "encode"
         raise SettingsError(
             f"The coefficients' field {field}: {first['msg']}; "
             "write them anew with bench/calibrate.py.",

@@ -35,7 +35,7 @@ COPIED_SAMPLE_RATES = frozenset({44100, 48000})
 """Hz. Every player resamples these two; odder ones are converted."""
 
 SAME_START_SECONDS = 0.05
-"""EBU R 37 lets sound be 40 ms early and 60 ms late."""
+"""A copied track cannot be padded: begins sound this much apart, it is encoded."""
 
 _MOST_SEGMENT_RATIO = 2.0
 _LEAST_GOP_RATIO = 0.25

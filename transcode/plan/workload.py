@@ -13,17 +13,10 @@ from dataclasses import dataclass
 
 from ..contract import AudioRendition, Media, Recipe, VideoRendition, VideoStream
 from ..errors import PlanError
-from .coefficients import Coefficients, EncodeCosts
+from .coefficients import STANDS_FOR, Coefficients, EncodeCosts
 from .density import ASSUMED_BITS_PER_PIXEL, ASSUMED_RATE, DISCOUNT, density
 from .outputs import verify_seconds, written_bytes
 
-STANDS_FOR = {
-    "h264": "libx264",
-    "hevc": "libx265",
-    "av1": "libsvtav1",
-    "vp9": "libvpx-vp9",
-}
-"""An encoder that was not measured is taken to be the codec's software encoder."""
 SPEEDS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower",
     "veryslow",

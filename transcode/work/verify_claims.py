@@ -32,29 +32,49 @@ def frame_rate(where: str, said: str | None, track: Track) -> Iterator[str]:
         yield f"{where}: frame rate {said}, it is {float(1 / track.step):.3f}"
 
 
-def target_seconds(track: Track) -> Fraction:
-    return max(s.duration for s in track.segments) * track.time_base
-
-
-def peak_rate(track: Track, target: Fraction) -> Fraction:
+def lengths(track: Track) -> tuple[tuple[Fraction, Fraction], ...]:
     """
-    Bits per second at most, RFC 8216 §4.1.
+    Of each segment, its samples' durations and the time until the next one shows.
 
-    Over any run of segments that lasts between half and one and a half of *target*;
-    over everything where no run does.
+    The packager writes the first, in decoding order; with frames that are reordered at
+    a variable rate it differs from the second, which is what a viewer sees.
     """
-    lengths = [segment.duration * track.time_base for segment in track.segments]
-    sizes = [segment.bytes for segment in track.segments]
-    best = Fraction(0)
-    for first in range(len(lengths)):
-        seconds, size = Fraction(0), 0
-        for length, more in zip(lengths[first:], sizes[first:], strict=True):
-            seconds, size = seconds + length, size + more
-            if seconds > target * Fraction(3, 2):
-                break
-            if seconds >= target / 2:
-                best = max(best, size * 8 / seconds)
-    return best or sum(sizes) * 8 / (sum(lengths) or Fraction(1))
+    starts = [segment.start * track.time_base for segment in track.segments]
+    return tuple(
+        (segment.duration * track.time_base, after - start)
+        for segment, (start, after) in zip(
+            track.segments, pairwise([*starts, track.end]), strict=True
+        )
+    )
+
+
+def total(track: Track) -> tuple[Fraction, Fraction]:
+    """The sums of both."""
+    return (
+        sum((one for one, _ in lengths(track)), Fraction(0)),
+        sum((one for _, one in lengths(track)), Fraction(0)),
+    )
+
+
+def lasts(said: Fraction, either: tuple[Fraction, Fraction], *, parts: int = 1) -> bool:
+    """Whether a stated duration is one of two, but for the rounding of its parts."""
+    return any(abs(said - one) <= ROUNDING * parts for one in either)
+
+
+def peak_rate(track: Track) -> Fraction:
+    """
+    Bits per second at most, over one segment.
+
+    Segments shorter than half the longest do not count (RFC 8216 §4.1 takes runs of
+    segments between half and one and a half times the target duration; the packager
+    takes single ones, which differs where a short last one is added to a run).
+    """
+    spans = [segment.duration * track.time_base for segment in track.segments]
+    return max(
+        segment.bytes * 8 / span
+        for segment, span in zip(track.segments, spans, strict=True)
+        if span >= max(spans) / 2 and span
+    )
 
 
 def announced(where: str, said: str | None, peak: Fraction) -> Iterator[str]:

@@ -14,8 +14,10 @@ from .verify_claims import (
     announced,
     frame_rate,
     is_codec,
+    lasts,
+    lengths,
     peak_rate,
-    target_seconds,
+    total,
 )
 
 
@@ -28,13 +30,15 @@ def dash(tracks: Sequence[Track], staging: Path, known: set[str]) -> Iterator[st
         return
     if not mpd.static:
         yield "manifest.mpd is not static"
-    lasts = max((t.duration for t in tracks), default=Fraction(0))
-    slack = max((t.longest_step for t in tracks), default=Fraction(0))
-    if tracks and abs(mpd.seconds - lasts) > slack + ROUNDING:
-        yield (
-            f"manifest.mpd lasts {float(mpd.seconds):.3f} s, the longest rendition "
-            f"{float(lasts):.3f} s"
-        )
+    if tracks:
+        longest = max(track.end for track in tracks)
+        slack = max(track.longest_step for track in tracks)
+        ends = (longest, max(total(track)[0] for track in tracks))
+        if all(abs(mpd.seconds - end) > slack + ROUNDING for end in ends):
+            yield (
+                f"manifest.mpd lasts {float(mpd.seconds):.3f} s, the longest "
+                f"rendition {float(longest):.3f} s"
+            )
     by_header = {one.header: one for one in mpd.representations}
     for track in tracks:
         found = by_header.pop(f"{track.place}/init.mp4", None)
@@ -51,23 +55,19 @@ def _representation(found: Representation, track: Track) -> Iterator[str]:
     files = tuple(f"{track.place}/{segment.name}" for segment in track.segments)
     if found.segments != files:
         yield f"{where}: {len(found.segments)} segments listed, there are {len(files)}"
-    for index, segment in enumerate(track.segments[: len(found.starts)]):
-        start, length = segment.start * track.time_base, segment.duration
-        listed = Fraction(found.starts[index], found.timescale)
-        lasts = Fraction(found.durations[index], found.timescale)
-        if (
-            abs(listed - start) > ROUNDING
-            or abs(lasts - length * track.time_base) > ROUNDING
-        ):
+    for segment, true, at, span in zip(
+        track.segments, lengths(track), found.starts, found.durations, strict=False
+    ):
+        start = segment.start * track.time_base
+        listed, long = Fraction(at, found.timescale), Fraction(span, found.timescale)
+        if abs(listed - start) > ROUNDING or not lasts(long, true):
             yield (
                 f"{where}: {segment.name} is listed at {float(listed):.3f} s for "
-                f"{float(lasts):.3f} s, it is at {float(start):.3f} s for "
-                f"{float(length * track.time_base):.3f} s"
+                f"{float(long):.3f} s, it is at {float(start):.3f} s for "
+                f"{float(true[1]):.3f} s"
             )
             break
-    yield from announced(
-        where, said.get("bandwidth"), peak_rate(track, target_seconds(track))
-    )
+    yield from announced(where, said.get("bandwidth"), peak_rate(track))
     if not is_codec(said.get("codecs", ""), track):
         yield f"{where}: codecs {said.get('codecs')}, it is {track.codec}"
     plan = track.plan

@@ -16,12 +16,13 @@ from .playlists import (
 from .segments import Segment
 from .tracks import Track
 from .verify_claims import (
-    ROUNDING,
     announced,
     frame_rate,
     is_codec,
+    lasts,
+    lengths,
     peak_rate,
-    target_seconds,
+    total,
 )
 
 
@@ -91,12 +92,11 @@ def _media_playlist(track: Track, staging: Path, known: set[str]) -> Iterator[st
     longest = max(entry.seconds for entry in playlist.entries)
     if playlist.target_seconds < round(longest):
         yield f"{name}: a segment of {float(longest):.3f} s exceeds TARGETDURATION"
-    for entry, segment in zip(playlist.entries, track.segments, strict=False):
-        lasts = segment.duration * track.time_base
-        if abs(entry.seconds - lasts) > ROUNDING:
+    for entry, true in zip(playlist.entries, lengths(track), strict=False):
+        if not lasts(entry.seconds, true):
             yield (
                 f"{name}: {entry.uri} is said to last {float(entry.seconds):.3f} s, "
-                f"it lasts {float(lasts):.3f} s"
+                f"it lasts {float(true[1]):.3f} s"
             )
             break
 
@@ -106,11 +106,8 @@ def _variant(
 ) -> Iterator[str]:
     """What a player chooses by: peak rate, codecs, size, frame rate."""
     where, said = f"master.m3u8: {track.name}", variant.attributes
-    target = target_seconds(track)
     sound = [t for t in tracks if not t.is_video and t is not track]
-    peak = peak_rate(track, target) + max(
-        (peak_rate(t, target) for t in sound), default=0
-    )
+    peak = peak_rate(track) + max((peak_rate(t) for t in sound), default=0)
     yield from announced(where, said.get("BANDWIDTH"), peak)
     codecs = said.get("CODECS", "").split(",")
     for one in (track, *(sound[:1] if track.is_video else ())):
@@ -150,9 +147,9 @@ def _iframes(
             break
     if {entry.uri for entry in playlist.entries} != set(segments):
         yield f"{name} does not list every segment"
-    lasts = sum(segment.duration for segment in track.segments) * track.time_base
-    if abs(playlist.seconds - lasts) > ROUNDING * (len(playlist.entries) + 1):
-        yield f"{name} lasts {float(playlist.seconds):.3f} s, not {float(lasts):.3f} s"
+    true = total(track)
+    if not lasts(playlist.seconds, true, parts=len(playlist.entries)):
+        yield f"{name} lasts {float(playlist.seconds):.3f} s, not {float(true[1]):.3f} s"
 
 
 def _key_ranges(segment: Segment) -> Iterator[tuple[int, int]]:

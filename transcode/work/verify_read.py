@@ -75,7 +75,8 @@ def read_file(
         ):
             readers = _readers(task, [plans[name] for name in names], container)
             for packet in container.demux():
-                readers[packet.stream_index].take(packet)
+                # The end marker's own index is 0 whatever its stream is.
+                readers[packet.stream.index].take(packet)
             return [reader.track(file.name) for reader in readers], []
     except (OSError, BrokenSegment) as exc:
         return [], [f"{file.name}: {said(exc)}"]

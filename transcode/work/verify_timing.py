@@ -186,9 +186,11 @@ def duration(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
     step = max((t.longest_step for t in video), default=sound)
     seconds = task.media.duration_seconds
     if seconds is not None:
-        lasted = max(t.end for t in tracks) - min(t.start for t in tracks)
+        end = max(t.end for t in tracks)
+        lasted = end - min(t.start for t in tracks)
+        seen = end - min(t.start for t in video or tracks)  # without silence before
         allowed = max(step, Fraction(seconds) * _LENGTH_SHARE) + sound
-        if abs(lasted - Fraction(seconds)) > allowed:
+        if all(abs(one - Fraction(seconds)) > allowed for one in (lasted, seen)):
             yield f"{_ms(lasted)} long, the source {_ms(Fraction(seconds))}"
     if video:
         longest = max(video, key=lambda track: track.duration)
@@ -205,8 +207,7 @@ def av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
     First sound against first picture, and last against last, as in the source.
 
     Within 20 ms and one packet of sound, at the end one frame and 0.1 % more. Sound
-    that begins later than the picture may instead begin with it, after silence. Both
-    ways of reading times must agree: players built on libavformat ignore what boxes
+    that begins late may instead begin at 0, with silence. Both ways of reading times must agree: players built on libavformat ignore what boxes
     say where composition offsets are negative.
     """
     picture = next(track for track in tracks if track.is_video)
@@ -218,7 +219,12 @@ def av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
         allowed = _SYNC_SECONDS + track.step
         offset = track.start - picture.start
         wanted = _difference(original, source, lambda s: s.start_seconds)
-        filled = wanted is not None and wanted > 0 and abs(offset) <= allowed
+        # Silence from 0 on, and then the sound where it belongs.
+        filled = (
+            wanted is not None
+            and track.start <= allowed
+            and picture.start + wanted >= -allowed
+        )
         if wanted is not None and abs(offset - wanted) > allowed and not filled:
             yield (
                 f"{track.name} starts {_ms(offset)} after the picture, in the "
@@ -304,10 +310,15 @@ def complete(
     if promised - lasted > max(_SHORT_SECONDS, _SHORT_SHARE * promised):
         yield f"only {_ms(lasted)} of {_ms(promised)} promised could be decoded"
         return
-    source = source_video(task)
-    picture = next((track for track in tracks if track.is_video), None)
-    if source is None or picture is None or source.duration_seconds is None:
-        return
-    promised = Fraction(source.duration_seconds)
-    if promised - picture.duration > max(_SHORT_SECONDS, _SHORT_SHARE * promised):
-        yield f"the picture lasts {_ms(picture.duration)} of {_ms(promised)} promised"
+    for track in tracks:
+        plan = track.plan
+        source: VideoStream | AudioStream | None
+        if isinstance(plan, VideoRendition):
+            source = source_video(task)
+        else:
+            source = source_audio(task, plan)
+        if source is None or source.duration_seconds is None:
+            continue
+        promised = Fraction(source.duration_seconds)
+        if promised - track.duration > max(_SHORT_SECONDS, _SHORT_SHARE * promised):
+            yield f"{track.name} lasts {_ms(track.duration)} of {_ms(promised)} promised"

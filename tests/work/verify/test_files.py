@@ -164,3 +164,30 @@ def test_damage_in_the_last_group_is_found(encoded: Callable[..., Any]) -> None:
     whole.flip("video.mp4", size - 20_000, 18_000)
 
     assert {"decodable"} == whole.failed()
+
+
+def test_damage_in_the_last_sound_is_found(encoded: Callable[..., Any]) -> None:
+    """
+    The last seconds of a soundtrack are noise.
+    """
+    whole = encoded("audio.mp4", ("-vn", *AAC, *FAST))
+    size = (whole.staging / "audio.mp4").stat().st_size
+    whole.flip("audio.mp4", size - 2000, 1500)
+
+    assert {"decodable"} == whole.failed()
+
+
+def test_a_clip_of_a_few_packets_passes(encoded: Callable[..., Any]) -> None:
+    """
+    A clip with fewer packets of sound than are decoded at a time.
+    """
+    short = encoded("video.mp4", (*H264, *AAC, "-t", "0.2", *FAST))
+    video, sound = short.task.media.video[0], short.task.media.audio[0]
+    seconds = {"duration_seconds": 0.2}
+    short = short.with_media(
+        **seconds,
+        video=(video.model_copy(update=seconds),),
+        audio=(sound.model_copy(update=seconds),),
+    ).with_report(decoded_frames=5, encoded_frames={"big": 5})
+
+    assert set() == short.failed()
