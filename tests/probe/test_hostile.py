@@ -251,6 +251,26 @@ def test_a_long_index_is_read_in_part_and_counted_in_full(
     assert media.probe_bytes <= min(least, 500_000)
 
 
+@pytest.mark.parametrize("size", ["160x120", "1280x720"])
+def test_a_clock_that_jumps_is_not_believed(
+    size: str, make_clip: MakeClip, tmp_path: Path, look: Look
+) -> None:
+    """
+    Two recordings joined byte for byte, stamped hours apart, last seconds, not hours.
+    """
+    path = tmp_path / "joined.ts"
+    later = ("-output_ts_offset", "20000")
+    clips = [make_clip("x.ts", 3, size, extra=extra) for extra in ((), later)]
+    path.write_bytes(b"".join(clip.read_bytes() for clip in clips))
+
+    media = look(path)
+
+    assert media.duration_seconds is not None
+    assert 3 < media.duration_seconds < 12
+    assert any("clock that jumps" in warning for warning in media.warnings)
+    assert media.video[0].longest_gop_seconds is None
+
+
 def _script(path: Path, text: str) -> str:
     path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)

@@ -21,7 +21,6 @@ from ..contract import (
     Verification,
 )
 
-
 Status = Literal["succeeded", "rejected", "failed", "cancelled"]
 
 

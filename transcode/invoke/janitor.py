@@ -37,7 +37,9 @@ while [ "$tries" -lt 200 ]; do
   tries=$((tries + 1)) alive=
   for known do
     case $known in
-      'session '*) kill -9 "-${known#session }" 2>/dev/null && alive=1 ;;
+      'session '*)
+        # True of the dead too, until init takes note: not to be waited for for long.
+        kill -9 "-${known#session }" 2>/dev/null && [ "$tries" -lt 10 ] && alive=1 ;;
       'group '*)
         [ -r "${known#group }/cgroup.procs" ] || continue
         while read -r pid; do

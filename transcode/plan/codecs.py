@@ -86,5 +86,5 @@ APPETITE: Final = {
     "av1": 0.55,
     "vvc": 0.45,
 }
-"""Bits for equal quality, H.264 = 1: assumed, not measured here. Codecs of single pictures (ProRes, MJPEG, DV) are not in
-it: their rates say nothing about what an encode needs."""
+"""Bits for equal quality, H.264 = 1: assumed, not measured here. Codecs of
+single pictures (ProRes, MJPEG, DV) are not in it: their rates say nothing about what an encode needs."""

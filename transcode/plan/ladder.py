@@ -139,7 +139,9 @@ def scaled_cap(
 
     Proportional to pixels^0.75 (larger pictures have more redundancy) against a 16:9
     picture of the rung, and to (rate / 30)^0.585 above 30 frames per second, which is
-    half as much again at 60 (our choice; neither exponent was tuned). Rates above 120 count as 120: they are capture rates or errors. Never below 64 kbit/s.
+    half as much again at 60 (our choice; neither exponent was tuned).
+    Rates above 120 count as 120: they are capture rates or errors. Never below
+    64 kbit/s.
     """
     nominal = rung.short_side * rung.short_side * _NOMINAL_SHAPE
     pixels = float((size[0] * size[1] / nominal) ** _PIXEL_EXPONENT)

@@ -14,7 +14,7 @@ from .packets import Scan, scan
 from .reader import CountingReader
 from .streams import describe, sections
 from .tables import timeline
-from .timestamps import clock_regions, span_of
+from .timestamps import CLOCKED, clock_regions, span_of
 from .trim import LARGE, shorten
 
 _WHOLE_PACKETS = 30_000
@@ -218,6 +218,7 @@ def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:
     facts["packets"] = {
         "count": packets.count,
         "whole": seen.whole,
+        "clocked": stream.container.format.name in CLOCKED,
         "untimed": packets.untimed,
         "first": _times(packets.first, base),
         "last": _times(packets.last, base),

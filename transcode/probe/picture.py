@@ -9,7 +9,7 @@ from typing import Any
 
 from ..contract import DynamicRange, VideoStream
 from .rates import Rate, measure, snap
-from .times import language, raw_frames, times
+from .times import jumps, language, raw_frames, times
 
 _RANGES = {1: "tv", 2: "pc"}
 _PRIMARIES = {
@@ -224,6 +224,8 @@ def _keys(
     if line := stream.get("timeline"):
         keys = line["keys"]
         reason = "there are too many, or the edit list plays pieces"
+    elif jumps(stream):
+        keys, reason = None, "its clock jumps"
     elif whole:
         keys, reason = packets.get("keys"), ""
     else:

@@ -21,7 +21,7 @@ def times(stream: Mapping[str, Any]) -> tuple[float | None, float | None]:
     packets = stream.get("packets") or {}
     first = packets.get("first")
     if packets.get("whole") and first is not None and packets["end"] is not None:
-        length = packets["end"] - first
+        length = packets["sum"] if _leaps(packets) else packets["end"] - first
         if stream["type"] == "audio":
             # AVI numbers packets of sound; what they last together is the truth.
             length = max(length, packets["sum"])
@@ -48,16 +48,27 @@ def _trusted(span: Mapping[str, Any], size: int) -> float:
     of their rate.
     """
     seconds: float = span["seconds"]
-    likely: float = span["region_seconds"] * size / max(1, span["region_bytes"])
+    if span["pace"] is None:
+        return seconds
+    likely: float = span["pace"] * size
     if span["steady"] and seconds <= likely * _MOST_OFF + 1:
         return seconds
     return likely
 
 
+def _leaps(packets: Mapping[str, Any]) -> bool:
+    """True where counted packets last nowhere near as long as their clock says."""
+    if not packets.get("whole") or not packets["clocked"] or not packets["sum"]:
+        return False
+    return bool(packets["end"] - packets["first"] > packets["sum"] * _MOST_OFF + 1)
+
+
 def jumps(stream: Mapping[str, Any]) -> bool:
     """True where the clock of an MPEG stream was not believed."""
     span = stream.get("span")
-    return span is not None and _trusted(span, stream["size"]) != span["seconds"]
+    if span is not None and _trusted(span, stream["size"]) != span["seconds"]:
+        return True
+    return _leaps(stream.get("packets") or {})
 
 
 def raw_frames(stream: Mapping[str, Any]) -> int | None:

@@ -13,6 +13,8 @@ _WRAP = 1 << 33
 _MIDDLES = 3
 _END_BYTES = 256 * 1024
 _MIDDLE_BYTES = 64 * 1024
+CLOCKED = frozenset({"mpegts", "mpeg"})
+"""Demuxers of streams whose clock may jump."""
 CLOCK = 90_000
 """Ticks per second of every time in an MPEG stream (ISO 13818-1)."""
 
@@ -107,7 +109,7 @@ def forward(low: int, high: int) -> int:
 
 def clock_regions(reader: CountingReader, name: str) -> list[dict[int, Span]] | None:
     """Times of each stream of an MPEG stream at its head, tail and places between."""
-    if name not in {"mpegts", "mpeg"}:
+    if name not in CLOCKED:
         return None
     layout = packet_size(reader.at(0, 1024)) if name == "mpegts" else None
     if name == "mpegts" and layout is None:
@@ -132,9 +134,14 @@ def span_of(
         return None
     usual = packets["end"] - packets["last"] if packets.get("end") else 0.0
     ways = [forward(spans[0].low, span.high) for span in spans]
+    # The middle one: a region may hold the jump itself.
+    paces = [
+        forward(span.low, span.high) / CLOCK / (span.end - span.start)
+        for span in spans
+        if span.end > span.start
+    ]
     return {
         "seconds": ways[-1] / CLOCK + usual,
         "steady": ways == sorted(ways),
-        "region_seconds": sum(forward(s.low, s.high) for s in spans) / CLOCK,
-        "region_bytes": sum(s.end - s.start for s in spans),
+        "pace": sorted(paces)[len(paces) // 2] if paces else None,
     }

@@ -14,6 +14,7 @@ PLAYLIST = "index.m3u8"
 IFRAMES = "iframes.m3u8"
 INIT = "init.mp4"
 
+_CACHE_BYTES = 4 * 2**20
 _HAIR = 0.001
 """Seconds. Keyframes come up to a millisecond early; a boundary that lay behind one
 would wait for the next."""
@@ -50,6 +51,10 @@ def build(recipe: Recipe, *, program: str, fifo: str) -> tuple[str, ...]:
         # that the encoder was told to make.
         "--segment_duration",
         f"{packaging.segment_seconds - _HAIR:g}",
+        # Per stream; the default of 32 MiB is filled before anything is read from it:
+        # 4 MiB took 80 MiB less memory and a fifth of the CPU (bench/calibrate).
+        "--io_cache_size",
+        str(_CACHE_BYTES),
         # Only what went wrong, please.
         "--quiet",
     ]

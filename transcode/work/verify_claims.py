@@ -56,9 +56,15 @@ def total(track: Track) -> tuple[Fraction, Fraction]:
     )
 
 
-def lasts(said: Fraction, either: tuple[Fraction, Fraction], *, parts: int = 1) -> bool:
-    """Whether a stated duration is one of two, but for the rounding of its parts."""
-    return any(abs(said - one) <= ROUNDING * parts for one in either)
+def lasts(
+    said: Fraction,
+    either: tuple[Fraction, Fraction],
+    *,
+    parts: int = 1,
+    slack: Fraction = Fraction(0),
+) -> bool:
+    """Whether a stated duration is one of two, but for rounding its *parts*."""
+    return any(abs(said - one) <= ROUNDING * parts + slack for one in either)
 
 
 def peak_rate(track: Track) -> Fraction:

@@ -42,10 +42,9 @@ def source_video(task: Task) -> VideoStream | None:
     return next((one for one in task.media.video if one.index == wanted), None)
 
 
-def source_audio(task: Task, plan: AudioRendition) -> AudioStream | None:
-    """The soundtrack that a rendition is made from."""
-    wanted = plan.source_index
-    return next((one for one in task.media.audio if one.index == wanted), None)
+def source_audio(task: Task, index: int) -> AudioStream | None:
+    """The soundtrack at a stream index."""
+    return next((one for one in task.media.audio if one.index == index), None)
 
 
 def _ms(seconds: Fraction) -> str:
@@ -207,15 +206,16 @@ def av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
     First sound against first picture, and last against last, as in the source.
 
     Within 20 ms and one packet of sound, at the end one frame and 0.1 % more. Sound
-    that begins late may instead begin at 0, with silence. Both ways of reading times must agree: players built on libavformat ignore what boxes
-    say where composition offsets are negative.
+    that begins late may instead begin at 0, with silence. Both ways of reading times
+    must agree: players built on libavformat ignore what boxes say where composition
+    offsets are negative.
     """
     picture = next(track for track in tracks if track.is_video)
     source = source_video(task)
     for track in tracks:
         if track.is_video or not isinstance(track.plan, AudioRendition):
             continue
-        original = source_audio(task, track.plan)
+        original = source_audio(task, track.plan.source_index)
         allowed = _SYNC_SECONDS + track.step
         offset = track.start - picture.start
         wanted = _difference(original, source, lambda s: s.start_seconds)
@@ -310,15 +310,17 @@ def complete(
     if promised - lasted > max(_SHORT_SECONDS, _SHORT_SHARE * promised):
         yield f"only {_ms(lasted)} of {_ms(promised)} promised could be decoded"
         return
-    for track in tracks:
+    # The longest of the renditions of one stream: a short one is not the source's.
+    longest: dict[int | None, Track] = {}
+    for track in sorted(tracks, key=lambda track: track.duration):
         plan = track.plan
-        source: VideoStream | AudioStream | None
-        if isinstance(plan, VideoRendition):
-            source = source_video(task)
-        else:
-            source = source_audio(task, plan)
+        index = plan.source_index if isinstance(plan, AudioRendition) else None
+        longest[index] = track
+    for index, track in longest.items():
+        source = source_video(task) if index is None else source_audio(task, index)
         if source is None or source.duration_seconds is None:
             continue
         promised = Fraction(source.duration_seconds)
-        if promised - track.duration > max(_SHORT_SECONDS, _SHORT_SHARE * promised):
-            yield f"{track.name} lasts {_ms(track.duration)} of {_ms(promised)} promised"
+        lasts = track.duration
+        if promised - lasts > max(_SHORT_SECONDS, _SHORT_SHARE * promised):
+            yield f"{track.name} lasts {_ms(lasts)} of {_ms(promised)} promised"

@@ -1,0 +1,110 @@
+"""Which tools are found, and what they say that they can do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from transcode.errors import SettingsError
+from transcode.settings import Settings
+from transcode.tools import capabilities, find_ffmpeg, find_packager, proves
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """A program that answers `-version` as told by `answer.txt` beside it."""
+    program = tmp_path / "ffmpeg"
+    program.write_text(f"#!/bin/sh\ncat '{tmp_path}/answer.txt'\n")
+    program.chmod(0o755)
+    return program
+
+
+def test_bundled_tools_are_found(ffmpeg: str) -> None:
+    """
+    Without settings the wheels' own binaries are used.
+    """
+    assert Path(ffmpeg).samefile(find_ffmpeg(Settings()))
+    packager = find_packager(Settings())
+    assert packager is not None
+    assert os.access(packager, os.X_OK)
+
+
+def test_settings_win(script: Path) -> None:
+    """
+    A configured path is used as it is.
+    """
+    settings = Settings(ffmpeg=str(script), packager=str(script))
+
+    assert (str(script), str(script)) == (
+        find_ffmpeg(settings),
+        find_packager(settings),
+    )
+
+
+def test_absent_programs(tmp_path: Path) -> None:
+    """
+    A configured path that is no program is refused by the variable's name.
+    """
+    absent = str(tmp_path / "absent")
+
+    with pytest.raises(SettingsError, match="TRANSCODE_FFMPEG"):
+        find_ffmpeg(Settings(ffmpeg=absent))
+    with pytest.raises(SettingsError, match="TRANSCODE_PACKAGER"):
+        find_packager(Settings(packager=absent))
+
+
+def test_capabilities() -> None:
+    """
+    What the bundled tools can do is asked of them.
+    """
+    found = capabilities(Settings())
+
+    assert found.encoders >= {"libx264", "libx265", "libsvtav1", "aac", "libopus"}
+    assert found.decoders >= {"h264", "hevc", "vp9", "aac", "png"}
+    assert found.packager_version is not None
+    assert frozenset() == found.hardware_encoders
+
+
+def test_hardware_is_proven(ffmpeg: str) -> None:
+    """
+    An encoder that is listed counts only if it made a picture.
+    """
+    found = capabilities(Settings(), prove_hardware=True)
+
+    assert proves(ffmpeg, "libx264")
+    assert not proves(ffmpeg, "no_such_encoder")
+    for encoder in ("h264_nvenc", "hevc_nvenc"):
+        believed = encoder in found.hardware_encoders
+        assert proves(ffmpeg, encoder) == believed
+        assert believed == (encoder not in found.unavailable)
+
+
+def test_old_ffmpeg_is_refused(script: Path) -> None:
+    """
+    Decoders with known holes see no upload.
+    """
+    answer = "ffmpeg version 7.1\nlibavcodec     61. 19.100 / 61. 19.100\n"
+    (script.parent / "answer.txt").write_text(answer)
+
+    with pytest.raises(SettingsError, match=r"libavcodec 61\.19\.100; 62\.28\.102"):
+        capabilities(Settings(ffmpeg=str(script)))
+
+
+def test_impostor_is_refused(script: Path) -> None:
+    """
+    A program that does not answer like an ffmpeg is none.
+    """
+    (script.parent / "answer.txt").write_text("hello\n")
+
+    with pytest.raises(SettingsError, match="does not answer like an ffmpeg"):
+        capabilities(Settings(ffmpeg=str(script)))
+
+
+def test_broken_program_is_refused(script: Path) -> None:
+    """
+    One that fails is refused with what it said.
+    """
+    with pytest.raises(SettingsError, match="ends with status 1"):
+        capabilities(Settings(ffmpeg=str(script)))
