@@ -46,7 +46,12 @@ class Value(BaseModel):
     """A frozen value; an unknown field is a bug, these travel within one release."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        serialize_by_alias=True,
+        # Imports are billed; most processes use a few of these classes.
+        defer_build=True,
     )
 
     def to_json(self, *, indent: int | None = None) -> str:

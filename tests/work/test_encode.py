@@ -316,6 +316,7 @@ def test_late_sound(
     assert abs(sound[-1] - times(late, "a:0")[-1]) <= SYNC_SECONDS + 0.022
 
 
+@pytest.mark.parametrize("kind", ["cmaf", "file"])
 def test_late_picture(
     *,
     make_task: Any,
@@ -324,6 +325,7 @@ def test_late_picture(
     performed: Any,
     remuxed: Any,
     times: Any,
+    kind: str,
 ) -> None:
     """
     A picture that begins late stays late.
@@ -333,12 +335,20 @@ def test_late_picture(
         "late.mp4",
         *("-itsoffset", "0.5", "-i", clip, "-i", clip, "-map", "0:v", "-map", "1:a"),
     )
-    task = make_task(late, make_recipe(video=make_recipe().video[:1], packaging=MP4))
+    changes = {"video": make_recipe().video[:1]}
+    if kind == "file":
+        changes["packaging"] = MP4
 
-    produced, staging = performed(task)
+    produced, staging = performed(make_task(late, make_recipe(**changes)))
 
     assert succeeded(produced)
-    assert abs(0.5 - times(staging / "video.mp4", "v:0")[0]) <= SYNC_SECONDS
+    made = staging / ("video.mp4" if kind == "file" else "video/240p/init.mp4")
+    if kind == "cmaf":
+        whole = staging / "whole.mp4"
+        parts = [made, *sorted(made.parent.glob("*.m4s"))]
+        whole.write_bytes(b"".join(part.read_bytes() for part in parts))
+        made = whole
+    assert abs(0.5 - times(made, "v:0")[0]) <= SYNC_SECONDS
 
 
 @pytest.mark.parametrize("seconds", [0.04, 0.2])

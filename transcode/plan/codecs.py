@@ -87,4 +87,5 @@ APPETITE: Final = {
     "vvc": 0.45,
 }
 """Bits for equal quality, H.264 = 1: assumed, not measured here. Codecs of
-single pictures (ProRes, MJPEG, DV) are not in it: their rates say nothing about what an encode needs."""
+single pictures (ProRes, MJPEG, DV) are not in it: their rates say nothing about what
+an encode needs."""

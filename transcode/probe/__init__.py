@@ -142,15 +142,25 @@ async def _ask(
         "least_bytes": limits.least_bytes,
     }
     try:
-        child = await anyio.open_process(
-            [python, "-I", "-S", "-c", _BOOT, _HERE, *filter(os.path.isabs, sys.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            env={k: v for k, v in environ.items() if k in _PASSED_ON},
-            start_new_session=True,
-        )
+        # Cancelled half-way, it would leave a child that nobody knows.
+        with anyio.CancelScope(shield=True):
+            child = await anyio.open_process(
+                [
+                    python,
+                    "-I",
+                    "-S",
+                    "-c",
+                    _BOOT,
+                    _HERE,
+                    *filter(os.path.isabs, sys.path),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env={k: v for k, v in environ.items() if k in _PASSED_ON},
+                start_new_session=True,
+            )
     except OSError as exc:
         raise WorkerLost(
             f"The process that looks at uploads could not be started: {exc}.",

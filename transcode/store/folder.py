@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -20,7 +21,7 @@ from ..errors import (
 )
 
 MANIFEST_NAME = "manifest.json"
-_HIDDEN = ".transcode"
+_HIDDEN = ".transcode-"
 
 
 def _path(text: str) -> Path:
@@ -63,7 +64,7 @@ class FolderDestination:
     """
     Results in a folder of the local file system.
 
-    Workers write to `.transcode/<random>` inside it, so that publishing is one
+    Workers write to `.transcode-<job>.<random>` inside it, so that publishing is one
     `rename(2)` on one file system: readers see the whole job or nothing.
     """
 
@@ -90,7 +91,7 @@ class FolderDestination:
                 "job; move it away or choose another --to.",
                 path=str(self._root / folder),
             )
-        staging = self._root / _HIDDEN / f"{folder}.{secrets.token_hex(4)}"
+        staging = self._root / f"{_HIDDEN}{folder}.{secrets.token_hex(4)}"
         try:
             staging.mkdir(parents=True)
         except OSError as exc:
@@ -127,15 +128,11 @@ class FolderDestination:
                     path=str(self._root),
                 ) from exc
             raise _unwritable(self._root, exc) from exc
-        self._tidy()
 
     def _tidy(self) -> None:
-        """Leave no empty folder of ours behind; others may be at work in it."""
-        for path in (self._root / _HIDDEN, self._root):
-            try:
-                path.rmdir()
-            except OSError:
-                return
+        """Leave no empty folder behind; others may be at work in it."""
+        with contextlib.suppress(OSError):
+            self._root.rmdir()
 
 
 def _unwritable(root: Path, exc: OSError) -> DestinationUnwritable | OutOfDisk:

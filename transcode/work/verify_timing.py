@@ -22,6 +22,10 @@ _LENGTH_SHARE = Fraction(5, 1000)
 _SYNC_SECONDS = Fraction(20, 1000)
 """Below what viewers notice: ITU-R BT.1359-1 puts that at 45 ms."""
 _START_SECONDS = Fraction(1, 10)
+_EXACT_ENDS = {"mp4", "mov"}
+"""Containers that state when each stream ends; in others it is an estimate, made
+from the last packet's start and a guess at its length."""
+_VAGUE_SECONDS = Fraction(1, 10)
 _SAME_RATE = Fraction(1, 1000)
 
 
@@ -205,7 +209,8 @@ def av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
     """
     First sound against first picture, and last against last, as in the source.
 
-    Within 20 ms and one packet of sound, at the end one frame and 0.1 % more. Sound
+    Within 20 ms and one packet of sound, at the end one frame and 0.1 %
+    more, and 0.1 s where the container does not say when a stream ends. Sound
     that begins late may instead begin at 0, with silence. Both ways of reading times
     must agree: players built on libavformat ignore what boxes say where composition
     offsets are negative.
@@ -232,6 +237,8 @@ def av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
             )
         wanted = _difference(original, source, _end_seconds)
         late = allowed + picture.longest_step + picture.duration / 1000
+        if task.media.container not in _EXACT_ENDS:
+            late += _VAGUE_SECONDS
         ahead = track.end - picture.end
         if wanted is not None and abs(ahead - wanted) > late:
             yield (
