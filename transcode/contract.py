@@ -11,6 +11,7 @@ here. Units stand in the names: `_seconds`, `_bytes`, `_mib` (MiB = 2**20 bytes)
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -76,6 +77,37 @@ class Money(Value):
 
 
 # ── what arrived ──────────────────────────────────────────────────────────────
+
+Provider = Literal[
+    "aws", "obs", "oss", "gcs", "minio", "seaweedfs", "s3", "http", "folder"
+]
+"""Whose event told of an upload; `s3` is storage that only speaks like S3."""
+
+
+class Upload(Value):
+    """One version of one object that arrived, as an event tells it; not looked at."""
+
+    provider: Provider
+    bucket: str
+    """The watched folder of a `folder`, the host of an `http` address."""
+    key: str
+    """Exactly as stored: decoded where the event encodes it, and only there."""
+    uri: str
+    """What opens it: `s3://`, `gs://`, `http(s)://` or an absolute path. The query of
+    an http address may be a signature: for opening, not for printing."""
+    version: str | None = None
+    """None where the bucket keeps no versions; the generation in GCS."""
+    etag: str | None = None
+    """Without quotes, else as stated. GCS's is not the one its S3 interface gives."""
+    bytes: int | None = None
+    event_id: str | None = None
+    """The same on every delivery of the event; not unique, an event may tell of many."""
+    sequencer: str | None = None
+    """Orders events of one key: as text, the shorter padded with zeros on the right."""
+    event_time: datetime | None = None
+    """UTC."""
+    event_name: str
+    """In the provider's words: `ObjectCreated:Put`."""
 
 
 class Source(Value):

@@ -12,6 +12,7 @@ an encode paid for?
     - ProfileError
     - PlatformError
     - SettingsError
+    - EventError          a notification that is none we know; trying again cannot help
   + MediaError            the upload is at fault; its owner is told (exit 3)
     - MediaRejected
     - MediaUnsupported
@@ -108,6 +109,10 @@ class PlatformError(UsageError):
 
 class SettingsError(UsageError):
     """A setting is wrong; names it."""
+
+
+class EventError(UsageError):
+    """A notification is none we know, or lacks what makes it one; names what."""
 
 
 class MediaError(TranscodeError):

@@ -47,14 +47,22 @@ def test_summary() -> None:
 
     for line in (
         "[noise @ 0x1] [verbose] Stream #2 packet 1 pts 1 - amount 0 drop 0",
-        "[out#0/mp4 @ 0x1] [verbose]   Output stream #0:1 (audio): 216 frames encoded "
-        "(221184 samples); 215 packets muxed (43433 bytes); ",
-        "[in#0/mov @ 0x1] [verbose]   Input stream #0:0 (video): 150 packets read "
-        "(507262 bytes); 149 frames decoded; 2 decode errors; ",
-        "[in#0/mov @ 0x1] [verbose]   Input stream #0:1 (audio): 217 packets read "
-        "(43558 bytes); 216 frames decoded; 1 decode errors (221184 samples); ",
-        "[in#0/mov @ 0x1] [verbose]   Input stream #0:2 (data): 9 packets read "
-        "(558 bytes); ",
+        (
+            "[out#0/mp4 @ 0x1] [verbose]   Output stream #0:1 (audio): 216 frames "
+            "encoded (221184 samples); 215 packets muxed (43433 bytes); "
+        ),
+        (
+            "[in#0/mov @ 0x1] [verbose]   Input stream #0:0 (video): 150 packets read "
+            "(507262 bytes); 149 frames decoded; 2 decode errors; "
+        ),
+        (
+            "[in#0/mov @ 0x1] [verbose]   Input stream #0:1 (audio): 217 packets read "
+            "(43558 bytes); 216 frames decoded; 1 decode errors (221184 samples); "
+        ),
+        (
+            "[in#0/mov @ 0x1] [verbose]   Input stream #0:2 (data): 9 packets read "
+            "(558 bytes); "
+        ),
         "[AVIOContext @ 0x1] [verbose] Statistics: 554205 bytes read, 0 seeks",
     ):
         summary.take(line)
