@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 import anyio
+import anyio.to_thread
 
 from .contract import (
     Attempt,
@@ -119,7 +121,7 @@ async def admit(request: Request, wiring: Wiring) -> Plan:
     platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
     constraints = _constraints(request, platform)
     source = await locate(request.source, wiring.settings)
-    media = await _probe(source, wiring)
+    media = await _probe_and_prepare(source, wiring)
     return _plan(request, wiring, source, media, (profile, platform, constraints))
 
 
@@ -147,7 +149,7 @@ async def run(
     async with wiring.engine(request.engine, platform) as engine:
         # The worker imports while the source is looked at.
         await engine.prewarm()
-        media = await _probe(source, wiring)
+        media = await _probe_and_prepare(source, wiring)
         plan = _plan(request, wiring, source, media, (profile, platform, constraints))
         listen(Planned(plan))
         job = _Job(request, wiring, plan, target, folder, started, listen)
@@ -283,6 +285,18 @@ def _gather(staging: Path, results: tuple[TaskResult, ...]) -> Path:
 async def _probe(source: Source, wiring: Wiring) -> Media:
     limits = Limits(wall_seconds=wiring.settings.probe_seconds)
     return await probe(source, limits=limits)
+
+
+async def _probe_and_prepare(source: Source, wiring: Wiring) -> Media:
+    """The probe waits for another process; what the plan needs is read meanwhile."""
+    helper = ThreadPoolExecutor(max_workers=1)
+    try:
+        ready = helper.submit(wiring.prepare)
+        media = await _probe(source, wiring)
+        await anyio.to_thread.run_sync(ready.result)
+    finally:
+        helper.shutdown(wait=False, cancel_futures=True)
+    return media
 
 
 def _plan(

@@ -62,6 +62,12 @@ class Wiring:
     def capabilities(self, *, prove_hardware: bool = False) -> Capabilities:
         return capabilities(self.settings, prove_hardware=prove_hardware)
 
+    def prepare(self) -> None:
+        """Make ready what a plan needs, off the event loop: files and a process."""
+        self.capabilities()
+        self.platforms()
+        _ = self.coefficients, self.machine
+
     def own_platform(self, engine: str) -> str:
         """The platform whose rules and prices an engine's attempts follow."""
         if engine not in ENGINES:
@@ -124,6 +130,10 @@ class Wiring:
             ) from exc
 
     def platforms(self) -> tuple[Platform, ...]:
+        return self._platforms
+
+    @cached_property
+    def _platforms(self) -> tuple[Platform, ...]:
         folders = _folders("profiles/platforms", self.settings.platforms_dir)
         return tuple(self.platform(name) for name in _names(folders))
 

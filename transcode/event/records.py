@@ -1,8 +1,9 @@
-"""S3, OBS and MinIO `Records`, OSS `events`, and S3 through EventBridge."""
+"""S3, OBS and MinIO `Records`, OSS `events`, and S3's events from EventBridge."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from pydantic import AliasChoices, Field
 
@@ -20,9 +21,9 @@ from .foreign import (
     stored_version,
 )
 
-_NOT_YET_WHOLE = {
+_INTERNAL = {
     *("InitiateMultipartUpload", "InitialMultipartUpload"),
-    *("UploadPart", "UploadPartCopy", "PutSymlink"),
+    *("UploadPart", "UploadPartCopy", "PutSymlink", "AbortMultipartUpload"),
 }
 """Of OSS: a trigger on `ObjectCreated:*` is told of every part of an upload."""
 _ONLY_METADATA = {"PutRetention", "PutLegalHold", "PutTagging", "DeleteTagging"}
@@ -31,8 +32,6 @@ _ONLY_METADATA = {"PutRetention", "PutLegalHold", "PutTagging", "DeleteTagging"}
 
 class _Bucket(Foreign):
     name: Name
-    arn: Word = None
-    owner: Mapping[str, object] | str | None = Field(None, alias="ownerIdentity")
 
 
 class _Object(Foreign):
@@ -58,13 +57,10 @@ class _Reply(Foreign):
 
 
 class _Record(Foreign):
-    event_name: Name = Field(alias="eventName")
-    event_source: Word = Field(None, alias="eventSource")
-    event_time: Instant = Field(None, alias="eventTime")
+    name: Name = Field(alias="eventName")
+    source: Word = Field(None, alias="eventSource")
+    time: Instant = Field(None, alias="eventTime")
     reply: _Reply | None = Field(None, alias="responseElements")
-
-
-class _S3Record(_Record):
     entity: _Entity = Field(validation_alias=AliasChoices("s3", "obs"))
 
 
@@ -72,42 +68,118 @@ class _OssRecord(_Record):
     entity: _Entity = Field(alias="oss")
 
 
-class _Detail(Foreign):
-    bucket: _Bucket
-    object: _Object
+class _Detail(_Entity):
     deletion_type: Word = Field(None, alias="deletion-type")
 
 
 class _Bridged(Foreign):
+    kind: Name = Field(alias="detail-type")
     id: Word = None
     time: Instant = None
     detail: _Detail
 
 
-def s3(record: object, what: str, *, encoded: bool | None) -> Finding:
-    """One record of S3, OBS or MinIO. Their keys are form-encoded."""
-    told = read(_S3Record, record, what)
-    return _finding(told, told.entity, what, _provider(told), encoded is not False)
+def s3(record: object, what: str, *, encoded: bool | None = None) -> Finding:
+    """One record of S3, OBS, MinIO and their like, who all form-encode the key."""
+    told = read(_Record, record, what)
+    key = stored_key(told.entity.object.key, what, encoded=encoded is not False)
+    return _finding(_provider(told), told, key)
 
 
-def oss(record: object, what: str, *, encoded: bool | None) -> Finding:
-    """One event of Alibaba OSS; a `deltaSize` is not a size."""
+def oss(record: object, what: str, *, encoded: bool | None = None) -> Finding:
+    """One event of Alibaba OSS; its `deltaSize` is not a size."""
     told = read(_OssRecord, record, what)
-    return _finding(told, told.entity, what, "oss", bool(encoded))
+    return _finding("oss", told, stored_key(told.entity.object.key, what, encoded))
 
 
-def bridged(message: Mapping[str, object], what: str, encoded: bool | None) -> Finding:
-    """S3's `Object Created` and `Object Deleted` of EventBridge: keys are not encoded."""
+def bridged(message: object, what: str, *, encoded: bool | None = None) -> Finding:
+    """S3's `Object Created` or `Object Deleted`; EventBridge leaves the key as it is."""
     told = read(_Bridged, message, what)
-    kind, stored = str(message["detail-type"]), told.detail.object
-    created = kind == "Object Created"
+    stored = told.detail.object
+    created = told.kind == "Object Created"
     marker = told.detail.deletion_type == "Delete Marker Created"
-    return Finding(
-        upload(
-            "aws",
-            told.detail.bucket.name,
-            stored_key(stored.key, what, encoded=bool(encoded)),
-            Upload.model_construct(),
-        ),
-        None if created else Reason.DELETION,
+    upload = make_upload(
+        "aws",
+        told.detail.bucket.name,
+        stored_key(stored.key, what, encoded),
+        version=None if marker else stored_version(stored.version),
+        etag=stored_etag(stored.etag),
+        size=stored.size,
+        event_id=told.id,
+        sequencer=stored.sequencer,
+        event_time=told.time,
+        event_name=told.kind,
     )
+    return Finding(upload, None if created else Reason.DELETION)
+
+
+def make_upload(
+    provider: Provider,
+    bucket: str,
+    key: str,
+    *,
+    version: str | None,
+    etag: str | None,
+    size: int | None,
+    event_id: str | None,
+    sequencer: str | None,
+    event_time: datetime | None,
+    event_name: str,
+) -> Upload:
+    """An upload in a bucket, with the address that goes with its provider."""
+    scheme = "gs" if provider == "gcs" else "s3"
+    return Upload(
+        provider=provider,
+        bucket=bucket,
+        key=key,
+        uri=f"{scheme}://{bucket}/{key}",
+        version=version,
+        etag=etag,
+        bytes=size,
+        event_id=event_id,
+        sequencer=sequencer,
+        event_time=event_time,
+        event_name=event_name,
+    )
+
+
+def _finding(provider: Provider, told: _Record, key: str) -> Finding:
+    stored = told.entity.object
+    # A marker's version is its own; what went is the key.
+    marker = "DeleteMarkerCreated" in told.name
+    upload = make_upload(
+        provider,
+        told.entity.bucket.name,
+        key,
+        version=None if marker else stored_version(stored.version),
+        etag=stored_etag(stored.etag),
+        size=stored.size,
+        event_id=told.reply and told.reply.request_id,
+        sequencer=stored.sequencer,
+        event_time=told.time,
+        event_name=told.name,
+    )
+    return Finding(upload, reason_of(told.name), stored.metadata or {})
+
+
+def _provider(told: _Record) -> Provider:
+    if told.source is None:
+        # Only OBS leaves it out.
+        return "obs"
+    if told.source.startswith("minio") or told.name.startswith("s3:"):
+        return "minio"
+    return "aws" if told.source == "aws:s3" else "s3"
+
+
+def reason_of(event_name: str) -> Reason | None:
+    """What `ObjectCreated:Put` and its like already say; None for an arrival."""
+    family, _, action = event_name.partition(":")
+    if family.casefold() in ("s3", "oss"):
+        family, _, action = action.partition(":")
+    if action in _INTERNAL:
+        return Reason.INTERNAL
+    if action in _ONLY_METADATA:
+        return Reason.UNCHANGED
+    if family in ("ObjectRemoved", "LifecycleExpiration"):
+        return Reason.DELETION
+    return None if family == "ObjectCreated" else Reason.NOT_AN_UPLOAD
