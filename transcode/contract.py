@@ -101,7 +101,7 @@ class Upload(Value):
     """Without quotes, else as stated. GCS's is not the one its S3 interface gives."""
     bytes: int | None = None
     event_id: str | None = None
-    """The same on every delivery of the event; not unique, an event may tell of many."""
+    """The same on every delivery of an event; an event may tell of several uploads."""
     sequencer: str | None = None
     """Orders events of one key: as text, the shorter padded with zeros on the right."""
     event_time: datetime | None = None

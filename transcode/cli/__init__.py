@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -27,9 +28,25 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         if "--json" in sys.argv:
             sys.stdout.write(f"{_CANCELLED}\n")
-        sys.exit(130)
+        _leave(130)
     try:
-        code = run_command_line(sys.argv[1:])
+        _leave(run_command_line(sys.argv[1:]))
     except KeyboardInterrupt:
-        code = 130
-    sys.exit(code)
+        _leave(130)
+
+
+def _leave(code: int) -> NoReturn:
+    """
+    End here and now, with everything written.
+
+    An interpreter that takes itself apart first gives signals back to the system, and
+    a SIGTERM in those last milliseconds would deny a result that is already visible.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            # Whoever read it has left, or it was closed; who could be told?
+            continue
+    os._exit(code)

@@ -13,13 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import AliasChoices, Field
-
 from ..contract import Upload
 from ..errors import EventError
 from . import cloudevents, records, seaweedfs
+from .envelopes import batch, opened
 from .finding import Finding, Ignored, Parsed, Reason, judge
-from .foreign import Foreign, Name, Word, decoded, read
+from .foreign import decoded
 from .guard import MARK, Filter, is_own_output, overlaps
 from .order import dedupe_key, newest
 from .watched import from_file
@@ -38,23 +37,6 @@ __all__ = [
     "overlaps",
     "parse",
 ]
-
-_DEEPEST = 4
-"""A queue in front of a topic in front of a bus makes three envelopes."""
-
-
-class _Queued(Foreign):
-    id: Name = Field(validation_alias=AliasChoices("messageId", "MessageId"))
-    body: Name = Field(validation_alias=AliasChoices("body", "Body"))
-
-
-class _Published(Foreign):
-    kind: Word = Field(None, alias="Type")
-    text: Name = Field(alias="Message")
-
-
-class _PublishedRecord(Foreign):
-    published: _Published = Field(alias="Sns")
 
 
 def parse(
@@ -78,13 +60,62 @@ def parse(
     must have; one bad record fails the whole, see `batch`.
     """
     message: object = notification
-    if isinstance(notification, (bytes, bytearray, str)):
-        message = decoded(bytes_or_text(notification), "The notification")
+    if isinstance(notification, bytes | str):
+        message = decoded(notification, "The notification")
     names = {name.casefold(): str(text) for name, text in (headers or {}).items()}
     if cloudevents.in_binary_mode(names):
         message = cloudevents.from_headers(names, message)
-    wanted, uploads, ignored = only or Filter(), [], []
-    for found in _findings(message, keys_encoded, depth=0):
-        told = judge(found, wanted) if isinstance(found, Finding) else found
-        (uploads if isinstance(told, Upload) else ignored).append(told)
+    wanted = only or Filter()
+    uploads: list[Upload] = []
+    ignored: list[Ignored] = []
+    for inner in opened(message):
+        for found in _findings(inner, encoded=keys_encoded):
+            told = judge(found, wanted) if isinstance(found, Finding) else found
+            if isinstance(told, Upload):
+                uploads.append(told)
+            else:
+                ignored.append(told)
     return Parsed(uploads=tuple(uploads), ignored=tuple(ignored))
+
+
+def _findings(
+    message: Mapping[str, Any], *, encoded: bool | None
+) -> Iterator[Finding | Ignored]:
+    """What one message, out of its envelopes, tells of."""
+    if "specversion" in message:
+        yield from cloudevents.findings(message, encoded=encoded)
+    elif "event_type" in message:
+        yield from seaweedfs.findings(message)
+    elif "Records" in message:
+        for what, record in _each(message, "Records"):
+            yield records.s3(record, what, encoded=encoded)
+    elif "events" in message:
+        for what, record in _each(message, "events"):
+            yield records.oss(record, what, encoded=encoded)
+    elif message.get("detail-type") in ("Object Created", "Object Deleted"):
+        yield records.bridged(message, "The EventBridge event", encoded=encoded)
+    else:
+        yield _nothing_arrived(message)
+
+
+def _each(message: Mapping[str, Any], field: str) -> Iterator[tuple[str, object]]:
+    found = message[field]
+    if not isinstance(found, list):
+        raise EventError(f"The notification has a {field!r} that is no list.")
+    for number, record in enumerate(found, 1):
+        yield f"Record {number} of the notification", record
+
+
+def _nothing_arrived(message: Mapping[str, Any]) -> Ignored:
+    """What buckets, buses and topics say beside their events; raises for the rest."""
+    if message.get("Event") == "s3:TestEvent":
+        return Ignored(reason=Reason.TEST_EVENT, detail="a test of the configuration")
+    # Whether to visit a SubscriptionConfirmation's address is for the operator.
+    kind = message.get("detail-type", message.get("Type"))
+    if isinstance(kind, str) and ("detail-type" in message or "TopicArn" in message):
+        return Ignored(reason=Reason.NOT_AN_UPLOAD, detail=f"a message {kind!a}")
+    names = ", ".join(sorted(ascii(name) for name in message)[:8]) or "no fields"
+    raise EventError(
+        "The notification is of no kind that is understood: it has none of 'Records', "
+        f"'events', 'specversion', 'detail-type' and 'event_type', but {names}."
+    )

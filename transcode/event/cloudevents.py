@@ -76,7 +76,7 @@ class _GcsObject(Foreign):
     generation: Count | None = None
     size: Count | None = None
     etag: Word = None
-    metadata: Mapping[str, str] | None = None
+    metadata: Mapping[str, str | None] | None = None
 
 
 class _Named(Foreign):
@@ -103,7 +103,8 @@ def from_headers(headers: Mapping[str, str], body: object) -> dict[str, object]:
         for name, value in headers.items()
         if name.startswith("ce-")
     }
-    return told | {"data": body}
+    # Without one the envelope says which attribute is missing.
+    return {"specversion": ""} | told | {"data": body}
 
 
 def findings(
@@ -145,14 +146,17 @@ def _grid(
     told = read(_GridRecord, record, what)
     stored = told.obs.object
     marker = "DeleteMarkerCreated" in told.name
-    upload = records.make_upload(
-        "obs",
-        told.obs.bucket.name,
-        # A subscription's `objectKeyEncode` decides; no event says which it was.
-        stored_key(stored.key, what, encoded),
+    bucket = told.obs.bucket.name
+    # A subscription's `objectKeyEncode` decides; no event says which it was.
+    key = stored_key(stored.key, what, encoded=bool(encoded))
+    upload = Upload(
+        provider="obs",
+        bucket=bucket,
+        key=key,
+        uri=records.address("obs", bucket, key),
         version=None if marker else stored_version(stored.version),
         etag=stored_etag(stored.etag),
-        size=stored.size,
+        bytes=stored.size,
         event_id=event.id,
         # It is `1` in every event seen, and the record's own time is local time that
         # calls itself UTC; the envelope's is right.
@@ -168,14 +172,15 @@ def _gcs(event: CloudEvent, data: object, what: str) -> Finding:
     kind = event.type.removeprefix(_GCS)
     reason = _GCS_REASONS.get(kind, Reason.NOT_AN_UPLOAD)
     known = told.generation is not None
-    upload = records.make_upload(
-        "gcs",
-        told.bucket,
-        told.name,
+    upload = Upload(
+        provider="gcs",
+        bucket=told.bucket,
+        key=told.name,
+        uri=records.address("gcs", told.bucket, told.name),
         # A generation that went takes all older ones with it, as a key does.
         version=str(told.generation) if known and reason is None else None,
         etag=stored_etag(told.etag),
-        size=told.size,
+        bytes=told.size,
         event_id=event.id,
         # Microseconds since 1970 when the content was written; always increasing.
         sequencer=f"{told.generation:020d}" if known else None,

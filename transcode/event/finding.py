@@ -54,7 +54,7 @@ class Finding:
 
     upload: Upload
     reason: Reason | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
     """User metadata, where the event carries it."""
 
 
@@ -63,8 +63,9 @@ def judge(finding: Finding, only: Filter) -> Upload | Ignored:
     reason = finding.reason or _reason(finding, only)
     if reason is None:
         return finding.upload
-    told = f"{finding.upload.event_name} of {finding.upload.uri}"
-    return Ignored(reason=reason, detail=told, about=finding.upload)
+    about = finding.upload
+    told = f"{about.event_name} of {about.bucket}/{about.key}"
+    return Ignored(reason=reason, detail=told, about=about)
 
 
 def _reason(finding: Finding, only: Filter) -> Reason | None:

@@ -67,7 +67,7 @@ _Model = TypeVar("_Model", bound=Foreign)
 
 
 def read(model: type[_Model], value: object, what: str) -> _Model:
-    """*value* as *model*; raises `EventError`, naming the first thing wrong in *what*."""
+    """*value* as *model*; raises `EventError` that names what is wrong in *what*."""
     try:
         return model.model_validate(value)
     except ValidationError as exc:

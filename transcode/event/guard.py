@@ -30,7 +30,7 @@ class Filter(Value):
         return not wanted or folded.endswith(wanted)
 
 
-def is_own_output(metadata: Mapping[str, str]) -> bool:
+def is_own_output(metadata: Mapping[str, object]) -> bool:
     """
     Whether an object's user metadata says that we made it.
 

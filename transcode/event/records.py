@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from pydantic import AliasChoices, Field
 
@@ -42,7 +41,7 @@ class _Object(Foreign):
         None, validation_alias=AliasChoices("versionId", "version-id")
     )
     sequencer: Word = None
-    metadata: Mapping[str, str] | None = Field(None, alias="userMetadata")
+    metadata: Mapping[str, str | None] | None = Field(None, alias="userMetadata")
 
 
 class _Entity(Foreign):
@@ -89,22 +88,27 @@ def s3(record: object, what: str, *, encoded: bool | None = None) -> Finding:
 def oss(record: object, what: str, *, encoded: bool | None = None) -> Finding:
     """One event of Alibaba OSS; its `deltaSize` is not a size."""
     told = read(_OssRecord, record, what)
-    return _finding("oss", told, stored_key(told.entity.object.key, what, encoded))
+    return _finding(
+        "oss", told, stored_key(told.entity.object.key, what, encoded=bool(encoded))
+    )
 
 
 def bridged(message: object, what: str, *, encoded: bool | None = None) -> Finding:
-    """S3's `Object Created` or `Object Deleted`; EventBridge leaves the key as it is."""
+    """S3's `Object Created` or `Object Deleted`; keys are not encoded."""
     told = read(_Bridged, message, what)
     stored = told.detail.object
     created = told.kind == "Object Created"
     marker = told.detail.deletion_type == "Delete Marker Created"
-    upload = make_upload(
-        "aws",
-        told.detail.bucket.name,
-        stored_key(stored.key, what, encoded),
+    bucket = told.detail.bucket.name
+    key = stored_key(stored.key, what, encoded=bool(encoded))
+    upload = Upload(
+        provider="aws",
+        bucket=bucket,
+        key=key,
+        uri=address("aws", bucket, key),
         version=None if marker else stored_version(stored.version),
         etag=stored_etag(stored.etag),
-        size=stored.size,
+        bytes=stored.size,
         event_id=told.id,
         sequencer=stored.sequencer,
         event_time=told.time,
@@ -113,48 +117,25 @@ def bridged(message: object, what: str, *, encoded: bool | None = None) -> Findi
     return Finding(upload, None if created else Reason.DELETION)
 
 
-def make_upload(
-    provider: Provider,
-    bucket: str,
-    key: str,
-    *,
-    version: str | None,
-    etag: str | None,
-    size: int | None,
-    event_id: str | None,
-    sequencer: str | None,
-    event_time: datetime | None,
-    event_name: str,
-) -> Upload:
-    """An upload in a bucket, with the address that goes with its provider."""
-    scheme = "gs" if provider == "gcs" else "s3"
-    return Upload(
-        provider=provider,
-        bucket=bucket,
-        key=key,
-        uri=f"{scheme}://{bucket}/{key}",
-        version=version,
-        etag=etag,
-        bytes=size,
-        event_id=event_id,
-        sequencer=sequencer,
-        event_time=event_time,
-        event_name=event_name,
-    )
+def address(provider: Provider, bucket: str, key: str) -> str:
+    """What opens an object: everything but GCS is reached as S3."""
+    return f"{'gs' if provider == 'gcs' else 's3'}://{bucket}/{key}"
 
 
 def _finding(provider: Provider, told: _Record, key: str) -> Finding:
     stored = told.entity.object
     # A marker's version is its own; what went is the key.
     marker = "DeleteMarkerCreated" in told.name
-    upload = make_upload(
-        provider,
-        told.entity.bucket.name,
-        key,
+    bucket = told.entity.bucket.name
+    upload = Upload(
+        provider=provider,
+        bucket=bucket,
+        key=key,
+        uri=address(provider, bucket, key),
         version=None if marker else stored_version(stored.version),
         etag=stored_etag(stored.etag),
-        size=stored.size,
-        event_id=told.reply and told.reply.request_id,
+        bytes=stored.size,
+        event_id=told.reply.request_id if told.reply else None,
         sequencer=stored.sequencer,
         event_time=told.time,
         event_name=told.name,

@@ -1,4 +1,4 @@
-"""What SeaweedFS's filer tells a webhook: every change of its tree, buckets included."""
+"""SeaweedFS's webhook: the filer tells of every change in its tree of files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field
 from ..contract import Upload
 from .finding import Finding, Ignored, Reason
 from .foreign import Count, Foreign, Name, Word, read, stored_version
-from .records import make_upload
+from .records import address
 from .watched import after_epoch
 
 _BUCKETS = "/buckets/"
@@ -22,12 +22,15 @@ _SECOND = 10**9
 
 
 class _Chunk(Foreign):
+    size: Count = 0
+    etag: Word = Field(None, alias="e_tag")
     modified_ns: Count = Field(0, alias="modified_ts_ns")
 
 
 class _Attributes(Foreign):
     size: Count = Field(0, alias="file_size")
-    seconds: Count = Field(0, alias="mtime")
+    # Before 1970 where it was never set.
+    seconds: int = Field(0, alias="mtime", gt=-(2**40), lt=2**40)
     nanoseconds: Count = Field(0, alias="mtime_ns")
     md5: Word = None
 
@@ -36,8 +39,8 @@ class _Entry(Foreign):
     name: Name
     folder: bool = Field(False, alias="is_directory")
     chunks: tuple[_Chunk, ...] = ()
-    attributes: _Attributes = _Attributes.model_construct()
-    extended: Mapping[str, str] = Field(default_factory=dict)
+    attributes: _Attributes = Field(default_factory=_Attributes)
+    extended: Mapping[str, str | None] = Field(default_factory=dict)
     """Header name → value in Base64."""
 
 
@@ -58,7 +61,9 @@ def findings(message: Mapping[str, object]) -> Iterator[Finding | Ignored]:
     told = read(_Notice, message, "A SeaweedFS notice")
     old, new, parent = told.change.old, told.change.new, told.change.parent
     # The notice's own key is where a renamed file was.
-    path = f"{parent.rstrip('/')}/{new.name}" if parent and new else told.path
+    path = told.path
+    if parent and new:
+        path = f"{'' if parent == '/' else parent}/{new.name}"
     if old is not None and (new is None or path != told.path):
         yield _about(told.kind, told.path, old, Reason.DELETION)
     if new is not None:
@@ -75,7 +80,7 @@ def _about(
 ) -> Finding | Ignored:
     bucket, _, key = path.removeprefix(_BUCKETS).partition("/")
     inside = path.startswith(_BUCKETS) and bucket and key
-    if not inside or bucket.startswith(".") or f"/{key}".startswith("/.uploads"):
+    if not inside or bucket.startswith(".") or f"{key}/".startswith(".uploads/"):
         return Ignored(reason=Reason.INTERNAL, detail=f"{kind} of {path!r}")
     if entry.folder:
         return Ignored(reason=Reason.FOLDER_MARKER, detail=f"{kind} of {path!r}")
@@ -83,18 +88,19 @@ def _about(
     marker = "Seaweed-X-Amz-Delete-Marker" in entry.extended
     if marker:
         reason = Reason.DELETION
-    written_ns = _written_ns(entry)
-    upload = make_upload(
-        "seaweedfs",
-        bucket,
-        key,
+    written_ns, size = _written_ns(entry), entry.attributes.size
+    upload = Upload(
+        provider="seaweedfs",
+        bucket=bucket,
+        key=key,
+        uri=address("seaweedfs", bucket, key),
         version=None if marker else stored_version(named or None),
         etag=_header(entry, "Seaweed-X-Amz-ETag") or _hex(entry.attributes.md5),
-        size=entry.attributes.size,
+        bytes=size or (None if entry.chunks else 0),
         event_id=None,
         # Of a deletion, when that which went was written: older ones went before it.
-        sequencer=f"{written_ns:020d}" if written_ns else None,
-        event_time=after_epoch(written_ns) if written_ns else None,
+        sequencer=f"{written_ns:020d}" if written_ns > 0 else None,
+        event_time=after_epoch(written_ns) if written_ns > 0 else None,
         event_name=kind,
     )
     return Finding(upload, reason, entry.extended)

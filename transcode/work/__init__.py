@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..contract import (
     CmafPackaging,
+    Media,
     OutcomeKind,
     Produced,
     Progress,
@@ -242,7 +243,8 @@ def _finish_stills(task: Task, staging: Path) -> None:
         choose_poster(staging)
     if recipe.sprites is not None:
         last = (recipe.sprites.count - 1) * recipe.sprites.interval_seconds
-        ends = [_end(video) for video in task.media.video if _is_used(video, recipe)]
+        used = [video for video in task.media.video if _is_used(video, recipe)]
+        ends = [_end(video, task.media) for video in used]
         known = [end for end in ends if end is not None and end > last]
         end = known[0] if known else task.media.duration_seconds or last
         write_thumbnails(staging, recipe.sprites, end_seconds=end)
@@ -252,10 +254,12 @@ def _is_used(video: VideoStream, recipe: Recipe) -> bool:
     return video.index == recipe.video_index
 
 
-def _end(video: VideoStream) -> float | None:
+def _end(video: VideoStream, media: Media) -> float | None:
+    """When the picture ends in the results, whose time 0 is the source's start."""
     if video.duration_seconds is None:
         return None
-    return max(0.0, video.start_seconds or 0.0) + video.duration_seconds
+    late = (video.start_seconds or 0.0) - (media.start_seconds or 0.0)
+    return max(0.0, late) + video.duration_seconds
 
 
 def _last(task: Task, name: str) -> Progress:

@@ -101,8 +101,14 @@ def _file(
     if all(it.made_by == "copied" for it in inside):
         made_by = "copied" if file.container == task.media.container else "remuxed"
     described: dict[str, object] = {}
-    for it in reversed(inside):  # the picture's duration wins, and the first sound
+    for it in reversed(inside):  # the first sound describes the sound
         described |= _facts(it, facts.get(it.name))
+    known = [facts[it.name] for it in inside if it.name in facts]
+    if known:
+        # What a player shows: from the first thing that begins to the last to end.
+        ends = [it.start_seconds + it.duration_seconds for it in known]
+        begins = min(it.start_seconds for it in known)
+        described["duration_seconds"] = max(ends) - begins
     kind: ArtifactKind = "audio" if file.video is None else "rendition"
     return _artifact(
         staging, file.name, kind, made_by, container=file.container

@@ -218,15 +218,23 @@ def _groups(recipe: Recipe, fifo: str) -> tuple[_Group, ...]:
             "movflags": "+frag_keyframe+delay_moov+default_base_moof",
             # Audio alone would otherwise get a fragment per packet.
             "min_frag_duration": "1000000",
-            # AAC's 21 ms of priming lie before 0: left out, sound starts at exactly
-            # 0 in players that ignore edit lists.
-            "bsf:a": "noise=drop='lt(pts,0)'",
         }
-        if not recipe.audio:
-            del muxer["bsf:a"]
+        for index, sound in enumerate(recipe.audio):
+            muxer[f"bsf:a:{index}"] = _sound_filters(sound)
         group = _Group(f"file:{fifo}", muxer, recipe.video, recipe.audio)
         return (group,) if recipe.video or recipe.audio else ()
     return tuple(_file(recipe, file) for file in _files(recipe.packaging))
+
+
+def _sound_filters(sound: AudioRendition) -> str:
+    # AAC's 21 ms of priming lie before 0: left out, sound starts at exactly 0 in
+    # players that ignore edit lists.
+    drop = "noise=drop='lt(pts,0)'"
+    if sound.made_by == "copied" and sound.codec == "aac":
+        # Transport streams describe AAC in each packet, MP4 once in its header; what
+        # comes from MP4 passes unchanged. Asked for, since the muxer looks too late.
+        return f"aac_adtstoasc,{drop}"
+    return drop
 
 
 def _files(packaging: FilePackaging) -> Iterable[OutputFile]:

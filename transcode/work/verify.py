@@ -19,8 +19,8 @@ from .tracks import BUDGET, Track
 from .verify_media import media_checks
 from .verify_packaging import faststart_check, playlists_check
 from .verify_read import picture_size, read_cmaf, read_file
+from .verify_source import mean_rate
 from .verify_stills import stills_check
-from .verify_timing import mean_rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .tracks import Colour, Decoded
 
 if TYPE_CHECKING:
+    import av.audio.stream
     import av.container
     import av.packet
-    import av.stream
+    import av.video.stream
+
+    AnyStream = av.video.stream.VideoStream | av.audio.stream.AudioStream
 
 _LONGEST_GROUP = 600
 """Packets of one group that are kept or decoded at most; bounds memory and time where
@@ -60,12 +63,18 @@ _SPACES = {
 }
 
 
-def open_media(stream: Any, demuxer: str) -> av.container.InputContainer:
+class Readable(Protocol):
+    """What a demuxer needs of a file that it does not seek in."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def open_media(stream: Readable, demuxer: str) -> av.container.InputContainer:
     import av  # noqa: PLC0415  loading is billed: at first use only
 
     # Always a forced demuxer: a file object obeys no whitelist of protocols, and a
     # text that calls itself .mp4 must not be taken for a playlist.
-    return av.open(stream, format=demuxer, metadata_errors="replace")
+    return av.open(stream, "r", format=demuxer, metadata_errors="replace")
 
 
 def media_errors() -> tuple[type[Exception], ...]:
@@ -89,13 +98,13 @@ class Decoder:
     to be the last, which is always decoded.
     """
 
-    def __init__(self, stream: av.stream.Stream, *, full: bool) -> None:
+    def __init__(self, stream: AnyStream, base: Fraction, *, full: bool) -> None:
         self._context: Any = stream.codec_context
         self._is_video = stream.type == "video"
-        self._base = Fraction(stream.time_base)
+        self._base = base
         self._full = full
         self._decoding = False
-        self._kept: list[av.packet.Packet] = []
+        self._kept: list[av.packet.Packet[Any]] = []
         self._group_at = 0
         self._fed = self._came = 0
         self._frames = self._errors = 0
@@ -114,7 +123,7 @@ class Decoder:
         self._kept.clear()
         self._group_at, self._decoding = when, due or self._full
 
-    def take(self, packet: av.packet.Packet) -> None:
+    def take(self, packet: av.packet.Packet[Any]) -> None:
         if not self._decoding and len(self._kept) < _LONGEST_GROUP:
             self._kept.append(packet)
         elif self._decoding and (self._full or self._fed < _LONGEST_GROUP):
@@ -141,7 +150,7 @@ class Decoder:
             sizes=frozenset(self._sizes),
         )
 
-    def _feed(self, packet: av.packet.Packet | None) -> None:
+    def _feed(self, packet: av.packet.Packet[Any] | None) -> None:
         if packet is not None and not packet.is_discard:
             self._fed += 1
         try:

@@ -14,17 +14,9 @@ from ..contract import (
 from .colour import output_colour
 from .report import EncodeReport
 from .tracks import Track
-from .verify_timing import (
-    aligned,
-    av_offset,
-    complete,
-    counted,
-    duration,
-    frame_count,
-    lasting,
-    source_video,
-    timestamps,
-)
+from .verify_counts import complete, counted, frame_count
+from .verify_source import source_video
+from .verify_timing import aligned, av_offset, duration, lasting, timestamps
 
 _SAME_MATRIX = {"smpte170m": "bt601", "bt470bg": "bt601"}
 
@@ -63,9 +55,11 @@ def _check(name: str, wrong: Iterable[str], right: str) -> Check:
 
 def _streams(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
     read = {track.name for track in tracks}
-    for plan in (*task.recipe.video, *task.recipe.audio):
-        if plan.name not in read:
-            yield f"{plan.name} is planned and cannot be read"
+    names = [plan.name for plan in task.recipe.video]
+    names += [plan.name for plan in task.recipe.audio]
+    for name in names:
+        if name not in read:
+            yield f"{name} is planned and cannot be read"
     for track in tracks:
         plan = track.plan
         if track.codec != plan.codec:

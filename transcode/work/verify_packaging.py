@@ -59,6 +59,8 @@ def _index_first(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             at = 0
+            size: int
+            kind: bytes
             while len(start := file.read(16)) >= 8:  # noqa: PLR2004  a box's header
                 size, kind = struct.unpack_from(">I4s", start)
                 if kind in {b"moov", b"mdat"}:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..contract import AudioRendition, OutputFile, Task, VideoRendition
 from .playlists import BrokenPlaylist, read_media_playlist
@@ -19,7 +19,8 @@ from .verify_decode import Decoder, media_errors, open_media, said
 if TYPE_CHECKING:
     import av.container
     import av.packet
-    import av.stream
+
+    from .verify_decode import AnyStream
 
 _AUDIO_GROUP = 64
 """Audio packets that are decoded together."""
@@ -67,7 +68,9 @@ def read_file(
     """All renditions in one self-contained file, and what is wrong with it."""
     recipe = task.recipe
     names = ([] if file.video is None else [file.video]) + list(file.audio)
-    plans = {plan.name: plan for plan in (*recipe.video, *recipe.audio)}
+    plans: dict[str, VideoRendition | AudioRendition]
+    plans = {plan.name: plan for plan in recipe.video}
+    plans |= {plan.name: plan for plan in recipe.audio}
     try:
         with (
             (staging / file.name).open("rb") as stream,
@@ -148,11 +151,11 @@ def _readers(
         found, planned = " + ".join(kinds) or "nothing", " + ".join(wanted)
         msg = f"it holds {found} where {planned} was planned"
         raise BrokenSegment(msg)
+    streams: tuple[AnyStream, ...]
+    streams = (*container.streams.video, *container.streams.audio)
     return [
         _Reader(task, plan, stream, offset + index)
-        for index, (plan, stream) in enumerate(
-            zip(plans, container.streams, strict=True)
-        )
+        for index, (plan, stream) in enumerate(zip(plans, streams, strict=True))
     ]
 
 
@@ -163,12 +166,15 @@ class _Reader:
         self,
         task: Task,
         plan: VideoRendition | AudioRendition,
-        stream: av.stream.Stream,
+        stream: AnyStream,
         index: int,
     ) -> None:
-        self._plan, self._stream = plan, stream
+        if stream.time_base is None:
+            msg = f"{plan.name} does not say what its times count"
+            raise BrokenSegment(msg)
+        self._plan, self._stream, self._base = plan, stream, stream.time_base
         self._is_video = isinstance(plan, VideoRendition)
-        self._decoder = Decoder(stream, full=task.recipe.verify == "full")
+        self._decoder = Decoder(stream, self._base, full=task.recipe.verify == "full")
         self._due = _sample_times(task, index)
         self._packets = self._bytes = 0
         self._times = array("q")
@@ -177,7 +183,7 @@ class _Reader:
         self._in_order = True
         self._keys: list[int] = []
 
-    def take(self, packet: av.packet.Packet) -> None:
+    def take(self, packet: av.packet.Packet[Any]) -> None:
         """Count one packet; the demuxer's end marker closes the last group."""
         when = packet.dts if packet.pts is None else packet.pts
         if when is None:
@@ -202,7 +208,7 @@ class _Reader:
         self._decoder.take(packet)
 
     def _is_due(self, when: int) -> bool:
-        passed = [time for time in self._due if time <= when * self._stream.time_base]
+        passed = [time for time in self._due if time <= when * self._base]
         self._due = self._due[len(passed) :]
         return bool(passed) or not self._packets
 
@@ -217,7 +223,7 @@ class _Reader:
         if not self._times:
             msg = f"{self._plan.name} holds no packet that is shown"
             raise BrokenSegment(msg)
-        base, times, keys = Fraction(self._stream.time_base), self._times, self._keys
+        base, times, keys = self._base, self._times, self._keys
         _, length = self._last
         in_order = self._in_order
         start = min(times) * base
@@ -243,12 +249,13 @@ class _Reader:
         ordered = array("q", sorted(times))
         if not length:
             length = ordered[-1] - ordered[-2] if len(ordered) > 1 else 0
-        context = self._stream.codec_context
-        video = self._is_video
+        stream = self._stream
+        picture = stream.codec_context if stream.type == "video" else None
+        sound = stream.codec_context if stream.type == "audio" else None
         return Track(
             plan=self._plan,
             place=place,
-            codec=context.codec.canonical_name,
+            codec=stream.codec_context.codec.canonical_name,
             time_base=base,
             times=ordered,
             length=length,
@@ -260,11 +267,11 @@ class _Reader:
             else header.bytes + sum(segment.bytes for segment in segments),
             demuxed_start=start,
             decoded=self._decoder.result(),
-            width=context.width if video else None,
-            height=context.height if video else None,
-            sample_aspect_ratio=context.sample_aspect_ratio if video else None,
-            sample_rate=None if video else context.sample_rate,
-            channels=None if video else context.channels,
+            width=picture.width if picture else None,
+            height=picture.height if picture else None,
+            sample_aspect_ratio=picture.sample_aspect_ratio if picture else None,
+            sample_rate=sound.sample_rate if sound else None,
+            channels=sound.channels if sound else None,
             header=header,
             segments=segments,
         )

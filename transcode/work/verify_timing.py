@@ -1,4 +1,4 @@
-"""Do times, counts and durations agree with source, encoder and one another?"""
+"""Do times and durations agree with the source and with one another?"""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ from ..contract import (
     VideoRendition,
     VideoStream,
 )
-from .report import EncodeReport
-from .tracks import BUDGET, Track
+from .tracks import Track
+from .verify_source import ms, source_audio, source_video
 
-_SHORT_SECONDS = Fraction(1, 2)
-_SHORT_SHARE = Fraction(2, 100)
-"""More than both missing: the source ended before its promised end."""
 _LENGTH_SHARE = Fraction(5, 1000)
 _SYNC_SECONDS = Fraction(20, 1000)
 """Below what viewers notice: ITU-R BT.1359-1 puts that at 45 ms."""
@@ -26,33 +23,6 @@ _EXACT_ENDS = {"mp4", "mov"}
 """Containers that state when each stream ends; in others it is an estimate, made
 from the last packet's start and a guess at its length."""
 _VAGUE_SECONDS = Fraction(1, 10)
-_SAME_RATE = Fraction(1, 1000)
-
-
-def mean_rate(task: Task, track: Track) -> Fraction:
-    """Frames per second; the planned or the source's where it is that one."""
-    measured = 1 / track.step if track.step else Fraction(1)
-    source = source_video(task)
-    planned = track.plan.frame_rate if isinstance(track.plan, VideoRendition) else None
-    for known in (planned, source.frame_rate if source else None):
-        if known and abs(measured - known) <= known * _SAME_RATE:
-            return known
-    return measured.limit_denominator(100_000)
-
-
-def source_video(task: Task) -> VideoStream | None:
-    """The source's picture that the recipe uses."""
-    wanted = task.recipe.video_index
-    return next((one for one in task.media.video if one.index == wanted), None)
-
-
-def source_audio(task: Task, index: int) -> AudioStream | None:
-    """The soundtrack at a stream index."""
-    return next((one for one in task.media.audio if one.index == index), None)
-
-
-def _ms(seconds: Fraction) -> str:
-    return f"{float(seconds):.3f} s"
 
 
 def timestamps(tracks: Sequence[Track]) -> Iterator[str]:
@@ -70,11 +40,11 @@ def timestamps(tracks: Sequence[Track]) -> Iterator[str]:
         hole = track.longest_step - track.step
         ours = not track.is_video and track.plan.made_by == "encoded"
         if ours and hole > track.step + _SYNC_SECONDS:
-            yield f"{track.name}: a hole of {_ms(hole)}"
+            yield f"{track.name}: a hole of {ms(hole)}"
     if tracks and (first := min(track.start for track in tracks)) > _START_SECONDS:
-        yield f"nothing starts before {_ms(first)}"
+        yield f"nothing starts before {ms(first)}"
     if early := [track for track in tracks if track.is_video and track.start < 0]:
-        yield f"{early[0].name} starts at {_ms(early[0].start)}, before 0"
+        yield f"{early[0].name} starts at {ms(early[0].start)}, before 0"
     for one, other in _like_pairs(tracks):
         if len(one.times) == len(other.times):  # otherwise `frame_count` says so
             yield from _apart(one, other)
@@ -86,8 +56,8 @@ def _apart(one: Track, other: Track) -> Iterator[str]:
         apart = abs(a * one.time_base - b * other.time_base)
         if apart > tick:
             yield (
-                f"{one.name} shows a frame at {_ms(a * one.time_base)} that "
-                f"{other.name} shows {_ms(apart)} apart"
+                f"{one.name} shows a frame at {ms(a * one.time_base)} that "
+                f"{other.name} shows {ms(apart)} apart"
             )
             return
 
@@ -104,75 +74,9 @@ def _like_pairs(tracks: Sequence[Track]) -> Iterator[tuple[Track, Track]]:
                 yield other, track
 
 
-def counted(video: Sequence[Track]) -> str:
-    if not video:
-        return "as many packets as were encoded"
-    counts = sorted({len(track.times) for track in video}, reverse=True)
-    return f"{', '.join(map(str, counts))} frames, as encoded and as decoded"
-
-
-def frame_count(
-    task: Task, report: EncodeReport, tracks: Sequence[Track]
-) -> Iterator[str]:
-    """
-    A file holds what the muxer took; that is what came out of the source.
-
-    Encoded at the source's times: frames decoded, plus those the encoder says it
-    repeated, minus those it says it dropped, which may be 1 % at most. Converted to
-    a rate: rate × duration, within two frames and 0.5 %. Copied: packets read, less 1 %
-    at most (pictures before the first keyframe cannot be shown).
-    """
-    for track in tracks:
-        muxed = (report.encoded_frames if track.is_video else report.audio_packets).get(
-            track.name
-        )
-        if muxed is not None and muxed != track.packets:
-            yield f"{track.name} holds {track.packets} packets, {muxed} were made"
-        if isinstance(track.plan, VideoRendition):
-            yield from _against_source(task, report, track, track.plan)
-
-
-def _against_source(
-    task: Task, report: EncodeReport, track: Track, plan: VideoRendition
-) -> Iterator[str]:
-    count = len(track.times)
-    if plan.made_by == "copied":
-        read = report.packets_read
-        if read is not None and count < read - max(2, BUDGET * read):
-            yield f"{track.name} holds {count} of {read} packets copied"
-        return
-    if plan.frame_rate is not None:
-        seconds = _promised(task, source_video(task))
-        if seconds is not None:
-            wanted = plan.frame_rate * seconds
-            if abs(count - wanted) > 2 + wanted * _LENGTH_SHARE:
-                yield (
-                    f"{track.name} holds {count} frames, {float(wanted):.0f} "
-                    f"make {_ms(seconds)} at {plan.frame_rate} per second"
-                )
-        return
-    decoded = report.decoded_frames
-    if decoded is None:
-        return
-    if report.dropped_frames > max(1, BUDGET * decoded):
-        yield f"{report.dropped_frames} of {decoded} frames were dropped"
-    fewest = decoded - report.dropped_frames
-    most = decoded + report.repeated_frames
-    if not fewest <= count <= most:
-        yield f"{track.name} holds {count} frames, {decoded} were decoded"
-
-
 def lasting(tracks: Sequence[Track]) -> str:
     longest = max((track.duration for track in tracks), default=Fraction(0))
-    return f"{_ms(longest)}, as planned"
-
-
-def _promised(task: Task, stream: VideoStream | AudioStream | None) -> Fraction | None:
-    """A stream's own duration in the source, or else the whole source's."""
-    if stream is not None and stream.duration_seconds is not None:
-        return Fraction(stream.duration_seconds)
-    seconds = task.media.duration_seconds
-    return None if seconds is None else Fraction(seconds)
+    return f"{ms(longest)}, as planned"
 
 
 def duration(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
@@ -194,14 +98,14 @@ def duration(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
         seen = end - min(t.start for t in video or tracks)  # without silence before
         allowed = max(step, Fraction(seconds) * _LENGTH_SHARE) + sound
         if all(abs(one - Fraction(seconds)) > allowed for one in (lasted, seen)):
-            yield f"{_ms(lasted)} long, the source {_ms(Fraction(seconds))}"
+            yield f"{ms(lasted)} long, the source {ms(Fraction(seconds))}"
     if video:
         longest = max(video, key=lambda track: track.duration)
         for track in video:
             if longest.duration - track.duration > step:
                 yield (
-                    f"{track.name} lasts {_ms(track.duration)}, "
-                    f"{longest.name} {_ms(longest.duration)}"
+                    f"{track.name} lasts {ms(track.duration)}, "
+                    f"{longest.name} {ms(longest.duration)}"
                 )
 
 
@@ -232,8 +136,8 @@ def av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
         )
         if wanted is not None and abs(offset - wanted) > allowed and not filled:
             yield (
-                f"{track.name} starts {_ms(offset)} after the picture, in the "
-                f"source {_ms(wanted)}"
+                f"{track.name} starts {ms(offset)} after the picture, in the "
+                f"source {ms(wanted)}"
             )
         wanted = _difference(original, source, _end_seconds)
         late = allowed + picture.longest_step + picture.duration / 1000
@@ -242,14 +146,14 @@ def av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
         ahead = track.end - picture.end
         if wanted is not None and abs(ahead - wanted) > late:
             yield (
-                f"{track.name} ends {_ms(ahead)} after the picture, in the "
-                f"source {_ms(wanted)}"
+                f"{track.name} ends {ms(ahead)} after the picture, in the "
+                f"source {ms(wanted)}"
             )
         heard = max(track.demuxed_start, Fraction(0)) - picture.demuxed_start
         if abs(heard - offset) > allowed:
             yield (
                 f"{track.name}: players that ignore negative composition offsets "
-                f"play it {_ms(offset - heard)} early"
+                f"play it {ms(offset - heard)} early"
             )
 
 
@@ -292,42 +196,7 @@ def aligned(video: Sequence[Track]) -> Iterator[str]:
         for index, (a, b) in enumerate(zip(starts, others, strict=True)):
             if abs(a - b) > tick:
                 yield (
-                    f"{track.name}/{track.segments[index].name} starts at {_ms(b)}, "
-                    f"in {first.name} at {_ms(a)}"
+                    f"{track.name}/{track.segments[index].name} starts at {ms(b)}, "
+                    f"in {first.name} at {ms(a)}"
                 )
                 break
-
-
-def complete(
-    task: Task, report: EncodeReport, tracks: Sequence[Track]
-) -> Iterator[str]:
-    """
-    The source decoded to the end that it promised, with at most 1 % errors.
-
-    Short by more than 0.5 s and 2 % means that it was cut off.
-    """
-    read = report.packets_read or report.decoded_frames or 0
-    if report.decode_errors > BUDGET * read:
-        yield f"{report.decode_errors} decoding errors in {read} packets"
-    seconds = task.media.duration_seconds
-    if not tracks or seconds is None:
-        return
-    lasted = max(t.end for t in tracks) - min(t.start for t in tracks)
-    promised = Fraction(seconds)
-    if promised - lasted > max(_SHORT_SECONDS, _SHORT_SHARE * promised):
-        yield f"only {_ms(lasted)} of {_ms(promised)} promised could be decoded"
-        return
-    # The longest of the renditions of one stream: a short one is not the source's.
-    longest: dict[int | None, Track] = {}
-    for track in sorted(tracks, key=lambda track: track.duration):
-        plan = track.plan
-        index = plan.source_index if isinstance(plan, AudioRendition) else None
-        longest[index] = track
-    for index, track in longest.items():
-        source = source_video(task) if index is None else source_audio(task, index)
-        if source is None or source.duration_seconds is None:
-            continue
-        promised = Fraction(source.duration_seconds)
-        lasts = track.duration
-        if promised - lasts > max(_SHORT_SECONDS, _SHORT_SHARE * promised):
-            yield f"{track.name} lasts {_ms(lasts)} of {_ms(promised)} promised"
