@@ -253,7 +253,7 @@ def test_text_bytes_and_mapping_are_the_same(name: str) -> None:
 
 
 def test_a_version_is_known_by_its_id_and_a_marker_takes_the_key() -> None:
-    """SeaweedFS keeps versions as files; we see the object that they are versions of."""
+    """SeaweedFS keeps versions as files; we see the object that they belong to."""
     version = parsed("seaweedfs-version").uploads[0]
     marker = parsed("seaweedfs-delete-marker").ignored[0].about
 
@@ -497,7 +497,7 @@ SENT = {name: payload(name) for name in (*SPELLINGS, "seaweedfs-create")}
 @example(key="a%2Fb+c%252B.mp4")
 @example(key="é" * 511)
 def test_keys_come_through_exactly(key: str) -> None:
-    """Decoded once where the dialect encodes and never elsewhere, whatever they hold."""
+    """Decoded once where the dialect encodes, never elsewhere, whatever they hold."""
     for name, spell in SPELLINGS.items():
         sent = deepcopy(SENT[name])
         spell(sent, key)
@@ -530,7 +530,7 @@ def test_a_key_that_is_not_utf8_is_refused() -> None:
         parse(sent)
 
     sent["Records"][0]["s3"]["object"]["key"] = "in/\ud800.mp4"
-    with pytest.raises(EventError, match="UTF-8"):
+    with pytest.raises(EventError, match="unicode"):
         parse(sent)
 
 
@@ -613,8 +613,11 @@ def test_nothing_but_an_event_error_is_ever_raised(
 
 def _places(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The way to everything inside a JSON value."""
-    inner = value.items() if isinstance(value, dict) else ()
-    inner = enumerate(value) if isinstance(value, list) else inner
+    inner: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        inner = list(value.items())
+    elif isinstance(value, list):
+        inner = list(enumerate(value))
     return [p for k, v in inner for p in [(*way, k), *_places(v, (*way, k))]]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
+import json
 import os
 import selectors
 import signal
@@ -14,10 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-_PR_SET_PDEATHSIG = 1
-"""linux/prctl.h; prctl(2)."""
+from ..confine import Fence, May
+
 _CHUNK = 65_536
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +27,7 @@ class Program:
     argv: Sequence[str]
     out: Callable[[bytes], None]
     err: Callable[[bytes], None]
+    may: May
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class Children:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self.refused: dict[str, str] = {}
+        """What the kernel did not take from one of them, as `Fence` names it."""
         self._selector = selectors.DefaultSelector()
 
     def __enter__(self) -> Self:
@@ -72,14 +74,21 @@ class Children:
 
     def start(self, program: Program) -> int:
         """Start one; its process id. Raises OSError when it cannot be started."""
-        process = subprocess.Popen(
-            program.argv,
-            cwd=self._folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            preexec_fn=_die_with_parent(os.getpid()),  # noqa: PLW1509 no threads here
-        )
+        hear, say = os.pipe()
+        try:
+            with Fence(program.may) as fence:
+                process = subprocess.Popen(
+                    program.argv,
+                    cwd=self._folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    preexec_fn=_give_up(fence, say, os.getpid()),  # noqa: PLW1509 no threads here
+                )
+            self.refused |= json.loads(os.read(hear, _CHUNK))
+        finally:
+            os.close(hear)
+            os.close(say)
         self._running[program.name] = process
         for pipe, take in (
             (process.stdout, program.out),
@@ -132,10 +141,10 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGKILL)
 
 
-def _die_with_parent(parent: int) -> Callable[[], None]:
+def _give_up(fence: Fence, say: int, parent: int) -> Callable[[], None]:
     def prepare() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        # The parent may have died before the line above.
+        os.write(say, json.dumps(fence.enter()).encode())
+        # It dies with its parent from now on; that one may be dead already.
         if os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -9,6 +9,11 @@ from ..contract import DynamicRange, VideoStream
 _BT601 = {"smpte170m", "bt470bg"}
 _SDR_MATRICES = {"bt709", *_BT601}
 _SDR_TRANSFERS = {"bt709", "smpte170m", "bt470bg", "bt470m", "iec61966-2-1"}
+_CODES = {
+    **{"bt709": 1, "bt470m": 4, "bt470bg": 5, "smpte170m": 6},
+    "iec61966-2-1": 13,
+}
+"""ITU-T H.273 (07/2021), tables 2 to 4; SDR only, because only that is copied."""
 _HD_WIDTH = 1280
 _HD_HEIGHT = 577
 _PAL_HEIGHT = 576
@@ -67,6 +72,40 @@ def output_colour(video: VideoStream, *, tone_map: bool) -> Colour:
         primaries=source.primaries if source.primaries in _SDR_MATRICES else "bt709",
         transfer=source.transfer if source.transfer in _SDR_TRANSFERS else "bt709",
     )
+
+
+def tagging(video: VideoStream, codec: str, index: int) -> dict[str, str]:
+    """
+    Options that write `output_colour` into the *index*-th stream, which is copied.
+
+    Into the container, and into the bit stream of a codec whose players look there.
+    """
+    colour = output_colour(video, tone_map=False)
+    options = {
+        f"color_primaries:v:{index}": colour.primaries,
+        f"color_trc:v:{index}": colour.transfer,
+        f"colorspace:v:{index}": colour.matrix,
+        f"color_range:v:{index}": "tv",
+    }
+    words = _METADATA_FILTERS.get(codec)
+    if words is not None:
+        spelling, limited = words
+        fields = {
+            f"{spelling}_primaries": _CODES[colour.primaries],
+            "transfer_characteristics": _CODES[colour.transfer],
+            "matrix_coefficients": _CODES[colour.matrix],
+            limited: 0,
+        }
+        said = ":".join(f"{name}={value}" for name, value in fields.items())
+        options[f"bsf:v:{index}"] = f"{codec}_metadata={said}"
+    return options
+
+
+_METADATA_FILTERS = {
+    "h264": ("colour", "video_full_range_flag"),
+    "hevc": ("colour", "video_full_range_flag"),
+    "av1": ("color", "color_range"),
+}
 
 
 def fully_tagged(video: VideoStream) -> bool:

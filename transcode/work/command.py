@@ -18,6 +18,7 @@ from ..contract import (
     VideoRendition,
 )
 from .codecs import Surroundings, audio_options, video_options
+from .colour import fully_tagged, tagging
 from .pictures import Pictures, lay
 from .sound import Measured, mix, soundtrack
 
@@ -213,9 +214,10 @@ def _groups(recipe: Recipe, fifo: str) -> tuple[_Group, ...]:
             "f": "mp4",
             # Fragments, and no seeking back, because a pipe cannot. The header waits
             # for the first packets: its edit lists say by how much pictures are
-            # reordered and which track begins late. (Negative composition offsets
-            # say the former, too, but libavformat then shows the picture late.)
-            "movflags": "+frag_keyframe+delay_moov+default_base_moof",
+            # reordered. (Negative composition offsets say so, too, but libavformat
+            # then shows the picture late.) A track that begins late does so in its
+            # fragments' times: the packager forgets empty edits.
+            "movflags": "+frag_keyframe+delay_moov+default_base_moof+frag_discont",
             # Audio alone would otherwise get a fragment per packet.
             "min_frag_duration": "1000000",
         }
@@ -260,7 +262,7 @@ def _video(
     )
     options = video_options(rendition, index, around=around)
     if rendition.made_by == "copied":
-        return options
+        return options | _tags(task, rendition, index)
     return options | {
         # Every frame at its own time: none made up, none lost; only two at one
         # time are pulled apart by a tick.
@@ -268,6 +270,20 @@ def _video(
         # The clock in which those times are exact, and not 1/frame rate.
         f"enc_time_base:v:{index}": f"1/{pictures.ticks}",
     }
+
+
+def _tags(task: Task, rendition: VideoRendition, index: int) -> dict[str, str]:
+    """What makes an untagged copy say what the renditions beside it say."""
+    recipe = task.recipe
+    used = (it for it in task.media.video if it.index == recipe.video_index)
+    video = next(used, None)
+    streamed = isinstance(recipe.packaging, CmafPackaging)
+    mixed = any(it.made_by == "encoded" for it in recipe.video)
+    if video is None or not streamed or not mixed or fully_tagged(video):
+        return {}
+    # A player switches only between renditions whose colours are said to be equal;
+    # the packager would put the copy into a set of its own.
+    return tagging(video, rendition.codec, index)
 
 
 def _clock(group: _Group, pictures: Pictures) -> dict[str, str]:

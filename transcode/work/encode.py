@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..contract import Progress, Task
+from ..confine import May, shortfall
 from ..errors import (
     EncoderFailed,
     EncoderMissing,

@@ -86,7 +86,8 @@ def mend(recipe: Recipe, staging: Path) -> None:
 
     Which soundtrack a player takes unasked: the packager knows it by language alone,
     and a soundtrack need not have one. How long the presentation is: the packager
-    takes the picture's end, and sound that goes on would be cut off in DASH.
+    takes the picture's end, and sound that goes on would be cut off in DASH. That a
+    track which begins late does so: the packager moves it to 0, away from the others.
     """
     master, manifest = staging / MASTER, staging / MANIFEST
     if master.exists():
@@ -105,6 +106,7 @@ def mend(recipe: Recipe, staging: Path) -> None:
         text = manifest.read_text(encoding="utf-8")
         lasts = f'mediaPresentationDuration="PT{_end_seconds(text):.3f}S"'
         text = re.sub(r'mediaPresentationDuration="PT[^"]*"', lasts, text)
+        text = re.sub(r' presentationTimeOffset="\d+"', "", text)
         manifest.write_text(text, encoding="utf-8")
 
 

@@ -71,7 +71,10 @@ class Representation:
     header: str
     segments: tuple[str, ...]
     starts: tuple[int, ...]
+    """As presented: counted from the period's start."""
     durations: tuple[int, ...]
+    group: int = 0
+    """Which adaptation set it is in; players switch within one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,8 @@ def read_mpd(text: str) -> Presentation:
 
 
 def _representations(root: ET.Element) -> Iterator[Representation]:
-    for group in root.iter(f"{_DASH}AdaptationSet"):
+    groups = root.iter(f"{_DASH}AdaptationSet")
+    for number, group in enumerate(groups):
         for one in group.iter(f"{_DASH}Representation"):
             template = one.find(f"{_DASH}SegmentTemplate")
             if template is None:
@@ -187,18 +191,20 @@ def _representations(root: ET.Element) -> Iterator[Representation]:
                 ),
                 starts=tuple(starts),
                 durations=tuple(durations),
+                group=number,
             )
 
 
 def _timeline(template: ET.Element) -> tuple[list[int], list[int]]:
     starts: list[int] = []
     durations: list[int] = []
+    offset = int(template.get("presentationTimeOffset", "0"))
     time = 0
     for run in template.iter(f"{_DASH}S"):
         time = int(run.get("t", time))
         duration = int(run.attrib["d"])
         for _ in range(int(run.get("r", "0")) + 1):
-            starts.append(time)
+            starts.append(time - offset)
             durations.append(duration)
             time += duration
     return starts, durations

@@ -48,6 +48,12 @@ def dash(tracks: Sequence[Track], staging: Path, known: set[str]) -> Iterator[st
             known |= {found.header, *found.segments}
             yield from _representation(found, track)
     yield from (f"manifest.mpd lists {name}, which was not read" for name in by_header)
+    pictures = {one.group for one in mpd.representations if one.kind == "video"}
+    if len(pictures) > 1:
+        yield (
+            f"manifest.mpd has the picture in {len(pictures)} adaptation sets, between "
+            "which no player switches"
+        )
 
 
 def _representation(found: Representation, track: Track) -> Iterator[str]:
