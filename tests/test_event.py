@@ -266,6 +266,29 @@ def test_a_version_is_known_by_its_id_and_a_marker_takes_the_key() -> None:
     assert marker.version is None
 
 
+def test_a_deletion_names_the_version_that_went_and_a_marker_none() -> None:
+    """A marker's version is its own: what went is the key."""
+    sent = payload("s3-several")
+    told = {i.about.key: i.about for i in parse(sent).ignored if i.about}
+    sent["Records"][4]["s3"]["object"]["versionId"] = "v1"
+    permanent = {i.about.key: i.about for i in parse(sent).ignored if i.about}
+
+    assert (None, None) == (told["in/c.mp4"].version, told["in/d.mp4"].version)
+    assert "v1" == permanent["in/c.mp4"].version
+
+
+@pytest.mark.parametrize(
+    "number", [-1, 2**63, pytest.param(10**5000, id="huge"), 1.5, "many", float("nan")]
+)
+def test_a_number_that_counts_nothing_is_refused(number: object) -> None:
+    """Neither guessed nor clamped: a size is bytes, a generation microseconds."""
+    for field in ("size", "generation"):
+        sent = payload("gcs-structured")
+        sent["data"][field] = number
+        with pytest.raises(EventError, match=field):
+            parse(sent)
+
+
 def test_events_in_a_list_are_all_read() -> None:
     """A batch of CloudEvents is a JSON list."""
     both = [payload("cloudevent-uri"), payload("gcs-structured")]
@@ -562,15 +585,20 @@ def test_a_file_is_the_source_that_its_store_finds() -> None:
 
 
 @pytest.mark.parametrize(
-    "path",
-    ["/watched", "/watched/../else.mp4", "/watchedelse/a.mp4", "a.mp4", "/w/\udcff"],
+    ("path", "root"),
+    [
+        ("/watched", "/watched"),
+        ("/watched/../else.mp4", "/watched"),
+        ("/watchedelse/a.mp4", "/watched"),
+        ("a.mp4", "/watched"),
+        ("/watched/a.mp4", "watched"),
+        ("/watched/\udcff.mp4", "/watched"),
+    ],
 )
-def test_a_file_outside_the_folder_is_refused(path: str) -> None:
+def test_a_file_outside_the_folder_is_refused(path: str, root: str) -> None:
     """Neither a neighbour with a longer name nor a way out by dots."""
     with pytest.raises(EventError):
-        from_file(
-            path, root="/watched" if path[2] != "/" else "/w", size=1, modified_ns=1
-        )
+        from_file(path, root=root, size=1, modified_ns=1)
 
 
 # ── anything at all ───────────────────────────────────────────────────────────

@@ -69,6 +69,13 @@ def test_sequencers_compare_as_text_padded_on_the_right(older: str, newer: str) 
     assert (last,) == newest([first, last]) == newest([last, first])
 
 
+def test_zeros_at_the_end_of_a_sequencer_make_no_difference() -> None:
+    """Padded, the two are equal; then the etag settles it, in whatever order."""
+    one, other = upload(sequencer="0A00", etag="1"), upload(sequencer="0A", etag="2")
+
+    assert (other,) == newest([one, other]) == newest([other, one])
+
+
 @given(st.text("0123456789ABCDEF", min_size=1), st.text("0123456789ABCDEF", min_size=1))
 def test_padding_is_what_is_documented(one: str, other: str) -> None:
     """Against the rule as S3's guide writes it."""
@@ -117,7 +124,7 @@ def test_keys_are_never_compared_with_each_other() -> None:
 
 
 def test_a_deleted_version_takes_only_itself() -> None:
-    """Deleting an old version leaves the newest; deleting the newest, the one before."""
+    """Without the old version the newest stays; without the newest, the one before."""
     old = upload(sequencer="01", version="v1")
     new = upload(sequencer="02", version="v2")
 
@@ -132,18 +139,20 @@ def test_an_overwritten_generation_takes_older_ones_with_it() -> None:
     """GCS tells of an overwrite as a new generation and the deletion of the old one."""
     told = json.loads((EVENTS / "gcs-structured.json").read_text(encoding="utf-8"))
     gone = json.loads((EVENTS / "gcs-deleted.json").read_text(encoding="utf-8"))
-    uploads, ignored = list(parse(told).uploads), list(parse(gone).ignored)
-    told["data"]["generation"] = "1587627537231058"
-    later = parse(told).uploads
+    ignored = parse(gone).ignored
+    before, same, later = (
+        parse(told | {"data": told["data"] | {"generation": generation}}).uploads[0]
+        for generation in ("1587627537231056", "1587627537231057", "1587627537231058")
+    )
 
-    assert () == newest(uploads, ignored=ignored)
-    assert later == newest([*later, *uploads], ignored=ignored)
+    assert () == newest([same, before], ignored=ignored)
+    assert (later,) == newest([later, same, before], ignored=ignored)
 
 
 def test_shuffled_deliveries_settle_on_one_upload() -> None:
     """Copies, reorders and equal times: always the same answer."""
     uploads = [upload(minute=n // 2, etag=f"{n}") for n in range(8)] * 3
-    shuffled = random.Random(1)
+    shuffled = random.Random(1)  # noqa: S311 - the same shuffles every time
     found = set()
     for _ in range(50):
         shuffled.shuffle(uploads)
@@ -268,13 +277,13 @@ def test_what_cannot_be_compared_is_refused(bad: str) -> None:
         overlaps("/media/in", bad)
 
 
-@given(SEGMENTS, SEGMENTS, st.booleans(), st.sampled_from(["a.m4s", "x/y.mp4", "é"]))
-@example(["in"], ["in2"], False, "a.m4s")
+@given(SEGMENTS, SEGMENTS, st.sampled_from("/ "), st.sampled_from(["a.m4s", "x/y"]))
+@example(["in"], ["in2"], " ", "a.m4s")
 def test_what_does_not_overlap_cannot_recurse(
-    trigger: list[str], destination: list[str], slash: bool, name: str
+    trigger: list[str], destination: list[str], end: str, name: str
 ) -> None:
     """No key written under the destination starts with the trigger, or the reverse."""
-    prefix = "/".join(trigger) + ("/" if slash and trigger else "")
+    prefix = "/".join(trigger) + (end.strip() if trigger else "")
     folder = "".join(f"{part}/" for part in destination)
     watched, written = f"s3://b/{prefix}", f"s3://b/{'/'.join(destination)}"
 

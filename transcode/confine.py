@@ -40,6 +40,14 @@ _CAPABILITIES_KEPT = 1 << 1 | 1 << 2
 _CAPABILITY_VERSION = 0x20080522
 """linux/capability.h, _LINUX_CAPABILITY_VERSION_3."""
 
+ENVIRONMENT = frozenset(
+    {
+        *("PATH", "LD_LIBRARY_PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+        *("http_proxy", "https_proxy", "no_proxy"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    }
+)
+"""What a child may see of the environment; credentials live in the rest of it."""
 LIBRARIES = (
     *("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64"),
     *("/usr/local/lib", "/usr/local/lib64", "/nix/store", "/gnu/store"),
@@ -145,7 +153,7 @@ class Fence:
                 _lower(limit, value)
         self._set("no_new_privs", _PR_SET_NO_NEW_PRIVS, 1)
         self._set("dumpable", _PR_SET_DUMPABLE, 0)
-        if not may.network and not may.devices:
+        if not may.network:
             flags = _CLONE_NEWNET | (0 if os.geteuid() == 0 else _CLONE_NEWUSER)
             if self._libc.unshare(flags) != 0:
                 refused["network"] = _error()

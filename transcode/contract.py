@@ -187,6 +187,9 @@ class VideoStream(Value):
     language: str | None = None
     default: bool = False
     decodable: bool = True
+    retimed: Literal["start", "count"] | None = None
+    """Where ffmpeg's times are wrong: the first picture shown belongs at
+    `start_seconds`, or pictures are to be counted at `frame_rate` from there."""
     unknown: Mapping[str, str] = Field(default_factory=dict)
     """Field name → why it is None."""
 
@@ -208,6 +211,9 @@ class AudioStream(Value):
     title: str | None = None
     default: bool = False
     decodable: bool = True
+    retimed: Literal["count"] | None = None
+    """Where the container's times are wrong: samples follow one another from
+    `start_seconds` on."""
     unknown: Mapping[str, str] = Field(default_factory=dict)
 
 
@@ -243,6 +249,8 @@ class Media(Value):
     bytes: int | None = None
     duration_seconds: float | None
     """Presentation duration, cross-checked; never the header's word alone."""
+    duration_estimated: bool = False
+    """Guessed from bytes, for want of times that can be believed: no promise."""
     start_seconds: float | None = None
     fragmented: bool | None = None
     faststart: bool | None = None
@@ -416,6 +424,21 @@ class AudioRendition(Value):
     loudness: Loudness | None = None
 
 
+class CaptionRendition(Value):
+    """One text subtitle track, written as WebVTT."""
+
+    name: str
+    """Unique within the recipe and safe in a path: `eng`, `fra-forced`."""
+    source_index: int
+    language: str | None = None
+    """As the source tags it, where that looks like BCP 47; None: not known."""
+    title: str | None = None
+    default: bool = False
+    """Shown unless the viewer says otherwise; of one track at most."""
+    forced: bool = False
+    """Only what has to be read to follow the story."""
+
+
 class CmafPackaging(Value):
     """CMAF segments with HLS and DASH over the same files, by Shaka Packager."""
 
@@ -471,6 +494,7 @@ class Recipe(Value):
     video: tuple[VideoRendition, ...] = ()
     """Largest first: each is scaled from the one before it."""
     audio: tuple[AudioRendition, ...] = ()
+    captions: tuple[CaptionRendition, ...] = ()
     packaging: Annotated[CmafPackaging | FilePackaging, Field(discriminator="type")]
     keyframes: Literal["interval", "source"] = "interval"
     """`source`: cut at the source's keyframes, because a rendition is copied."""

@@ -309,8 +309,8 @@ def spec_for_memory(
 def _neighbours(
     platform: Platform, memory: int, machine: Machine | None
 ) -> tuple[int, ...]:
-    specs = lattice(platform, machine, sample=False)
-    values = sorted({spec.memory_mib for spec in specs})
+    points = _points(platform, machine, sample=False)
+    values = sorted({memory for memory, _ in points})
     at = bisect.bisect(values, memory)
     return tuple(values[max(at - 1, 0) : at + 1])
 

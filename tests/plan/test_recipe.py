@@ -169,7 +169,7 @@ def test_streams_left_out_are_named(
             "video": (*conforming.video, second),
             "audio": (*conforming.audio, spatial),
             "subtitles": (
-                SubtitleStream(index=6, codec="mov_text", text=True, language="deu"),
+                SubtitleStream(index=6, codec="dvb_subtitle", text=False),
             ),
             "others": (
                 OtherStream(index=7, kind="data", codec="mebx", reason="metadata"),
@@ -181,8 +181,9 @@ def test_streams_left_out_are_named(
     assert (
         "The header's duration is wrong.",
         "Video track 4 (h264 1280x720) is left out; track 0 is used.",
-        "Subtitle track 6 (mov_text, deu) is left out; subtitles are not made yet.",
         "Audio track 5 (apac) cannot be decoded here and is left out.",
+        "Subtitle track 6 (dvb_subtitle) is left out; it is made of pictures, and "
+        "captions are text.",
     ) == make_recipe(media, shipped("hls"), capable).warnings
 
 

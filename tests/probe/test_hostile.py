@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -379,50 +377,3 @@ async def test_the_child_sees_no_credentials(tmp_path: Path) -> None:
 
     names = {line.partition("=")[0] for line in mark.read_text("utf-8").splitlines()}
     assert {"PATH", "SSL_CERT_FILE"} == names - {"PWD", "SHLVL", "_", "OLDPWD"}
-
-
-CONFINED = """
-import json, os, socket, sys
-sys.path.insert(0, {folder!r})
-import sandbox
-refused = sandbox.confine(
-    memory_bytes=1 << 30, cpu_seconds=5, open_files=32, offline=True
-)
-said = {{"refused": refused}}
-try:
-    socket.create_connection(("127.0.0.1", {port}), 1).close()
-    said["connected"] = True
-except OSError:
-    said["connected"] = False
-try:
-    with open({path!r}, "wb", 0) as file:
-        file.write(b"x")
-    said["wrote"] = True
-except OSError:
-    said["wrote"] = False
-try:
-    bytearray(2 << 30)
-    said["took"] = True
-except MemoryError:
-    said["took"] = False
-with open("/proc/self/status") as file:
-    said["locked"] = "NoNewPrivs:\\t1" in file.read()
-print(json.dumps(said))
-"""
-
-
-def test_a_confined_process_can_do_nothing_else(tmp_path: Path, server: Server) -> None:
-    """
-    No connection, no file, no memory beyond the limit, no new privileges.
-    """
-    folder = Path(__file__).resolve().parents[2] / "transcode" / "probe"
-    text = CONFINED.format(
-        folder=str(folder), port=server.server_port, path=str(tmp_path / "x")
-    )
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, check=True)
-
-    said = json.loads(done.stdout)
-
-    # A container may forbid namespaces; then it is said, and formats hold the line.
-    assert said["connected"] == ("network" in said["refused"])
-    assert (False, False, True) == (said["wrote"], said["took"], said["locked"])

@@ -149,6 +149,18 @@ async def test_a_large_file_is_uploaded_in_parts(
     assert source.bytes == size
 
 
+async def test_every_object_says_that_it_is_ours(s3_settings: Settings) -> None:
+    """So that none of them is ever taken for an upload."""
+    async with _client(s3_settings) as client:
+        await client.create_bucket(Bucket="marked")
+        target = destination("s3://marked", s3_settings)
+        await _publish(target)
+
+        for key in ("job/video/00001.m4s", "job/manifest.json"):
+            head = await client.head_object(Bucket="marked", Key=key)
+            assert head["Metadata"]["transcode-job"] == MANIFEST.job_id
+
+
 async def test_a_missing_object_is_named(s3_settings: Settings) -> None:
     """`SourceNotFound` says which."""
     with pytest.raises(SourceNotFound, match=r"s3://nowhere/a\.mp4"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from transcode.confine import May
 from transcode.contract import (
     FilePackaging,
     Loudness,
@@ -635,4 +637,5 @@ def _program(name: str, *argv: str) -> Program:
     def ignore(data: bytes) -> None:
         pass
 
-    return Program(name, argv, ignore, ignore)
+    program = shutil.which(argv[0])
+    return Program(name, argv, ignore, ignore, May(reads=("/",), runs=program))

@@ -126,6 +126,8 @@ def _time_obstacles(
 ) -> Iterator[str]:
     if media.container in TIMELESS or media.format_name in TIMELESS:
         yield f"The container ({media.container}) stores no presentation times."
+    if video.retimed is not None:
+        yield "The times stored with the picture are wrong."
     start = video.start_seconds or 0.0
     frame = 1 / float(video.frame_rate) if video.frame_rate else 0.0
     late = start - (media.start_seconds if media.start_seconds is not None else start)
@@ -223,6 +225,8 @@ def _audio_obstacles(
     if audio.sample_rate not in COPIED_SAMPLE_RATES:
         found = audio.sample_rate or "unknown"
         yield f"The sample rate is {found}, not 44100 or 48000."
+    if audio.retimed is not None:
+        yield "The times stored with the sound are wrong."
     yield from _audio_rate_obstacles(audio, wanted)
     start = audio.start_seconds
     if start is not None and media.start_seconds is not None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..contract import (
     AudioRendition,
     Candidate,
+    CaptionRendition,
     CmafPackaging,
     Elsewhere,
     Media,
@@ -113,6 +114,7 @@ def _renditions(recipe: Recipe) -> Iterator[str]:
     rows = [("name", "size", "codec", "how", "bit rate")]
     rows += [_video_row(it) for it in recipe.video]
     rows += [_audio_row(it) for it in recipe.audio]
+    rows += [_caption_row(it) for it in recipe.captions]
     yield ""
     yield from (f"  {line}" for line in columns(rows, right=()))
     notes = [
@@ -168,6 +170,18 @@ def _audio_row(it: AudioRendition) -> tuple[str, str, str, str, str]:
     how = "copied" if it.made_by == "copied" else f"{it.encoder}{loudness}"
     rate = "-" if it.bit_rate is None else bit_rate(it.bit_rate)
     return it.name, shape + language, it.codec, how, rate
+
+
+def _caption_row(it: CaptionRendition) -> tuple[str, str, str, str, str]:
+    forced = ", forced" if it.forced else ""
+    how = f"from subtitle track {it.source_index}{forced}"
+    return (
+        it.name,
+        f"text{f', {it.language}' if it.language else ''}",
+        "webvtt",
+        how,
+        "-",
+    )
 
 
 def _spec(plan: Plan, planned: PlannedTask) -> Iterator[str]:

@@ -183,6 +183,14 @@ class SpritesProfile(Typed):
     max_tiles: int = Field(1000, ge=1, le=10000)
 
 
+class SubtitlesProfile(Typed):
+    """`[subtitles]`: text tracks as WebVTT captions."""
+
+    keep: bool = True
+    """Text tracks become captions: renditions of HLS and DASH, `captions/*.vtt` beside
+    a file. Tracks of pictures (PGS, VobSub, DVB) are left out, with a warning."""
+
+
 class Profile(Typed):
     """Everything that is asked for, whatever the upload is."""
 
@@ -196,6 +204,8 @@ class Profile(Typed):
     """Left out: pictures are ignored."""
     audio: tuple[AudioProfile, ...] = Field((), max_length=4)
     """Left out: sound is dropped."""
+    subtitles: SubtitlesProfile = Field(default_factory=SubtitlesProfile)
+    """Left out: text tracks are kept."""
     poster: PosterProfile | None = None
     sprites: SpritesProfile | None = None
     verify: Literal["sampled", "full"] = "sampled"

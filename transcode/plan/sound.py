@@ -98,6 +98,14 @@ def plain_language(tag: str | None) -> str | None:
     return tag.lower()
 
 
+def plain_title(title: str | None) -> str | None:
+    """*title* in one line of at most 80 printable characters; None where none is."""
+    if title is None:
+        return None
+    plain = "".join(c if c.isprintable() else " " for c in title).strip()
+    return plain[:_LONGEST_TITLE] or None
+
+
 def _tracks(usable: list[AudioStream], entry: AudioProfile) -> list[AudioStream]:
     if entry.languages == "default":
         return usable[:1]
@@ -124,7 +132,7 @@ def _rendition(
         sample_rate=rate or entry.sample_rate,
         channels=channels,
         language=plain_language(track.language),
-        title=_plain_title(track.title),
+        title=plain_title(track.title),
         default=default,
         loudness=entry.loudness,
     )
@@ -149,13 +157,6 @@ def _name(
 
 def _tag(track: AudioStream) -> str:
     return plain_language(track.language) or "und"
-
-
-def _plain_title(title: str | None) -> str | None:
-    if title is None:
-        return None
-    plain = "".join(c if c.isprintable() else " " for c in title).strip()
-    return plain[:_LONGEST_TITLE] or None
 
 
 def _left_out(track: AudioStream) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import Process
 
+from ..confine import ENVIRONMENT
 from ..contract import Media, Source
 from ..errors import (
     MediaRejected,
@@ -59,14 +60,6 @@ _VERDICTS: Mapping[str, type[TranscodeError]] = {
     "not_found": SourceNotFound,
     "unreadable": SourceUnreadable,
 }
-_PASSED_ON = frozenset(
-    {
-        *("PATH", "LD_LIBRARY_PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR"),
-        *("http_proxy", "https_proxy", "no_proxy"),
-        *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
-    }
-)
-"""What a child may see of the environment; credentials live in the rest of it."""
 _CRASHES: Mapping[int, str] = {
     signal.SIGXCPU: "kept the reader busy for longer than any honest file needs",
     **dict.fromkeys(
@@ -77,14 +70,19 @@ _CRASHES: Mapping[int, str] = {
 """Signals only the upload can be blamed for; SIGKILL is somebody else's."""
 
 # The child is made of this package's modules, but this file's imports (the contract
-# and its validation library) would double its start: it gets a bare package instead,
+# and its validation library) would double its start: it gets bare packages instead,
 # and the search path by hand, which spares it `site` and the environment.
-_HERE = str(Path(__file__).resolve().parent)
-_BOOT = (
-    "import sys, types; sys.path[:] = sys.argv[2:]; "
-    "package = types.ModuleType('probing'); package.__path__ = [sys.argv[1]]; "
-    "sys.modules['probing'] = package; from probing.child import main; main()"
-)
+_HERE = Path(__file__).resolve().parent
+_PACKAGES = (str(_HERE.parent), str(_HERE))
+_BOOT = """
+import sys, types
+sys.path[:] = sys.argv[3:]
+for name, path in zip(("transcode", "transcode.probe"), sys.argv[1:3]):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [path]
+from transcode.probe.child import main
+main()
+"""
 
 
 async def probe(
@@ -151,14 +149,14 @@ async def _ask(
                     "-S",
                     "-c",
                     _BOOT,
-                    _HERE,
+                    *_PACKAGES,
                     *filter(os.path.isabs, sys.path),
                 ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
-                env={k: v for k, v in environ.items() if k in _PASSED_ON},
+                env={k: v for k, v in environ.items() if k in ENVIRONMENT},
                 start_new_session=True,
             )
     except OSError as exc:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -12,27 +13,15 @@ import av
 import av.error
 import av.logging
 
+from ..confine import Fence, May
+from ..demuxers import DEMUXERS
 from .boxes import looks_like
 from .gather import Demuxed, Gathered, gather
 from .reader import CountingReader, Refused, open_local, open_remote
-from .sandbox import confine
 from .streams import pixels
 
-FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,asf,ogg,mxf,"
-    "gif,apng,h264,hevc,vvc,av1,obu,ivf,m4v,h263,vc1,dv,rm,swf,wtv,nut,gxf,"
-    "wav,w64,mp3,aac,flac,caf,aiff,amr,ac3,eac3,dts,truehd"
-)
-"""
-Every demuxer an upload may meet, as `format_whitelist`.
-
-None of them opens a second file or an address: playlists (hls, dash, concat), session
-descriptions (sdp, rtsp), picture patterns (image2) and text art (tty, ansi, xbin) read
-what the upload tells them to and are left out.
-"""
-
 _OPTIONS = {
-    "format_whitelist": FORMATS,
+    "format_whitelist": DEMUXERS,
     # No protocol has this name: whatever a demuxer would open besides, it may not.
     "protocol_whitelist": "none",
     # Would read megabytes at the tail; `gather` asks for the last times itself.
@@ -89,13 +78,11 @@ def _explain(exc: Exception) -> dict[str, Any]:
 def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
     location: str = request["location"]
     remote = location.startswith(("http://", "https://"))
-    refused = confine(
-        memory_bytes=request["memory_bytes"],
-        cpu_seconds=request["cpu_seconds"],
-        open_files=request["open_files"],
-        offline=not remote,
-    )
-    opened = open_remote(location) if remote else open_local(location)
+    # What is open stays so: a local upload's own path need not be within reach.
+    opened = None if remote else open_local(location)
+    refused = _give_up(request, network=remote)
+    if opened is None:
+        opened = open_remote(location)
     if opened.size == 0:
         raise Refused("rejected", "the file is empty (0 bytes)")
     budget = request["budget_bytes"]
@@ -107,6 +94,23 @@ def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
     found = gather(reader, _open, packet_errors=(av.error.FFmpegError, UnicodeError))
     _look_at_pictures(found, reader)
     return found.answer | {"not_confined": refused, "bytes_read": reader.bytes_read}
+
+
+def _give_up(request: Mapping[str, Any], *, network: bool) -> Mapping[str, str]:
+    """Keep what reading takes; codecs and encodings may still be imported."""
+    # A write beyond its limit shall be an error we can report, not a death.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    standard_library = os.path.dirname(os.__file__)  # noqa: PTH120  no pathlib here
+    may = May(
+        reads=(standard_library, *sys.modules["transcode"].__path__, *av.__path__),
+        network=network,
+        open_files=request["open_files"],
+        memory_bytes=request["memory_bytes"],
+        cpu_seconds=request["cpu_seconds"],
+        file_bytes=0,
+    )
+    with Fence(may) as fence:
+        return dict(fence.enter())
 
 
 def _open(reader: CountingReader, probe_bytes: int) -> Demuxed:

@@ -8,7 +8,7 @@ from typing import Any
 from ..contract import AudioStream, Media, OtherStream, SubtitleStream, VideoStream
 from ..errors import MediaRejected, MediaTruncated, MediaUnsupported
 from .picture import video_stream
-from .times import jumps, language, raw_frames, times
+from .times import jumps, language, overlaps, raw_frames, times
 
 _BITMAP = frozenset(
     {"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub", "dvb_teletext"}
@@ -60,6 +60,11 @@ def media_from(raw: Raw, *, seconds: float | None = None) -> Media:
         format_name=raw["format"].split(",")[0],
         bytes=raw["size"],
         duration_seconds=duration,
+        duration_estimated=any(
+            jumps(it) or raw_frames(it) is not None
+            for it in raw["streams"]
+            if it["type"] in {"video", "audio"}
+        ),
         start_seconds=start,
         fragmented=index.get("fragmented"),
         faststart=index.get("faststart"),
@@ -282,6 +287,7 @@ def _audio(stream: Raw) -> AudioStream:
         title=stream["title"],
         default="default" in stream["disposition"],
         decodable=stream["decodable"] and not stream.get("encrypted"),
+        retimed="count" if overlaps(stream) else None,
         unknown=unknown,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 from ..contract import DynamicRange, VideoStream
 from .rates import Rate, measure, snap
@@ -130,8 +130,22 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
         language=language(stream),
         default="default" in stream["disposition"],
         decodable=stream["decodable"] and not stream.get("encrypted"),
+        retimed=_retimed(stream, rate.rate),
         unknown=unknown,
     )
+
+
+def _retimed(stream: Raw, rate: Fraction | None) -> Literal["start", "count"] | None:
+    """
+    Where libavformat's times are wrong, and what to go by instead.
+
+    It moves a track by the pictures that it takes from before an edit without a
+    keyframe; and an index may give all pictures one time.
+    """
+    line = stream.get("timeline") or {}
+    if rate is not None and line.get("samples", 0) and not line["duration"]:
+        return "count"
+    return "start" if line.get("headless") else None
 
 
 def _fraction(text: str | None) -> Fraction | None:

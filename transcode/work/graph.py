@@ -31,13 +31,17 @@ def prepare(
     deinterlace: bool,
     tone_map_at: tuple[int, int] | None,
     ticks: int | None,
+    zero: float,
 ) -> Stream:
     """
     The decoded source made plain: opaque, progressive, SDR or tagged HDR.
 
     *tone_map_at* is the size at which HDR becomes SDR, None where it stays. *ticks*
-    is the clock of the grid that times are put back on; None leaves them.
+    is the clock of the grid that times are put back on; None leaves them. *zero* is
+    the source's second that becomes 0.
     """
+    if video.retimed is not None:
+        stream = stream.filter("setpts", _retimed(video, zero))
     if ticks is not None and video.frame_rate is not None:
         rate = video.frame_rate
         step = Fraction(ticks) / rate
@@ -77,6 +81,15 @@ def prepare(
     return stream
 
 
+def _retimed(video: VideoStream, zero: float) -> str:
+    """Where pictures belong whose times are wrong, as an expression in ticks."""
+    at = f"{max(0.0, (video.start_seconds or 0.0) - zero):.6f}/TB"
+    if video.retimed == "count" and video.frame_rate is not None:
+        rate = video.frame_rate
+        return f"round(N*{rate.denominator}/({rate.numerator}*TB)+{at})"
+    return f"round(PTS-STARTPTS+{at})"
+
+
 def scaled(
     stream: Stream, rendition: VideoRendition, *, colour: Colour, first: bool
 ) -> Stream:
@@ -113,7 +126,7 @@ def poster_frames(stream: Stream, poster: Poster, duration: float | None) -> Str
     # parts. Without a duration: one frame a second.
     later = f"(selected_n-0.5)*{step:.6f}" if duration else "selected_n"
     stream = stream.filter("select", f"eq(n,0)+gte(t,{later})")
-    return _numbered(_picture(stream, poster.width, poster.height))
+    return _timed(_picture(stream, poster.width, poster.height))
 
 
 def sprite_sheets(stream: Stream, sprites: Sprites) -> Stream:
@@ -139,7 +152,7 @@ def sprite_sheets(stream: Stream, sprites: Sprites) -> Stream:
     stream = stream.filter("trim", end_frame=sprites.count)
     stream = _picture(stream, sprites.tile_width, sprites.tile_height)
     stream = stream.filter("tile", layout=f"{sprites.columns}x{sprites.rows}")
-    return _numbered(stream)
+    return _timed(stream)
 
 
 def _tone_mapped(stream: Stream, source: Colour, size: tuple[int, int]) -> Stream:
@@ -176,6 +189,6 @@ def _picture(stream: Stream, width: int, height: int) -> Stream:
     return stream.filter("setsar", 1)
 
 
-def _numbered(stream: Stream) -> Stream:
-    # Stills have no times: count them, or two with one time are refused.
-    return stream.filter("settb", "1/25").filter("setpts", "N")
+def _timed(stream: Stream) -> Stream:
+    # A clock in which times stay apart; two at one time are one still.
+    return stream.filter("settb", "1/90000")

@@ -11,6 +11,7 @@ from ..contract import AudioRendition, Progress, Task
 from ..errors import EncoderFailed
 from .children import Children, Program
 from .command import measure
+from .encode import allowed
 from .progress import Lines, Tail, without_secrets
 from .sound import Measured
 
@@ -63,7 +64,8 @@ def _measure(
     tail = Tail()
     lines = Lines(tail.take)
     with Children(folder) as children:
-        children.start(Program("ffmpeg", argv, lines.feed, lines.feed))
+        may = allowed(task, argv, writes=(folder,))
+        children.start(Program("ffmpeg", argv, lines.feed, lines.feed, may))
         ended = children.wait()
     lines.close()
     status = ended.statuses["ffmpeg"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from math import ceil
 from pathlib import Path
 
 from ..contract import AudioRendition, CmafPackaging, Recipe, VideoRendition
+from .playlists import BrokenPlaylist, read_media_playlist
 
 MASTER = "master.m3u8"
 MANIFEST = "manifest.mpd"
@@ -88,8 +90,11 @@ def mend(recipe: Recipe, staging: Path) -> None:
     and a soundtrack need not have one. How long the presentation is: the packager
     takes the picture's end, and sound that goes on would be cut off in DASH. That a
     track which begins late does so: the packager moves it to 0, away from the others.
+    What bit rate to expect: the packager leaves out a last segment that is short.
     """
     master, manifest = staging / MASTER, staging / MANIFEST
+    places = [folder(it) for it in (*recipe.video, *recipe.audio)]
+    peaks = {place: _peak(staging, place) for place in places}
     if master.exists():
         lines = master.read_text(encoding="utf-8").splitlines(keepends=True)
         for sound in recipe.audio:
@@ -101,13 +106,58 @@ def mend(recipe: Recipe, staging: Path) -> None:
                 else line
                 for line in lines
             ]
+        loudest = max((peaks[folder(it)] for it in recipe.audio), default=0)
+        for number, line in enumerate(lines[1:]):
+            place = line.strip().removesuffix(f"/{PLAYLIST}")
+            if place in peaks:
+                rate = peaks[place] + loudest * place.startswith("video/")
+                lines[number] = _at_least(lines[number], r"[:,]BANDWIDTH=", rate)
         master.write_text("".join(lines), encoding="utf-8")
     if manifest.exists():
         text = manifest.read_text(encoding="utf-8")
         lasts = f'mediaPresentationDuration="PT{_end_seconds(text):.3f}S"'
         text = re.sub(r'mediaPresentationDuration="PT[^"]*"', lasts, text)
         text = re.sub(r' presentationTimeOffset="\d+"', "", text)
+        parts = re.split(r"(?=<Representation\b)", text)
+        for number, part in enumerate(parts):
+            named = re.search(rf'initialization="([^"]*)/{INIT}"', part)
+            if named is not None:
+                rate = peaks.get(named[1], 0)
+                parts[number] = _at_least(part, r'\bbandwidth="', rate)
+        text = "".join(parts)
         manifest.write_text(text, encoding="utf-8")
+
+
+def _peak(staging: Path, place: str) -> int:
+    """
+    Bits per second at most over one segment; 0 where its playlist cannot be read.
+
+    Without those shorter than half the longest (RFC 8216 §4.1: runs of segments from
+    half the target duration on).
+    """
+    try:
+        text = (staging / place / PLAYLIST).read_text(encoding="utf-8")
+        entries = read_media_playlist(text).entries
+        sizes = [(staging / place / entry.uri).stat().st_size for entry in entries]
+    except (FileNotFoundError, BrokenPlaylist):
+        return 0  # verification says what is wrong with it
+    longest = max((entry.seconds for entry in entries), default=0)
+    rates = [
+        size * 8 / entry.seconds
+        for size, entry in zip(sizes, entries, strict=True)
+        if entry.seconds >= longest / 2 and entry.seconds
+    ]
+    return ceil(max(rates, default=0))
+
+
+def _at_least(text: str, before: str, rate: int) -> str:
+    """*text* with the first number behind *before* raised to *rate*."""
+    return re.sub(
+        rf"({before})(\d+)",
+        lambda found: f"{found[1]}{max(int(found[2]), rate)}",
+        text,
+        count=1,
+    )
 
 
 def _end_seconds(manifest: str) -> float:

@@ -57,6 +57,7 @@ def lay(task: Task, source: Stream | None) -> Pictures:
         tone_map_at=_largest(encoded, recipe) if recipe.tone_map else None,
         # Beside a copied rendition the source's own times are kept, to the tick.
         ticks=ticks if snaps(video) and not copied else None,
+        zero=task.media.start_seconds or 0.0,
     )
     branches = fan(base, len(roots) + len(stills))
     made = {

@@ -78,10 +78,21 @@ class Representation:
 
 
 @dataclass(frozen=True, slots=True)
+class TextTrack:
+    """Captions of an MPD: one file for the whole period."""
+
+    uri: str
+    mime_type: str | None
+    language: str | None
+    roles: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Presentation:
     static: bool
     seconds: Fraction
     representations: tuple[Representation, ...]
+    texts: tuple[TextTrack, ...] = ()
 
 
 def read_media_playlist(text: str) -> MediaPlaylist:
@@ -119,6 +130,15 @@ def read_media_playlist(text: str) -> MediaPlaylist:
         ended="#EXT-X-ENDLIST" in lines,
         iframes_only="#EXT-X-I-FRAMES-ONLY" in lines,
     )
+
+
+def read_segment_list(text: str) -> tuple[str, ...]:
+    """The URIs in a finished media playlist of text. Raises BrokenPlaylist."""
+    lines = _lines(text)
+    if "#EXT-X-ENDLIST" not in lines:
+        msg = "it has no EXT-X-ENDLIST"
+        raise BrokenPlaylist(msg)
+    return tuple(line for line in lines if not line.startswith("#"))
 
 
 def read_master_playlist(text: str) -> MasterPlaylist:
@@ -159,6 +179,7 @@ def read_mpd(text: str) -> Presentation:
             static=root.get("type") == "static",
             seconds=_iso_duration(root.attrib["mediaPresentationDuration"]),
             representations=tuple(_representations(root)),
+            texts=tuple(_texts(root)),
         )
     except (KeyError, ValueError) as exc:
         msg = f"something in it is missing or no number ({exc})"
@@ -168,6 +189,8 @@ def read_mpd(text: str) -> Presentation:
 def _representations(root: ET.Element) -> Iterator[Representation]:
     groups = root.iter(f"{_DASH}AdaptationSet")
     for number, group in enumerate(groups):
+        if group.get("contentType") == "text":
+            continue
         for one in group.iter(f"{_DASH}Representation"):
             template = one.find(f"{_DASH}SegmentTemplate")
             if template is None:
@@ -192,6 +215,21 @@ def _representations(root: ET.Element) -> Iterator[Representation]:
                 starts=tuple(starts),
                 durations=tuple(durations),
                 group=number,
+            )
+
+
+def _texts(root: ET.Element) -> Iterator[TextTrack]:
+    for group in root.iter(f"{_DASH}AdaptationSet"):
+        if group.get("contentType") != "text":
+            continue
+        for one in group.iter(f"{_DASH}Representation"):
+            yield TextTrack(
+                uri=one.findtext(f"{_DASH}BaseURL", ""),
+                mime_type=one.get("mimeType", group.get("mimeType")),
+                language=group.get("lang"),
+                roles=frozenset(
+                    role.get("value", "") for role in group.iter(f"{_DASH}Role")
+                ),
             )
 
 

@@ -13,7 +13,8 @@ TAIL_BYTES = 32_768
 
 _LONGEST_LINE = 8_192
 _INPUT = re.compile(
-    r"Input stream #0:(\d+) \((video|audio)\): (\d+) packets read \(\d+ bytes\);"
+    r"Input stream #0:(\d+) \((video|audio|subtitle)\): (\d+) packets read"
+    r" \(\d+ bytes\);"
     r"(?: (\d+) frames decoded;(?: (\d+) decode errors)?(?: \((\d+) samples\))?)?"
 )
 _OUTPUT = re.compile(
@@ -89,6 +90,9 @@ class Summary:
         self.decoded: dict[int, int] = {}
         self.samples: dict[int, int] = {}
         self.decode_errors = 0
+        """Of pictures and sound."""
+        self.caption_errors: dict[int, int] = {}
+        """Subtitle stream → packets that did not decode."""
         self.muxed: dict[tuple[int, int], int] = {}
         """(output, stream) → packets muxed."""
         self.read_bytes: int | None = None
@@ -108,7 +112,10 @@ class Summary:
                 self.decoded[index] = int(found[4])
             if found[6] is not None:
                 self.samples[index] = int(found[6])
-            self.decode_errors += int(found[5] or 0)
+            if found[2] == "subtitle":
+                self.caption_errors[index] = int(found[5] or 0)
+            else:
+                self.decode_errors += int(found[5] or 0)
         elif found := _OUTPUT.search(line):
             self.muxed[int(found[1]), int(found[2])] = int(found[3])
         elif found := _READ.search(line):
@@ -127,6 +134,7 @@ class ProgressLines:
         self._block: dict[str, str] = {}
         self.repeated_frames = 0
         self.dropped_frames = 0
+        self.seconds: float | None = None
 
     def take(self, line: str) -> None:
         name, _, value = line.partition("=")
@@ -137,6 +145,7 @@ class ProgressLines:
         self.repeated_frames = int(_number(block.get("dup_frames")) or 0)
         self.dropped_frames = int(_number(block.get("drop_frames")) or 0)
         done = max(0.0, (_number(block.get("out_time_us")) or 0.0) / 1e6)
+        self.seconds = done
         if self._total is not None:
             # Frames end after the last one's time; a bar must not pass its end.
             done = min(done, self._total)

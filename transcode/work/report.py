@@ -33,10 +33,16 @@ class EncodeReport:
     wall_seconds: float
     repeated_frames: int = 0
     """Frames that the rate conversion or synchronisation made twice."""
+    encoded_seconds: float | None = None
+    """Where the results end, but for the last frame's own time."""
     dropped_frames: int = 0
     """Frames that the rate conversion or synchronisation left out."""
     audio_packets: Mapping[str, int] = field(default_factory=dict)
     """Audio rendition name → packets muxed."""
+    caption_errors: Mapping[int, int] = field(default_factory=dict)
+    """Subtitle stream of the source → packets that did not decode."""
     exit_status: int | None = None
+    notes: tuple[str, ...] = ()
+    """What the machine could not do for safety, for a user to know."""
     read_bytes: int | None = None
     """Of the source, as ffmpeg's own statistics count them; seeks read twice."""

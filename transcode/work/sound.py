@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..contract import AudioRendition, CmafPackaging, Recipe
+from ..contract import AudioRendition, CmafPackaging, Media, Recipe, Task
 from .graph import Stream
 
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
@@ -23,9 +23,10 @@ class Measured:
 
 
 def mix(
-    recipe: Recipe, source: Mapping[str, Stream], loudness: Mapping[str, Measured]
+    task: Task, source: Mapping[str, Stream], loudness: Mapping[str, Measured]
 ) -> dict[str, list[Stream]]:
     """Encoded soundtrack → one stream per file it stands in; equal mixes are one."""
+    recipe = task.recipe
     mixes: dict[tuple[object, ...], list[AudioRendition]] = {}
     for sound in recipe.audio:
         if sound.made_by == "encoded":
@@ -35,7 +36,7 @@ def mix(
     taps: dict[str, list[Stream]] = {}
     for sounds in mixes.values():
         first = sounds[0]
-        mixed = source[str(first.source_index)]
+        mixed = timed(source[str(first.source_index)], first.source_index, task.media)
         mixed = soundtrack(mixed, first, loudness.get(first.name))
         owners = [it.name for it in sounds for _ in range(_uses(recipe, it))]
         split = mixed.filter_multi_output("asplit")
@@ -49,6 +50,15 @@ def _uses(recipe: Recipe, sound: AudioRendition) -> int:
     if isinstance(recipe.packaging, CmafPackaging):
         return 1
     return sum(file.audio.count(sound.name) for file in recipe.packaging.files)
+
+
+def timed(stream: Stream, index: int, media: Media) -> Stream:
+    """Soundtrack *index* of *media*, its samples counted where its times are wrong."""
+    for audio in media.audio:
+        if audio.index == index and audio.retimed is not None:
+            late = (audio.start_seconds or 0.0) - (media.start_seconds or 0.0)
+            return stream.filter("asetpts", f"N/SR/TB+{max(0.0, late):.6f}/TB")
+    return stream
 
 
 def soundtrack(

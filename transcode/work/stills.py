@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 
-from ..contract import Sprites
+from ..contract import Media, Recipe, Sprites, Task, VideoStream
 
 POSTER = "poster.jpg"
 THUMBNAILS = "thumbnails.vtt"
@@ -12,6 +13,27 @@ SPRITES_FOLDER = "sprites"
 
 _SHORTEST_CUE = 0.001
 """Seconds: WebVTT counts milliseconds, and a cue has to end after it begins."""
+
+
+def finish_stills(task: Task, staging: Path, *, encoded_seconds: float | None) -> None:
+    """
+    What the encoder left of a poster and thumbnails becomes what the task asks.
+
+    *encoded_seconds* is what the encoder came to, for a source that nobody knew the
+    end of.
+    """
+    recipe = task.recipe
+    if recipe.poster is not None:
+        choose_poster(staging)
+    if recipe.sprites is not None:
+        planned = recipe.sprites.count * recipe.sprites.interval_seconds
+        used = [video for video in task.media.video if _is_used(video, recipe)]
+        ends = [_end(video, task.media) for video in used]
+        if task.media.duration_estimated:
+            ends = [encoded_seconds]
+        known = [end for end in ends if end is not None]
+        end = known[0] if known else task.media.duration_seconds or planned
+        write_thumbnails(staging, recipe.sprites, end_seconds=end)
 
 
 def choose_poster(folder: Path) -> Path | None:
@@ -37,18 +59,21 @@ def write_thumbnails(
     """
     Write `thumbnails.vtt`: for each interval of the video, its place in a sheet.
 
-    Cues follow on each other and the last one ends at *end_seconds*; a clip shorter
-    than one interval has one. None when there is no sheet.
+    Cues follow on each other, none begins at *end_seconds* or later, and the last one
+    ends there; a clip shorter than one interval has one. None when there is no sheet.
     """
     sheets = sorted((folder / SPRITES_FOLDER).glob("*.jpg"))
     if not sheets:
         return None
     per_sheet = sprites.columns * sprites.rows
     cues = ["WEBVTT"]
-    for tile in range(min(sprites.count, len(sheets) * per_sheet)):
+    # A hair less: a last tile that would show the very end only is none.
+    shown = max(1, ceil(end_seconds / sprites.interval_seconds - 1e-6))
+    count = min(sprites.count, shown, len(sheets) * per_sheet)
+    for tile in range(count):
         begin = tile * sprites.interval_seconds
         end = begin + sprites.interval_seconds
-        if tile == sprites.count - 1:
+        if tile == count - 1:
             end = max(end_seconds, begin + _SHORTEST_CUE)
         sheet, place = divmod(tile, per_sheet)
         row, column = divmod(place, sprites.columns)
@@ -61,6 +86,18 @@ def write_thumbnails(
     path = folder / THUMBNAILS
     path.write_text("\n\n".join(cues) + "\n", encoding="utf-8")
     return path
+
+
+def _is_used(video: VideoStream, recipe: Recipe) -> bool:
+    return video.index == recipe.video_index
+
+
+def _end(video: VideoStream, media: Media) -> float | None:
+    """When the picture ends in the results, whose time 0 is the source's start."""
+    if video.duration_seconds is None:
+        return None
+    late = (video.start_seconds or 0.0) - (media.start_seconds or 0.0)
+    return max(0.0, late) + video.duration_seconds
 
 
 def _clock(seconds: float) -> str:

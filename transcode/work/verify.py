@@ -16,6 +16,7 @@ from ..contract import (
 )
 from .report import EncodeReport
 from .tracks import BUDGET, Track
+from .verify_captions import captions_check
 from .verify_media import media_checks
 from .verify_packaging import faststart_check, playlists_check
 from .verify_read import picture_size, read_cmaf, read_file
@@ -90,6 +91,8 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
         checks += faststart_check(recipe.packaging, staging=staging)
     if recipe.poster is not None or recipe.sprites is not None:
         checks.append(stills_check(task, tracks, staging=staging, measure=picture_size))
+    if recipe.captions:
+        checks.append(captions_check(task, tracks, staging=staging))
     return Verified(
         checks=(
             _decodable(tracks, problems),

@@ -85,11 +85,10 @@ def complete(
     read = report.packets_read or report.decoded_frames or 0
     if report.decode_errors > BUDGET * read:
         yield f"{report.decode_errors} decoding errors in {read} packets"
-    seconds = task.media.duration_seconds
-    if not tracks or seconds is None:
+    said = promised(task)
+    if not tracks or said is None:
         return
     lasted = max(t.end for t in tracks) - min(t.start for t in tracks)
-    said = Fraction(seconds)
     if said - lasted > max(_SHORT_SECONDS, _SHORT_SHARE * said):
         yield f"only {ms(lasted)} of {ms(said)} promised could be decoded"
         return

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..contract import CmafPackaging, Task
+from .captions_listing import captions_playlist
 from .playlists import (
     BrokenPlaylist,
     Listed,
@@ -45,6 +46,7 @@ def hls(
     except (OSError, UnicodeDecodeError, BrokenPlaylist) as exc:
         yield f"master.m3u8: {_said(exc)}"
         return
+    planned += [captions_playlist(one) for one in recipe.captions]
     listed = [one.uri for one in (*master.variants, *master.groups)]
     unlisted = sorted(set(planned) - set(listed))
     yield from (f"master.m3u8 does not list {uri}" for uri in unlisted)

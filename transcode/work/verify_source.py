@@ -21,8 +21,16 @@ def source_audio(task: Task, index: int) -> AudioStream | None:
     return next((one for one in task.media.audio if one.index == index), None)
 
 
-def promised(task: Task, stream: VideoStream | AudioStream | None) -> Fraction | None:
-    """A stream's own duration in the source, or else the whole source's."""
+def promised(
+    task: Task, stream: VideoStream | AudioStream | None = None
+) -> Fraction | None:
+    """
+    A stream's own duration in the source, or else the whole source's.
+
+    None where that was only estimated: then there is nothing to keep.
+    """
+    if task.media.duration_estimated:
+        return None
     if stream is not None and stream.duration_seconds is not None:
         return Fraction(stream.duration_seconds)
     seconds = task.media.duration_seconds

@@ -13,7 +13,7 @@ from ..contract import (
     VideoStream,
 )
 from .tracks import Track
-from .verify_source import ms, source_audio, source_video
+from .verify_source import ms, promised, source_audio, source_video
 
 _LENGTH_SHARE = Fraction(5, 1000)
 _SYNC_SECONDS = Fraction(20, 1000)
@@ -91,14 +91,14 @@ def duration(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
     video = [track for track in tracks if track.is_video]
     sound = max((t.step for t in tracks if not t.is_video), default=Fraction(0))
     step = max((t.longest_step for t in video), default=sound)
-    seconds = task.media.duration_seconds
+    seconds = promised(task)
     if seconds is not None:
         end = max(t.end for t in tracks)
         lasted = end - min(t.start for t in tracks)
         seen = end - min(t.start for t in video or tracks)  # without silence before
-        allowed = max(step, Fraction(seconds) * _LENGTH_SHARE) + sound
-        if all(abs(one - Fraction(seconds)) > allowed for one in (lasted, seen)):
-            yield f"{ms(lasted)} long, the source {ms(Fraction(seconds))}"
+        allowed = max(step, seconds * _LENGTH_SHARE) + sound
+        if all(abs(one - seconds) > allowed for one in (lasted, seen)):
+            yield f"{ms(lasted)} long, the source {ms(seconds)}"
     if video:
         longest = max(video, key=lambda track: track.duration)
         for track in video:
@@ -139,7 +139,9 @@ def av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
                 f"{track.name} starts {ms(offset)} after the picture, in the "
                 f"source {ms(wanted)}"
             )
-        wanted = _difference(original, source, _end_seconds)
+        wanted = None
+        if not task.media.duration_estimated:
+            wanted = _difference(original, source, _end_seconds)
         late = allowed + picture.longest_step + picture.duration / 1000
         if task.media.container not in _EXACT_ENDS:
             late += _VAGUE_SECONDS

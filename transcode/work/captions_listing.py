@@ -1,0 +1,147 @@
+"""How captions stand in HLS and DASH, whose indexes the packager wrote without them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from xml.sax.saxutils import escape, quoteattr
+
+from ..contract import CaptionRendition
+from .languages import shortest
+
+FOLDER = "captions"
+GROUP = "subtitles"
+
+
+def captions_file(captions: CaptionRendition) -> str:
+    """Relative to the job's folder."""
+    return f"{FOLDER}/{captions.name}.vtt"
+
+
+def captions_playlist(captions: CaptionRendition) -> str:
+    """Of HLS only."""
+    return f"{FOLDER}/{captions.name}.m3u8"
+
+
+def media_playlist(captions: CaptionRendition, *, seconds: float) -> str:
+    """
+    All of a track as one segment, as long as the presentation.
+
+    Subtitles on demand need not share the picture's target duration (RFC 8216bis
+    §4.4.3.1), and an hour of them is smaller than a second of picture.
+    """
+    lines = [
+        "#EXTM3U",
+        "#EXT-X-VERSION:3",
+        f"#EXT-X-TARGETDURATION:{max(1, math.ceil(seconds))}",
+        "#EXT-X-PLAYLIST-TYPE:VOD",
+        f"#EXTINF:{seconds:.3f},",
+        f"{captions.name}.vtt",
+        "#EXT-X-ENDLIST",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def listed_in_master(master: str, captions: Sequence[CaptionRendition]) -> str:
+    """*master* with one group of subtitles, which every variant names."""
+    if not captions:
+        return master
+    tags = _media_tags(captions)
+    lines: list[str] = []
+    for line in master.splitlines():
+        if line.startswith("#EXT-X-STREAM-INF:"):
+            lines += [*tags, f'{line},SUBTITLES="{GROUP}"']
+            tags = []
+        else:
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def listed_in_manifest(
+    manifest: str,
+    captions: Sequence[CaptionRendition],
+    *,
+    sizes: Mapping[str, int],
+) -> str:
+    """
+    *manifest* with one adaptation set per track; *sizes* are its files' bytes.
+
+    Roles: ISO/IEC 23009-1, `urn:mpeg:dash:role:2011`.
+    """
+    taken = re.findall(r'<AdaptationSet\b[^>]*? id="(\d+)"', manifest)
+    number = max(map(int, taken), default=-1)
+    sets: list[str] = []
+    for one, label in zip(captions, _labels(captions), strict=True):
+        number += 1
+        # As if all of it were fetched within a second: nobody waits for text.
+        rate = sizes[one.name] * 8
+        sets.append(_adaptation_set(one, number=number, label=label, bandwidth=rate))
+    end = manifest.rindex("</Period>")
+    begin = manifest.rindex("\n", 0, end) + 1
+    return manifest[:begin] + "".join(sets) + manifest[begin:]
+
+
+def _media_tags(captions: Sequence[CaptionRendition]) -> list[str]:
+    tags = []
+    chosen: set[tuple[str, bool]] = set()
+    for one, label in zip(captions, _labels(captions), strict=True):
+        # A player may choose by language unless two would be alike (RFC 8216
+        # §4.3.4.1.1); the default is chosen anyway and has to say so.
+        kind = (one.language or "", one.forced)
+        automatic = one.default or (bool(one.language) and kind not in chosen)
+        chosen |= {kind} if automatic else set()
+        language = f'LANGUAGE="{shortest(one.language)}",' if one.language else ""
+        tags.append(
+            f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="{GROUP}",NAME="{_quoted(label)}",'
+            f"{language}DEFAULT={_yes(one.default)},AUTOSELECT={_yes(automatic)},"
+            f'FORCED={_yes(one.forced)},URI="{captions_playlist(one)}"'
+        )
+    return tags
+
+
+def _adaptation_set(
+    captions: CaptionRendition, *, number: int, label: str, bandwidth: int
+) -> str:
+    language = ""
+    if captions.language:
+        language = f" lang={quoteattr(shortest(captions.language))}"
+    roles = ["forced-subtitle" if captions.forced else "subtitle"]
+    roles += ["main"] if captions.default else []
+    said = "".join(
+        f'      <Role schemeIdUri="urn:mpeg:dash:role:2011" value="{role}"/>\n'
+        for role in roles
+    )
+    return (
+        f'    <AdaptationSet id="{number}" contentType="text" mimeType="text/vtt"'
+        f"{language}>\n"
+        f"{said}"
+        f"      <Label>{escape(_plain(label))}</Label>\n"
+        f'      <Representation id="{FOLDER}-{escape(captions.name)}"'
+        f' bandwidth="{bandwidth}">\n'
+        f"        <BaseURL>{escape(captions_file(captions))}</BaseURL>\n"
+        "      </Representation>\n"
+        "    </AdaptationSet>\n"
+    )
+
+
+def _labels(captions: Sequence[CaptionRendition]) -> list[str]:
+    """What a viewer reads: the title, else the name; no two alike in a group."""
+    labels: list[str] = []
+    for one in captions:
+        label = _quoted(one.title or one.name)
+        labels.append(label if label not in labels else f"{label} ({one.name})")
+    return labels
+
+
+def _quoted(text: str) -> str:
+    # A quoted string of a playlist has no way to say a quote or the end of a line.
+    return _plain(text).replace('"', "'")
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
+def _yes(flag: bool) -> str:  # noqa: FBT001 - one flag is all there is to say
+    return "YES" if flag else "NO"
