@@ -50,7 +50,7 @@ SOFT_LIMIT = 300
 HARD_LIMIT = 400
 # Past the soft limit only for a reason; the number is the file's own limit.
 LONG = {
-    "contract.py": (740, "every value that crosses an arrow, on one page"),
+    "contract.py": (760, "every value that crosses an arrow, on one page"),
     "pipeline.py": (400, "the order of everything, read from top to bottom"),
     "platforms.py": (400, "the shape of a platform file, and its lattice"),
     "work/command.py": (400, "every ffmpeg argument with its reason, in one place"),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
-import platform
 import resource
 import signal
 import stat
@@ -13,6 +11,8 @@ import struct
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple, Self
+
+from .syscalls import denying
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -66,36 +66,6 @@ RESOLVERS = (
 )
 """What asking an https server takes besides."""
 _DEVICES = ("/dev", "/proc", "/sys")
-
-
-class _Machine(NamedTuple):
-    """Numbers of one architecture."""
-
-    audit: int
-    socket: int
-    execute: tuple[int, int]
-    never: tuple[int, ...]
-    """ptrace, process_vm_readv and _writev, unshare, setns, bpf, userfaultfd,
-    perf_event_open, add_key, request_key, keyctl, io_uring_setup: of no use to a
-    codec, and how others got out."""
-
-
-# linux/audit.h; arch/x86/entry/syscalls/syscall_64.tbl, asm-generic/unistd.h.
-_MACHINES = {
-    "x86_64": _Machine(
-        0xC000003E,
-        41,
-        (59, 322),
-        (101, 310, 311, 272, 308, 321, 323, 298, 248, 249, 250, 425),
-    ),
-    "aarch64": _Machine(
-        0xC00000B7,
-        198,
-        (221, 281),
-        (117, 270, 271, 97, 268, 280, 282, 241, 217, 218, 219, 425),
-    ),
-}
-_X32 = 0x40000000
 
 
 class May(NamedTuple):
@@ -180,7 +150,8 @@ class Fence:
         handled = _FIRST_RIGHTS
         for since, right in _NEWER_RIGHTS.items():
             handled |= right if version >= since else 0
-        may, runs = self._may, ()
+        may = self._may
+        runs: tuple[str, ...] = ()
         if may.runs is not None:
             runs = _needed(may.runs)
             if not runs:
@@ -235,16 +206,12 @@ class Fence:
             self._refused["capabilities"] = _error()
 
     def _filter(self) -> None:
-        machine = _MACHINES.get(platform.machine())
-        if machine is None:
-            self._refused["sockets"] = f"no filter is known for {platform.machine()}"
+        sockets = self._may.network or self._may.devices
+        name = os.uname().machine
+        code = denying(name, sockets=not sockets, programs=self._may.runs is None)
+        if code is None:
+            self._refused["sockets"] = f"no filter is known for {name}"
             return
-        never = list(machine.never)
-        if not self._may.network and not self._may.devices:
-            never.append(machine.socket)
-        if self._may.runs is None:
-            never += machine.execute
-        code = _program(machine.audit, never)
         held = ctypes.create_string_buffer(code)
         described = struct.pack("@HP", len(code) // 8, ctypes.addressof(held))
         if self._libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, described, 0, 0):
@@ -294,21 +261,3 @@ def _needed(program: str) -> tuple[str, ...]:
                 length = struct.unpack("<Q", entry[32:40])[0]
                 return program, os.fsdecode(file.read(length).rstrip(b"\0"))
     return (program,)
-
-
-def _program(audit: int, never: Iterable[int]) -> bytes:
-    """A filter (linux/bpf_common.h) by which the calls *never* answer EACCES."""
-    load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06
-    kill, allow, deny = 0x80000000, 0x7FFF0000, 0x00050000 | errno.EACCES
-    calls = list(never)
-    rows = [
-        (load, 0, 0, 4),
-        (equal, 1, 0, audit),
-        (answer, 0, 0, kill),
-        (load, 0, 0, 0),
-        (at_least, len(calls) + 1, 0, _X32),
-        *((equal, len(calls) - n, 0, call) for n, call in enumerate(calls)),
-        (answer, 0, 0, allow),
-        (answer, 0, 0, deny),
-    ]
-    return b"".join(struct.pack("=HBBI", *row) for row in rows)

@@ -314,7 +314,9 @@ def _plan(
         platform,
         machine=wiring.machine,
         constraints=constraints,
-        capabilities=wiring.capabilities(),
+        capabilities=wiring.capabilities(
+            prove_hardware=profile.video is not None and profile.video.may_use_hardware
+        ),
         coefficients=wiring.coefficients,
         engine=request.engine,
         others=[p for p in wiring.platforms() if p.name != platform.name],

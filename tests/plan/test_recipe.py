@@ -168,9 +168,7 @@ def test_streams_left_out_are_named(
         update={
             "video": (*conforming.video, second),
             "audio": (*conforming.audio, spatial),
-            "subtitles": (
-                SubtitleStream(index=6, codec="dvb_subtitle", text=False),
-            ),
+            "subtitles": (SubtitleStream(index=6, codec="dvb_subtitle", text=False),),
             "others": (
                 OtherStream(index=7, kind="data", codec="mebx", reason="metadata"),
             ),
@@ -182,8 +180,10 @@ def test_streams_left_out_are_named(
         "The header's duration is wrong.",
         "Video track 4 (h264 1280x720) is left out; track 0 is used.",
         "Audio track 5 (apac) cannot be decoded here and is left out.",
-        "Subtitle track 6 (dvb_subtitle) is left out; it is made of pictures, and "
-        "captions are text.",
+        (
+            "Subtitle track 6 (dvb_subtitle) is left out; it is made of pictures, and "
+            "captions are text."
+        ),
     ) == make_recipe(media, shipped("hls"), capable).warnings
 
 

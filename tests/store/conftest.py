@@ -53,8 +53,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         f"-filer.port={ports['filer']}", f"-filer.port.grpc={_free_port()}",
         f"-master.port={ports['master']}", f"-master.port.grpc={_free_port()}",
         f"-volume.port={ports['volume']}", f"-volume.port.grpc={_free_port()}",
-        f"-s3.port.grpc={_free_port()}", "-volume.max=20",
-        "-master.volumeSizeLimitMB=64", "-s3.port.iceberg=0",
+        f"-s3.port.grpc={_free_port()}", "-volume.max=200",
+        "-master.volumeSizeLimitMB=64", "-s3.port.iceberg=0", "-s3.port.lance=0",
     ]  # fmt: skip
     endpoint = f"http://127.0.0.1:{ports['s3']}"
     with (home / "log").open("wb") as log:

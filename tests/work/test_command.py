@@ -11,6 +11,7 @@ import pytest
 
 from transcode.contract import (
     AudioStream,
+    CaptionRendition,
     DynamicRange,
     FilePackaging,
     Loudness,
@@ -132,6 +133,21 @@ def test_copied_top(
     )
 
     match("ffmpeg-copied", command(recipe).argv)
+
+
+def test_captions(
+    command: Any, match: Any, make_recipe: Any, video: Any, audio: Any
+) -> None:
+    """
+    Each text track is an output of its own, at its own times.
+    """
+    captions = (
+        CaptionRendition(name="eng", source_index=2, language="eng"),
+        CaptionRendition(name="fra-forced", source_index=4, forced=True),
+    )
+    recipe = make_recipe(video=(video(1280, 720),), audio=(audio(),), captions=captions)
+
+    match("ffmpeg-captions", command(recipe).argv)
 
 
 def test_mp4(command: Any, match: Any, make_recipe: Any, video: Any) -> None:

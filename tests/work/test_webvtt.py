@@ -69,17 +69,17 @@ def test_cues_are_put_in_order_and_cut() -> None:
 
 
 @given(
-    st.lists(
+    cues=st.lists(
         st.tuples(
             st.integers(0, 10**8),
             st.integers(1, 10**6),
             st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
         )
     ),
-    st.booleans(),
+    mapped=st.booleans(),
 )
 def test_whatever_the_text_the_file_can_be_read(
-    cues: list[tuple[int, int, str]], mapped: bool
+    *, cues: list[tuple[int, int, str]], mapped: bool
 ) -> None:
     """
     No text makes a cue of its own, ends one or breaks the file.

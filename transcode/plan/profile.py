@@ -16,7 +16,15 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from ..contract import AudioCodec, Loudness, Value, VideoCodec
 from ..errors import ProfileError
-from .codecs import CODEC_PROFILES, CRF_LIMIT, ENCODERS, PRESETS, TUNES, Encoder
+from .codecs import (
+    CODEC_PROFILES,
+    CRF_LIMIT,
+    ENCODERS,
+    PRESETS,
+    SOFTWARE,
+    TUNES,
+    Encoder,
+)
 from .profile_errors import sentence
 
 Even = Annotated[int, Field(ge=2, multiple_of=2)]
@@ -97,6 +105,11 @@ class VideoProfile(Typed):
         return self.encoders or ENCODERS[self.codec][:1]
 
     @property
+    def may_use_hardware(self) -> bool:
+        """Whether it is worth asking a GPU for a test picture."""
+        return any(encoder not in SOFTWARE for encoder in self.preferred_encoders)
+
+    @property
     def descending(self) -> tuple[VideoRung, ...]:
         """The rungs, largest first."""
         return tuple(sorted(self.rungs, key=lambda rung: -rung.short_side))
@@ -153,10 +166,11 @@ class AudioProfile(Typed):
 
     @model_validator(mode="after")
     def _opus_has_its_rates(self) -> Self:
-        if self.codec == "opus" and self.sample_rate == 44100:  # noqa: PLR2004
+        # Whatever it was made from, Opus is played at 48 kHz (RFC 7845, 5.1).
+        if self.codec == "opus" and self.sample_rate != 48000:  # noqa: PLR2004
             raise ValueError(
-                "sample_rate: given 44100; "
-                "allowed with codec 'opus': 8000, 16000, 24000, 48000"
+                f"sample_rate: given {self.sample_rate}; allowed with codec 'opus': "
+                "48000"
             )
         return self
 

@@ -134,6 +134,15 @@ def _quality(rendition: VideoRendition) -> Options:
     return options
 
 
+def _order(around: Surroundings) -> Options:
+    if around.frame_rate is not None:
+        return {}
+    # Containers store how long pictures last in the order they are decoded in. At a
+    # variable rate reordered pictures would get one another's times, and a file end
+    # before its last pictures do.
+    return {"bf": "0"}
+
+
 def _x264(rendition: VideoRendition, around: Surroundings) -> Options:
     parameters = {
         # Only our forced keyframes cut; closed, so that a segment stands alone.
@@ -149,6 +158,7 @@ def _x264(rendition: VideoRendition, around: Surroundings) -> Options:
         )
     return {
         **_quality(rendition),
+        **_order(around),
         "forced-idr": "1",  # a forced keyframe is an IDR, not just an I
         "x264-params": _joined(parameters),
     }
@@ -165,6 +175,7 @@ def _x265(rendition: VideoRendition, around: Surroundings) -> Options:
     }
     return {
         **_quality(rendition),
+        **_order(around),
         "forced-idr": "1",
         "x265-params": _joined(parameters),
     }
@@ -203,8 +214,9 @@ def _vp9(rendition: VideoRendition, _around: Surroundings) -> Options:
     return options
 
 
-def _nvenc(rendition: VideoRendition, _around: Surroundings) -> Options:
+def _nvenc(rendition: VideoRendition, around: Surroundings) -> Options:
     return {
+        **_order(around),
         # Variable bit rate at constant quality: CRF by this encoder's name.
         "rc": "vbr",
         "cq": f"{rendition.crf:g}" if rendition.crf is not None else "0",

@@ -162,6 +162,7 @@ def _report(
         dropped_frames=progress.dropped_frames,
         audio_packets=packets["audio"],
         caption_errors=summary.caption_errors,
+        damaged_frames=summary.damaged_frames,
         exit_status=0,
         read_bytes=summary.read_bytes,
     )

@@ -32,13 +32,15 @@ def prepare(
     tone_map_at: tuple[int, int] | None,
     ticks: int | None,
     zero: float,
+    lead: int,
 ) -> Stream:
     """
     The decoded source made plain: opaque, progressive, SDR or tagged HDR.
 
     *tone_map_at* is the size at which HDR becomes SDR, None where it stays. *ticks*
     is the clock of the grid that times are put back on; None leaves them. *zero* is
-    the source's second that becomes 0.
+    the source's second that becomes 0. The first picture is repeated *lead* times, to
+    fill what the picture begins too late.
     """
     if video.retimed is not None:
         stream = stream.filter("setpts", _retimed(video, zero))
@@ -51,6 +53,9 @@ def prepare(
         # gap, because nothing is counted.
         grid = f"round((T-STARTT)*{rate.numerator}/{rate.denominator})*{step}"
         stream = stream.filter("setpts", f"round(STARTT/TB+{grid})")
+    if lead and video.frame_rate is not None:
+        late = (video.start_seconds or 0.0) - zero
+        stream = _filled(stream, lead, video.frame_rate, late=late)
     if video.has_alpha:
         # Transparent means black: what a player without alpha shows anyway, but
         # without the garbage that hides under transparent pixels.
@@ -79,6 +84,16 @@ def prepare(
         # A wide gamut in SDR: BT.709 by arithmetic, not by another label.
         return stream.filter("zscale", primaries="bt709", transfer="bt709")
     return stream
+
+
+def _filled(stream: Stream, lead: int, rate: Fraction, *, late: float) -> Stream:
+    stream = stream.filter("tpad", start=lead, start_mode="clone")
+    # It moves the pictures on by frames of whatever rate it supposes: back to where
+    # they belong, the first one (kept in variable 0) to *late*.
+    counted = f"N*{rate.denominator}/({rate.numerator}*TB)"
+    first = f"st(0,if(eq(N,{lead}),PTS,ld(0)))"
+    moved = f"PTS-{first}+{late:.6f}/TB"
+    return stream.filter("setpts", f"round(if(lt(N,{lead}),{counted},{moved}))")
 
 
 def _retimed(video: VideoStream, zero: float) -> str:

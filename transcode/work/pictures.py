@@ -9,7 +9,7 @@ from fractions import Fraction
 from ..contract import CmafPackaging, Recipe, Task, VideoRendition, VideoStream
 from .colour import output_colour
 from .graph import Stream, poster_frames, prepare, scaled, sprite_sheets
-from .timing import snaps, timescale
+from .timing import lead_frames, snaps, timescale
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ def lay(task: Task, source: Stream | None) -> Pictures:
         # Beside a copied rendition the source's own times are kept, to the tick.
         ticks=ticks if snaps(video) and not copied else None,
         zero=task.media.start_seconds or 0.0,
+        lead=lead_frames(task),
     )
     branches = fan(base, len(roots) + len(stills))
     made = {

@@ -23,6 +23,8 @@ _OUTPUT = re.compile(
 _READ = re.compile(r"Statistics: (\d+) bytes read")
 # One line per audio packet, from the bitstream filter that drops the priming.
 _NOISE = re.compile(r"\[verbose\] Stream #\d+ packet \d+ pts")
+_DAMAGED = re.compile(r"\[vist#0:\d+.*\] corrupt decoded frame")
+_AGAIN = re.compile(r" Last message repeated (\d+) times")
 _ERROR = re.compile(r"\[(?:error|fatal|panic)\]")
 _SECRET = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]*")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -91,6 +93,9 @@ class Summary:
         self.samples: dict[int, int] = {}
         self.decode_errors = 0
         """Of pictures and sound."""
+        self.damaged_frames = 0
+        """Pictures that came out with parts made up."""
+        self._damaged_before = False
         self.caption_errors: dict[int, int] = {}
         """Subtitle stream → packets that did not decode."""
         self.muxed: dict[tuple[int, int], int] = {}
@@ -102,7 +107,14 @@ class Summary:
             if _NOISE.search(line):
                 return
             self._count(line)
+        self._count_damage(line)
         self.tail.take(line)
+
+    def _count_damage(self, line: str) -> None:
+        if self._damaged_before and (again := _AGAIN.search(line)):
+            self.damaged_frames += int(again[1])
+        self._damaged_before = _DAMAGED.search(line) is not None
+        self.damaged_frames += self._damaged_before
 
     def _count(self, line: str) -> None:
         if found := _INPUT.search(line):

@@ -35,6 +35,8 @@ class EncodeReport:
     """Frames that the rate conversion or synchronisation made twice."""
     encoded_seconds: float | None = None
     """Where the results end, but for the last frame's own time."""
+    damaged_frames: int = 0
+    """Pictures that the decoder returned with parts made up."""
     dropped_frames: int = 0
     """Frames that the rate conversion or synchronisation left out."""
     audio_packets: Mapping[str, int] = field(default_factory=dict)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import lcm
+from math import floor, lcm
 
-from ..contract import VideoStream
+from ..contract import Task, VideoStream
 
 _FINE_CLOCK = 10_000
 _FINEST_CLOCK = 1_000_000
 _MPEG_CLOCK = 90_000
+_NEARLY_WHOLE = 1e-3
 
 
 def timescale(
@@ -50,6 +51,23 @@ def snaps(video: VideoStream) -> bool:
         return False
     exact = base is not None and (1 / (rate * base)).denominator == 1
     return not exact and rate.denominator in {1, 1001}
+
+
+def lead_frames(task: Task) -> int:
+    """
+    Frames that stand in for a picture which begins after the sound.
+
+    Players do not agree what to show before a picture that begins late (some move it
+    to 0, away from the sound), so it begins with the sound: its first frame is shown
+    from there on. Nothing is filled beside a copied rendition, which cannot be.
+    """
+    recipe = task.recipe
+    video = next((v for v in task.media.video if v.index == recipe.video_index), None)
+    copied = any(it.made_by == "copied" for it in recipe.video)
+    if video is None or video.frame_rate is None or copied or not recipe.audio:
+        return 0
+    late = (video.start_seconds or 0.0) - (task.media.start_seconds or 0.0)
+    return max(0, floor(late * float(video.frame_rate) + _NEARLY_WHOLE))
 
 
 def _refined(ticks: int) -> int:

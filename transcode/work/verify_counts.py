@@ -7,10 +7,13 @@ from fractions import Fraction
 
 from ..contract import AudioRendition, Task, VideoRendition
 from .report import EncodeReport
+from .timing import lead_frames
 from .tracks import BUDGET, Track
 from .verify_source import ms, promised, source_audio, source_video
 
 _RATE_SHARE = Fraction(5, 1000)
+_CUT_FRAMES = 2
+"""Damaged at most where a broadcast was cut: its first picture and its last."""
 _SHORT_SECONDS = Fraction(1, 2)
 _SHORT_SHARE = Fraction(2, 100)
 """More than both missing: the source ended before its promised end."""
@@ -30,7 +33,8 @@ def frame_count(
     A file holds what the muxer took; that is what came out of the source.
 
     Encoded at the source's times: frames decoded, plus those the encoder says it
-    repeated, minus those it says it dropped, which may be 1 % at most. Converted to
+    repeated and those that fill a late beginning, minus those it says it dropped, which
+    may be 1 % at most. Converted to
     a rate: rate × duration, within two frames and 0.5 %. Copied: packets read, less 1 %
     at most (pictures before the first keyframe cannot be shown).
     """
@@ -42,6 +46,13 @@ def frame_count(
             yield f"{track.name} holds {track.packets} packets, {muxed} were made"
         if isinstance(track.plan, VideoRendition):
             yield from _against_source(task, report, track, track.plan)
+
+
+def _lead_seconds(task: Task) -> Fraction:
+    video = source_video(task)
+    if video is None or not video.frame_rate:
+        return Fraction(0)
+    return lead_frames(task) / video.frame_rate
 
 
 def _against_source(
@@ -56,7 +67,7 @@ def _against_source(
     if plan.frame_rate is not None:
         seconds = promised(task, source_video(task))
         if seconds is not None:
-            wanted = plan.frame_rate * seconds
+            wanted = plan.frame_rate * (seconds + _lead_seconds(task))
             if abs(count - wanted) > 2 + wanted * _RATE_SHARE:
                 yield (
                     f"{track.name} holds {count} frames, {float(wanted):.0f} "
@@ -68,8 +79,8 @@ def _against_source(
         return
     if report.dropped_frames > max(Fraction(1), BUDGET * decoded):
         yield f"{report.dropped_frames} of {decoded} frames were dropped"
-    fewest = decoded - report.dropped_frames
-    most = decoded + report.repeated_frames
+    fewest = decoded - report.dropped_frames + lead_frames(task)
+    most = decoded + report.repeated_frames + lead_frames(task)
     if not fewest <= count <= most:
         yield f"{track.name} holds {count} frames, {decoded} were decoded"
 
@@ -85,6 +96,8 @@ def complete(
     read = report.packets_read or report.decoded_frames or 0
     if report.decode_errors > BUDGET * read:
         yield f"{report.decode_errors} decoding errors in {read} packets"
+    if report.damaged_frames > max(_CUT_FRAMES, BUDGET * read):
+        yield f"{report.damaged_frames} of {read} pictures are damaged"
     said = promised(task)
     if not tracks or said is None:
         return

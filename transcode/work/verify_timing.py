@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from math import floor
 
 from ..contract import (
     AudioRendition,
@@ -12,6 +13,7 @@ from ..contract import (
     VideoRendition,
     VideoStream,
 )
+from .timing import lead_frames
 from .tracks import Track
 from .verify_source import ms, promised, source_audio, source_video
 
@@ -115,24 +117,30 @@ def av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
 
     Within 20 ms and one packet of sound, at the end one frame and 0.1 %
     more, and 0.1 s where the container does not say when a stream ends. Sound
-    that begins late may instead begin at 0, with silence. Both ways of reading times
+    that begins late may instead begin at 0, with silence; a picture that begins late
+    does so with its first frame repeated, and the source's own begins after those. Both ways of reading times
     must agree: players built on libavformat ignore what boxes say where composition
     offsets are negative.
     """
     picture = next(track for track in tracks if track.is_video)
     source = source_video(task)
+    begins = picture.start
+    if (lead := lead_frames(task)) and source and source.frame_rate:
+        converted = getattr(picture.plan, "frame_rate", None)
+        lead = floor(lead * (converted or source.frame_rate) / source.frame_rate)
+        begins = picture.times[min(lead, len(picture.times) - 1)] * picture.time_base
     for track in tracks:
         if track.is_video or not isinstance(track.plan, AudioRendition):
             continue
         original = source_audio(task, track.plan.source_index)
         allowed = _SYNC_SECONDS + track.step
-        offset = track.start - picture.start
+        offset = track.start - begins
         wanted = _difference(original, source, lambda s: s.start_seconds)
         # Silence from 0 on, and then the sound where it belongs.
         filled = (
             wanted is not None
             and track.start <= allowed
-            and picture.start + wanted >= -allowed
+            and begins + wanted >= -allowed
         )
         if wanted is not None and abs(offset - wanted) > allowed and not filled:
             yield (
@@ -152,6 +160,7 @@ def av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
                 f"source {ms(wanted)}"
             )
         heard = max(track.demuxed_start, Fraction(0)) - picture.demuxed_start
+        offset = track.start - picture.start
         if abs(heard - offset) > allowed:
             yield (
                 f"{track.name}: players that ignore negative composition offsets "

@@ -1,0 +1,342 @@
+"""Sound and picture together, and how long it lasts, from sources as they come."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from transcode.contract import (
+    CmafPackaging,
+    FilePackaging,
+    OutcomeKind,
+    OutputFile,
+    Sprites,
+)
+from transcode.work.playlists import read_media_playlist, read_mpd
+from transcode.work.segments import read_header, read_segment
+
+MP4 = FilePackaging(
+    files=(OutputFile(name="video.mp4", container="mp4", video="240p", audio=("aac",)),)
+)
+SPRITES = Sprites(
+    interval_seconds=1, columns=2, rows=2, tile_width=80, tile_height=60, count=2
+)
+MOST_APART_SECONDS = 0.02
+
+
+@pytest.fixture(scope="session")
+def made(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A file of its own made by ffmpeg from the given arguments."""
+    folder = tmp_path_factory.mktemp("made")
+
+    def make(name: str, *arguments: object) -> Path:
+        path = folder / name
+        argv = [ffmpeg, "-nostdin", "-v", "error", "-y", *map(str, arguments)]
+        subprocess.run([*argv, str(path)], check=True)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def late_picture(made: Callable[..., Path]) -> Path:
+    """A picture that begins half a second after the sound."""
+    picture = ("-itsoffset", 0.5, "-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=2")
+    sound = ("-f", "lavfi", "-i", "sine=d=2.5:sample_rate=48000")
+    codecs = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+    return made("late.mp4", *picture, *sound, *codecs, "-c:a", "aac")
+
+
+def starts(staging: Path, name: str) -> list[float]:
+    """When each segment of a rendition begins to be shown, by its own boxes."""
+    folder = staging / name
+    header = read_header(folder / "init.mp4")
+    paths = sorted(folder.glob("*.m4s"))
+    return [read_segment(path, header).start / header.timescale for path in paths]
+
+
+def times(ffprobe: str, path: Path) -> list[float]:
+    """Presentation times of a file's pictures, as another tool has them."""
+    argv = [ffprobe, "-v", "error", "-select_streams", "v", "-of", "csv=p=0"]
+    argv += ["-show_entries", "packet=pts_time", str(path)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    return sorted(float(line.strip(",")) for line in done.stdout.split())
+
+
+def lasting(ffprobe: str, path: Path) -> float:
+    """How long another tool says that a file lasts."""
+    argv = [ffprobe, "-v", "error", "-show_format", "-of", "json", str(path)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    return float(json.loads(done.stdout)["format"]["duration"])
+
+
+def check(produced: Any) -> None:
+    failed = [check for check in produced.checks if not check.passed]
+    assert (OutcomeKind.SUCCEEDED, []) == (produced.outcome, failed), produced.failure
+
+
+def test_adts_is_copied_into_segments(
+    *,
+    make_task: Any,
+    make_recipe: Any,
+    make_clip: Any,
+    performed: Any,
+    audio: Any,
+) -> None:
+    """
+    AAC that a transport stream describes in each packet is described in the header.
+    """
+    clip = make_clip("adts.ts", 2)
+    copied = audio(made_by="copied", encoder=None, channels=1)
+
+    produced, _ = performed(make_task(clip, make_recipe(audio=(copied,))))
+
+    check(produced)
+
+
+@pytest.mark.parametrize("offset", [0, 10])
+def test_thumbnails_count_from_the_start(
+    *,
+    make_task: Any,
+    make_recipe: Any,
+    make_clip: Any,
+    performed: Any,
+    offset: float,
+) -> None:
+    """
+    A source whose clock starts at ten seconds has thumbnails from 0 to its end.
+    """
+    extra = ("-muxdelay", "0", "-output_ts_offset", str(offset))
+    clip = make_clip("clock.ts", 2, extra=extra)
+
+    produced, staging = performed(make_task(clip, make_recipe(sprites=SPRITES)))
+
+    check(produced)
+    cues = re.findall(r"(\S+) --> (\S+)", (staging / "thumbnails.vtt").read_text())
+    assert ("00:00:00.000", "00:00:01.000") == cues[0]
+    assert "00:00:02" == cues[-1][1][:8]
+
+
+def test_thumbnails_end_with_the_picture(
+    make_task: Any, make_recipe: Any, made: Any, performed: Any
+) -> None:
+    """
+    Where sound goes on after the picture, no thumbnail is promised for it.
+    """
+    picture = ("-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=2")
+    sound = ("-f", "lavfi", "-i", "sine=d=4:sample_rate=48000")
+    clip = made("long-sound.mp4", *picture, *sound, "-pix_fmt", "yuv420p")
+    sprites = SPRITES.model_copy(update={"count": 4})
+
+    produced, staging = performed(make_task(clip, make_recipe(sprites=sprites)))
+
+    check(produced)
+    assert 2 == (staging / "thumbnails.vtt").read_text().count("-->")
+
+
+def test_late_picture_is_filled(
+    *,
+    make_task: Any,
+    make_recipe: Any,
+    late_picture: Path,
+    performed: Any,
+    video: Any,
+    ffprobe: str,
+) -> None:
+    """
+    A picture that begins after the sound begins with it, as its first frame, and the
+    rest of it is where it was; in segments and in a file.
+    """
+    produced, staging = performed(make_task(late_picture, make_recipe()))
+    check(produced)
+    assert [0.0] == starts(staging, "video/240p")
+    assert [0.0] == starts(staging, "audio/aac")
+
+    produced, staging = performed(
+        make_task(late_picture, make_recipe(video=(video(320, 240),), packaging=MP4))
+    )
+    check(produced)
+    shown = times(ffprobe, staging / "video.mp4")
+    source = times(ffprobe, late_picture)
+    lead = len(shown) - len(source)
+    assert 12 == lead
+    assert [n / 25 for n in range(lead)] == pytest.approx(shown[:lead], abs=1e-3)
+    assert source == pytest.approx(shown[lead:], abs=MOST_APART_SECONDS)
+
+
+def test_copied_late_picture_stays_late(
+    *,
+    make_task: Any,
+    make_recipe: Any,
+    made: Any,
+    performed: Any,
+    video: Any,
+) -> None:
+    """
+    A copied picture that begins a frame after the sound does so in HLS and DASH.
+    """
+    picture = ("-itsoffset", 0.04, "-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=2")
+    sound = ("-f", "lavfi", "-i", "sine=d=2:sample_rate=48000")
+    clip = made("frame.mp4", *picture, *sound, "-pix_fmt", "yuv420p", "-g", 25)
+    top = video(320, 240, made_by="copied", encoder=None)
+    recipe = make_recipe(video=(top, video(160, 120)), keyframes="source")
+
+    produced, staging = performed(make_task(clip, recipe))
+
+    check(produced)
+    assert 0.04 == pytest.approx(starts(staging, "video/240p")[0], abs=1e-3)
+    mpd = read_mpd((staging / "manifest.mpd").read_text())
+    at = [one.starts[0] / one.timescale for one in mpd.representations]
+    assert [0.04, 0.04, 0.0] == pytest.approx(at, abs=1e-3)
+
+
+@pytest.mark.parametrize(("picture", "sound"), [(2, 3), (3, 2)])
+def test_a_file_lasts_as_long_as_its_longest_track(
+    *,
+    make_task: Any,
+    make_recipe: Any,
+    made: Any,
+    performed: Any,
+    video: Any,
+    ffprobe: str,
+    picture: float,
+    sound: float,
+) -> None:
+    """
+    What the manifest says a file lasts is what any other tool says.
+    """
+    clip = made(
+        f"ends-{picture}-{sound}.mp4",
+        *("-f", "lavfi", "-i", f"testsrc2=s=320x240:r=25:d={picture}"),
+        *("-f", "lavfi", "-i", f"sine=d={sound}:sample_rate=48000"),
+        *("-pix_fmt", "yuv420p"),
+    )
+
+    recipe = make_recipe(video=(video(320, 240),), packaging=MP4)
+
+    produced, staging = performed(make_task(clip, recipe))
+
+    check(produced)
+    said = lasting(ffprobe, staging / "video.mp4")
+    assert said == pytest.approx(produced.artifacts[0].duration_seconds, abs=0.03)
+
+
+def test_an_untagged_copy_joins_the_others(
+    *,
+    make_task: Any,
+    make_recipe: Any,
+    make_clip: Any,
+    performed: Any,
+    video: Any,
+    ffprobe: str,
+) -> None:
+    """
+    A copied top rendition without colour tags gets those of the encoded ones: all of
+    the picture is in one adaptation set.
+    """
+    clip = make_clip("untagged", 2, extra=("-g", "25"))
+    top = video(320, 240, made_by="copied", encoder=None)
+    recipe = make_recipe(video=(top, video(160, 120)), keyframes="source")
+
+    produced, staging = performed(make_task(clip, recipe))
+
+    check(produced)
+    mpd = read_mpd((staging / "manifest.mpd").read_text())
+    groups = {one.group for one in mpd.representations if one.kind == "video"}
+    assert 1 == len(groups)
+    tags = []
+    for name in ("240p", "120p"):
+        joined = staging / f"{name}.mp4"
+        parts = sorted((staging / "video" / name).glob("*.m4s"))
+        header = staging / "video" / name / "init.mp4"
+        joined.write_bytes(b"".join(part.read_bytes() for part in [header, *parts]))
+        argv = [ffprobe, "-v", "error", "-show_streams", "-of", "json", str(joined)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        stream = json.loads(done.stdout)["streams"][0]
+        tags.append({key: stream.get(key) for key in stream if "color" in key})
+    assert tags[0] == tags[1]
+    assert "smpte170m" == tags[0]["color_primaries"]
+
+
+def test_a_heavy_last_segment_is_announced(
+    make_task: Any, make_recipe: Any, make_clip: Any, performed: Any, video: Any
+) -> None:
+    """
+    BANDWIDTH holds for a last segment that is short and heavier than the others.
+    """
+    black = "drawbox=t=fill:color=black:enable='lt(t,2)'"
+    clip = make_clip("heavy", 3.2, extra=("-vf", black))
+    recipe = make_recipe(
+        video=(video(320, 240, max_bit_rate=None, buffer_bits=None),),
+        packaging=CmafPackaging(segment_seconds=2),
+    )
+
+    produced, staging = performed(make_task(clip, recipe))
+
+    check(produced)
+    folder = staging / "video/240p"
+    entries = read_media_playlist((folder / "index.m3u8").read_text()).entries
+    rates = [
+        (folder / one.uri).stat().st_size * 8 / float(one.seconds) for one in entries
+    ]
+    assert rates[-1] == max(rates)
+    for said in ("manifest.mpd", "master.m3u8"):
+        found = re.findall(
+            r"\bbandwidth=\"?(\d+)", (staging / said).read_text(), re.IGNORECASE
+        )
+        assert int(found[0]) >= max(rates)
+
+
+def test_a_variable_rate_keeps_its_end(
+    *,
+    make_task: Any,
+    make_recipe: Any,
+    made: Any,
+    performed: Any,
+    video: Any,
+    ffprobe: str,
+) -> None:
+    """
+    With frames at uneven times the file still lasts until its last frame ends.
+    """
+    uneven = "select='lt(mod(n,11),5)+gt(n,95)*not(mod(n,9))'"
+    clip = made(
+        "uneven.mkv",
+        *("-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=5", "-vf", uneven),
+        *("-fps_mode", "vfr", "-pix_fmt", "yuv420p"),
+    )
+    file = OutputFile(name="video.mp4", container="mp4", video="240p", audio=())
+    recipe = make_recipe(
+        video=(video(320, 240, preset="veryfast"),),
+        audio=(),
+        packaging=FilePackaging(files=(file,)),
+    )
+    task = make_task(clip, recipe)
+    assert task.media.video[0].variable_frame_rate
+
+    produced, staging = performed(task)
+
+    check(produced)
+    path = staging / "video.mp4"
+    assert times(ffprobe, path)[-1] < lasting(ffprobe, path)
+
+
+def test_a_guessed_duration_is_no_promise(
+    make_task: Any, make_recipe: Any, media_dir: Path, performed: Any
+) -> None:
+    """
+    A bare stream is as long as it turns out to be, and so are its thumbnails.
+    """
+    clip = media_dir / "workload/VID_1920x1080_cabac_temporal_direct.264"
+    task = make_task(clip, make_recipe(audio=(), sprites=SPRITES))
+    assert task.media.duration_estimated
+
+    produced, _ = performed(task)
+
+    check(produced)
