@@ -52,6 +52,7 @@ HARD_LIMIT = 400
 LONG = {
     "contract.py": (760, "every value that crosses an arrow, on one page"),
     "pipeline.py": (400, "the order of everything, read from top to bottom"),
+    "plan/profile.py": (340, "every field that a profile can have, on one page"),
     "platforms.py": (400, "the shape of a platform file, and its lattice"),
     "work/command.py": (400, "every ffmpeg argument with its reason, in one place"),
     "work/segments.py": (400, "one grammar: a CMAF segment, box by box"),

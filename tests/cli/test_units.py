@@ -55,8 +55,8 @@ def test_sizes_are_in_powers_of_ten(value: int | None, text: str) -> None:
     [
         (None, "unknown"),
         (Fraction(25), "25 fps"),
-        (Fraction(25, 2), "25/2 = 12.500 fps"),
-        (Fraction(30000, 1001), "30000/1001 = 29.970 fps"),
+        (Fraction(25, 2), "25/2 = 12.5 fps"),
+        (Fraction(30000, 1001), "30000/1001 = 29.97 fps"),
     ],
 )
 def test_a_rate_is_exact_and_readable(value: Fraction | None, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import secrets
@@ -70,10 +71,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(part)
 
     def handle(self) -> None:
-        try:
+        # A client that was killed does not say goodbye.
+        with contextlib.suppress(OSError):
             super().handle()
-        except OSError:
-            pass  # A client that was killed does not say goodbye.
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Silence: what was asked is kept, not printed."""

@@ -57,6 +57,10 @@ def test_a_variable_frame_rate_conforms(change: Change, shipped: Shipped) -> Non
             {"color_range": "pc"},
             "The picture uses full-range colour; the other renditions do not.",
         ),
+        (
+            {"color_transfer": "iec61966-2-4"},
+            "The picture's colours (iec61966-2-4) are others than the renditions have.",
+        ),
         ({"has_alpha": True}, "The picture has an alpha channel."),
         (
             {"dynamic_range": DynamicRange.HLG},

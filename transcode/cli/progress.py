@@ -149,7 +149,8 @@ def progress_line(lane: Lane, now: float) -> str:
         parts.append(f"{clock(lane.left_seconds)} left")
     parts.append(spec(task.spec) if lane.attempt == 1 else f"attempt {lane.attempt}")
     cost = lane.cost_so_far(now)
-    parts.append(f"≈ {rounded(cost)}")
+    if cost.amount:  # the first report has no time behind it yet
+        parts.append(f"≈ {rounded(cost)}")
     return ", ".join(parts)
 
 

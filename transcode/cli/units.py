@@ -68,12 +68,13 @@ def bit_rate(value: int | None) -> str:
 
 
 def rate(value: Fraction | None) -> str:
-    """A frame rate exactly and as a decimal: `30000/1001 = 29.970 fps`, `25 fps`."""
+    """A frame rate exactly and as a decimal: `30000/1001 = 29.97 fps`, `25 fps`."""
     if value is None:
         return UNKNOWN
     if value.denominator == 1:
         return f"{value.numerator} fps"
-    return f"{value.numerator}/{value.denominator} = {float(value):.3f} fps"
+    decimal = f"{float(value):.3f}".rstrip("0")
+    return f"{value.numerator}/{value.denominator} = {decimal} fps"
 
 
 def amount(value: Decimal) -> str:

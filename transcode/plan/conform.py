@@ -28,6 +28,14 @@ CODEC_PROFILES: dict[str, frozenset[str]] = {
 }
 """What devices play, as libavcodec spells it. All of H.264's are subsets of High."""
 
+COLOURS = frozenset(
+    {
+        *(None, "unknown", "unspecified", "reserved"),
+        *("bt709", "smpte170m", "bt470bg", "bt470m", "iec61966-2-1"),
+    }
+)
+"""Tags that encoded renditions of an SDR source keep; other colours are converted."""
+
 TIMELESS = frozenset({"avi", "h264", "hevc", "m4v", "mpegvideo", "obu"})
 """Containers without presentation times: what is copied from them may be misordered."""
 
@@ -75,6 +83,10 @@ def _coding_obstacles(video: VideoStream, wanted: VideoProfile) -> Iterator[str]
         yield f"The picture's pixel format is {found}, not {wanted.pixel_format}."
     elif video.color_range == "pc":
         yield "The picture uses full-range colour; the other renditions do not."
+    odd = {video.color_space, video.color_primaries, video.color_transfer} - COLOURS
+    if odd and video.dynamic_range is DynamicRange.SDR:
+        named = ", ".join(sorted(str(it) for it in odd))
+        yield f"The picture's colours ({named}) are others than the renditions have."
     if video.has_alpha:
         yield "The picture has an alpha channel."
     if video.dynamic_range is not DynamicRange.SDR:

@@ -20,6 +20,7 @@ from .gather import Demuxed, Gathered, gather
 from .reader import CountingReader, Refused, open_local, open_remote
 from .streams import pixels
 
+_MOST_PIXELS = 8192 * 8192
 _OPTIONS = {
     "format_whitelist": DEMUXERS,
     # No protocol has this name: whatever a demuxer would open besides, it may not.
@@ -28,8 +29,9 @@ _OPTIONS = {
     "skip_estimate_duration_from_pts": "1",
     "formatprobesize": "262144",
     "max_streams": "100",
+    # Opening decodes a picture where the headers leave its format open.
+    "max_pixels": str(_MOST_PIXELS),
 }
-_MOST_PIXELS = 8192 * 8192
 _MOST_PACKETS = 24
 """Packets given to a decoder before its first frame: more than any codec reorders."""
 _NO_FIELDS = frozenset(

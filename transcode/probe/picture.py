@@ -61,6 +61,8 @@ _SPACES = {
 """Code points of ITU-T H.273 under ffmpeg's names (libavutil/pixdesc.c)."""
 _FIELDS = {1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
 """AVFieldOrder of libavcodec."""
+_LEAP_SECONDS = 10
+"""From here on ffmpeg, too, takes a step for a new clock (`dts_delta_threshold`)."""
 _NEVER_INTERLACED = frozenset({"vp8", "vp9", "av1", "theora", "gif", "apng", "vvc"})
 
 
@@ -168,7 +170,11 @@ def _rate(stream: Raw) -> Rate:
     packets = stream.get("packets") or {}
     tick = _fraction(stream["time_base"])
     if packets.get("steps") and tick is not None:
-        measured = measure(packets["steps"], tick, base)
+        steps = packets["steps"]
+        if jumps(stream):
+            # A leap of the clock is no distance between pictures.
+            steps = [it for it in steps if it[0] * tick <= _LEAP_SECONDS]
+        measured = measure(steps, tick, base)
         if measured.rate is not None:
             if _fields_apart(stream, measured.rate):
                 return Rate(measured.rate / 2, measured.variable)

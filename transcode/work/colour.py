@@ -10,7 +10,10 @@ _BT601 = {"smpte170m", "bt470bg"}
 _SDR_MATRICES = {"bt709", *_BT601}
 _SDR_TRANSFERS = {"bt709", "smpte170m", "bt470bg", "bt470m", "iec61966-2-1"}
 _CODES = {
-    **{"bt709": 1, "bt470m": 4, "bt470bg": 5, "smpte170m": 6},
+    "bt709": 1,
+    "bt470m": 4,
+    "bt470bg": 5,
+    "smpte170m": 6,
     "iec61966-2-1": 13,
 }
 """ITU-T H.273 (07/2021), tables 2 to 4; SDR only, because only that is copied."""

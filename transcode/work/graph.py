@@ -24,7 +24,7 @@ class Stream(Protocol):
     def filter_multi_output(self, name: str, /) -> Mapping[int, Self]: ...
 
 
-def prepare(
+def prepare(  # noqa: PLR0913  each is one fact about the source
     stream: Stream,
     video: VideoStream,
     *,

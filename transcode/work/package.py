@@ -93,7 +93,7 @@ def mend(recipe: Recipe, staging: Path) -> None:
     What bit rate to expect: the packager leaves out a last segment that is short.
     """
     master, manifest = staging / MASTER, staging / MANIFEST
-    places = [folder(it) for it in (*recipe.video, *recipe.audio)]
+    places = [*map(folder, recipe.video), *map(folder, recipe.audio)]
     peaks = {place: _peak(staging, place) for place in places}
     if master.exists():
         lines = master.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -96,7 +96,7 @@ def complete(
     read = report.packets_read or report.decoded_frames or 0
     if report.decode_errors > BUDGET * read:
         yield f"{report.decode_errors} decoding errors in {read} packets"
-    if report.damaged_frames > max(_CUT_FRAMES, BUDGET * read):
+    if report.damaged_frames > max(Fraction(_CUT_FRAMES), BUDGET * read):
         yield f"{report.damaged_frames} of {read} pictures are damaged"
     said = promised(task)
     if not tracks or said is None:

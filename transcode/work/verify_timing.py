@@ -118,9 +118,9 @@ def av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
     Within 20 ms and one packet of sound, at the end one frame and 0.1 %
     more, and 0.1 s where the container does not say when a stream ends. Sound
     that begins late may instead begin at 0, with silence; a picture that begins late
-    does so with its first frame repeated, and the source's own begins after those. Both ways of reading times
-    must agree: players built on libavformat ignore what boxes say where composition
-    offsets are negative.
+    does so with its first frame repeated, and is judged by the frame after those. Both
+    ways of reading times must agree: players built on libavformat ignore what boxes say
+    where composition offsets are negative.
     """
     picture = next(track for track in tracks if track.is_video)
     source = source_video(task)
