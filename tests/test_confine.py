@@ -135,6 +135,7 @@ def test_opening_a_foreign_file_is_stopped(
 _PROBE = """
 import json, os, signal, socket, subprocess, sys
 from transcode.confine import Fence, May
+"x".encode("idna")  # Imported when first used: too late behind a fence.
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 if user := int(sys.argv[3]):
     os.setgroups([])
@@ -152,12 +153,14 @@ def tries(name, act):
     except (OSError, MemoryError) as exc:
         said[name] = type(exc).__name__
 tries("socket", lambda: socket.create_connection(("127.0.0.1", int(sys.argv[2])), 1))
+tries("unix", lambda: socket.socket(socket.AF_UNIX))
 tries("program", lambda: os.execv("/bin/true", ["true"]))
 tries("file", lambda: open("/etc/passwd").read())
 tries("write", lambda: open(sys.argv[1] + "/x", "wb", 0).write(b"x"))
 tries("memory", lambda: bytearray(2 << 30))
 tries("signal", lambda: os.kill(os.getppid(), 0))
 tries("files", lambda: [os.dup(0) for _ in range(40)])
+said["addresses"] = os.readlink("/proc/self/ns/net")
 print(json.dumps([said, refused]))
 """
 
@@ -184,7 +187,9 @@ def test_a_process_fences_itself(user: int, tmp_path: Path, port: int) -> None:
     assert said.pop("memory") == "MemoryError"
     assert said.pop("write") in {"OSError", "PermissionError"}
     assert said.pop("files") == "OSError"
-    assert {"socket", "program", "file", "signal"} == {*said}
+    # Each of the two barriers by itself: no address, and no socket of any kind.
+    assert said.pop("addresses") != str(Path("/proc/self/ns/net").readlink())
+    assert {"socket", "unix", "program", "file", "signal"} == {*said}
     assert {"PermissionError"} == {*said.values()}
 
 

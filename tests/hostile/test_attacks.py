@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -172,3 +174,38 @@ def test_the_command_line_reaches_nothing_either(
     assert isinstance(caught.value, MediaError)
     said = (str(caught.value), caught.value.evidence)
     assert set() == rig.touched(name, *said, folders=(tmp_path,))
+
+
+@pytest.mark.parametrize("guard", ["format_whitelist", "protocol_whitelist"])
+@pytest.mark.parametrize("name", ["hls-http.m3u8", "hls-live-http.m3u8"])
+def test_each_whitelist_of_the_probe_is_enough(name: str, guard: str, rig: Rig) -> None:
+    """
+    Unfenced and from a file object, which no default of libav protects.
+    """
+    from transcode.probe.child import _OPTIONS  # noqa: PLC0415
+
+    rig.source(name, remote=False)
+    # As when a Python program streams an object from storage.
+    loose = {"allowed_extensions": "ALL", "extension_picky": "0"}
+    opening = (
+        "import av, json, sys\n"
+        "with open(sys.argv[1], 'rb') as file:\n"
+        "    av.open(file, options=json.loads(sys.argv[2]))\n"
+    )
+    path = str(rig.uploads / name)
+
+    def touched(options: dict[str, str]) -> set[str]:
+        rig.touched(name)
+        argv = [sys.executable, "-c", opening, path, json.dumps(options)]
+        subprocess.run(
+            argv,
+            cwd=rig.uploads,
+            check=False,
+            capture_output=True,
+            timeout=LONGEST_SECONDS,
+        )
+        found: set[str] = rig.touched(name)
+        return found
+
+    assert set() != touched(loose)
+    assert set() == touched(loose | {guard: _OPTIONS[guard]})

@@ -84,6 +84,11 @@ def test_a_variable_frame_rate_conforms(change: Change, shipped: Shipped) -> Non
             "The picture is stored mirrored and has to be set upright.",
         ),
         (
+            {"duration_seconds": 11.967},
+            "The container does not say how long each frame is shown.",
+        ),
+        ({"retimed": "start"}, "The times stored with the picture are wrong."),
+        (
             {"sample_aspect_ratio": Fraction(4, 3)},
             "The pixels are not square (4:3).",
         ),

@@ -247,7 +247,7 @@ def test_alpha_and_several_streams_are_told(media_dir: Path, look: Look) -> None
         ("edge/sample-with-large-length.avi", [None], ["count"]),
         ("edge/sample_vvc.mp4", [None], []),
         ("edge/sample_edit_list.mp4", [None], [None]),
-        ("formats/xdcam-hd-1080i60.mov", [None], [None] * 0),
+        ("formats/xdcam-hd-1080i60.mov", [None], []),
     ],
 )
 def test_wrong_times_are_told(

@@ -330,7 +330,7 @@ def test_late_picture(
     kind: str,
 ) -> None:
     """
-    A picture that begins late stays late.
+    A picture that begins late is filled from 0 on, and stays where it was itself.
     """
     clip = make_clip("late", 2)
     late = remuxed(
@@ -350,7 +350,9 @@ def test_late_picture(
         parts = [made, *sorted(made.parent.glob("*.m4s"))]
         whole.write_bytes(b"".join(part.read_bytes() for part in parts))
         made = whole
-    assert abs(0.5 - times(made, "v:0")[0]) <= SYNC_SECONDS
+    shown, source = times(made, "v:0"), times(late, "v:0")
+    assert 0 == shown[0]
+    assert abs(0.5 - shown[-len(source)]) <= SYNC_SECONDS
 
 
 @pytest.mark.parametrize("seconds", [0.04, 0.2])

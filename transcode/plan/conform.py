@@ -140,6 +140,8 @@ def _time_obstacles(
         yield f"The container ({media.container}) stores no presentation times."
     if video.retimed is not None:
         yield "The times stored with the picture are wrong."
+    if _lasts_less(video):
+        yield "The container does not say how long each frame is shown."
     start = video.start_seconds or 0.0
     frame = 1 / float(video.frame_rate) if video.frame_rate else 0.0
     late = start - (media.start_seconds if media.start_seconds is not None else start)
@@ -157,6 +159,14 @@ def _time_obstacles(
             f"Keyframes are up to {longest:.1f} s apart; "
             f"copying is allowed up to {wanted.copy_max_gop_seconds:g} s."
         )
+
+
+def _lasts_less(video: VideoStream) -> bool:
+    """Whether the last frame lacks half its length or more: then all of them do."""
+    seconds, rate = video.duration_seconds, video.frame_rate
+    if seconds is None or not rate or not video.frames:
+        return False
+    return float(video.frames / rate) - seconds > 0.5 / float(rate)
 
 
 def _segment_obstacles(

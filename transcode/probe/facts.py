@@ -8,7 +8,7 @@ from typing import Any
 from ..contract import AudioStream, Media, OtherStream, SubtitleStream, VideoStream
 from ..errors import MediaRejected, MediaTruncated, MediaUnsupported
 from .picture import video_stream
-from .times import jumps, language, overlaps, raw_frames, times
+from .times import guessed, jumps, language, overlaps, raw_frames, times
 
 _BITMAP = frozenset(
     {"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub", "dvb_teletext"}
@@ -60,11 +60,7 @@ def media_from(raw: Raw, *, seconds: float | None = None) -> Media:
         format_name=raw["format"].split(",")[0],
         bytes=raw["size"],
         duration_seconds=duration,
-        duration_estimated=any(
-            jumps(it) or raw_frames(it) is not None
-            for it in raw["streams"]
-            if it["type"] in {"video", "audio"}
-        ),
+        duration_estimated=any(map(guessed, raw["streams"])),
         start_seconds=start,
         fragmented=index.get("fragmented"),
         faststart=index.get("faststart"),

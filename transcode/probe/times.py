@@ -84,6 +84,12 @@ def jumps(stream: Mapping[str, Any]) -> bool:
     return _leaps(stream.get("packets") or {})
 
 
+def guessed(stream: Mapping[str, Any]) -> bool:
+    """True where a stream's duration is no more than its bytes suggest."""
+    media = stream["type"] in {"video", "audio"}
+    return media and (jumps(stream) or raw_frames(stream) is not None)
+
+
 def raw_frames(stream: Mapping[str, Any]) -> int | None:
     """
     About how many frames a bare elementary stream has; None for anything else.
