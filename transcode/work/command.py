@@ -21,7 +21,7 @@ from ..demuxers import DEMUXERS
 from ..errors import MediaRejected
 from .captions_listing import captions_file
 from .codecs import Surroundings, audio_options, video_options
-from .colour import fully_tagged, tagging
+from .colour import tagging
 from .pictures import Pictures, lay
 from .sound import Measured, mix, soundtrack, timed
 
@@ -284,16 +284,17 @@ def _video(
 
 
 def _tags(task: Task, rendition: VideoRendition, index: int) -> dict[str, str]:
-    """What makes an untagged copy say what the renditions beside it say."""
+    """What makes a copy say what the renditions beside it say."""
     recipe = task.recipe
     used = (it for it in task.media.video if it.index == recipe.video_index)
     video = next(used, None)
     streamed = isinstance(recipe.packaging, CmafPackaging)
     mixed = any(it.made_by == "encoded" for it in recipe.video)
-    if video is None or not streamed or not mixed or fully_tagged(video):
+    if video is None or not streamed or not mixed:
         return {}
     # A player switches only between renditions whose colours are said to be equal;
-    # the packager would put the copy into a set of its own.
+    # the packager would put the copy into a set of its own. Also where probing found
+    # tags: they may stand in the container alone, and the packager reads the codec's.
     return tagging(video, rendition.codec, index)
 
 
