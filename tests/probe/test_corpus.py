@@ -41,7 +41,7 @@ REFUSED: dict[str, type[MediaError]] = {
     "malformed/fixed_lacing_bad_lace_size.mkv": MediaRejected,
     "malformed/fixture-corrupt.mkv": MediaRejected,
     "malformed/invalid_userdata.mp4": MediaTruncated,
-    "malformed/invalid_vp9_bitstream-bug_1416.webm": MediaUnsupported,
+    "malformed/invalid_vp9_bitstream-bug_1416.webm": MediaRejected,
     "malformed/invalid_vp9_bitstream-bug_1417.webm": MediaRejected,
     "malformed/issue76.webm": MediaRejected,
     "malformed/primarychromaticity_fieldtoolarge.webm": MediaRejected,

@@ -21,6 +21,8 @@ from .reader import CountingReader, Refused, open_local, open_remote
 from .streams import pixels
 
 _MOST_PIXELS = 8192 * 8192
+_LARGEST_PICTURE = 16384 * 8704
+"""Pixels; what codecs' highest levels allow, and `facts` refuses more of."""
 _OPTIONS = {
     "format_whitelist": DEMUXERS,
     # No protocol has this name: whatever a demuxer would open besides, it may not.
@@ -29,8 +31,9 @@ _OPTIONS = {
     "skip_estimate_duration_from_pts": "1",
     "formatprobesize": "262144",
     "max_streams": "100",
-    # Opening decodes a picture where the headers leave its format open.
-    "max_pixels": str(_MOST_PIXELS),
+    # Opening decodes a picture where the headers leave its format open; what is larger
+    # gets no size then, and no memory.
+    "max_pixels": str(_LARGEST_PICTURE),
 }
 _MOST_PACKETS = 24
 """Packets given to a decoder before its first frame: more than any codec reorders."""

@@ -155,7 +155,7 @@ def _fault(stream: Raw, raw: Raw) -> str | None:
         return "sound of unknown sample rate" if missing else None
     pixels = (stream.get("width") or 0) * (stream.get("height") or 0)
     if pixels <= 0:
-        return "video of unknown picture size"
+        return "video of unknown or impossible picture size"
     if stream.get("decode_error") and not stream.get("pixel_format"):
         return _BROKEN
     return None
