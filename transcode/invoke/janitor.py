@@ -89,7 +89,7 @@ class Janitor:
         self._say(f"remove {path.absolute()}")
 
     def end(self, session: int, directories: Sequence[Path]) -> None:
-        """If we die, end this session's processes and what is in these groups."""
+        """If we die, end the processes of the session and what is in these groups."""
         for directory in directories:
             self._say(f"group {directory}")
         self._say(f"session {session}")
