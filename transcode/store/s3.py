@@ -156,7 +156,7 @@ class S3Destination:
     ) -> None:
         marks = _provenance(manifest)
         limit = anyio.CapacityLimiter(_UPLOADS_AT_ONCE)
-        failures: list[ClientError] = []
+        failures: list[Exception] = []
 
         async def put(path: Path) -> None:
             async with limit:
@@ -165,7 +165,8 @@ class S3Destination:
                 key = self._key(folder, str(path.relative_to(staging)))
                 try:
                     await _put_file(client, self._bucket, key, path, marks=marks)
-                except ClientError as exc:
+                except (ClientError, BotoCoreError, OSError) as exc:
+                    # Raised below: out of a task group it would come as a group.
                     failures.append(exc)
 
         async with anyio.create_task_group() as group:
