@@ -1,0 +1,107 @@
+"""Objects by key under one address: what job state, ledger and results are kept in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from ..settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object as the store describes it."""
+
+    key: str
+    """Under the bucket's prefix."""
+    bytes: int
+    etag: str
+    """Changes with the content; without quotes."""
+    modified: datetime
+    """UTC, by the clock of the store; S3 knows whole seconds."""
+    version: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Filled by `head` and `read`; a listing does not know it."""
+
+
+class Bucket(Protocol):
+    """
+    A folder or an S3 prefix. Every call either did its work or raises a typed error:
+
+    `ObjectMissing`, `ObjectExists`, `ObjectChanged`; `SourceUnreadable` or
+    `DestinationUnwritable` where reading or writing is refused; `OutOfDisk`; else
+    `StoreError`. A write whose reply was lost is looked at before it is repeated.
+    """
+
+    def uri(self, key: str = "") -> str:
+        """How a person or a manifest names *key*."""
+
+    async def head(self, key: str) -> Entry:
+        """What is there, metadata included."""
+
+    async def read(self, key: str) -> tuple[bytes, Entry]:
+        """A small object as a whole."""
+
+    async def read_range(
+        self, key: str, start: int, length: int, *, etag: str | None = None
+    ) -> bytes:
+        """Bytes `[start, start + length)`, fewer at the end; of *etag* or not at all
+        (`ObjectChanged`)."""
+
+    async def create(
+        self, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None
+    ) -> Entry:
+        """Create whole and durable, or raise `ObjectExists`; of several one wins."""
+
+    async def put(
+        self, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None
+    ) -> Entry:
+        """Create or replace, whole: readers see the old or the new."""
+
+    async def upload(
+        self,
+        key: str,
+        body: Path | AsyncIterator[bytes],
+        *,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Entry:
+        """Like `put` for any size, in parts; nothing is visible before the last."""
+
+    async def copy(self, key: str, to: str) -> Entry:
+        """Within the bucket, without the bytes passing through here."""
+
+    async def delete(self, key: str) -> None:
+        """Remove; nothing there is fine."""
+
+    def list(self, prefix: str = "", *, after: str = "") -> AsyncIterator[Entry]:
+        """Keys that begin with *prefix*, in order, those after *after* only."""
+
+    async def sign(self, key: str, *, seconds: int) -> str:
+        """An address or path that reads *key* without credentials for a while."""
+
+    async def now(self) -> datetime:
+        """The store's own clock, UTC: what leases are measured by."""
+
+    async def is_conditional(self) -> bool:
+        """Whether `create` truly refuses what exists: tried once, with an object of
+        its own, and remembered."""
+
+
+def bucket(text: str, settings: Settings) -> AbstractAsyncContextManager[Bucket]:
+    """
+    Open what *text* names: a folder, `file://`, `s3://bucket/prefix`.
+
+    Connections are shared and closed with the block. A folder need not exist yet.
+    Raises `UsageError` for any other scheme.
+    """
+    if text.startswith("s3://"):
+        from .s3 import S3Bucket  # noqa: PLC0415  botocore takes a second to import
+
+        return S3Bucket.open(text, settings)
+    from .folder import FolderBucket  # noqa: PLC0415
+
+    return FolderBucket.open(text)
