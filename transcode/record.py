@@ -32,8 +32,6 @@ from .contract import (
 Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:/@+-]{1,64}$")]
 """Key or value of a tag: safe in a metric's label, a file name and a CSV."""
 
-JobStatus = Literal["waiting", "running", "succeeded", "rejected", "failed", "cancelled"]
-
 
 class Kept(Value):
     """A record that a later or an earlier release may read."""
@@ -161,7 +159,7 @@ class Envelope(Kept):
     sent_at: datetime
 
     @classmethod
-    def of(  # noqa: PLR0913 - one field each
+    def of(
         cls,
         submission: Submission,
         manifest: Manifest,

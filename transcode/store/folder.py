@@ -24,7 +24,7 @@ MANIFEST_NAME = "manifest.json"
 _HIDDEN = ".transcode-"
 
 
-def _path(text: str) -> Path:
+def path_of(text: str) -> Path:
     if text.startswith("file://"):
         return Path(unquote(urlsplit(text).path))
     return Path(text)
@@ -32,7 +32,7 @@ def _path(text: str) -> Path:
 
 def locate(text: str) -> Source:
     """One version of a local file; its etag is size and modification time."""
-    path = _path(text).absolute()
+    path = path_of(text).absolute()
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as exc:
@@ -69,7 +69,7 @@ class FolderDestination:
     """
 
     def __init__(self, text: str) -> None:
-        self._root = _path(text).absolute()
+        self._root = path_of(text).absolute()
 
     def uri(self, folder: str, path: str = "") -> str:
         return str(self._root / folder / path)
