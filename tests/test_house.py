@@ -33,7 +33,7 @@ DOORS = {
     "aiobotocore": {"store/s3.py"},
     "av": {
         *("probe/child.py", "work/stills.py", "work/verify.py"),
-        *("work/verify_decode.py", "work/verify_read.py"),
+        *("work/loudness.py", "work/verify_decode.py", "work/verify_read.py"),
     },
     "botocore": {"store/s3.py"},
     "click": {"cli"},
@@ -50,7 +50,7 @@ SOFT_LIMIT = 300
 HARD_LIMIT = 400
 # Past the soft limit only for a reason; the number is the file's own limit.
 LONG = {
-    "contract.py": (760, "every value that crosses an arrow, on one page"),
+    "contract.py": (800, "every value that crosses an arrow, on one page"),
     "pipeline.py": (400, "the order of everything, read from top to bottom"),
     "plan/profile.py": (340, "every field that a profile can have, on one page"),
     "platforms.py": (400, "the shape of a platform file, and its lattice"),

@@ -403,8 +403,8 @@ class VideoRendition(Value):
 class Loudness(Value):
     """EBU R128 target."""
 
-    integrated_lufs: float
-    true_peak_dbtp: float
+    integrated_lufs: float = Field(ge=-70, le=-5)
+    true_peak_dbtp: float = Field(-1.5, ge=-9, le=0)
 
 
 class AudioRendition(Value):
@@ -587,11 +587,24 @@ class VideoFacts(Value):
     frame_rate: Ratio | None = None
 
 
+class LoudnessFacts(Value):
+    """EBU R128, as a whole programme; mono counts as one loudspeaker."""
+
+    integrated_lufs: float
+    range_lu: float | None
+    """EBU Tech 3342; None where the sound is shorter than the 3 s it looks at."""
+    true_peak_dbtp: float
+
+
 class AudioFacts(Value):
     codec: str
     sample_rate: int
     channels: int
     language: str | None = None
+    loudness: LoudnessFacts | None = None
+    """Of what is decoded from the finished file."""
+    unknown: Mapping[str, str] = Field(default_factory=dict)
+    """Field name → why it is None."""
 
 
 class Artifact(Value):

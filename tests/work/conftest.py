@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -25,8 +26,11 @@ from transcode.contract import (
     Usage,
     VideoRendition,
 )
+from transcode.plan.profile import parse_profile
+from transcode.plan.recipe import make_recipe as choose_recipe
 from transcode.probe import probe
 from transcode.settings import Settings
+from transcode.tools import capabilities
 from transcode.work import perform
 
 
@@ -50,6 +54,66 @@ class MakeRecipe(Protocol):
     """Two H.264 renditions and AAC as CMAF, unless told otherwise."""
 
     def __call__(self, **changes: Any) -> Recipe: ...
+
+
+@pytest.fixture(scope="session")
+def made(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A file of its own made by ffmpeg from the given arguments."""
+    folder = tmp_path_factory.mktemp("made")
+
+    def make(name: str, *arguments: object) -> Path:
+        path = folder / name
+        argv = [ffmpeg, "-nostdin", "-v", "error", "-y", *map(str, arguments)]
+        subprocess.run([*argv, str(path)], check=True)
+        return path
+
+    return make
+
+
+class Through(Protocol):
+    """Probes, plans and performs: an upload and a profile in, what came out."""
+
+    def __call__(self, path: Path, profile: str) -> tuple[Produced, Path, Task]: ...
+
+
+SMALL = """
+[video]
+codec = "h264"
+preset = "ultrafast"
+[[video.rungs]]
+short_side = 120
+crf = 30
+max_bit_rate_kbps = 300
+"""
+FORMS = {
+    "hls": '[packaging]\ntype = "cmaf"\n' + SMALL,
+    "mp4": '[packaging]\ntype = "file"\n' + SMALL,
+    "sound": '[packaging]\ntype = "file"\n[subtitles]\nkeep = false\n',
+}
+"""The beginning of a small profile in each form; what is asked of sound follows."""
+
+
+@pytest.fixture
+def through(make_task: MakeTask, performed: Perform) -> Through:
+    """*profile* is the name of one of `FORMS`, a line's end, and the rest of it."""
+
+    def do(path: Path, profile: str) -> tuple[Produced, Path, Task]:
+        form, _, rest = profile.partition("\n")
+        text = f'name = "test"\ntitle = "test"\n{FORMS[form]}\n{rest}'
+        source = Source(
+            uri=path.name,
+            bytes=path.stat().st_size,
+            etag=None,
+            location=str(path),
+        )
+        media = anyio.run(probe, source)
+        wanted = parse_profile(text, origin="test")
+        decision = choose_recipe(media, wanted, capabilities(Settings()))
+        task = make_task(path, decision.recipe, media=media)
+        produced, staging = performed(task)
+        return produced, staging, task
+
+    return do
 
 
 @pytest.fixture(scope="session")

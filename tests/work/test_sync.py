@@ -31,20 +31,6 @@ MOST_APART_SECONDS = 0.02
 
 
 @pytest.fixture(scope="session")
-def made(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """A file of its own made by ffmpeg from the given arguments."""
-    folder = tmp_path_factory.mktemp("made")
-
-    def make(name: str, *arguments: object) -> Path:
-        path = folder / name
-        argv = [ffmpeg, "-nostdin", "-v", "error", "-y", *map(str, arguments)]
-        subprocess.run([*argv, str(path)], check=True)
-        return path
-
-    return make
-
-
-@pytest.fixture(scope="session")
 def late_picture(made: Callable[..., Path]) -> Path:
     """A picture that begins thirteen frames after the sound."""
     picture = ("-itsoffset", 0.52, "-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=2")

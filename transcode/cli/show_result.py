@@ -133,6 +133,8 @@ def _what(output: Output) -> str:
         language = f" {audio.language}" if audio.language else ""
         channels = {1: "mono", 2: "stereo"}.get(audio.channels, f"{audio.channels} ch")
         parts.append(f"{audio.codec} {audio.sample_rate} Hz {channels}{language}")
+        if audio.loudness is not None:
+            parts.append(f"{audio.loudness.integrated_lufs:.1f} LUFS")
     return ", ".join(parts)
 
 

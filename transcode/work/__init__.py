@@ -124,6 +124,7 @@ def _perform(
     finish_stills(done, bench.staging, encoded_seconds=encoded.encoded_seconds)
     report(_last(task, "verify"))
     verified = verify(done, encoded, staging=bench.staging)
+    notes += verified.notes
     if not verified.passed:
         return _rejected(verified, encoded, notes)
 

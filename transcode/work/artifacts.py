@@ -13,6 +13,7 @@ from ..contract import (
     AudioRendition,
     CaptionRendition,
     CmafPackaging,
+    LoudnessFacts,
     MadeBy,
     OutputFile,
     Task,
@@ -152,12 +153,17 @@ def _facts(
                 frame_rate=facts.frame_rate,
             )
         }
+    loud = facts.loudness
+    if loud is None:
+        loud = "it is copied, and not listened to"
     return duration | {
         "audio": AudioFacts(
             codec=facts.codec,
             sample_rate=facts.sample_rate or rendition.sample_rate,
             channels=facts.channels or rendition.channels,
             language=rendition.language,
+            loudness=loud if isinstance(loud, LoudnessFacts) else None,
+            unknown={"loudness": loud} if isinstance(loud, str) else {},
         )
     }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from ..contract import AudioRendition, VideoRendition
+from ..contract import AudioRendition, LoudnessFacts, VideoRendition
 from .segments import Segment, TrackHeader
 
 BUDGET = Fraction(1, 100)
@@ -67,6 +67,8 @@ class Track:
     channels: int | None = None
     header: TrackHeader | None = None
     """With `segments`, of CMAF only."""
+    loudness: LoudnessFacts | str | None = None
+    """Of encoded sound; a clause that says why where there is none."""
     segments: tuple[Segment, ...] = ()
 
     @property

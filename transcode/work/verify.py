@@ -11,12 +11,14 @@ from ..contract import (
     AudioRendition,
     Check,
     CmafPackaging,
+    LoudnessFacts,
     Task,
     VideoRendition,
 )
 from .report import EncodeReport
 from .tracks import BUDGET, Track
 from .verify_captions import captions_check
+from .verify_loudness import levels
 from .verify_media import media_checks
 from .verify_packaging import faststart_check, playlists_check
 from .verify_read import picture_size, read_cmaf, read_file
@@ -43,6 +45,8 @@ class RenditionFacts:
     channels: int | None = None
     keyframe_seconds: tuple[float, ...] | None = None
     """None for audio."""
+    loudness: LoudnessFacts | str | None = None
+    """Of sound; a clause that says why where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class Verified:
 
     checks: tuple[Check, ...]
     facts: Mapping[str, RenditionFacts]
+    notes: tuple[str, ...] = ()
+    """Shortcomings that are nobody's fault, for a user to know."""
 
     @property
     def passed(self) -> bool:
@@ -93,6 +99,9 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
         checks.append(stills_check(task, tracks, staging=staging, measure=picture_size))
     if recipe.captions:
         checks.append(captions_check(task, tracks, staging=staging))
+    level = levels(tracks)
+    if level.check is not None:
+        checks.append(level.check)
     return Verified(
         checks=(
             _decodable(tracks, problems),
@@ -100,6 +109,7 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
             *checks,
         ),
         facts={track.name: _facts(task, track) for track in tracks},
+        notes=level.notes,
     )
 
 
@@ -142,4 +152,5 @@ def _facts(task: Task, track: Track) -> RenditionFacts:
         keyframe_seconds=tuple(float(t * track.time_base) for t in track.keyframes)
         if track.is_video
         else None,
+        loudness=track.loudness,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -95,14 +96,23 @@ class Decoder:
     Decodes groups of pictures, each from an empty decoder to its last picture.
 
     A group that is not due is kept until the next one begins, because it may turn out
-    to be the last, which is always decoded.
+    to be the last, which is always decoded. With *hear* all is decoded in one go, as a
+    player does it, and every frame handed on.
     """
 
-    def __init__(self, stream: AnyStream, base: Fraction, *, full: bool) -> None:
+    def __init__(
+        self,
+        stream: AnyStream,
+        base: Fraction,
+        *,
+        full: bool,
+        hear: Callable[[Any], None] | None = None,
+    ) -> None:
+        self._hear = hear
         self._context: Any = stream.codec_context
         self._is_video = stream.type == "video"
         self._base = base
-        self._full = full
+        self._full = full or hear is not None
         self._decoding = False
         self._kept: list[av.packet.Packet[Any]] = []
         self._group_at = 0
@@ -119,6 +129,10 @@ class Decoder:
 
     def begin(self, when: int, *, due: bool) -> None:
         """Start a group; the one before it is complete."""
+        if self._hear is not None:
+            # An emptied decoder would fade in anew, which is to be heard.
+            self._group_at, self._decoding = when, True
+            return
         self._finish()
         self._kept.clear()
         self._group_at, self._decoding = when, due or self._full
@@ -166,6 +180,8 @@ class Decoder:
                 self._first = frame
             if self._is_video:
                 self._sizes.add((frame.width, frame.height))
+            if self._hear is not None:
+                self._hear(frame)
 
     def _finish(self) -> None:
         if not self._fed:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..contract import AudioRendition, OutputFile, Task, VideoRendition
+from .loudness import Meter
 from .playlists import BrokenPlaylist, read_media_playlist
 from .segments import BrokenSegment, Segment, TrackHeader, read_header, read_segment
 from .tracks import Track
@@ -174,7 +175,14 @@ class _Reader:
             raise BrokenSegment(msg)
         self._plan, self._stream, self._base = plan, stream, stream.time_base
         self._is_video = isinstance(plan, VideoRendition)
-        self._decoder = Decoder(stream, self._base, full=task.recipe.verify == "full")
+        encoded = plan.made_by == "encoded"  # what is copied sounds as it did
+        self._meter = Meter() if encoded and not self._is_video else None
+        self._decoder = Decoder(
+            stream,
+            self._base,
+            full=task.recipe.verify == "full",
+            hear=self._meter.take if self._meter else None,
+        )
         self._due = _sample_times(task, index)
         self._packets = self._bytes = 0
         self._times = array("q")
@@ -274,6 +282,7 @@ class _Reader:
             channels=sound.channels if sound else None,
             header=header,
             segments=segments,
+            loudness=self._meter.result() if self._meter else None,
         )
 
 
