@@ -152,7 +152,7 @@ class AudioProfile(Typed):
     bit_rate_kbps_per_channel: int = Field(64, ge=8, le=320)
     """kbit/s; stereo at 64 is 128 kbit/s."""
     channels: int = Field(2, ge=1, le=8)
-    """At most; more are mixed down, fewer stay as they are."""
+    """At most; more are mixed down, mono and stereo stay. 6 keeps 5.1, 8 keeps 7.1."""
     sample_rate: Literal[8000, 16000, 24000, 32000, 44100, 48000] = 48000
     """Hz, of what is encoded."""
     copy_conforming: bool = Field(default=True, alias="copy")

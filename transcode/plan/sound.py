@@ -14,7 +14,9 @@ from .conform import audio_obstacles
 from .profile import AudioProfile, Profile
 
 MOST_TRACKS = 8
-_UNKNOWN_CHANNELS = 2
+_STEREO = 2
+_FORMS = (1, 2, 6, 8)
+"""Mono, stereo, 5.1 and 7.1: what players play."""
 _SOURCE_RATIO = 1.5
 _LEAST_PER_CHANNEL = 32_000
 _LONGEST_TITLE = 80
@@ -118,10 +120,10 @@ def _tracks(usable: list[AudioStream], entry: AudioProfile) -> list[AudioStream]
 def _rendition(
     track: AudioStream, entry: AudioProfile, *, name: str, copied: bool, default: bool
 ) -> AudioRendition:
-    channels = track.channels or _UNKNOWN_CHANNELS
+    channels = track.channels or _STEREO
     rate = track.sample_rate if copied else None
     if not copied:
-        channels = min(channels, entry.channels)
+        channels = _channels(track, entry.channels)
     return AudioRendition(
         name=name,
         made_by="copied" if copied else "encoded",
@@ -136,6 +138,17 @@ def _rendition(
         default=default,
         loudness=entry.loudness,
     )
+
+
+def _channels(track: AudioStream, most: int) -> int:
+    """The smallest form that holds the source's channels, or the largest allowed."""
+    layout, count = track.layout, track.channels
+    unclear = layout is None and count is not None and count > max(_FORMS)
+    spherical = layout is not None and layout.startswith("ambisonic")
+    if count is None or unclear or spherical:
+        count = _STEREO
+    holding = [it for it in _FORMS if count <= it <= most]
+    return min(holding) if holding else max(it for it in _FORMS if it <= most)
 
 
 def _bit_rate(track: AudioStream, entry: AudioProfile, channels: int) -> int:

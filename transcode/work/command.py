@@ -23,7 +23,7 @@ from .captions_listing import captions_file
 from .codecs import Surroundings, audio_options, video_options
 from .colour import tagging
 from .pictures import Pictures, lay
-from .sound import Measured, mix, soundtrack, timed
+from .sound import Measured, mix, soundtrack
 
 _GLOBAL = (
     # Errors and the closing summary need no banner.
@@ -159,9 +159,8 @@ def measure(task: Task, rendition: AudioRendition, *, program: str) -> tuple[str
     if target is None:
         raise ValueError(f"audio {rendition.name} has no loudness to measure for")
     plain = rendition.model_copy(update={"loudness": None})
-    index = rendition.source_index
-    stream = timed(_input(task)[str(index)], index, task.media)
-    stream = soundtrack(stream, plain, None)
+    stream = _input(task)[str(rendition.source_index)]
+    stream = soundtrack(stream, plain, task.media, None)
     stream = stream.filter(
         "loudnorm",
         I=target.integrated_lufs,

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..contract import AudioRendition, CmafPackaging, Media, Recipe, Task
+from ..contract import (
+    AudioRendition,
+    AudioStream,
+    CmafPackaging,
+    Media,
+    Recipe,
+    Task,
+)
+from .downmix import matrix, named, settled
 from .graph import Stream
-
-_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +42,9 @@ def mix(
     taps: dict[str, list[Stream]] = {}
     for sounds in mixes.values():
         first = sounds[0]
-        mixed = timed(source[str(first.source_index)], first.source_index, task.media)
-        mixed = soundtrack(mixed, first, loudness.get(first.name))
+        mixed = soundtrack(
+            source[str(first.source_index)], first, task.media, loudness.get(first.name)
+        )
         owners = [it.name for it in sounds for _ in range(_uses(recipe, it))]
         split = mixed.filter_multi_output("asplit")
         for n, name in enumerate(owners):
@@ -52,19 +59,20 @@ def _uses(recipe: Recipe, sound: AudioRendition) -> int:
     return sum(file.audio.count(sound.name) for file in recipe.packaging.files)
 
 
-def timed(stream: Stream, index: int, media: Media) -> Stream:
-    """Soundtrack *index* of *media*, its samples counted where its times are wrong."""
-    for audio in media.audio:
-        if audio.index == index and audio.retimed is not None:
-            late = (audio.start_seconds or 0.0) - (media.start_seconds or 0.0)
-            return stream.filter("asetpts", f"N/SR/TB+{max(0.0, late):.6f}/TB")
-    return stream
-
-
 def soundtrack(
-    stream: Stream, rendition: AudioRendition, measured: Measured | None
+    stream: Stream,
+    rendition: AudioRendition,
+    media: Media,
+    measured: Measured | None,
 ) -> Stream:
-    """*stream* mixed, resampled and levelled as *rendition* wants it."""
+    """
+    Its soundtrack of *media* mixed, resampled and levelled as *rendition* wants it.
+
+    Without *measured* its level stays.
+    """
+    used = (it for it in media.audio if it.index == rendition.source_index)
+    audio = next(used, None)
+    stream = named(_timed(stream, audio, media), audio)
     stream = stream.filter(
         "aresample",
         rendition.sample_rate,
@@ -76,11 +84,10 @@ def soundtrack(
             "first_pts": 0,
             # A lost packet (21 ms of AAC) is already a hole; jitter is not.
             "min_hard_comp": 0.02,
-        },
+        }
+        | matrix(rendition, audio),
     )
-    # The resampler's own matrix (ITU-R BS.775, scaled so that nothing clips).
-    layout = _LAYOUTS.get(rendition.channels, f"{rendition.channels}c")
-    stream = stream.filter("aformat", channel_layouts=layout)
+    stream = settled(stream, rendition, audio)
     if rendition.loudness is None or measured is None:
         return stream
     stream = stream.filter(
@@ -98,3 +105,11 @@ def soundtrack(
     )
     # The filter works at 192 kHz where it has to limit peaks.
     return stream.filter("aresample", rendition.sample_rate)
+
+
+def _timed(stream: Stream, audio: AudioStream | None, media: Media) -> Stream:
+    """Samples counted where the times they have are wrong."""
+    if audio is None or audio.retimed is None:
+        return stream
+    late = (audio.start_seconds or 0.0) - (media.start_seconds or 0.0)
+    return stream.filter("asetpts", f"N/SR/TB+{max(0.0, late):.6f}/TB")
