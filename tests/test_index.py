@@ -1,0 +1,342 @@
+"""The index: nothing of its own, the same answers however it was filled."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transcode.contract import OutcomeKind, ProfileRef, SourceRecord
+from transcode.errors import SettingsError, UsageError
+from transcode.index import GROUPS, Index
+from transcode.index.amounts import join, split
+from transcode.ledger import LEDGER, append
+from transcode.record import Claim, Ending, LedgerRecord, Submission
+from transcode.reports.totals import (
+    by_day,
+    by_engine,
+    by_function,
+    by_month,
+    by_platform,
+    by_profile,
+    by_tag,
+    grand,
+    totals,
+)
+from transcode.settings import Settings
+from transcode.store.bucket import Bucket, bucket
+
+MakeRecord = Callable[..., LedgerRecord]
+NOON = datetime(2026, 10, 2, 12, tzinfo=UTC)
+BY = {
+    "day": by_day,
+    "month": by_month,
+    "profile": by_profile,
+    "platform": by_platform,
+    "engine": by_engine,
+    "function": by_function,
+    "tag:who": by_tag("who"),
+}
+
+
+def state(folder: Path) -> AbstractAsyncContextManager[Bucket]:
+    return bucket(str(folder / "out"), Settings())
+
+
+def answers(index: Index) -> list[object]:
+    """Everything that an index can be asked."""
+    jobs = list(index.jobs())
+    return [
+        jobs,
+        [job.status(NOON + timedelta(days=1)) for job in jobs],
+        list(index.records()),
+        index.used(),
+        *(index.totals(by) for by in BY),
+        *(index.attempts(job.job_id) for job in jobs),
+        *(index.spent(job.job_id) for job in jobs),
+    ]
+
+
+async def rebuilt(folder: Path, store: Bucket) -> list[object]:
+    with tempfile.TemporaryDirectory() as fresh, Index.open(Path(fresh), "x") as index:
+        await index.sync(store)
+        return answers(index)
+
+
+arrivals = st.lists(
+    st.tuples(
+        st.integers(1, 4),  # the job
+        st.integers(1, 2),  # its claim
+        st.integers(0, 2),  # the day: all within what a sync looks through again
+        st.sampled_from(["succeeded", "out_of_memory", "lost"]),
+        st.sampled_from(["functiongraph", "aws-lambda", "local"]),
+        st.sampled_from([{}, {"who": "me"}, {"who": "you", "n": "1"}]),
+        st.booleans(),  # whether the index is brought up to date after it
+    ),
+    max_size=12,
+)
+
+
+@settings(deadline=None, max_examples=12)
+@given(arrivals)
+def test_brought_up_to_date_step_by_step_it_is_as_if_made_anew(
+    make_record: MakeRecord, steps: list[tuple]
+) -> None:
+    """In any order of arrival; and its totals are those of the records themselves."""
+
+    async def check(folder: Path) -> None:
+        async with state(folder) as store:
+            with Index.open(folder, "x") as index:
+                for job, claim, day, outcome, platform, tags, sync in steps:
+                    record = make_record(
+                        job,
+                        claim=claim,
+                        at=NOON + timedelta(days=day),
+                        outcome=outcome,
+                        platform=platform,
+                        wall=job + day / 7,
+                        tags=tags,
+                    )
+                    key = LEDGER + record.key
+                    if not [entry async for entry in store.entries(key)]:
+                        await append(store, record)
+                    if sync:
+                        await index.sync(store)
+                await index.sync(store)
+
+                assert await rebuilt(folder, store) == answers(index)
+                records = list(index.records())
+                for by, group in BY.items():
+                    assert totals(records, group) == index.totals(by)
+                    assert grand(index.totals("day")) == grand(index.totals(by))
+
+    with tempfile.TemporaryDirectory() as folder:
+        anyio.run(check, Path(folder))
+
+
+def job_id(n: int) -> str:
+    return hashlib.sha256(str(n).encode()).hexdigest()[:32]
+
+
+def objects(n: int, what: str, number: int) -> tuple[str, bytes]:
+    """One object of job *n*'s state, by what it is."""
+    job, folder = job_id(n), f".transcode/jobs/{job_id(n)}"
+    if what == "submission":
+        made = Submission(
+            job_id=job,
+            folder=f"{n}.hls.{job[:12]}",
+            source=SourceRecord(uri=f"{n}.mp4", bytes=1, etag=None, version=None),
+            profile=ProfileRef(name="hls", digest="sha256:0"),
+            to="out",
+            tags={"who": str(n)},
+            submitted_at=NOON + timedelta(seconds=n),
+        )
+        return f"{folder}/submission.json", made.to_json().encode()
+    if what == "claim":
+        claim = Claim(job_id=job, number=number, owner="me", lease_seconds=60)
+        return f"{folder}/claims/{number:06d}.json", claim.to_json().encode()
+    if what == "manifest":
+        text = f'{{"job_id": "{job}", "status": "succeeded", "wall_seconds": 1.5}}'
+        return f"{n}.hls.{job[:12]}/manifest.json", text.encode()
+    if what == "cancel":
+        return f"{folder}/cancel.json", b"{}"
+    ending = Ending.model_validate(
+        {
+            "job_id": job,
+            "claim": number,
+            "kind": "failed" if what in {"failed", "rejected"} else what,
+            "final": number > 1,
+            "outcome": "rejected" if what == "rejected" else "encoder_failed",
+        }
+    )
+    return f"{folder}/endings/{number:06d}.json", ending.to_json().encode()
+
+
+KINDS = (
+    *("submission", "claim", "manifest", "cancel", "failed", "rejected"),
+    *("handed_back", "cancelled", "sync"),
+)
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 3), st.sampled_from(KINDS), st.integers(1, 2)),
+        max_size=16,
+    )
+)
+def test_jobs_brought_up_to_date_are_as_if_listed_anew(
+    steps: list[tuple[int, str, int]],
+) -> None:
+    """Whatever objects of a job's state appear, in any order, and whenever we look."""
+
+    async def check(folder: Path) -> None:
+        async with state(folder) as store:
+            with Index.open(folder, "x") as index:
+                for n, what, number in steps:
+                    if what == "sync":
+                        await index.sync(store)
+                    else:
+                        await store.put(*objects(n, what, number))
+                await index.sync(store)
+
+                assert await rebuilt(folder, store) == answers(index)
+
+    with tempfile.TemporaryDirectory() as folder:
+        anyio.run(check, Path(folder))
+
+
+@pytest.mark.parametrize(
+    ("there", "status"),
+    [
+        ([], "waiting"),
+        ([("claim", 1)], "running"),
+        ([("claim", 1), ("failed", 1)], "retrying"),
+        ([("claim", 1), ("handed_back", 1)], "waiting"),
+        ([("claim", 1), ("failed", 1), ("claim", 2)], "running"),
+        ([("claim", 2), ("failed", 2)], "failed"),
+        ([("claim", 2), ("rejected", 2)], "rejected"),
+        ([("claim", 1), ("cancelled", 1)], "cancelled"),
+        ([("cancel", 1)], "cancelled"),
+        ([("claim", 1), ("manifest", 1)], "succeeded"),
+    ],
+)
+async def test_a_jobs_status_is_read_from_what_is_there(
+    tmp_path: Path, there: list[tuple[str, int]], status: str
+) -> None:
+    """Claims, endings and the manifest say it all."""
+    async with state(tmp_path) as store:
+        for what, number in [("submission", 1), *there]:
+            await store.put(*objects(1, what, number))
+        with Index.open(tmp_path, "x") as index:
+            await index.sync(store)
+
+            assert [status] == [job.status(datetime.now(UTC)) for job in index.jobs()]
+            if status == "running":
+                later = datetime.now(UTC) + timedelta(minutes=2)
+                assert ["lost"] == [job.status(later) for job in index.jobs()]
+
+
+async def test_a_report_counts_more_than_being_written_off(
+    tmp_path: Path, make_record: MakeRecord
+) -> None:
+    """An attempt given up as lost yet told its end, a day later: it is billed once."""
+    lost = make_record(1, at=NOON, outcome="lost")
+    told = make_record(1, at=NOON + timedelta(days=1))
+    async with state(tmp_path) as store:
+        await append(store, lost)
+        with Index.open(tmp_path, "x") as index:
+            await index.sync(store)
+            assert (lost,) == index.attempts(lost.job_id)
+
+            await append(store, told)
+            await index.sync(store)
+
+            assert (told,) == index.attempts(lost.job_id)
+            assert totals([told], by_day) == index.totals("day")
+
+
+async def test_what_comes_long_after_its_day_is_found_when_all_is_listed(
+    tmp_path: Path, make_record: MakeRecord
+) -> None:
+    """Once a day everything is listed; between, the newest days."""
+    async with state(tmp_path) as store:
+        await append(store, make_record(1, at=NOON))
+        with Index.open(tmp_path, "x") as index:
+            await index.sync(store)
+            await append(store, make_record(2, at=NOON - timedelta(days=30)))
+
+            assert 0 == (await index.sync(store)).attempts
+            assert 1 == (await index.sync(store, everything=True)).attempts
+
+
+async def test_torn_records_are_told_until_they_are_mended(
+    tmp_path: Path, make_record: MakeRecord
+) -> None:
+    """They are not read again while they stay as they are, and counted once whole."""
+    record = make_record(1)
+    async with state(tmp_path) as store:
+        await store.put(LEDGER + record.key, b"{")
+        with Index.open(tmp_path, "x") as index:
+            first, second = await index.sync(store), await index.sync(store)
+            await store.put(LEDGER + record.key, record.to_json().encode())
+            third = await index.sync(store, everything=True)
+
+    assert [LEDGER + record.key] == [it.key for it in first.strange]
+    assert first == second
+    assert (1, ()) == (third.attempts, third.strange)
+
+
+async def test_a_damaged_index_is_made_anew(
+    tmp_path: Path, make_record: MakeRecord
+) -> None:
+    """It holds nothing that the store does not."""
+    folder = tmp_path / "index"
+    async with state(tmp_path) as store:
+        await append(store, make_record(1))
+        with Index.open(folder, "x") as index:
+            await index.sync(store)
+        for path in folder.iterdir():
+            path.write_bytes(b"not a database at all, " * 100)
+        with Index.open(folder, "x") as index:
+            await index.sync(store)
+
+            assert 1 == len(list(index.records()))
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """With the setting that moves it."""
+    (tmp_path / "file").touch()
+
+    with (
+        pytest.raises(SettingsError, match="TRANSCODE_INDEX"),
+        Index.open(tmp_path / "file", "x"),
+    ):
+        pass
+
+
+def test_an_unknown_grouping_is_refused(tmp_path: Path) -> None:
+    """And those that there are stand in the message."""
+    with (
+        Index.open(tmp_path, "x") as index,
+        pytest.raises(UsageError, match=", ".join(GROUPS)),
+    ):
+        index.totals("moon")
+
+
+amounts = st.decimals(min_value=0, max_value=10**8, places=28, allow_nan=False)
+
+
+@given(st.lists(amounts, max_size=20))
+def test_sums_of_limbs_are_exact(values: list[Decimal]) -> None:
+    """SQLite adds integers only, and not one digit is lost."""
+    columns: dict[int, int] = defaultdict(int)
+    for value in values:
+        for n, limb in enumerate(split(value)):
+            columns[n] += limb
+
+    found = join([columns[n] for n in range(4)])
+
+    assert sum(map(Fraction, values)) == Fraction(found)
+
+
+def test_an_amount_too_fine_to_be_kept_is_refused() -> None:
+    """Rather than rounded."""
+    with pytest.raises(ValueError, match="exactly"):
+        split(Decimal("1e-37"))
+
+
+def test_every_outcome_is_known() -> None:
+    """The index tells `succeeded` from the rest by its word."""
+    assert "succeeded" == OutcomeKind.SUCCEEDED.value
