@@ -52,7 +52,7 @@ SOFT_LIMIT = 300
 HARD_LIMIT = 400
 # Past the soft limit only for a reason; the number is the file's own limit.
 LONG = {
-    "contract.py": (800, "every value that crosses an arrow, on one page"),
+    "contract.py": (840, "every value that crosses an arrow, on one page"),
     "pipeline.py": (400, "the order of everything, read from top to bottom"),
     "plan/profile.py": (340, "every field that a profile can have, on one page"),
     "platforms.py": (400, "the shape of a platform file, and its lattice"),

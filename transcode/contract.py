@@ -139,6 +139,28 @@ class DynamicRange(StrEnum):
     """Dolby Vision without a usable HDR10, HLG or SDR base layer."""
 
 
+class MasteringDisplay(Value):
+    """The display that HDR was graded on (SMPTE ST 2086)."""
+
+    red: tuple[float, float]
+    green: tuple[float, float]
+    blue: tuple[float, float]
+    white: tuple[float, float]
+    """CIE 1931 x and y."""
+    max_nits: float
+    min_nits: float
+    """Luminance in cd/m²."""
+
+
+class ContentLight(Value):
+    """How bright HDR content gets, in cd/m² (CTA-861.3)."""
+
+    max_nits: int
+    """MaxCLL, the brightest pixel; 0 is not known."""
+    average_nits: int
+    """MaxFALL, the brightest frame's average; 0 is not known."""
+
+
 class VideoStream(Value):
     """One moving picture. Cover art is not one; see `Media.others`."""
 
@@ -175,6 +197,11 @@ class VideoStream(Value):
     color_space: str | None = None
     """ffmpeg's names (`tv`/`pc`, `bt709`, `smpte2084`, …); None where untagged."""
     dynamic_range: DynamicRange = DynamicRange.SDR
+    mastering_display: MasteringDisplay | None = None
+    content_light: ContentLight | None = None
+    """Of HDR10, where the stream says so."""
+    dolby_vision_profile: int | None = None
+    """Where there is Dolby Vision besides; `dynamic_range` is its base layer's."""
     interlaced: bool | None = None
     field_order: str | None = None
     """`tt`, `bb`, `tb`, `bt` or `progressive`; None where untagged."""

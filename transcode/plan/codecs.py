@@ -61,6 +61,9 @@ CODEC_PROFILES: Final[dict[VideoCodec, tuple[str, ...]]] = {
 
 CRF_LIMIT: Final[dict[VideoCodec, int]] = {"h264": 51, "hevc": 51, "av1": 63, "vp9": 63}
 
+HDR_CODECS: Final = frozenset({"hevc", "av1"})
+"""Codecs in which devices play HDR, and whose encoders here write its metadata."""
+
 LEAST_SIDE: Final[dict[VideoCodec, int]] = {"h264": 2, "hevc": 16, "av1": 4, "vp9": 2}
 """Pixels; below it the software encoder refuses. Tried with FFmpeg 9.0.2: x265 makes
 16x16 and not 10x12, SVT-AV1 10x12 and not 2x2, x264 and libvpx even 2x2."""

@@ -87,10 +87,18 @@ def _coding_obstacles(video: VideoStream, wanted: VideoProfile) -> Iterator[str]
     if odd and video.dynamic_range is DynamicRange.SDR:
         named = ", ".join(sorted(str(it) for it in odd))
         yield f"The picture's colours ({named}) are others than the renditions have."
+    yield from _kind_obstacles(video, wanted)
+
+
+def _kind_obstacles(video: VideoStream, wanted: VideoProfile) -> Iterator[str]:
     if video.has_alpha:
         yield "The picture has an alpha channel."
-    if video.dynamic_range is not DynamicRange.SDR:
+    if video.dynamic_range is not DynamicRange.SDR and wanted.dynamic_range == "sdr":
         yield f"The picture is HDR ({video.dynamic_range}), and SDR is asked for."
+    if video.dolby_vision_profile is not None:
+        # A copy would carry metadata of which only Dolby's players know the meaning.
+        number = video.dolby_vision_profile
+        yield f"The picture carries Dolby Vision metadata (profile {number})."
     if video.interlaced:
         yield "The picture is interlaced."
 

@@ -79,6 +79,13 @@ def choose_picture(
     return Picture(stream, renditions, obstacles)
 
 
+def tone_mapped(stream: VideoStream | None, wanted: VideoProfile | None) -> bool:
+    """Whether *stream* is HDR, and SDR is to be made of it."""
+    if stream is None or stream.dynamic_range is DynamicRange.SDR:
+        return False
+    return wanted is None or wanted.dynamic_range == "sdr"
+
+
 def choose_video(media: Media) -> VideoStream | None:
     """The default picture, else the largest, of those that can be decoded."""
     usable = [it for it in media.video if it.decodable and it.frames != 0]

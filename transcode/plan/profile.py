@@ -20,6 +20,7 @@ from .codecs import (
     CODEC_PROFILES,
     CRF_LIMIT,
     ENCODERS,
+    HDR_CODECS,
     PRESETS,
     SOFTWARE,
     TUNES,
@@ -78,6 +79,10 @@ class VideoProfile(Typed):
     tune: str | None = None
     """What libx264 and libx265 shall favour: `film`, `animation`, `grain`, …"""
     pixel_format: Literal["yuv420p", "yuv420p10le"] = "yuv420p"
+    dynamic_range: Literal["sdr", "keep"] = "sdr"
+    """`sdr`: HDR is tone-mapped. `keep`: HDR10 and HLG stay what they are, with what
+    the source says of its mastering; SDR stays SDR. Needs 10 bits, HEVC or AV1, and
+    an encoder in software."""
     codec_profile: str | None = None
     """None leaves it to the encoder."""
     max_frame_rate: float | None = Field(None, gt=0)
@@ -128,6 +133,7 @@ class VideoProfile(Typed):
                 f"pixel_format: given '{self.pixel_format}'; "
                 "allowed with codec 'h264': 'yuv420p'"
             )
+        self._fits_the_range()
         limit = CRF_LIMIT[self.codec]
         sizes: set[int] = set()
         for number, rung in enumerate(self.rungs, 1):
@@ -143,6 +149,25 @@ class VideoProfile(Typed):
                 )
             sizes.add(rung.short_side)
         return self
+
+    def _fits_the_range(self) -> None:
+        if self.dynamic_range == "sdr":
+            return
+        if self.codec not in HDR_CODECS:
+            raise ValueError(
+                f"dynamic_range: given 'keep'; allowed with codec '{self.codec}': 'sdr'"
+            )
+        if self.pixel_format != "yuv420p10le":
+            raise ValueError(
+                f"pixel_format: given '{self.pixel_format}'; "
+                "allowed with dynamic_range 'keep': 'yuv420p10le'"
+            )
+        hardware = [one for one in self.encoders if one not in SOFTWARE]
+        if hardware:
+            raise ValueError(
+                f"encoders: given '{hardware[0]}'; allowed with dynamic_range 'keep': "
+                f"'{ENCODERS[self.codec][0]}'"
+            )
 
 
 class AudioProfile(Typed):

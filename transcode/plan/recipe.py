@@ -12,7 +12,6 @@ from ..contract import (
     AudioRendition,
     Capabilities,
     CmafPackaging,
-    DynamicRange,
     FilePackaging,
     Media,
     OutputFile,
@@ -26,7 +25,7 @@ from ..contract import (
 from ..errors import EncoderMissing, MediaUnsupported
 from .captions import Captions, choose_captions
 from .ladder import fit
-from .picture import Picture, choose_picture
+from .picture import Picture, choose_picture, tone_mapped
 from .profile import Profile
 from .sound import Sound, choose_sound
 
@@ -114,7 +113,7 @@ def _recipe(
         poster=_poster(profile, stream),
         sprites=_sprites(profile, stream, media.duration_seconds),
         deinterlace=bool(stream and stream.interlaced and picture.renditions),
-        tone_map=stream is not None and stream.dynamic_range is not DynamicRange.SDR,
+        tone_map=tone_mapped(stream, wanted),
         verify=profile.verify,
         keep_metadata=profile.keep_metadata,
     )

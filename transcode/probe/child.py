@@ -15,6 +15,7 @@ import av.logging
 
 from ..confine import Fence, May
 from ..demuxers import DEMUXERS
+from ..sidedata import light, mastering
 from .boxes import looks_like
 from .gather import Demuxed, Gathered, gather
 from .reader import CountingReader, Refused, open_local, open_remote
@@ -41,6 +42,8 @@ _NO_FIELDS = frozenset(
     {"hevc", "vvc", "vp8", "vp9", "av1", "theora", "gif", "apng", "png", "webp"}
 )
 """Codecs without fields, or too heavy to decode for their sake alone."""
+_PQ = 16
+"""SMPTE ST 2084 in ITU-T H.273."""
 _STILLS = {"heic", "heix", "mif1", "msf1", "avif", "avis"}
 _MESSAGES: Mapping[type[BaseException], tuple[str, str]] = {
     MemoryError: (
@@ -162,7 +165,7 @@ def _refuse_by_name(head: bytes) -> None:
 
 
 def _look_at_pictures(found: Gathered, reader: CountingReader) -> None:
-    """Decodes one frame of each video whose headers left format or fields open."""
+    """Decodes one frame of each video whose headers leave something open."""
     for facts in found.answer["streams"]:
         if facts["type"] != "video" or not facts["decodable"] or facts.get("encrypted"):
             continue
@@ -172,8 +175,10 @@ def _look_at_pictures(found: Gathered, reader: CountingReader) -> None:
             or facts.get("interlaced_frame") is not None
             or facts["codec"] in _NO_FIELDS
         )
+        # What HDR was graded on stands in messages between the pictures.
+        light_open = facts["color_transfer"] == _PQ
         pixels_ = facts["width"] * facts["height"]
-        if (format_open or fields_open) and 0 < pixels_ <= _MOST_PIXELS:
+        if (format_open or fields_open or light_open) and 0 < pixels_ <= _MOST_PIXELS:
             _look_at_one(reader, facts)
 
 
@@ -189,7 +194,10 @@ def _look_at_one(reader: CountingReader, facts: dict[str, Any]) -> None:
             frames = packet.decode()
             if frames:
                 facts.update(pixels(frames[0].format.name, av.VideoFormat))
-                facts["interlaced_frame"] = bool(frames[0].interlaced_frame)
+                if facts["codec"] not in _NO_FIELDS:
+                    facts["interlaced_frame"] = bool(frames[0].interlaced_frame)
+                facts["mastering"] = mastering(frames[0])
+                facts["content_light"] = light(frames[0])
                 return
             if number >= _MOST_PACKETS:
                 break

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from ..contract import DynamicRange, VideoStream
+from .light import content_light, mastering_display
 from .rates import Rate, measure, snap
 from .times import jumps, language, raw_frames, times
 
@@ -123,6 +124,9 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
         color_transfer=_TRANSFERS.get(stream.get("color_transfer", 2)),
         color_space=_space(stream),
         dynamic_range=_dynamic_range(stream),
+        mastering_display=mastering_display(stream.get("mastering")),
+        content_light=content_light(stream.get("content_light")),
+        dolby_vision_profile=stream["dovi"][0] if stream.get("dovi") else None,
         interlaced=_interlaced(stream, order, unknown),
         field_order=order,
         has_b_frames=stream.get("has_b_frames"),

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ..contract import AudioRendition, VideoRendition
+from ..contract import AudioRendition, VideoRendition, VideoStream
+from .mastering import svtav1_parameters, x265_parameters
 
 Options = dict[str, str]
 
@@ -53,6 +54,8 @@ class Surroundings:
     """`interval` or `source`, as in the recipe."""
     frame_rate: Fraction | None
     """Frames per second going in; None where unknown or not one number."""
+    hdr: VideoStream | None = None
+    """The source, where its HDR is kept."""
 
 
 def video_options(
@@ -173,10 +176,14 @@ def _x265(rendition: VideoRendition, around: Surroundings) -> Options:
         "pools": str(around.threads),
         "log-level": "warning",
     }
+    if around.hdr is not None:
+        parameters |= x265_parameters(around.hdr)
     return {
         **_quality(rendition),
         **_order(around),
         "forced-idr": "1",
+        # Dolby Vision's metadata describe the source's pixels, not these.
+        "dolbyvision": "0",
         "x265-params": _joined(parameters),
     }
 
@@ -193,7 +200,13 @@ def _svtav1(rendition: VideoRendition, around: Surroundings) -> Options:
     if rendition.max_bit_rate is not None:
         # Capped CRF, in kbit/s; this encoder has no VBV in that mode.
         parameters["mbr"] = str(rendition.max_bit_rate // 1000)
-    return {**_quality(rendition), "svtav1-params": _joined(parameters)}
+    if around.hdr is not None:
+        parameters |= svtav1_parameters(around.hdr)
+    return {
+        **_quality(rendition),
+        "dolbyvision": "0",  # as above: of the source's pixels
+        "svtav1-params": _joined(parameters),
+    }
 
 
 def _vp9(rendition: VideoRendition, _around: Surroundings) -> Options:

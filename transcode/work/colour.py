@@ -8,15 +8,20 @@ from ..contract import DynamicRange, VideoStream
 
 _BT601 = {"smpte170m", "bt470bg"}
 _SDR_MATRICES = {"bt709", *_BT601}
+_HDR_MATRICES = {"bt2020nc", *_SDR_MATRICES}
 _SDR_TRANSFERS = {"bt709", "smpte170m", "bt470bg", "bt470m", "iec61966-2-1"}
-_CODES = {
+CODES = {
     "bt709": 1,
     "bt470m": 4,
     "bt470bg": 5,
     "smpte170m": 6,
+    "bt2020": 9,
+    "bt2020nc": 9,
     "iec61966-2-1": 13,
+    "smpte2084": 16,
+    "arib-std-b67": 18,
 }
-"""ITU-T H.273 (07/2021), tables 2 to 4; SDR only, because only that is copied."""
+"""ITU-T H.273 (07/2021), tables 2 to 4; those that `output_colour` gives."""
 _HD_WIDTH = 1280
 _HD_HEIGHT = 577
 _PAL_HEIGHT = 576
@@ -41,9 +46,9 @@ def source_colour(video: VideoStream) -> Colour:
     if video.dynamic_range is not DynamicRange.SDR:
         hlg = video.dynamic_range is DynamicRange.HLG
         return Colour(
-            matrix=video.color_space or "bt2020nc",
-            primaries=video.color_primaries or "bt2020",
-            transfer=video.color_transfer or ("arib-std-b67" if hlg else "smpte2084"),
+            matrix=_known(video.color_space) or "bt2020nc",
+            primaries=_known(video.color_primaries) or "bt2020",
+            transfer="arib-std-b67" if hlg else "smpte2084",
         )
     if video.width >= _HD_WIDTH or video.height >= _HD_HEIGHT:
         guess = Colour("bt709", "bt709", "bt709")
@@ -69,7 +74,14 @@ def output_colour(video: VideoStream, *, tone_map: bool) -> Colour:
         return Colour("bt709", "bt709", "bt709")
     source = source_colour(video)
     if video.dynamic_range is not DynamicRange.SDR:
-        return source
+        # Other matrices than these few players know become the usual one.
+        kept = source.matrix in _HDR_MATRICES
+        primaries = source.primaries if source.primaries in CODES else "bt2020"
+        return Colour(
+            matrix=source.matrix if kept else "bt2020nc",
+            primaries=primaries,
+            transfer=source.transfer,
+        )
     return Colour(
         matrix=source.matrix if source.matrix in _SDR_MATRICES else "bt709",
         primaries=source.primaries if source.primaries in _SDR_MATRICES else "bt709",
@@ -94,9 +106,9 @@ def tagging(video: VideoStream, codec: str, index: int) -> dict[str, str]:
     if words is not None:
         spelling, limited = words
         fields = {
-            f"{spelling}_primaries": _CODES[colour.primaries],
-            "transfer_characteristics": _CODES[colour.transfer],
-            "matrix_coefficients": _CODES[colour.matrix],
+            f"{spelling}_primaries": CODES[colour.primaries],
+            "transfer_characteristics": CODES[colour.transfer],
+            "matrix_coefficients": CODES[colour.matrix],
             limited: 0,
         }
         said = ":".join(f"{name}={value}" for name, value in fields.items())

@@ -269,6 +269,7 @@ def _video(
         gop_seconds=task.recipe.gop_seconds,
         keyframes=task.recipe.keyframes,
         frame_rate=rendition.frame_rate or pictures.frame_rate,
+        hdr=pictures.hdr,
     )
     options = video_options(rendition, index, around=around)
     if rendition.made_by == "copied":

@@ -14,6 +14,21 @@ from ..contract import (
     VideoStream,
 )
 from .colour import Colour, fully_tagged, scaler_name, source_colour
+from .mastering import peak_nits
+
+_WHITE_NITS = 100
+"""cd/m²: what SDR calls white. With Hable's curve and 1000 cd/m² at most, HDR's diffuse
+white (203, ITU-R BT.2408) comes to 73 % of the signal, as in HLG itself (75 %); with
+203 here pictures came out a tenth darker than HLG's own SDR look."""
+_HDR_SIDE_DATA = (
+    "MASTERING_DISPLAY_METADATA",
+    "CONTENT_LIGHT_LEVEL",
+    "DYNAMIC_HDR_PLUS",
+    "DOVI_RPU_BUFFER",
+    "DOVI_METADATA",
+    "DYNAMIC_HDR_VIVID",
+    "AMBIENT_VIEWING_ENVIRONMENT",
+)
 
 
 class Stream(Protocol):
@@ -79,7 +94,7 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
             deint="interlaced" if tagged else "all",
         )
     if tone_map_at is not None:
-        return _tone_mapped(stream, source, tone_map_at)
+        return _tone_mapped(stream, video, tone_map_at)
     if video.dynamic_range is DynamicRange.SDR and source.primaries == "bt2020":
         # A wide gamut in SDR: BT.709 by arithmetic, not by another label.
         return stream.filter("zscale", primaries="bt709", transfer="bt709")
@@ -134,18 +149,30 @@ def scaled(
     )
 
 
-def poster_frames(stream: Stream, poster: Poster, duration: float | None) -> Stream:
-    """Candidates spread over *duration*, the first frame among them."""
+def poster_frames(
+    stream: Stream, poster: Poster, duration: float | None, *, hdr: VideoStream | None
+) -> Stream:
+    """
+    Candidates spread over *duration*, the first frame among them.
+
+    *hdr* is the source where *stream* still is HDR: stills are always SDR.
+    """
     step = (duration or 0.0) / max(poster.candidates, 1)
     # Always the first frame, since it may be the only one; then the middles of equal
     # parts. Without a duration: one frame a second.
     later = f"(selected_n-0.5)*{step:.6f}" if duration else "selected_n"
     stream = stream.filter("select", f"eq(n,0)+gte(t,{later})")
-    return _timed(_picture(stream, poster.width, poster.height))
+    return _timed(_picture(stream, (poster.width, poster.height), hdr))
 
 
-def sprite_sheets(stream: Stream, sprites: Sprites) -> Stream:
-    """Sheets of tiles; tile *k* shows the first picture at or after k × interval."""
+def sprite_sheets(
+    stream: Stream, sprites: Sprites, *, hdr: VideoStream | None
+) -> Stream:
+    """
+    Sheets of tiles; tile *k* shows the first picture at or after k × interval.
+
+    *hdr* as for `poster_frames`.
+    """
     every = f"{sprites.interval_seconds:.9g}"
     # The first frame of each interval, told by the clock alone.
     slot = f"floor(t/{every})"
@@ -165,12 +192,13 @@ def sprite_sheets(stream: Stream, sprites: Sprites) -> Stream:
     # The index may promise more than there is: the last picture fills the sheet up.
     stream = stream.filter("tpad", stop_mode="clone", stop=sprites.count)
     stream = stream.filter("trim", end_frame=sprites.count)
-    stream = _picture(stream, sprites.tile_width, sprites.tile_height)
+    stream = _picture(stream, (sprites.tile_width, sprites.tile_height), hdr)
     stream = stream.filter("tile", layout=f"{sprites.columns}x{sprites.rows}")
     return _timed(stream)
 
 
-def _tone_mapped(stream: Stream, source: Colour, size: tuple[int, int]) -> Stream:
+def _tone_mapped(stream: Stream, video: VideoStream, size: tuple[int, int]) -> Stream:
+    source = source_colour(video)
     # Smaller first: float pixels are 12 bytes, and the largest rendition is all
     # that anybody will see.
     stream = stream.filter("scale", w=size[0], h=size[1])
@@ -180,22 +208,32 @@ def _tone_mapped(stream: Stream, source: Colour, size: tuple[int, int]) -> Strea
         primariesin=source.primaries,
         transferin=source.transfer,
         transfer="linear",
-        # Diffuse white of HDR programmes (ITU-R BT.2408).
-        npl=203,
+        npl=_WHITE_NITS,
     )
     stream = stream.filter("format", "gbrpf32le")
     stream = stream.filter("zscale", primaries="bt709")
     # Hable keeps detail in highlights; desaturation would wash out bright colours.
-    stream = stream.filter("tonemap", tonemap="hable", desat=0)
+    stream = stream.filter(
+        "tonemap",
+        tonemap="hable",
+        desat=0,
+        # Told, because left alone it expects 10 000 cd/m² where PQ says nothing.
+        peak=f"{max(1.0, peak_nits(video) / _WHITE_NITS):.4f}",
+    )
     stream = stream.filter("zscale", transfer="bt709", matrix="bt709", range="tv")
+    for kind in _HDR_SIDE_DATA:
+        # Encoders would write it into SDR, and players take that for HDR.
+        stream = stream.filter("sidedata", mode="delete", type=kind)
     return stream.filter("format", "yuv420p")
 
 
-def _picture(stream: Stream, width: int, height: int) -> Stream:
+def _picture(stream: Stream, size: tuple[int, int], hdr: VideoStream | None) -> Stream:
+    if hdr is not None:
+        stream = _tone_mapped(stream, hdr, size)
     stream = stream.filter(
         "scale",
-        w=width,
-        h=height,
+        w=size[0],
+        h=size[1],
         # JFIF says BT.601, full range, whatever the video was.
         out_color_matrix="bt601",
         out_range="pc",

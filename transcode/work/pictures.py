@@ -9,6 +9,7 @@ from fractions import Fraction
 from ..contract import CmafPackaging, Recipe, Task, VideoRendition, VideoStream
 from .colour import output_colour
 from .graph import Stream, poster_frames, prepare, scaled, sprite_sheets
+from .mastering import kept
 from .timing import lead_frames, snaps, timescale
 
 
@@ -22,8 +23,10 @@ class Pictures:
     """Of the source where it is constant."""
     renditions: dict[str, list[Stream]]
     """Encoded rendition → one stream per file it stands in."""
-    poster: Stream | None
-    sprites: Stream | None
+    poster: Stream | None = None
+    sprites: Stream | None = None
+    hdr: VideoStream | None = None
+    """The source, where its HDR is kept."""
 
 
 def lay(task: Task, source: Stream | None) -> Pictures:
@@ -34,7 +37,7 @@ def lay(task: Task, source: Stream | None) -> Pictures:
     """
     video = _picture_stream(task)
     if video is None or source is None:
-        return Pictures(None, None, {}, None, None)
+        return Pictures(None, None, {})
 
     recipe = task.recipe
     copied = any(r.made_by == "copied" for r in recipe.video)
@@ -45,9 +48,9 @@ def lay(task: Task, source: Stream | None) -> Pictures:
     encoded = [r for r in recipe.video if r.made_by == "encoded"]
     parents = _parents(encoded)
     roots = [r for r in encoded if parents[r.name] is None]
-    stills = _stills(task)
+    stills = _stills(task, kept(video, recipe))
     if not roots and not stills:
-        return Pictures(ticks, constant, {}, None, None)
+        return Pictures(ticks, constant, {})
 
     base = prepare(
         source,
@@ -77,7 +80,12 @@ def lay(task: Task, source: Stream | None) -> Pictures:
         renditions[rendition.name] = taps[:uses]
         pending += [(child, taps[uses + n], False) for n, child in enumerate(children)]
     return Pictures(
-        ticks, constant, renditions, made.get("poster"), made.get("sprites")
+        ticks,
+        constant,
+        renditions,
+        poster=made.get("poster"),
+        sprites=made.get("sprites"),
+        hdr=kept(video, recipe),
     )
 
 
@@ -89,14 +97,18 @@ def fan(stream: Stream, count: int) -> list[Stream]:
     return [split[n] for n in range(count)]
 
 
-def _stills(task: Task) -> dict[str, Callable[[Stream], Stream]]:
+def _stills(
+    task: Task, hdr: VideoStream | None
+) -> dict[str, Callable[[Stream], Stream]]:
     poster, sprites = task.recipe.poster, task.recipe.sprites
     stills: dict[str, Callable[[Stream], Stream]] = {}
     if poster is not None:
         duration = task.media.duration_seconds
-        stills["poster"] = lambda stream: poster_frames(stream, poster, duration)
+        stills["poster"] = lambda stream: poster_frames(
+            stream, poster, duration, hdr=hdr
+        )
     if sprites is not None:
-        stills["sprites"] = lambda stream: sprite_sheets(stream, sprites)
+        stills["sprites"] = lambda stream: sprite_sheets(stream, sprites, hdr=hdr)
     return stills
 
 

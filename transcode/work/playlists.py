@@ -12,6 +12,7 @@ _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
 _DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")
 _NUMBER = re.compile(r"\$Number(?:%0(\d+)d)?\$")
 _DASH = "{urn:mpeg:dash:schema:mpd:2011}"
+_TRANSFER = "urn:mpeg:mpegB:cicp:TransferCharacteristics"
 
 
 class BrokenPlaylist(ValueError):
@@ -75,6 +76,8 @@ class Representation:
     durations: tuple[int, ...]
     group: int = 0
     """Which adaptation set it is in; players switch within one."""
+    transfer: int | None = None
+    """Transfer characteristics (ITU-T H.273) where they are said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +218,13 @@ def _representations(root: ET.Element) -> Iterator[Representation]:
                 starts=tuple(starts),
                 durations=tuple(durations),
                 group=number,
+                transfer=_transfer(group),
             )
+
+
+def _transfer(group: ET.Element) -> int | None:
+    said = {one.get("schemeIdUri"): one.get("value", "") for one in group.iter()}
+    return int(said[_TRANSFER]) if _TRANSFER in said else None
 
 
 def _texts(root: ET.Element) -> Iterator[TextTrack]:

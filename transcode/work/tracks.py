@@ -35,6 +35,9 @@ class Decoded:
     """The first few of them."""
     pixel_format: str | None = None
     colour: Colour = Colour()
+    mastering: tuple[float, ...] | None = None
+    light: tuple[int, ...] | None = None
+    """As `sidedata` reads them off the first frame."""
     sizes: frozenset[tuple[int, int]] = frozenset()
     """Every picture size met; more than one is a change in mid-stream."""
 

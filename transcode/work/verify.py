@@ -105,7 +105,7 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
     return Verified(
         checks=(
             _decodable(tracks, problems),
-            *media_checks(task, report, tracks),
+            *media_checks(task, report, tracks, staging=staging),
             *checks,
         ),
         facts={track.name: _facts(task, track) for track in tracks},

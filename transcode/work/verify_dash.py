@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from ..contract import AudioRendition, VideoRendition
+from ..contract import AudioRendition, Task, VideoRendition
 from .playlists import BrokenPlaylist, Representation, read_mpd
 from .tracks import Track
 from .verify_claims import (
@@ -19,9 +19,12 @@ from .verify_claims import (
     peak_rate,
     total,
 )
+from .verify_colour import transfer_code
 
 
-def dash(tracks: Sequence[Track], staging: Path, known: set[str]) -> Iterator[str]:
+def dash(
+    task: Task, tracks: Sequence[Track], staging: Path, known: set[str]
+) -> Iterator[str]:
     try:
         mpd = read_mpd((staging / "manifest.mpd").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, BrokenPlaylist) as exc:
@@ -47,6 +50,11 @@ def dash(tracks: Sequence[Track], staging: Path, known: set[str]) -> Iterator[st
         else:
             known |= {found.header, *found.segments}
             yield from _representation(found, track)
+            if track.is_video and found.transfer not in {None, transfer_code(task)}:
+                yield (
+                    f"manifest.mpd: {track.name}: transfer {found.transfer}, it is "
+                    f"{transfer_code(task)}"
+                )
     yield from (f"manifest.mpd lists {name}, which was not read" for name in by_header)
     pictures = {one.group for one in mpd.representations if one.kind == "video"}
     if len(pictures) > 1:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..sidedata import light, mastering
 from .tracks import Colour, Decoded
 
 if TYPE_CHECKING:
@@ -152,15 +153,18 @@ class Decoder:
 
     def result(self) -> Decoded:
         first = self._first
-        colour = Colour()
+        colour, display, levels = Colour(), None, None
         if first is not None and self._is_video:
             colour = _colour(first)
+            display, levels = mastering(first), light(first)
         return Decoded(
             frames=self._frames,
             errors=self._errors,
             problems=tuple(self._problems),
             pixel_format=first.format.name if first is not None else None,
             colour=colour,
+            mastering=None if display is None else tuple(display),
+            light=None if levels is None else tuple(levels),
             sizes=frozenset(self._sizes),
         )
 

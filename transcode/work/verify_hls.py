@@ -25,6 +25,7 @@ from .verify_claims import (
     peak_rate,
     total,
 )
+from .verify_colour import video_range
 
 
 def hls(
@@ -121,6 +122,8 @@ def _variant(
     if said.get("RESOLUTION") != size:
         yield f"{where}: RESOLUTION {said.get('RESOLUTION')}, it is {size}"
     yield from frame_rate(where, said.get("FRAME-RATE"), track)
+    if (shown := said.get("VIDEO-RANGE", "SDR")) != (planned := video_range(task)):
+        yield f"{where}: VIDEO-RANGE {shown}, it is {planned}"
     if task.recipe.audio and "AUDIO" not in said:
         yield f"{where}: no AUDIO group"
 

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from ..contract import (
     Check,
     CmafPackaging,
-    DynamicRange,
     Task,
     VideoRendition,
 )
-from .colour import output_colour
 from .report import EncodeReport
 from .tracks import Track
+from .verify_colour import colour
 from .verify_counts import complete, counted, frame_count
-from .verify_source import source_video
 from .verify_timing import aligned, av_offset, duration, lasting, timestamps
-
-_SAME_MATRIX = {"smpte170m": "bt601", "bt470bg": "bt601"}
 
 
 def media_checks(
-    task: Task, report: EncodeReport, tracks: Sequence[Track]
+    task: Task, report: EncodeReport, tracks: Sequence[Track], *, staging: Path
 ) -> Iterator[Check]:
     """Every check that needs no playlist; each says in its detail what it compared."""
     video = [track for track in tracks if track.is_video]
@@ -32,7 +29,7 @@ def media_checks(
             "dimensions", _dimensions(video), "sizes as planned, square pixels"
         )
         yield _check(
-            "colour", _colour(task, video), "pixel formats and colour tags fit"
+            "colour", colour(task, video, staging), "pixel formats and colour tags fit"
         )
     yield _check("timestamps", timestamps(tracks), "start near 0, strictly increasing")
     yield _check("frame_count", frame_count(task, report, tracks), counted(video))
@@ -86,34 +83,3 @@ def _dimensions(video: Sequence[Track]) -> Iterator[str]:
                 yield f"{track.name} is {width}x{height}, not {wanted[0]}x{wanted[1]}"
         if track.sample_aspect_ratio not in {None, 0, 1}:
             yield f"{track.name} has pixels of {track.sample_aspect_ratio}, not square"
-
-
-def _colour(task: Task, video: Sequence[Track]) -> Iterator[str]:
-    """Tags are compared where they are written; HDR has to have them."""
-    source = source_video(task)
-    if source is None:
-        return
-    wanted = output_colour(source, tone_map=task.recipe.tone_map)
-    hdr = source.dynamic_range is not DynamicRange.SDR and not task.recipe.tone_map
-    for track in video:
-        plan, found = track.plan, track.decoded.colour
-        if not isinstance(plan, VideoRendition) or plan.made_by == "copied":
-            continue
-        if not track.decoded.frames:
-            continue  # `decodable` says so
-        if track.decoded.pixel_format != plan.pixel_format:
-            yield (
-                f"{track.name} has pixels in {track.decoded.pixel_format}, "
-                f"not {plan.pixel_format}"
-            )
-        for what, written, planned in (
-            ("primaries", found.primaries, wanted.primaries),
-            ("transfer", found.transfer, wanted.transfer),
-            ("matrix", found.space, wanted.matrix),
-        ):
-            if written is None and not hdr:
-                continue
-            if _SAME_MATRIX.get(written or "", written) != _SAME_MATRIX.get(
-                planned, planned
-            ):
-                yield f"{track.name} is tagged {what} {written}, not {planned}"

@@ -25,7 +25,7 @@ def playlists_check(
     if packaging.hls:
         wrong += hls(task, tracks, staging, known)
     if packaging.dash:
-        wrong += dash(tracks, staging, known)
+        wrong += dash(task, tracks, staging, known)
     present = {
         str(path.relative_to(staging))
         for folder in ("video", "audio")
