@@ -89,7 +89,10 @@ def to_sdr(make_task: Any, make_recipe: Any, video: Any) -> Callable[[Path], Any
         recipe = make_recipe(
             video=(small,), audio=(), packaging=packaging, tone_map=True
         )
-        return make_task(clip, recipe)
+        task = make_task(clip, recipe)
+        index = task.media.video[0].index
+        recipe = recipe.model_copy(update={"video_index": index})
+        return task.model_copy(update={"recipe": recipe})
 
     return make
 
