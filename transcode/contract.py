@@ -122,6 +122,8 @@ class Source(Value):
     location: str
     """What a process opens: an absolute path, or an http(s) URL (may be signed, so
     it is never printed and not part of the job's identity)."""
+    marks: Mapping[str, str] = Field(default_factory=dict)
+    """The `transcode-…` metadata of an object: on what we made ourselves."""
 
     @property
     def is_remote(self) -> bool:

@@ -35,6 +35,7 @@ an encode paid for?
     - ObjectMissing
     - ObjectExists
     - ObjectChanged
+    - LeaseLost         somebody else works on the job now
   + Cancelled             somebody asked us to stop (exit 130)
 """
 
@@ -223,6 +224,13 @@ class ObjectExists(StoreError, FileExistsError):
 
 class ObjectChanged(StoreError):
     """The object is no longer the one that was planned for."""
+
+
+class LeaseLost(StoreError):
+    """The claim under which we worked has ended or passed to somebody else."""
+
+    retryable = True
+    outcome = OutcomeKind.LOST
 
 
 class Cancelled(TranscodeError):

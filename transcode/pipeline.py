@@ -9,14 +9,16 @@ parts in functions; `run` runs them in one process, for the command line and tes
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, Protocol
 
 import anyio
 import anyio.to_thread
@@ -29,8 +31,8 @@ from .contract import (
     Money,
     OutcomeKind,
     Plan,
-    Progress,
     Source,
+    Task,
     TaskResult,
     Value,
 )
@@ -43,6 +45,14 @@ from .errors import (
     UsageError,
     WorkerLost,
     revive,
+)
+from .happenings import (
+    AlreadyDone,
+    AttemptEnded,
+    Listener,
+    Planned,
+    Progressed,
+    Published,
 )
 from .invoke import Engine, invoke_all
 from .plan import job_id, make_plan
@@ -69,46 +79,6 @@ class Request(Value):
     optimize: Literal["cost", "time", "balanced"] = "balanced"
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """The decision was taken; nothing has been spent yet."""
-
-    plan: Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Progressed:
-    """A worker is this far."""
-
-    progress: Progress
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptEnded:
-    """An attempt is over, well or badly, and was billed."""
-
-    task_id: str
-    attempt: Attempt
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """Everything was verified and is visible."""
-
-    manifest: Manifest
-
-
-@dataclass(frozen=True, slots=True)
-class AlreadyDone:
-    """The destination held this job's manifest; nothing was done again."""
-
-    manifest: Manifest
-
-
-Event = Planned | Progressed | AttemptEnded | Published | AlreadyDone
-Listener = Callable[[Event], None]
-
-
 async def probe_source(text: str, wiring: Wiring) -> tuple[Source, Media]:
     """Find out what *text* names and what is in it. Reads headers, never the whole."""
     source = await locate(text, wiring.settings)
@@ -125,6 +95,66 @@ async def admit(request: Request, wiring: Wiring) -> Plan:
     return _plan(request, wiring, source, media, (profile, platform, constraints))
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A request with everything that it names looked up; nothing was spent yet."""
+
+    request: Request
+    source: Source
+    profile: Profile
+    platform: Platform
+    constraints: Constraints
+    target: Destination
+    job_id: str
+    folder: str
+
+
+class Keeper(Protocol):
+    """Remembers a job beyond this process."""
+
+    @property
+    def token(self) -> str:
+        """Names this try at the job: two tries never write the same object."""
+
+    @property
+    def earlier(self) -> Mapping[str, Sequence[Attempt]]:
+        """Attempts of tries before this one, by task."""
+
+    async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
+        """Before an attempt, as its testament, and after it."""
+
+
+class _Forgetful:
+    """Where whoever asked waits for the answer: nobody takes over from us."""
+
+    earlier: Mapping[str, Sequence[Attempt]] = MappingProxyType({})
+
+    def __init__(self) -> None:
+        self.token = f"run-{secrets.token_hex(4)}"
+
+    async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
+        """Say nothing."""
+
+
+async def look_up(request: Request, wiring: Wiring) -> Order:
+    """Find source, profile, platform and destination, or say what is wrong."""
+    profile = wiring.profile(request.profile)
+    platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
+    constraints = _constraints(request, platform)
+    source = await locate(request.source, wiring.settings)
+    job = job_id(source, profile)
+    return Order(
+        request=request,
+        source=source,
+        profile=profile,
+        platform=platform,
+        constraints=constraints,
+        target=destination(request.to, wiring.settings),
+        job_id=job,
+        folder=folder_name(source.uri, profile.name, job),
+    )
+
+
 async def run(
     request: Request, wiring: Wiring, *, listen: Listener = lambda _event: None
 ) -> Manifest:
@@ -136,37 +166,56 @@ async def run(
     children and removes everything half-made before it propagates.
     """
     started = time.monotonic()
-    profile = wiring.profile(request.profile)
-    platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
-    constraints = _constraints(request, platform)
-    source = await locate(request.source, wiring.settings)
-    target = destination(request.to, wiring.settings)
-    folder = folder_name(source.uri, profile.name, job_id(source, profile))
-    done = await target.find(folder)
+    order = await look_up(request, wiring)
+    done = await order.target.find(order.folder)
     if done is not None:
         listen(AlreadyDone(done))
         return done
-    async with wiring.engine(request.engine, platform) as engine:
+    async with wiring.engine(request.engine, order.platform) as engine:
         # The worker imports while the source is looked at.
         await engine.prewarm()
-        media = await _probe_and_prepare(source, wiring)
-        plan = _plan(request, wiring, source, media, (profile, platform, constraints))
-        listen(Planned(plan))
-        job = _Job(request, wiring, plan, target, folder, started, listen)
-        return await job.perform(engine)
+        return await carry_out(
+            order, wiring, engine, keeper=_Forgetful(), listen=listen, started=started
+        )
+
+
+async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is told
+    order: Order,
+    wiring: Wiring,
+    engine: Engine,
+    *,
+    keeper: Keeper,
+    listen: Listener,
+    started: float,
+) -> Manifest:
+    """
+    Probe, plan, invoke and publish; *started* by the monotonic clock. See `run`.
+    """
+    media = await _probe_and_prepare(order.source, wiring)
+    chosen = (order.profile, order.platform, order.constraints)
+    plan = _plan(order.request, wiring, order.source, media, chosen)
+    listen(Planned(plan))
+    return await _Job(order, wiring, plan, keeper, started, listen).perform(engine)
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
     """A plan on its way to a manifest."""
 
-    request: Request
+    order: Order
     wiring: Wiring
     plan: Plan
-    target: Destination
-    folder: str
+    keeper: Keeper
     started: float
     listen: Listener
+
+    @property
+    def target(self) -> Destination:
+        return self.order.target
+
+    @property
+    def folder(self) -> str:
+        return self.order.folder
 
     async def perform(self, engine: Engine) -> Manifest:
         staging = await self.target.prepare(self.folder)
@@ -188,6 +237,8 @@ class _Job:
             on_attempt=lambda task_id, attempt: self.listen(
                 AttemptEnded(task_id, attempt)
             ),
+            keep=lambda task, attempt: self.keeper.keep(self.plan, task, attempt),
+            earlier=self.keeper.earlier,
         )
         for result in results:
             self._refuse_failure(result, results)
@@ -234,7 +285,7 @@ class _Job:
     async def _refuse_change(self) -> None:
         """What was read must be what was planned for."""
         planned = self.plan.source
-        now = await locate(self.request.source, self.wiring.settings)
+        now = await locate(self.order.request.source, self.wiring.settings)
         if (now.etag, now.version, now.bytes) != (
             planned.etag,
             planned.version,

@@ -34,6 +34,11 @@ Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:/@+-]{1,64}$")]
 """Key or value of a tag: safe in a metric's label, a file name and a CSV."""
 
 
+JobStatus = Literal[
+    "waiting", "running", "succeeded", "rejected", "failed", "cancelled"
+]
+
+
 class Kept(Value):
     """A record that a later or an earlier release may read."""
 
@@ -181,3 +186,22 @@ class Envelope(Kept):
             tries=tries,
             sent_at=sent_at,
         )
+
+
+class JobReport(Kept):
+    """Where a job stands, for whoever asks."""
+
+    job_id: str
+    folder: str
+    status: JobStatus
+    detail: str | None = None
+    """One clause: who works on it, until when it waits, why it failed."""
+    submission: Submission
+    tries: int = 0
+    """Claims so far, of all rounds."""
+    manifest: Manifest | None = None
+    """Of a success or a failure; None while it is neither."""
+
+    @property
+    def over(self) -> bool:
+        return self.status not in ("waiting", "running")

@@ -39,6 +39,14 @@ class Settings(Value):
     probe_seconds: float = Field(
         10.0, gt=0, description="wall-clock limit of a probe, seconds"
     )
+    lease_seconds: float = Field(
+        60.0,
+        ge=2,
+        description="how long a job stays with a worker that is not heard of, seconds",
+    )
+    tries: int = Field(
+        3, ge=1, description="how often a job is taken up before it counts as failed"
+    )
     s3_endpoint_url: str | None = Field(
         None, description="S3-compatible endpoint; AWS itself by default"
     )

@@ -62,12 +62,12 @@ def sizes_of(job: dict[str, Any]) -> list[list[int]]:
 
 def check_whole(report: dict[str, Any]) -> None:
     """Played to the end, with sound, and every picture was decoded."""
-    assert ([], "ended") == (report["errors"], report["end"]), report
+    assert ([], "ended") == (report["errors"], report["end"]), json.dumps(report)
     assert pytest.approx(SECONDS, abs=0.5) == report["current_seconds"]
     assert pytest.approx(SECONDS, abs=0.5) == report["duration_seconds"]
     assert report["decoded_audio_bytes"] > 0
     # A busy machine may skip a picture; a missing segment is a third of them.
-    assert report["decoded_frames"] >= 0.9 * FRAMES, report
+    assert report["decoded_frames"] >= 0.9 * FRAMES, json.dumps(report)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_players_switch_renditions_and_reach_the_end(
     check_whole(report)
     sizes = sizes_of(job)
     assert len(sizes) == report["renditions"]
-    assert [sizes[0], sizes[-1]] == report["sizes"], report
+    assert [sizes[0], sizes[-1]] == report["sizes"], json.dumps(report)
 
 
 def test_chromium_plays_hls_by_itself(

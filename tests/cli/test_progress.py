@@ -6,7 +6,13 @@ import pytest
 
 from transcode.cli.progress import LINE_SECONDS, SILENT_SECONDS, Lines, watching
 from transcode.contract import Attempt, Manifest, Plan, Progress
-from transcode.pipeline import AlreadyDone, AttemptEnded, Planned, Progressed, Published
+from transcode.happenings import (
+    AlreadyDone,
+    AttemptEnded,
+    Planned,
+    Progressed,
+    Published,
+)
 
 
 class Terminal(io.StringIO):

@@ -102,7 +102,7 @@ def run(  # noqa: PLR0913 - one argument per option
       transcode run clip.mov --platform functiongraph --budget 0.05
       transcode run clip.mov --json --quiet > manifest.json
     """
-    from .. import pipeline
+    from .. import happenings, pipeline
     from .interrupt import run_to_the_end
     from .progress import watching
     from .show_result import result_text
@@ -122,9 +122,9 @@ def run(  # noqa: PLR0913 - one argument per option
     already = False
     with watching(quiet=quiet) as show:
 
-        def listen(event: pipeline.Event) -> None:
+        def listen(event: happenings.Event) -> None:
             nonlocal already
-            already = already or isinstance(event, pipeline.AlreadyDone)
+            already = already or isinstance(event, happenings.AlreadyDone)
             show(event)
 
         manifest = run_to_the_end(lambda: pipeline.run(request, wired, listen=listen))

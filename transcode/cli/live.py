@@ -13,7 +13,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
 from ..contract import OutcomeKind
-from ..pipeline import AlreadyDone, AttemptEnded, Event, Planned, Progressed, Published
+from ..happenings import (
+    AlreadyDone,
+    AttemptEnded,
+    Event,
+    Planned,
+    Progressed,
+    Published,
+)
 from .progress import Board, Clock, Lane, attempt_line, planned_line, rounded
 from .units import clock, printable, spec
 

@@ -12,7 +12,14 @@ from decimal import Decimal
 from typing import TextIO
 
 from ..contract import Attempt, Money, OutcomeKind, Plan, PlannedTask, Progress
-from ..pipeline import AlreadyDone, AttemptEnded, Event, Planned, Progressed, Published
+from ..happenings import (
+    AlreadyDone,
+    AttemptEnded,
+    Event,
+    Planned,
+    Progressed,
+    Published,
+)
 from .units import amount, clock, money, plural, printable, seconds, spec
 
 Clock = Callable[[], float]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .manifest import Ending, Status, failed, succeeded
+from .manifest import Ending, Status, failed, refused, succeeded
 from .naming import folder_name
 
-__all__ = ["Ending", "Status", "failed", "folder_name", "succeeded"]
+__all__ = ["Ending", "Status", "failed", "folder_name", "refused", "succeeded"]

@@ -15,6 +15,8 @@ from ..contract import (
     Media,
     Output,
     Plan,
+    PlatformRef,
+    ProfileRef,
     SourceRecord,
     TaskRecord,
     TaskResult,
@@ -60,6 +62,34 @@ def failed(
 ) -> Manifest:
     """The same shape for a failure: what was tried, what it cost, and why."""
     return _manifest(plan, results, ending).model_copy(update={"error": failure})
+
+
+def refused(  # noqa: PLR0913 - what a plan would have held
+    job_id: str,
+    source: SourceRecord,
+    profile: ProfileRef,
+    platform: PlatformRef,
+    *,
+    engine: str,
+    currency: str,
+    ending: Ending,
+    failure: Failure,
+) -> Manifest:
+    """A failure before there was a plan: nothing was tried and nothing paid for."""
+    return Manifest(
+        job_id=job_id,
+        status=ending.status,
+        source=source,
+        profile=profile,
+        platform=platform,
+        engine=engine,
+        media=None,
+        cost=JobCost(amount=Decimal(0), currency=currency, predicted=Decimal(0)),
+        verification=Verification(passed=False, checks=()),
+        error=failure,
+        finished_at=ending.finished_at,
+        wall_seconds=ending.wall_seconds,
+    )
 
 
 def _manifest(plan: Plan, results: Sequence[TaskResult], ending: Ending) -> Manifest:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import anyio
@@ -24,9 +25,9 @@ from ..contract import (
     TaskResult,
 )
 from ..errors import PlanError
-from .policy import GiveUp, after
+from .policy import GiveUp, Retry, after
 
-__all__ = ["Engine", "invoke_all"]
+__all__ = ["Engine", "invoke_all", "testament"]
 
 
 class Engine(Protocol):
@@ -56,7 +57,11 @@ class Engine(Protocol):
         """
 
 
-async def invoke_all(  # noqa: PLR0913 - who listens is four callbacks
+async def _keep_nothing(_task: Task, _attempt: Attempt) -> None:
+    """Where nobody asks after a kill what was begun."""
+
+
+async def invoke_all(  # noqa: PLR0913 - who listens is five callbacks
     planned: Sequence[PlannedTask],
     engine: Engine,
     *,
@@ -64,6 +69,8 @@ async def invoke_all(  # noqa: PLR0913 - who listens is four callbacks
     staging_for: Callable[[str, int], Path],
     on_progress: Callable[[Progress], None],
     on_attempt: Callable[[str, Attempt], None],
+    keep: Callable[[Task, Attempt], Awaitable[None]] = _keep_nothing,
+    earlier: Mapping[str, Sequence[Attempt]] = MappingProxyType({}),
 ) -> tuple[TaskResult, ...]:
     """
     Run every task until it succeeds or there is no sense in going on.
@@ -71,8 +78,11 @@ async def invoke_all(  # noqa: PLR0913 - who listens is four callbacks
     Results come in the order of `planned`, failed ones too: look at the outcome of the
     last attempt, whose failure also says why there was no further one. Once a task has
     failed for good the others are cancelled, because a job is all or nothing.
-    `on_attempt` hears of every attempt, cancelled ones included. Raises `PlanError`
-    where the machine cannot hold a chosen spec, before anything runs.
+    `on_attempt` hears of every attempt, cancelled ones included. `keep` is waited for
+    before an attempt with its testament, as which it counts should nothing more be
+    heard of it, and after it with what it was. `earlier`: attempts of the same task
+    by workers before us, which count towards the budget and are learned from. Raises
+    `PlanError` where the machine cannot hold a chosen spec, before anything runs.
     """
     for one in planned:
         if not engine.fits(one.task.spec):
@@ -84,7 +94,16 @@ async def invoke_all(  # noqa: PLR0913 - who listens is four callbacks
             )
     purse = _Purse(budget)
     jobs = [
-        _Job(one, engine, purse, staging_for, on_progress, on_attempt)
+        _Job(
+            one,
+            engine,
+            purse,
+            staging_for,
+            on_progress,
+            on_attempt,
+            keep,
+            list(earlier.get(one.task.task_id, ())),
+        )
         for one in planned
     ]
     try:
@@ -125,7 +144,8 @@ class _Job:
     staging_for: Callable[[str, int], Path]
     on_progress: Callable[[Progress], None]
     on_attempt: Callable[[str, Attempt], None]
-    attempts: list[Attempt] = field(default_factory=list)
+    keep: Callable[[Task, Attempt], Awaitable[None]]
+    attempts: list[Attempt]
     produced: Produced | None = None
 
     def result(self) -> TaskResult:
@@ -140,10 +160,17 @@ class _Job:
     async def run(self, siblings: anyio.CancelScope) -> None:
         task = self.planned.task
         able = [c for c in self.planned.candidates if self.engine.fits(c.spec)]
+        for attempt in self.attempts:
+            self.purse.charge(f"{task.task_id}.{attempt.number}", attempt.cost.amount)
+        if self.attempts:
+            learned = after(able, self.attempts, left=self.purse.left())
+            if isinstance(learned, Retry):
+                task = _reassign(task, learned.candidate)
         while True:
-            number = len(self.attempts) + 1
+            number = max((a.number for a in self.attempts), default=0) + 1
             name = f"{task.task_id}.{number}"
             self.purse.charge(name, task.predicted_cost.amount)
+            await self.keep(task, testament(task, number))
             attempt, self.produced = await self.engine.attempt(
                 task,
                 number=number,
@@ -152,6 +179,7 @@ class _Job:
                 on_cancelled=self._keep,
             )
             self.purse.charge(name, attempt.cost.amount)
+            await self.keep(task, attempt)
             if attempt.outcome is OutcomeKind.SUCCEEDED:
                 self._keep(attempt)
                 return
@@ -168,6 +196,19 @@ class _Job:
     def _keep(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)
         self.on_attempt(self.planned.task.task_id, attempt)
+
+
+def testament(task: Task, number: int) -> Attempt:
+    """What an attempt counts as when its worker and we vanish together."""
+    return Attempt(
+        number=number,
+        spec=task.spec,
+        predicted=task.predicted,
+        measured=None,
+        cost=task.predicted_cost,
+        outcome=OutcomeKind.LOST,
+        notes=("nothing was heard of it after its start; its cost is as predicted",),
+    )
 
 
 def _final(attempt: Attempt, reason: str) -> Attempt:

@@ -75,6 +75,11 @@ async def locate(text: str, settings: Settings) -> Source:
         etag=head["ETag"].strip('"'),
         version=version if version != "null" else None,
         location=location,
+        marks={
+            name: text
+            for name, text in head.get("Metadata", {}).items()
+            if name.startswith("transcode-")
+        },
     )
 
 

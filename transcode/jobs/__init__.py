@@ -1,0 +1,45 @@
+"""
+State of jobs without a database: who works on what, and how it ended.
+
+    standing(history) says what may happen next · Book reads and writes it ·
+    hold() keeps a claim alive while somebody works
+
+Every step is an object created once in the store; any of them may be repeated, late,
+or the last thing a process did.
+"""
+
+from __future__ import annotations
+
+from .book import Book
+from .holding import hold
+from .reporting import report
+from .standing import (
+    Busy,
+    Done,
+    Exhausted,
+    Free,
+    History,
+    Over,
+    Patience,
+    Standing,
+    Tried,
+    Waiting,
+    standing,
+)
+
+__all__ = [
+    "Book",
+    "Busy",
+    "Done",
+    "Exhausted",
+    "Free",
+    "History",
+    "Over",
+    "Patience",
+    "Standing",
+    "Tried",
+    "Waiting",
+    "hold",
+    "report",
+    "standing",
+]
