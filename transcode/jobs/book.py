@@ -6,17 +6,18 @@ import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
 import anyio
 
 from ..contract import Value
 from ..errors import ObjectExists, ObjectMissing
+from ..ledger import append
 from ..record import Claim, Ending, LedgerRecord, Submission
+from ..store.bucket import Bucket
 from .standing import History, Tried
 
 STATE = ".transcode"
-LEDGER = f"{STATE}/ledger"
 _OPEN = f"{STATE}/open/"
 _READS_AT_ONCE = 8
 
@@ -24,33 +25,11 @@ Record = TypeVar("Record", bound=Value)
 Key = TypeVar("Key")
 
 
-class Described(Protocol):
-    """The part of a store's entry that is looked at."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def modified(self) -> datetime: ...
-
-
-class Objects(Protocol):
-    """The part of `store.Bucket` that job state needs."""
-
-    async def read(self, key: str) -> tuple[bytes, Described]: ...
-    async def create(self, key: str, body: bytes) -> Described: ...
-    async def put(self, key: str, body: bytes) -> Described: ...
-    async def delete(self, key: str) -> None: ...
-    def entries(
-        self, prefix: str = "", *, after: str = ""
-    ) -> AsyncIterator[Described]: ...
-    async def now(self) -> datetime: ...
-
-
 class Book:
     """The records of all jobs of one destination."""
 
     def __init__(
-        self, objects: Objects, *, done: Callable[[str], Awaitable[bool]]
+        self, objects: Bucket, *, done: Callable[[str], Awaitable[bool]]
     ) -> None:
         """*done* says whether a folder of results holds a manifest."""
         self._objects = objects
@@ -213,7 +192,7 @@ class Book:
     async def enter(self, record: LedgerRecord) -> None:
         """Into the ledger, once: what stands there already stays."""
         with contextlib.suppress(ObjectExists):
-            await self._objects.create(f"{LEDGER}/{record.key}", _json(record))
+            await append(self._objects, record)
 
     async def told(self, job: str, round_number: int, digest: str) -> None:
         """A destination knows how the round ended."""
