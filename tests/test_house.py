@@ -35,12 +35,12 @@ INPUT_AND_OUTPUT = {
 }
 # Dependency → the only places that import it: replacing it is replacing these.
 DOORS = {
-    "aiobotocore": {"store/s3.py"},
+    "aiobotocore": {"store/s3_client.py"},
     "av": {
         *("probe/child.py", "work/stills.py", "work/verify.py"),
         *("work/loudness.py", "work/verify_decode.py", "work/verify_read.py"),
     },
-    "botocore": {"store/s3.py"},
+    "botocore": {"store/s3_client.py"},
     "click": {"cli"},
     "ffmpeg": {"work/command.py"},
     "imageio_ffmpeg": {"tools.py"},

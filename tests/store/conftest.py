@@ -13,7 +13,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import aiobotocore.session
+import anyio
 import pytest
 
 from transcode.settings import Settings
@@ -87,3 +90,35 @@ def s3_settings(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings(
         s3_endpoint_url=s3_server, s3_region="us-east-1", s3_path_style=True
     )
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    # aiobotocore lives on asyncio.
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def s3_shared(s3_server: str) -> str:
+    """One bucket for many tests: each costs the server volumes and time."""
+
+    async def create() -> None:
+        session = aiobotocore.session.get_session()
+        opened: Any = session.create_client(
+            "s3",
+            endpoint_url=s3_server,
+            region_name="us-east-1",
+            aws_access_key_id=KEY,
+            aws_secret_access_key=SECRET,
+        )
+        async with opened as client:
+            await client.create_bucket(Bucket="shared")
+
+    anyio.run(create)
+    return "shared"
+
+
+@pytest.fixture
+def s3_address(s3_shared: str, tmp_path: Path) -> str:
+    """A prefix of the test's own."""
+    return f"s3://{s3_shared}/{tmp_path.name}/prefix"

@@ -43,12 +43,6 @@ MANIFEST = Manifest(
 )
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    # aiobotocore lives on asyncio.
-    return "asyncio"
-
-
 def _client(settings: Settings) -> Any:
     return aiobotocore.session.get_session().create_client(
         "s3", endpoint_url=settings.s3_endpoint_url, region_name="us-east-1"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ..contract import Manifest, Source
-from ..errors import UsageError
 from ..settings import Settings
+from .bucket import refuse_scheme
 
 MANIFEST_NAME = "manifest.json"
 """The object whose existence is success."""
@@ -73,7 +73,7 @@ async def locate(text: str, settings: Settings) -> Source:
         from . import web  # noqa: PLC0415  not needed for files
 
         return await web.locate(text)
-    _refuse_scheme(text, "source", "a path, file://, s3:// or http(s)://")
+    refuse_scheme(text, "source", "a path, file://, s3:// or http(s)://")
     from . import folder  # noqa: PLC0415
 
     return folder.locate(text)
@@ -85,17 +85,7 @@ def destination(text: str, settings: Settings) -> Destination:
         from . import s3  # noqa: PLC0415  botocore takes a second to import
 
         return s3.S3Destination(text, settings)
-    _refuse_scheme(text, "destination", "a folder, file:// or s3://")
+    refuse_scheme(text, "destination", "a folder, file:// or s3://")
     from . import folder  # noqa: PLC0415
 
     return folder.FolderDestination(text)
-
-
-def _refuse_scheme(text: str, what: str, allowed: str) -> None:
-    scheme, found, _ = text.partition("://")
-    if found and scheme != "file" and scheme.isalnum():
-        raise UsageError(
-            f"The {what} {text!r} has the scheme {scheme}://, which is not one of "
-            f"ours: give {allowed}.",
-            address=text,
-        )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from ..errors import UsageError
 from ..settings import Settings
 
 
@@ -68,8 +69,10 @@ class Bucket(Protocol):
         body: Path | AsyncIterator[bytes],
         *,
         metadata: Mapping[str, str] | None = None,
+        only_new: bool = False,
     ) -> Entry:
-        """Like `put` for any size, in parts; nothing is visible before the last."""
+        """Like `put`, or with *only_new* like `create`, for any size, in parts;
+        nothing is visible before the last."""
 
     async def copy(self, key: str, to: str) -> Entry:
         """Within the bucket, without the bytes passing through here."""
@@ -80,7 +83,7 @@ class Bucket(Protocol):
     def entries(self, prefix: str = "", *, after: str = "") -> AsyncIterator[Entry]:
         """Keys that begin with *prefix*, in order, those after *after* only."""
 
-    async def sign(self, key: str, *, seconds: int) -> str:
+    async def sign(self, key: str, *, seconds: int, version: str | None = None) -> str:
         """An address or path that reads *key* without credentials for a while."""
 
     async def now(self) -> datetime:
@@ -90,11 +93,36 @@ class Bucket(Protocol):
         """Whether `create` truly refuses what exists: tried once, with an object of
         its own, and remembered."""
 
+    async def collect(self, *, older_than: timedelta) -> int:
+        """Remove what writers left that died on the way to an object, and count it."""
 
-def bucket(
-    text: str,
-    settings: Settings,  # noqa: ARG001 - for stores
-) -> AbstractAsyncContextManager[Bucket]:
+
+def refuse_scheme(text: str, what: str, allowed: str) -> None:
+    """Raise `UsageError` for an address that is neither a path nor one of ours."""
+    scheme, found, _ = text.partition("://")
+    if found and scheme != "file" and scheme.isalnum():
+        raise UsageError(
+            f"The {what} {text!r} has the scheme {scheme}://, which is not one of "
+            f"ours: give {allowed}.",
+            address=text,
+        )
+
+
+def refuse_key(key: str, uri: str) -> None:
+    """
+    Raise `UsageError` for a key that could lead out of its bucket.
+
+    File systems resolve `.` and `..`, and so do some servers.
+    """
+    if key.startswith("/") or "\0" in key or {".", ".."} & set(key.split("/")):
+        raise UsageError(
+            f"{uri!r} is no key: it may not begin with a slash, contain a zero byte or "
+            "have '.' or '..' between slashes.",
+            key=key,
+        )
+
+
+def bucket(text: str, settings: Settings) -> AbstractAsyncContextManager[Bucket]:
     """
     Open what *text* names: a folder, `file://`, `s3://bucket/prefix`.
 
@@ -102,7 +130,10 @@ def bucket(
     Raises `UsageError` for any other scheme.
     """
     if text.startswith("s3://"):
-        raise NotImplementedError
+        from .s3_bucket import S3Bucket  # noqa: PLC0415  botocore takes a second
+
+        return S3Bucket.open(text, settings)
+    refuse_scheme(text, "store", "a folder, file:// or s3://")
     from .folder_bucket import FolderBucket  # noqa: PLC0415  imports the protocol
 
     return FolderBucket.open(text)

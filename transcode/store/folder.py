@@ -19,6 +19,7 @@ from ..errors import (
     SourceNotFound,
     SourceUnreadable,
 )
+from .files import sync
 
 MANIFEST_NAME = "manifest.json"
 _HIDDEN = ".transcode-"
@@ -113,9 +114,9 @@ class FolderDestination:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            _sync(staging)
+            sync(staging)
             _rename(staging, self._root / folder)
-            _sync(self._root)
+            sync(self._root)
         except OSError as exc:
             if exc.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 raise ObjectExists(
@@ -147,12 +148,3 @@ def _unwritable(root: Path, exc: OSError) -> DestinationUnwritable | OutOfDisk:
 
 def _rename(staging: Path, final: Path) -> None:
     staging.rename(final)
-
-
-def _sync(folder: Path) -> None:
-    """Make names durable before they are relied on."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
-import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import stat
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -24,14 +25,13 @@ from ..errors import (
     SourceUnreadable,
     StoreError,
     TranscodeError,
+    UsageError,
 )
-from .bucket import Entry
+from . import files
+from .bucket import Entry, refuse_key
 from .folder import path_of
 
 Result = TypeVar("Result")
-
-_PARTIAL = ".transcode-partial-"
-"""Begins the name of a file that is not an object yet; listings leave it out."""
 
 
 class FolderBucket:
@@ -86,11 +86,9 @@ class FolderBucket:
         metadata: Mapping[str, str] | None = None,  # noqa: ARG002 - see class
     ) -> Entry:
         def create() -> Entry:
-            with self._partial(key) as partial:
-                _write(partial, body)
-                os.link(partial, self._path(key))
-                _sync(self._path(key).parent)
-                return self._head(key)
+            with files.partial(self._path(key)) as partial:
+                partial.write_bytes(body)
+                return self._appear(partial, key, only_new=True)
 
         return await self._do(create, key, writes=True)
 
@@ -102,11 +100,9 @@ class FolderBucket:
         metadata: Mapping[str, str] | None = None,  # noqa: ARG002 - see class
     ) -> Entry:
         def put() -> Entry:
-            with self._partial(key) as partial:
-                _write(partial, body)
-                partial.rename(self._path(key))
-                _sync(self._path(key).parent)
-                return self._head(key)
+            with files.partial(self._path(key)) as partial:
+                partial.write_bytes(body)
+                return self._appear(partial, key, only_new=False)
 
         return await self._do(put, key, writes=True)
 
@@ -116,25 +112,41 @@ class FolderBucket:
         body: Path | AsyncIterator[bytes],
         *,
         metadata: Mapping[str, str] | None = None,  # noqa: ARG002 - see class
+        only_new: bool = False,
     ) -> Entry:
-        with self._partial(key) as partial:
+        partial = await self._do(lambda: files.begin(self._path(key)), key, writes=True)
+
+        def write(part: bytes) -> None:
+            with partial.open("ab") as file:
+                file.write(part)
+
+        def finish() -> Entry:
+            return self._appear(partial, key, only_new=only_new)
+
+        try:
             if isinstance(body, Path):
-                await self._do(lambda: _copy(body, partial), key, writes=True)
+                await self._do(
+                    functools.partial(shutil.copyfile, body, partial), key, writes=True
+                )
             else:
-                async with await anyio.open_file(partial, "wb") as file:
-                    async for part in body:
-                        await file.write(part)
-
-            def finish() -> Entry:
-                _sync(partial)
-                partial.rename(self._path(key))
-                _sync(self._path(key).parent)
-                return self._head(key)
-
+                async for part in body:
+                    await self._do(functools.partial(write, part), key, writes=True)
             return await self._do(finish, key, writes=True)
+        finally:
+            partial.unlink(missing_ok=True)
 
     async def copy(self, key: str, to: str) -> Entry:
-        return await self.upload(to, self._path(key))
+        def copy() -> Entry:
+            # Opened first: a name that is replaced meanwhile leaves this file whole.
+            with (
+                self._path(key).open("rb") as file,
+                files.partial(self._path(to)) as partial,
+            ):
+                with partial.open("wb") as aim:
+                    shutil.copyfileobj(file, aim, 2**20)
+                return self._appear(partial, to, only_new=False)
+
+        return await self._do(copy, key, writes=True)
 
     async def delete(self, key: str) -> None:
         def delete() -> None:
@@ -154,14 +166,20 @@ class FolderBucket:
         for entry in await self._do(lambda: self._list(prefix, after), prefix):
             yield entry
 
-    async def sign(self, key: str, *, seconds: int) -> str:  # noqa: ARG002 - a path
+    async def sign(
+        self,
+        key: str,
+        *,
+        seconds: int,  # noqa: ARG002 - a path
+        version: str | None = None,  # noqa: ARG002 - folders keep none
+    ) -> str:
         return str(self._path(key))
 
     async def now(self) -> datetime:
         """By the file system's clock, which on a network drive is the server's."""
 
         def now() -> datetime:
-            with self._partial("now") as partial:
+            with files.partial(self._path("now")) as partial:
                 partial.touch()
                 return _utc(partial.stat().st_mtime_ns)
 
@@ -171,13 +189,36 @@ class FolderBucket:
         """Always: `link(2)` refuses a name that exists."""
         return True
 
+    async def collect(self, *, older_than: timedelta) -> int:
+        limit = await self.now() - older_than
+
+        def collect() -> int:
+            found = 0
+            for path in self._root.rglob(f"{files.PARTIAL}*"):
+                with contextlib.suppress(FileNotFoundError):
+                    if _utc(path.stat().st_mtime_ns) < limit:
+                        path.unlink()
+                        found += 1
+            return found
+
+        return await self._do(collect, "", writes=True)
+
     def _path(self, key: str) -> Path:
+        refuse_key(key, self.uri(key))
+        if "" in key.split("/") or files.PARTIAL in key:
+            raise UsageError(
+                f"{self.uri(key)!r} cannot be a file: a part of its name is empty or "
+                f"begins with {files.PARTIAL!r}.",
+                key=key,
+            )
         return self._root / key
 
     def _head(self, key: str) -> Entry:
         return self._entry(key, self._path(key).stat())
 
     def _entry(self, key: str, status: os.stat_result) -> Entry:
+        if not stat.S_ISREG(status.st_mode):
+            raise FileNotFoundError(errno.ENOENT, "not a regular file", key)
         return Entry(
             key=key,
             bytes=status.st_size,
@@ -185,28 +226,18 @@ class FolderBucket:
             modified=_utc(status.st_mtime_ns),
         )
 
-    @contextlib.contextmanager
-    def _partial(self, key: str) -> Iterator[Path]:
-        aim = self._path(key)
-        partial = aim.with_name(_PARTIAL + secrets.token_hex(8))
-        # Another process may remove the folder as empty between the two.
-        for _ in range(100):
-            aim.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                partial.touch()
-                break
-        try:
-            yield partial
-        finally:
-            partial.unlink(missing_ok=True)
+    def _appear(self, partial: Path, key: str, *, only_new: bool) -> Entry:
+        status = files.appear(partial, self._path(key), only_new=only_new)
+        return self._entry(key, status)
 
     def _list(self, prefix: str, after: str) -> list[Entry]:
-        folder = self._path(prefix[: prefix.rfind("/") + 1])
+        refuse_key(prefix, self.uri(prefix))
+        folder = self._root / prefix[: prefix.rfind("/") + 1]
         found = []
         for parent, _, names in os.walk(folder):
             for name in names:
                 key = str(Path(parent, name).relative_to(self._root))
-                if not name.startswith(_PARTIAL) and key.startswith(prefix):
+                if not name.startswith(files.PARTIAL) and key.startswith(prefix):
                     found.append(key)
         entries = []
         for key in sorted(key for key in found if key > after):
@@ -243,25 +274,6 @@ def _typed(exc: OSError, uri: str, *, writes: bool) -> TranscodeError:
             return DestinationUnwritable(f"{uri!r} cannot be written: {why}.", uri=uri)
         return SourceUnreadable(f"{uri!r} may not be read: {why}.", uri=uri)
     return StoreError(f"{uri!r}: {why}.", uri=uri)
-
-
-def _copy(path: Path, to: Path) -> None:
-    shutil.copyfile(path, to)
-
-
-def _write(path: Path, body: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _utc(nanoseconds: int) -> datetime:

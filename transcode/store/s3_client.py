@@ -1,0 +1,268 @@
+"""The door to S3: one client per block, tried again, and its errors made ours."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+import aiobotocore.session
+import aiohttp
+import anyio
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    FlexibleChecksumError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+from botocore.loaders import Loader, create_loader
+from botocore.parsers import ResponseParserError
+
+from ..errors import (
+    DestinationUnwritable,
+    ObjectChanged,
+    ObjectExists,
+    ObjectMissing,
+    OutOfDisk,
+    SettingsError,
+    SourceUnreadable,
+    StoreError,
+    TranscodeError,
+    UsageError,
+)
+from ..settings import Settings
+
+Result = TypeVar("Result")
+
+_MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchVersion", "NoSuchUpload"}
+_TAKEN = {"412", "PreconditionFailed"}
+_CONFLICT = {"409", "ConditionalRequestConflict", "OperationAborted"}
+_REFUSED = {
+    *("401", "403", "AccessDenied", "AllAccessDisabled", "ExpiredToken"),
+    *("InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch", "Forbidden"),
+    *("AccountProblem", "NotSignedUp", "InvalidSecurity", "MethodNotAllowed"),
+}
+_FULL = {"QuotaExceeded", "InsufficientStorage", "507", "XMinioStorageFull"}
+_PASSING = {
+    *("BadDigest", "InvalidDigest", "IncompleteBody", "InternalError", "SlowDown"),
+    *("RequestTimeout", "RequestTimeoutException", "ServiceUnavailable"),
+    *("Throttling", "ThrottlingException", "TooManyRequests", "429", "500", "502"),
+    *("503", "504", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"),
+    *_CONFLICT,
+}
+_SERVER_ERROR = 500
+_NO_CREDENTIALS = (
+    *(NoCredentialsError, PartialCredentialsError, CredentialRetrievalError),
+    ProfileNotFound,
+)
+_NETWORK = (
+    *(HTTPClientError, IncompleteReadError, FlexibleChecksumError),
+    *(ResponseParserError, aiohttp.ClientError, OSError),
+)
+_FAULTS = (ClientError, BotoCoreError, *_NETWORK)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a store is waited for, and how often it is asked again."""
+
+    connect_seconds: float = 5
+    read_seconds: float = 60
+    """Between two pieces of a reply, not for the whole of it."""
+    attempts: int = 6
+    pause_seconds: float = 0.2
+    """Doubled with each attempt; a random part of it is waited ("full jitter")."""
+    longest_pause_seconds: float = 8
+
+    def pause(self, number: int) -> float:
+        """Before attempt *number*, counted from 0."""
+        most = min(self.longest_pause_seconds, self.pause_seconds * 2**number)
+        return random.uniform(0, most)  # noqa: S311  no secret
+
+
+class Unsure(Exception):
+    """What was read is not what the store keeps; asked again."""
+
+
+class Door:
+    """
+    Everything that is asked of one S3 endpoint.
+
+    botocore's own retries are off: it repeats a write whose reply was lost without
+    looking at what the first one did.
+    """
+
+    def __init__(self, client: Any, patience: Patience) -> None:
+        self.client = client
+        self._patience = patience
+
+    async def through(
+        self,
+        call: Callable[[], Awaitable[Result]],
+        *,
+        uri: str,
+        writes: bool = False,
+        look: Callable[[], Awaitable[Result | None]] | None = None,
+    ) -> Result:
+        """
+        Ask, and ask again where that may help; raise what is final as a typed error.
+
+        *look* finds out whether a call without an answer did its work after all.
+        """
+        fault: Exception | None = None
+        for number in range(self._patience.attempts):
+            if number:
+                await anyio.sleep(self._patience.pause(number))
+            try:
+                return await call()
+            except (*_FAULTS, Unsure) as exc:
+                if not _passes(exc):
+                    raise typed(exc, uri, writes=writes) from exc
+                fault = exc
+            done = await look() if look else None
+            if done is not None:
+                return done
+        assert fault is not None  # noqa: S101  there is at least one attempt
+        raise typed(fault, uri, writes=writes) from fault
+
+
+@asynccontextmanager
+async def door(
+    settings: Settings, uri: str, *, patience: Patience | None = None
+) -> AsyncIterator[Door]:
+    """Open a client for the block; credentials come by the standard chain of AWS."""
+    patience = patience or Patience()
+    config = Config(
+        connect_timeout=patience.connect_seconds,
+        read_timeout=patience.read_seconds,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        max_pool_connections=32,
+        s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
+    )
+    try:
+        session = aiobotocore.session.get_session()
+        session.register_component("data_loader", _loader())
+        opened = session.create_client(
+            "s3",
+            endpoint_url=settings.s3_endpoint_url,
+            region_name=settings.s3_region,
+            config=config,
+        )
+        client = await opened.__aenter__()
+    except (BotoCoreError, ValueError) as exc:
+        raise typed(exc, uri, writes=False) from exc
+    try:
+        yield Door(client, patience)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await opened.__aexit__(None, None, None)
+
+
+@cache
+def _loader() -> Loader:
+    """botocore's descriptions of services: half a second to read, never changed."""
+    return create_loader()
+
+
+def typed(exc: Exception, uri: str, *, writes: bool) -> TranscodeError:
+    """The one place where errors of the store become ours."""
+    if isinstance(exc, ClientError):
+        return _answered(exc, uri, writes=writes)
+    if isinstance(exc, _NO_CREDENTIALS):
+        return UsageError(
+            f"There are no credentials for {uri!r}: {_sentence(exc)}. Set "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile (AWS_PROFILE).",
+            uri=uri,
+        )
+    if isinstance(exc, ParamValidationError):
+        return UsageError(f"{uri!r} cannot be asked for: {_sentence(exc)}.", uri=uri)
+    if isinstance(exc, ValueError):
+        return SettingsError(
+            f"The endpoint for {uri!r} is wrong: {_sentence(exc)}. Set "
+            "TRANSCODE_S3_ENDPOINT_URL to an address such as https://host:port.",
+            uri=uri,
+        )
+    return StoreError(
+        f"{uri!r} cannot be reached: {_sentence(exc)}. Check the network and "
+        "TRANSCODE_S3_ENDPOINT_URL.",
+        uri=uri,
+    )
+
+
+def _answered(exc: ClientError, uri: str, *, writes: bool) -> TranscodeError:  # noqa: PLR0911  one line per answer
+    code, said = _code(exc), _said(exc)
+    if code == "NoSuchBucket":
+        kind = DestinationUnwritable if writes else SourceUnreadable
+        return kind(f"There is no bucket for {uri!r}: {said}.", uri=uri)
+    if code in _MISSING:
+        return ObjectMissing(f"There is no {uri!r}.", uri=uri)
+    if code in _TAKEN or code in _CONFLICT:
+        if writes:
+            return ObjectExists(f"{uri!r} exists already.", uri=uri)
+        return ObjectChanged(
+            f"{uri!r} is no longer the object that was looked at.", uri=uri
+        )
+    if code in _FULL:
+        return OutOfDisk(f"No space is left to write {uri!r}: {said}.", uri=uri)
+    if code == "RequestTimeTooSkewed":
+        return StoreError(
+            f"{uri!r} was refused, since this machine's clock differs from the "
+            f"store's by more than it allows: {said}. Set the clock.",
+            uri=uri,
+        )
+    if code in _REFUSED:
+        if writes:
+            return DestinationUnwritable(
+                f"Nothing can be written to {uri!r}: {said}.", uri=uri
+            )
+        return SourceUnreadable(f"{uri!r} may not be read: {said}.", uri=uri)
+    return StoreError(f"{uri!r}: the store answered {code}: {said}.", uri=uri)
+
+
+def code_of(exc: BaseException | None) -> str:
+    """What the store called it, where *exc* comes of an answer."""
+    return _code(exc) if isinstance(exc, ClientError) else ""
+
+
+def date_of(exc: BaseException | None) -> str | None:
+    """The `Date` of an answer that was an error."""
+    if not isinstance(exc, ClientError):
+        return None
+    headers = exc.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return str(headers["date"]) if "date" in headers else None
+
+
+def _passes(exc: Exception) -> bool:
+    """Whether asking again may get another answer."""
+    if isinstance(exc, ClientError):
+        status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        final = _FULL | {"NotImplemented", "501"}
+        return _code(exc) in _PASSING or (
+            status >= _SERVER_ERROR and _code(exc) not in final
+        )
+    return isinstance(exc, (*_NETWORK, Unsure))
+
+
+def _code(exc: ClientError) -> str:
+    return str(exc.response.get("Error", {}).get("Code", ""))
+
+
+def _said(exc: ClientError) -> str:
+    error = exc.response.get("Error", {})
+    said = str(error.get("Message") or error.get("Code") or exc)
+    return said.strip().rstrip(".")
+
+
+def _sentence(exc: Exception) -> str:
+    said = str(exc).strip().rstrip(".") or type(exc).__name__
+    return " ".join(said.split())
