@@ -223,6 +223,10 @@ class VideoStream(Value):
     """Field name → why it is None."""
 
 
+AudioKind = Literal["main", "commentary", "description"]
+"""What a soundtrack is for: `description` tells those who do not see the picture."""
+
+
 class AudioStream(Value):
     """One soundtrack."""
 
@@ -243,6 +247,8 @@ class AudioStream(Value):
     retimed: Literal["count"] | None = None
     """Where the container's times are wrong: samples follow one another from
     `start_seconds` on."""
+    kind: AudioKind = "main"
+    """As the container flags it; `main` also where it flags nothing."""
     unknown: Mapping[str, str] = Field(default_factory=dict)
 
 
@@ -451,6 +457,7 @@ class AudioRendition(Value):
     title: str | None = None
     default: bool = False
     loudness: Loudness | None = None
+    kind: AudioKind = "main"
 
 
 class CaptionRendition(Value):

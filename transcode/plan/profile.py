@@ -185,7 +185,8 @@ class AudioProfile(Typed):
     copy_bit_rate_ratio: float = Field(2.0, gt=0)
     """A copied soundtrack may have this many times the bit rate of an encoded one."""
     languages: Literal["default", "all"] = "default"
-    """`all`: one track per language, up to 8 (CMAF only)."""
+    """`all`: one track per language and purpose (main, commentary, description), up
+    to 8: audio groups of CMAF, tracks of a file with a picture, files of sound."""
     loudness: Loudness | None = None
     """EBU R128 target; asked for, nothing is copied."""
 
@@ -280,12 +281,6 @@ class Profile(Typed):
         return self
 
     def _fits_files(self) -> None:
-        for number, entry in enumerate(self.audio, 1):
-            if entry.languages == "all":
-                raise ValueError(
-                    f"audio[{number}].languages: given 'all'; "
-                    "allowed with packaging.type 'file': 'default'"
-                )
         if self.video and self.packaging.container == "webm":
             _one_of("video.codec", (self.video.codec,), ("av1", "vp9"), where="WebM")
             given = tuple(entry.codec for entry in self.audio)

@@ -151,6 +151,11 @@ def _packaging(
 
 def _audio_file(rendition: AudioRendition) -> OutputFile:
     name, container = _FILE_AUDIO[rendition.codec]
+    if not rendition.default:
+        # One file for each soundtrack; the first has the plain name.
+        stem, _, suffix = name.partition(".")
+        which = rendition.name.removeprefix(f"{rendition.codec}-")
+        name = f"{stem}-{which}.{suffix}"
     return OutputFile(
         name=name, container=container, video=None, audio=(rendition.name,)
     )

@@ -41,15 +41,16 @@ def choose_sound(media: Media, profile: Profile, capabilities: Capabilities) -> 
     """
     The soundtracks that *profile* keeps, each as every codec it asks for.
 
-    The default track first, else the first that decodes; with `languages = "all"` one
-    more for each other language, up to 8. Raises `MediaUnsupported` where there are
+    The default track first, else the first that decodes, commentary and descriptions
+    last; with `languages = "all"` one more for each other language and each other kind
+    of track in a language, up to 8. Raises `MediaUnsupported` where there are
     soundtracks and none can be decoded: silence would pass for success.
     """
     if not profile.audio or not media.audio:
         return Sound()
     usable = sorted(
         (it for it in media.audio if it.decodable),
-        key=lambda it: (not it.default, it.index),
+        key=lambda it: (it.kind != "main", not it.default, it.index),
     )
     if not usable:
         codecs = ", ".join(sorted({it.codec for it in media.audio}))
@@ -111,10 +112,10 @@ def plain_title(title: str | None) -> str | None:
 def _tracks(usable: list[AudioStream], entry: AudioProfile) -> list[AudioStream]:
     if entry.languages == "default":
         return usable[:1]
-    by_language: dict[str | None, AudioStream] = {}
+    unlike: dict[tuple[str | None, str], AudioStream] = {}
     for track in usable:
-        by_language.setdefault(plain_language(track.language), track)
-    return list(by_language.values())[:MOST_TRACKS]
+        unlike.setdefault((plain_language(track.language), track.kind), track)
+    return list(unlike.values())[:MOST_TRACKS]
 
 
 def _rendition(
@@ -137,6 +138,7 @@ def _rendition(
         title=plain_title(track.title),
         default=default,
         loudness=entry.loudness,
+        kind=track.kind,
     )
 
 
@@ -169,7 +171,8 @@ def _name(
 
 
 def _tag(track: AudioStream) -> str:
-    return plain_language(track.language) or "und"
+    language = plain_language(track.language) or "und"
+    return language if track.kind == "main" else f"{language}-{track.kind}"
 
 
 def _left_out(track: AudioStream) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 from ..contract import AudioStream, Media, OtherStream, SubtitleStream, VideoStream
 from ..errors import MediaRejected, MediaTruncated, MediaUnsupported
 from .picture import video_stream
-from .times import guessed, jumps, language, overlaps, raw_frames, times
+from .sound import audio_stream
+from .times import guessed, jumps, language, raw_frames
 
 _BITMAP = frozenset(
     {"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub", "dvb_teletext"}
@@ -45,7 +46,7 @@ def media_from(raw: Raw, *, seconds: float | None = None) -> Media:
         elif stream["type"] == "video":
             video.append(video_stream(stream, whole=bool(raw.get("whole"))))
         elif stream["type"] == "audio":
-            audio.append(_audio(stream))
+            audio.append(audio_stream(stream))
         else:
             subtitles.append(_subtitle(stream))
     _refuse_unplayable(raw, video, audio, others)
@@ -260,32 +261,6 @@ def _duration(
             f"the header claims {claimed:.1f} s, the samples last {duration:.1f} s",
         )
     return duration, start, None
-
-
-def _audio(stream: Raw) -> AudioStream:
-    start, duration = times(stream)
-    unknown = {}
-    if duration is None:
-        unknown["duration_seconds"] = "nothing in the file tells it"
-    if stream.get("layout") is None:
-        unknown["layout"] = "the stream names none"
-    return AudioStream(
-        index=stream["index"],
-        codec=stream["codec"] or "unknown",
-        profile=stream["profile"],
-        sample_rate=stream.get("sample_rate"),
-        channels=stream.get("channels"),
-        layout=stream.get("layout"),
-        start_seconds=start,
-        duration_seconds=duration,
-        bit_rate=stream["bit_rate"],
-        language=language(stream),
-        title=stream["title"],
-        default="default" in stream["disposition"],
-        decodable=stream["decodable"] and not stream.get("encrypted"),
-        retimed="count" if overlaps(stream) else None,
-        unknown=unknown,
-    )
 
 
 def _subtitle(stream: Raw) -> SubtitleStream:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import ceil
 from pathlib import Path
 
@@ -206,10 +206,37 @@ def _stream(
     # One group per codec: a player takes one that it can decode, whole.
     several = len({audio.codec for audio in recipe.audio}) > 1
     fields["hls_group_id"] = f"audio-{rendition.codec}" if several else "audio"
-    fields["hls_name"] = _plain(rendition.title or rendition.language or rendition.name)
-    if rendition.language is not None:
-        fields["language"] = rendition.language
+    fields |= _spoken(rendition, recipe.audio)
     return _joined(fields)
+
+
+def _spoken(sound: AudioRendition, every: Sequence[AudioRendition]) -> dict[str, str]:
+    """What a viewer chooses by: name, language and purpose."""
+    label = _label(sound)
+    like = [it for it in every if it.codec == sound.codec and _label(it) == label]
+    if like[0] is not sound:
+        label = f"{label} ({sound.name})"
+    fields = {"hls_name": label, "dash_label": label}
+    if sound.language is not None:
+        fields["language"] = sound.language
+    fields["dash_roles"] = role(sound)
+    if sound.kind == "description":
+        # RFC 8216bis §4.4.6.1: a player takes it where its user wants that.
+        fields["hls_characteristics"] = "public.accessibility.describes-video"
+    return fields
+
+
+def role(sound: AudioRendition) -> str:
+    """ISO/IEC 23009-1, `urn:mpeg:dash:role:2011`."""
+    if sound.kind != "main":
+        return sound.kind
+    return "main" if sound.default else "alternate"
+
+
+def _label(sound: AudioRendition) -> str:
+    purpose = "" if sound.kind == "main" else f" ({sound.kind})"
+    spoken = f"{sound.language}{purpose}" if sound.language else sound.name
+    return _plain(sound.title or spoken)
 
 
 def _default_language(audio: Iterable[AudioRendition]) -> str | None:

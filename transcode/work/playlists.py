@@ -78,6 +78,7 @@ class Representation:
     """Which adaptation set it is in; players switch within one."""
     transfer: int | None = None
     """Transfer characteristics (ITU-T H.273) where they are said."""
+    roles: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,7 @@ def _representations(root: ET.Element) -> Iterator[Representation]:
                 durations=tuple(durations),
                 group=number,
                 transfer=_transfer(group),
+                roles=_roles(group),
             )
 
 
@@ -236,10 +238,12 @@ def _texts(root: ET.Element) -> Iterator[TextTrack]:
                 uri=one.findtext(f"{_DASH}BaseURL", ""),
                 mime_type=one.get("mimeType", group.get("mimeType")),
                 language=group.get("lang"),
-                roles=frozenset(
-                    role.get("value", "") for role in group.iter(f"{_DASH}Role")
-                ),
+                roles=_roles(group),
             )
+
+
+def _roles(group: ET.Element) -> frozenset[str]:
+    return frozenset(role.get("value", "") for role in group.iter(f"{_DASH}Role"))
 
 
 def _timeline(template: ET.Element) -> tuple[list[int], list[int]]:

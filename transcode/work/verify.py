@@ -22,6 +22,7 @@ from .verify_loudness import levels
 from .verify_media import media_checks
 from .verify_packaging import faststart_check, playlists_check
 from .verify_read import picture_size, read_cmaf, read_file
+from .verify_soundtracks import soundtracks_check
 from .verify_source import mean_rate
 from .verify_stills import stills_check
 
@@ -89,6 +90,7 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
             else:
                 problems.append(read)
         checks.append(playlists_check(task, recipe.packaging, tracks, staging=staging))
+        checks += soundtracks_check(recipe, staging=staging)
     else:
         for file in recipe.packaging.files:
             found, wrong = read_file(task, file, staging=staging)

@@ -155,7 +155,7 @@ def packager(fifo: Path) -> list[str]:
         if place.startswith("video"):
             one += f",iframe_playlist_name={place}/iframes.m3u8"
         else:
-            one += ",hls_group_id=audio,hls_name=main"
+            one += ",hls_group_id=audio,hls_name=main,dash_roles=alternate"
         argv.append(one)
     return [
         *argv,

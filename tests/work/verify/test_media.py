@@ -28,6 +28,7 @@ def test_a_whole_ladder_passes_every_check(finished: Any) -> None:
         "keyframes_aligned",
         "source_complete",
         "playlists",
+        "soundtracks",
         "stills",
     ] == [check.name for check in verified.checks]
 
