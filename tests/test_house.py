@@ -61,6 +61,7 @@ LONG = {
     "plan/profile.py": (340, "every field that a profile can have, on one page"),
     "platforms.py": (400, "the shape of a platform file, and its lattice"),
     "work/command.py": (400, "every ffmpeg argument with its reason, in one place"),
+    "work/playlists.py": (330, "both kinds of index, and nothing but reading them"),
     "work/segments.py": (400, "one grammar: a CMAF segment, box by box"),
 }
 
