@@ -13,6 +13,7 @@ an encode paid for?
     - PlatformError
     - SettingsError
     - EventError          a notification that is none we know; trying again cannot help
+    - DestinationError    an address of who is to be told that is none we know
   + MediaError            the upload is at fault; its owner is told (exit 3)
     - MediaRejected
     - MediaUnsupported
@@ -36,6 +37,9 @@ an encode paid for?
     - ObjectExists
     - ObjectChanged
     - LeaseLost         somebody else works on the job now
+  + DeliveryError         a result is there and somebody was not told of it (exit 4)
+    - DestinationDown     trying again later may help
+    - DestinationRefused  trying again without a change cannot help
   + Cancelled             somebody asked us to stop (exit 130)
 """
 
@@ -114,6 +118,10 @@ class SettingsError(UsageError):
 
 class EventError(UsageError):
     """A notification is none we know, or lacks what makes it one; names what."""
+
+
+class DestinationError(UsageError):
+    """An address of who is to be told that is none we know; says what is allowed."""
 
 
 class MediaError(TranscodeError):
@@ -231,6 +239,20 @@ class LeaseLost(StoreError):
 
     retryable = True
     outcome = OutcomeKind.LOST
+
+
+class DeliveryError(TranscodeError):
+    """A result is there and somebody was not told of it."""
+
+
+class DestinationDown(DeliveryError):
+    """No answer, or one that asks to try again later."""
+
+    retryable = True
+
+
+class DestinationRefused(DeliveryError):
+    """An answer that will be the same next time: a wrong address or key, no right."""
 
 
 class Cancelled(TranscodeError):

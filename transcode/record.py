@@ -154,7 +154,8 @@ class Envelope(Kept):
 
     schema_: Literal["transcode/notice/1"] = Field("transcode/notice/1", alias="schema")
     id: str
-    """The same on every delivery of one result: job id and status."""
+    """The same on every delivery of one result: job id and status. No `.` in it: that
+    is what delimits it where a webhook is signed."""
     job_id: str
     status: Literal["succeeded", "rejected", "failed", "cancelled"]
     submission: Submission
@@ -177,7 +178,7 @@ class Envelope(Kept):
         sent_at: datetime,
     ) -> Self:
         return cls(
-            id=f"{submission.job_id}.{manifest.status}",
+            id=f"{submission.job_id}-{manifest.status}",
             job_id=submission.job_id,
             status=manifest.status,
             submission=submission,
@@ -205,3 +206,21 @@ class JobReport(Kept):
     @property
     def over(self) -> bool:
         return self.status not in ("waiting", "running")
+
+
+class Told(Kept):
+    """What became of telling one destination of one result; it can be tried again."""
+
+    schema_: Literal["transcode/told/1"] = Field("transcode/told/1", alias="schema")
+    envelope_id: str
+    digest: str
+    """Of destination and envelope: the name of this record."""
+    target: str
+    """For a person; without what may be secret in the address."""
+    ok: bool
+    tries: int
+    """Of this round."""
+    linked: bool = False
+    """True: it was sent without the manifest, which did not fit."""
+    error: Failure | None = None
+    """The last one; `retryable` says whether another round can help."""

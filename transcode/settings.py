@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
 from .contract import Value
 from .errors import SettingsError
@@ -53,6 +53,33 @@ class Settings(Value):
     s3_region: str | None = Field(None, description="region of the bucket")
     s3_path_style: bool = Field(
         default=False, description="address buckets as endpoint/bucket/key"
+    )
+
+    on_success: str | None = Field(
+        None, repr=False, description="who is told of a result; separated by spaces"
+    )
+    on_failure: str | None = Field(
+        None,
+        repr=False,
+        description="who is told of a job that failed; separated by spaces",
+    )
+    webhook_secret: SecretStr | None = Field(
+        None, description="what webhooks are signed with: whsec_ and base64"
+    )
+    aws_endpoint_url: str | None = Field(
+        None, description="endpoint of SQS, SNS and Lambda; AWS itself by default"
+    )
+    aws_region: str | None = Field(
+        None, description="region of destinations on AWS that name none"
+    )
+    huawei_access_key: str | None = Field(
+        None, description="access key (AK) to invoke FunctionGraph with"
+    )
+    huawei_secret_key: SecretStr | None = Field(
+        None, description="secret key (SK) to invoke FunctionGraph with"
+    )
+    huawei_security_token: SecretStr | None = Field(
+        None, description="with temporary keys: their security token"
     )
 
     @classmethod
