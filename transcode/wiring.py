@@ -10,7 +10,14 @@ from importlib import resources
 from pathlib import Path
 
 from .contract import Capabilities
-from .errors import PlatformError, ProfileError, SettingsError, UsageError
+from .deliver import Senders, Target, check, parse_targets
+from .errors import (
+    DestinationError,
+    PlatformError,
+    ProfileError,
+    SettingsError,
+    UsageError,
+)
 from .invoke import Engine
 from .machine import this_machine
 from .plan.predict import Coefficients, parse_coefficients
@@ -84,6 +91,29 @@ class Wiring:
         from .invoke.local import LocalEngine  # noqa: PLC0415  only `run` needs it
 
         return LocalEngine(self.machine, platform, self.settings)
+
+    def told_of(self, *, success: bool) -> tuple[Target, ...]:
+        """Who is told of a result, or of a job that failed; raises `SettingsError`."""
+        name = "on_success" if success else "on_failure"
+        try:
+            targets = parse_targets(getattr(self.settings, name) or "")
+        except DestinationError as exc:
+            variable = f"TRANSCODE_{name.upper()}"
+            raise SettingsError(
+                f"{variable}: {exc.message}", setting=variable, **exc.evidence
+            ) from exc
+        check(targets, self.settings)
+        return targets
+
+    def senders(self) -> Senders:
+        """Who tells them; a context manager that shares connections."""
+        return Senders(self.settings, self._create)
+
+    async def _create(self, folder: str, name: str, body: bytes) -> None:
+        from .store.bucket import bucket  # noqa: PLC0415  only a folder needs it
+
+        async with bucket(folder, self.settings) as objects:
+            await objects.create(name, body)
 
     def profile(self, name: str) -> Profile:
         """A profile by name or by path; raises `ProfileError`."""

@@ -4,5 +4,26 @@ from __future__ import annotations
 
 from .manifest import Ending, Status, failed, refused, succeeded
 from .naming import folder_name
+from .notices import Notice, compose
+from .senders import Senders, check
+from .targets import Target, parse_target, parse_targets
+from .tell import Patience, tell, told_digest
 
-__all__ = ["Ending", "Status", "failed", "folder_name", "refused", "succeeded"]
+__all__ = [
+    "Ending",
+    "Notice",
+    "Patience",
+    "Senders",
+    "Status",
+    "Target",
+    "check",
+    "compose",
+    "failed",
+    "folder_name",
+    "parse_target",
+    "parse_targets",
+    "refused",
+    "succeeded",
+    "tell",
+    "told_digest",
+]

@@ -1,0 +1,107 @@
+"""A POST over HTTP: the only module of this stage that knows aiohttp."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from yarl import URL
+
+from .. import __version__
+from ..errors import DestinationDown, DestinationRefused
+from .answers import retry_after
+from .targets import Target
+
+_CONNECT_SECONDS = 5.0
+_ANSWER_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    retry_after: float | None
+    """Seconds."""
+    answer: str
+    """The beginning of the body."""
+
+
+class Http:
+    """
+    Connections that are shared and closed with the block.
+
+    Redirects are not followed, cookies are not kept, proxies and `.netrc` of the
+    environment are not used, and of an answer no more than 1 KiB is read.
+    """
+
+    def __init__(self, attempt_seconds: float) -> None:
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(
+                total=attempt_seconds, connect=min(attempt_seconds, _CONNECT_SECONDS)
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            headers={"User-Agent": f"transcode/{__version__}"},
+        )
+        self._attempt_seconds = attempt_seconds
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._session.close()
+
+    async def post(
+        self, target: Target, url: str, *, body: bytes, headers: Mapping[str, str]
+    ) -> Reply:
+        """
+        What they answered, of whatever status. Raises `DestinationDown` where there
+        was no whole answer, `DestinationRefused` where the address cannot be called;
+        neither quotes the address.
+        """
+        try:
+            # As written: what is signed and what is sent must be the same.
+            async with self._session.post(
+                URL(url, encoded=True),
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+            ) as response:
+                answer = await response.content.read(_ANSWER_BYTES)
+                return Reply(
+                    status=response.status,
+                    retry_after=retry_after(response.headers, datetime.now(UTC)),
+                    answer=answer.decode("utf-8", "replace"),
+                )
+        except TimeoutError as exc:
+            raise DestinationDown(
+                f"{target.name} gave no answer in {self._attempt_seconds:g} s.",
+                destination=target.name,
+            ) from exc
+        except (aiohttp.InvalidURL, aiohttp.ClientConnectorCertificateError) as exc:
+            why = "its certificate is not trusted"
+            if isinstance(exc, aiohttp.InvalidURL):
+                why = "its address is no valid URL"
+            raise DestinationRefused(
+                f"{target.name} cannot be called: {why}.", destination=target.name
+            ) from None
+        except (aiohttp.ClientError, OSError) as exc:
+            raise DestinationDown(
+                f"{target.name} cannot be reached: {_why(exc)}.",
+                destination=target.name,
+            ) from None
+
+
+def _why(exc: Exception) -> str:
+    """Without what aiohttp quotes of the request."""
+    if isinstance(exc, OSError) and exc.strerror:
+        return exc.strerror.lower()
+    return f"the connection broke ({type(exc).__name__})"
