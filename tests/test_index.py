@@ -150,7 +150,9 @@ def objects(n: int, what: str, number: int) -> tuple[str, bytes]:
         text = f'{{"job_id": "{job}", "status": "succeeded", "wall_seconds": 1.5}}'
         return f"{n}.hls.{job[:12]}/manifest.json", text.encode()
     if what == "cancel":
-        return f"{folder}/cancel.json", b"{}"
+        return f"{folder}/cancels/{number - 1:06d}.json", b"{}"
+    if what == "round":
+        return f"{folder}/rounds/000001-{number:06d}.json", b"{}"
     ending = Ending.model_validate(
         {
             "job_id": job,
@@ -165,7 +167,7 @@ def objects(n: int, what: str, number: int) -> tuple[str, bytes]:
 
 KINDS = (
     *("submission", "claim", "manifest", "cancel", "failed", "rejected"),
-    *("handed_back", "cancelled", "sync"),
+    *("handed_back", "cancelled", "round", "sync"),
 )
 
 
@@ -209,6 +211,9 @@ def test_jobs_brought_up_to_date_are_as_if_listed_anew(
         ([("claim", 2), ("rejected", 2)], "rejected"),
         ([("claim", 1), ("cancelled", 1)], "cancelled"),
         ([("cancel", 1)], "cancelled"),
+        ([("claim", 2), ("failed", 2), ("round", 2)], "waiting"),
+        ([("cancel", 1), ("claim", 2), ("failed", 2), ("round", 2)], "waiting"),
+        ([("claim", 1), ("failed", 1), ("round", 1), ("claim", 2)], "running"),
         ([("claim", 1), ("manifest", 1)], "succeeded"),
     ],
 )

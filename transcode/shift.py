@@ -12,7 +12,15 @@ from typing import Literal
 
 import anyio
 
-from .contract import Attempt, Manifest, OutcomeKind, Plan, PlatformRef, Task
+from .contract import (
+    Attempt,
+    Manifest,
+    Money,
+    OutcomeKind,
+    Plan,
+    PlatformRef,
+    Task,
+)
 from .deliver import Ending as Ended
 from .deliver import Status, refused
 from .errors import (
@@ -78,6 +86,7 @@ class Diary:
             engine=plan.engine,
             tags=self.submission.tags,
             attempt=attempt,
+            predicted_cost=_promised(plan, task, attempt),
             predicted_wall=task.predicted_wall,
             media=task.media,
             recipe=task.recipe,
@@ -115,6 +124,17 @@ class Diary:
     def _task(self, task_id: str) -> Task | None:
         tasks = self.plan.tasks if self.plan else ()
         return next((p.task for p in tasks if p.task.task_id == task_id), None)
+
+
+def _promised(plan: Plan, task: Task, attempt: Attempt) -> Money | None:
+    """What this spec was expected to cost for the task, before it ran."""
+    candidates = (
+        candidate
+        for planned in plan.tasks
+        if planned.task.task_id == task.task_id
+        for candidate in planned.candidates
+    )
+    return next((c.cost for c in candidates if c.spec == attempt.spec), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from .. import __version__
+from .costs import costs
 from .info import completion, doctor, platforms, profiles, wiring
+from .jobs import jobs, show
 from .options import (
     Text,
     output_options,
@@ -202,7 +204,7 @@ def probe(*, source: str, as_json: bool) -> None:
     click.echo(media.to_json(indent=2) if as_json else media_text(found.uri, media))
 
 
-for command in (profiles, platforms, doctor, completion):
+for command in (jobs, show, costs, profiles, platforms, doctor, completion):
     transcode.add_command(command)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from calendar import IllegalMonthError, monthrange
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
@@ -13,6 +15,8 @@ from click.shell_completion import CompletionItem
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|)", re.ASCII)
+_MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
+_TAG = re.compile(r"[A-Za-z0-9_.:/@+-]{1,64}", re.ASCII)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -64,6 +68,61 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
                 ctx,
             )
         return amount
+
+
+class Day(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
+    """A day, or a month for its first or its last one; becomes a `date`."""
+
+    name = "DAY"
+
+    def __init__(self, *, last: bool) -> None:
+        self.last = last
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> date:
+        if isinstance(value, date):
+            return value
+        text = str(value)
+        found = _MONTH.fullmatch(text)
+        try:
+            if found is None:
+                return date.fromisoformat(text)
+            year, month = int(found[1]), int(found[2])
+            return date(year, month, monthrange(year, month)[1] if self.last else 1)
+        except (ValueError, IllegalMonthError):
+            self.fail(
+                f"{text!r} is no day; write 2026-11-22, or 2026-11 for a month.",
+                param,
+                ctx,
+            )
+
+
+class TagPair(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
+    """One tag as `key=value`; becomes a pair."""
+
+    name = "KEY=VALUE"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        key, equals, content = str(value).partition("=")
+        if not (equals and _TAG.fullmatch(key) and _TAG.fullmatch(content)):
+            self.fail(
+                f"{value!r} is no tag; write key=value, each of at most 64 letters, "
+                "digits and _ . : / @ + -.",
+                param,
+                ctx,
+            )
+        return key, content
 
 
 class Text(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
@@ -134,6 +193,29 @@ PLATFORM = NameOrFile("NAME|FILE", "platforms")
 
 def source_argument(command: Command) -> Command:
     return click.argument("source", type=SOURCE)(command)
+
+
+def state_option(command: Command) -> Command:
+    """`--to`, for commands that look at what jobs left there."""
+    return click.option(
+        "--to",
+        type=Text("URI"),
+        default="transcoded",
+        show_default=True,
+        help="Folder or s3://bucket/prefix of the results, with the state of jobs.",
+    )(command)
+
+
+def days_options(command: Command) -> Command:
+    """`--since` and `--until`, both included."""
+    command = click.option(
+        "--until",
+        type=Day(last=True),
+        help="The last day, UTC: 2026-11-22, or 2026-11 for a whole month.",
+    )(command)
+    return click.option(
+        "--since", type=Day(last=False), help="The first day, UTC; a month, too."
+    )(command)
 
 
 def output_options(command: Command) -> Command:

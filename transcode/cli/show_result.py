@@ -47,7 +47,7 @@ def bill_text(manifest: Manifest) -> str:
         row
         for task in manifest.tasks
         for attempt in task.attempts
-        for row in _attempt(task.task_id, attempt)
+        for row in attempt_rows(task.task_id, (str(attempt.number), attempt))
     ]
     total = (
         f"Total {amount(manifest.cost.amount)} {currency}, predicted "
@@ -153,16 +153,19 @@ def _entrances(manifest: Manifest) -> list[Sequence[str]]:
     return list(rows)
 
 
-def _attempt(task_id: str, attempt: Attempt) -> list[Sequence[str]]:
+def attempt_rows(
+    task_id: str, numbered: tuple[str, Attempt]
+) -> tuple[Sequence[str], Sequence[str]]:
     """Predicted above measured, so that the eye compares down a column."""
+    number, attempt = numbered
     outcome = attempt.outcome.value.replace("_", " ")
-    return [
+    return (
         (
-            *(task_id, str(attempt.number), spec(attempt.spec)),
+            *(task_id, number, spec(attempt.spec)),
             *("predicted", *_used(attempt.predicted)),
         ),
         ("", "", "", outcome, *_used(attempt.measured), amount(attempt.cost.amount)),
-    ]
+    )
 
 
 def _used(usage: Usage | None) -> tuple[str, str, str]:

@@ -36,7 +36,7 @@ from .tables import (
     unfit,
 )
 
-__all__ = ["GROUPS", "STATUSES", "Index", "Job", "Status", "Synced"]
+__all__ = ["GROUPS", "JOBS", "STATUSES", "Index", "Job", "Status", "Synced"]
 
 OVERLAP = timedelta(days=2)
 """Days before the newest that are looked through again: clocks differ, and a worker

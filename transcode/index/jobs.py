@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
@@ -15,6 +16,7 @@ from ..record import Claim, Ending, Kept, Submission
 from ..store.bucket import Bucket, Entry
 
 JOBS = ".transcode/jobs/"
+_ROUND = re.compile(r"rounds/(\d{6})-(\d{6})\.json", re.ASCII)
 
 Status = Literal[
     "waiting",
@@ -56,9 +58,13 @@ class Job(Kept):
     claim_written_at: datetime | None = None
     ending: Ending | None = None
     """Of the newest claim that has one."""
+    round_number: int = 0
+    """How often somebody asked for it again."""
+    round_after: int = 0
+    """Claims up to this number were made before that, and count no more."""
     cancel_asked: bool = False
     told: int = 0
-    """Destinations that were told."""
+    """Destinations that know how this round ended."""
     succeeded: bool = False
     finished_at: str | None = None
     wall_seconds: float | None = None
@@ -68,20 +74,33 @@ class Job(Kept):
         return self.submission.job_id
 
     @property
+    def claim_number(self) -> int:
+        """Of the newest claim; 0 where there is none."""
+        return 0 if self.claim is None else self.claim.number
+
+    @property
     def is_over(self) -> bool:
         """Whether it stays as it is unless somebody asks for it again."""
-        ending, number = self.ending, 0 if self.claim is None else self.claim.number
-        ended = ending is not None and ending.final and ending.claim >= number
-        return self.succeeded or ended
+        return self.succeeded or (self._last is not None and self._last.final)
+
+    @property
+    def _last(self) -> Ending | None:
+        """How the newest claim ended, if it did and still counts."""
+        ending, least = self.ending, max(self.claim_number, self.round_after + 1)
+        return ending if ending is not None and ending.claim >= least else None
 
     def status(self, now: datetime) -> Status:
         """Where the job stands, leases counted at *now*."""
         if self.succeeded:
             return "succeeded"
-        ending, claim = self.ending, self.claim
-        if ending is not None and (claim is None or ending.claim >= claim.number):
-            return self._ended(ending)
-        if claim is None or self.claim_written_at is None:
+        if self._last is not None:
+            return self._ended(self._last)
+        claim = self.claim
+        if (
+            claim is None
+            or self.claim_written_at is None
+            or claim.number <= self.round_after
+        ):
             return "cancelled" if self.cancel_asked else "waiting"
         lease = timedelta(seconds=claim.lease_seconds)
         return "lost" if now > self.claim_written_at + lease else "running"
@@ -131,14 +150,17 @@ async def look(
     if done is not None and done.job_id != submission.job_id:
         done = None
     ending = _parse(Ending, objects[ended].key, bodies, strange) if ended else None
+    number, after = _round(objects)
     job = Job(
         submission=submission,
         claim=_parse(Claim, objects[claimed].key, bodies, strange) if claimed else None,
         claim_written_at=objects[claimed].modified if claimed else None,
         # Every attempt stands in the ledger already.
         ending=ending and ending.model_copy(update={"manifest": None}),
-        cancel_asked="cancel.json" in objects,
-        told=sum(name.startswith("told/") for name in objects),
+        round_number=number,
+        round_after=after,
+        cancel_asked=f"cancels/{number:06d}.json" in objects,
+        told=sum(name.startswith(f"told/{number:06d}/") for name in objects),
         succeeded=done is not None and done.status == "succeeded",
         finished_at=None if done is None else done.finished_at,
         wall_seconds=None if done is None else done.wall_seconds,
@@ -148,6 +170,13 @@ async def look(
 
 def _last(objects: Mapping[str, Entry], folder: str) -> str:
     return max((name for name in objects if name.startswith(folder)), default="")
+
+
+def _round(objects: Mapping[str, Entry]) -> tuple[int, int]:
+    """How many `rounds/<number>-<claim>.json` there are, and the last one's claim."""
+    found = [m for name in objects if (m := _ROUND.fullmatch(name))]
+    last = max(found, key=lambda it: it[1], default=None)
+    return len({it[1] for it in found}), 0 if last is None else int(last[2])
 
 
 Some = TypeVar("Some", bound=Kept)

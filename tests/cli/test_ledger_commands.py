@@ -1,0 +1,223 @@
+"""`jobs`, `show` and `costs` as a user types them, over records of two jobs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import anyio
+import pytest
+
+from transcode.ledger import append
+from transcode.record import Claim, Ending, LedgerRecord, Submission
+from transcode.settings import Settings
+from transcode.store.bucket import bucket
+
+Run = Callable[..., CompletedProcess[str]]
+MakeRecord = Callable[..., LedgerRecord]
+NOON = datetime(2026, 10, 30, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> Mapping[str, str]:
+    return {**os.environ, "TRANSCODE_INDEX": str(tmp_path / "index")}
+
+
+@pytest.fixture
+def records(tmp_path: Path, make_record: MakeRecord) -> list[LedgerRecord]:
+    """Two jobs on two platforms over two months; the first failed once before."""
+    made = [
+        make_record(1, outcome="out_of_memory", at=NOON, memory_mib=128, wall=1),
+        make_record(1, number=2, at=NOON, memory_mib=1024, wall=4, tags={"who": "me"}),
+        make_record(2, at=NOON + timedelta(days=3), platform="aws-lambda", wall=2),
+    ]
+
+    async def keep() -> None:
+        async with bucket(str(tmp_path / "transcoded"), Settings()) as store:
+            for record in made:
+                await append(store, record)
+            first = made[0]
+            root = f".transcode/jobs/{first.job_id}"
+            submission = Submission(
+                job_id=first.job_id,
+                folder=f"clip.hls.{first.job_id[:12]}",
+                source=first.source,
+                profile=first.profile,
+                to="transcoded",
+                tags={"who": "me"},
+                submitted_at=NOON,
+            )
+            claim = Claim(
+                job_id=first.job_id, number=1, owner="host.1", lease_seconds=60
+            )
+            ending = Ending.model_validate(
+                {
+                    "job_id": first.job_id,
+                    "claim": 1,
+                    "kind": "failed",
+                    "final": True,
+                    "outcome": "encoder_failed",
+                    "failure": {
+                        "type": "EncoderFailed",
+                        "message": "The encoder stopped.",
+                        "retryable": False,
+                    },
+                }
+            )
+            for name, value in (
+                ("submission", submission),
+                ("claims/000001", claim),
+                ("endings/000001", ending),
+            ):
+                await store.create(f"{root}/{name}.json", value.to_json().encode())
+
+    anyio.run(keep)
+    return made
+
+
+def test_jobs_are_listed_with_status_and_cost(
+    transcode: Run, records: list[LedgerRecord], environ: Mapping[str, str]
+) -> None:
+    """As a table, and as one JSON document; filters leave out the others."""
+    text = transcode("jobs", environ=environ).stdout
+    listed = json.loads(transcode("jobs", "--json", environ=environ).stdout)
+    none = transcode("jobs", "--status", "running", environ=environ).stdout
+    other = transcode("jobs", "--tag", "who=you", "--json", environ=environ).stdout
+
+    assert "failed" in text
+    assert [("failed", {"who": "me"}, 1)] == [
+        (job["status"], job["tags"], job["tries"]) for job in listed
+    ]
+    cost = records[0].attempt.cost + records[1].attempt.cost
+    assert [cost.model_dump(mode="json")] == listed[0]["cost"]
+    assert "No such jobs in transcoded.\n" == none
+    assert [] == json.loads(other)
+
+
+def test_a_job_is_shown_with_every_attempt_and_its_failure(
+    transcode: Run, records: list[LedgerRecord], environ: Mapping[str, str]
+) -> None:
+    """By the beginning of its id or by its folder."""
+    job = records[0].job_id
+
+    text = transcode("show", job[:5], environ=environ).stdout
+    folder = f"transcoded/clip.hls.{job[:12]}/"
+    data = json.loads(transcode("show", folder, "--json", environ=environ).stdout)
+
+    assert f"Job {job}: failed" in text
+    assert "out of memory" in text
+    assert "Failure: EncoderFailed: The encoder stopped." in text
+    assert [1, 2] == [it["attempt"]["number"] for it in data["attempts"]]
+    assert data["attempts"][0]["predicted_cost"]["currency"] == "CNY"
+
+
+def test_a_job_that_is_none_is_a_wrong_request(
+    transcode: Run, records: list[LedgerRecord], environ: Mapping[str, str]
+) -> None:
+    """With what to do about it."""
+    done = transcode("show", "zzzz", environ=environ)
+
+    assert 2 == done.returncode
+    assert "`transcode jobs` lists them" in done.stderr
+
+
+def test_costs_are_totals_for_each_currency(
+    transcode: Run, records: list[LedgerRecord], environ: Mapping[str, str]
+) -> None:
+    """JSON and CSV hold every digit, and no sum mixes currencies."""
+    data = json.loads(
+        transcode("costs", "--by", "month", "--json", environ=environ).stdout
+    )
+    rows = list(
+        csv.DictReader(io.StringIO(transcode("costs", "--csv", environ=environ).stdout))
+    )
+
+    cny = records[0].attempt.cost.amount + records[1].attempt.cost.amount
+    usd = records[2].attempt.cost.amount
+    assert [("2026-10", "CNY", cny), ("2026-11", "USD", usd)] == [
+        (it["group"], it["currency"], Decimal(it["cost"])) for it in data["groups"]
+    ]
+    assert ["CNY", "USD"] == [it["currency"] for it in data["totals"]]
+    assert records[0].attempt.cost.amount == Decimal(data["totals"][0]["failed_cost"])
+    assert ["2026-10-30", "2026-11-02"] == [row["day"] for row in rows]
+
+
+def test_days_are_chosen_by_month(
+    transcode: Run, records: list[LedgerRecord], environ: Mapping[str, str]
+) -> None:
+    """`--until 2026-10` is the whole of October."""
+    args = ("costs", "--since", "2026-10", "--until", "2026-10", "--json")
+    data = json.loads(transcode(*args, environ=environ).stdout)
+
+    assert ["2026-10-30"] == [it["group"] for it in data["groups"]]
+
+
+def test_a_statement_agrees_with_itself(
+    transcode: Run,
+    records: list[LedgerRecord],
+    environ: Mapping[str, str],
+    tmp_path: Path,
+) -> None:
+    """What `--statement --csv` writes, `--reconcile` finds no difference in."""
+    bill = tmp_path / "bill.csv"
+    text = transcode("costs", "--statement", "--csv", environ=environ).stdout
+    bill.write_text(text, encoding="utf-8")
+
+    same = transcode("costs", "--reconcile", bill, "--json", environ=environ)
+    bill.write_text(text.replace(",5000,", ",5001,"), encoding="utf-8")
+    other = transcode("costs", "--reconcile", bill, "--json", environ=environ)
+
+    assert {"compared": 6, "differences": []} == json.loads(same.stdout)["bill"]
+    assert [("2026-10/functiongraph/encode", "5000", "5001")] == [
+        (it["where"], it["ours"], it["theirs"])
+        for it in json.loads(other.stdout)["bill"]["differences"]
+    ]
+
+
+def test_reserved_instances_belong_to_one_month_of_one_platform(
+    transcode: Run, records: list[LedgerRecord], environ: Mapping[str, str]
+) -> None:
+    """Elsewhere they are refused; there they are on the bill."""
+    args = ("costs", "--statement", "--reserved", "1024:12h:1h")
+    wrong = transcode(*args, environ=environ)
+    days = ("--until", "2026-10", "--json")
+    right = json.loads(transcode(*args, *days, environ=environ).stdout)
+
+    assert 2 == wrong.returncode
+    assert "choose one by --since and --until" in wrong.stderr
+    # 11 hours idle at 1 GiB; the busy hour is within the free tier.
+    assert [("reserved, idle", "39600")] == [
+        (line["item"], line["quantity"]) for line in right[0]["lines"]
+    ]
+
+
+def test_what_is_no_record_is_told_and_not_counted(
+    transcode: Run,
+    records: list[LedgerRecord],
+    environ: Mapping[str, str],
+    tmp_path: Path,
+) -> None:
+    """On stderr; the answer on stdout stays one document."""
+    (tmp_path / "transcoded/.transcode/ledger/notes.txt").write_text("mine")
+    done = transcode("costs", "--json", environ=environ)
+
+    assert 0 == done.returncode
+    assert "notes.txt" in done.stderr
+    assert 2 == len(json.loads(done.stdout)["totals"])
+
+
+def test_looking_makes_nothing(
+    transcode: Run, environ: Mapping[str, str], tmp_path: Path
+) -> None:
+    """A place where no job ever was stays as it is."""
+    done = transcode("costs", "--to", "nowhere", environ=environ)
+
+    assert (0, "Nothing was spent.\n") == (done.returncode, done.stdout)
+    assert not (tmp_path / "nowhere").exists()

@@ -1,0 +1,62 @@
+"""What jobs left at a destination, through its index, brought up to date first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from ..index import Index, Synced
+from ..settings import Settings
+from ..store.bucket import Bucket, bucket
+from .interrupt import run_to_the_end
+from .units import plural, printable
+
+Answer = TypeVar("Answer")
+_SHOWN = 3
+
+
+def ask(to: str, question: Callable[[Index, Bucket], Awaitable[Answer]]) -> Answer:
+    """Ask the index of the state at *to*; what is strange there goes to stderr."""
+    settings = Settings.from_environment(os.environ)
+
+    async def work() -> Answer:
+        async with bucket(to, settings) as store:
+            with Index.open(folder(settings), store.uri()) as index:
+                warn(await index.sync(store))
+                return await question(index, store)
+
+    return run_to_the_end(work)
+
+
+def ask_index(to: str, question: Callable[[Index], Answer]) -> Answer:
+    """Like `ask`, for what the index alone can answer."""
+
+    async def answer(index: Index, _store: Bucket) -> Answer:
+        return question(index)
+
+    return ask(to, answer)
+
+
+def folder(settings: Settings) -> Path:
+    """Where indexes are kept: as set, else in the user's cache folder."""
+    if settings.index:
+        return Path(settings.index)
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "transcode" / "index"
+
+
+def warn(synced: Synced) -> None:
+    """Say what of the state could not be read; nothing of it is counted."""
+    strange = synced.strange
+    if not strange:
+        return
+    count = plural(len(strange), "object")
+    click.echo(f"transcode: {count} in the state cannot be read:", err=True)
+    for one in strange[:_SHOWN]:
+        click.echo(printable(f"  {one.key}: {one.why}"), err=True)
+    if len(strange) > _SHOWN:
+        click.echo(f"  and {len(strange) - _SHOWN} more", err=True)
