@@ -163,6 +163,16 @@ class ContentLight(Value):
     """MaxFALL, the brightest frame's average; 0 is not known."""
 
 
+class Fields(Value):
+    """What a sample of the frames was, told by their pictures (ffmpeg's idet)."""
+
+    top_first: int
+    bottom_first: int
+    """Frames woven of two fields, by which one was earlier."""
+    progressive: int
+    """Frames without motion belong to none of the three."""
+
+
 class VideoStream(Value):
     """One moving picture. Cover art is not one; see `Media.others`."""
 
@@ -207,6 +217,8 @@ class VideoStream(Value):
     interlaced: bool | None = None
     field_order: str | None = None
     """`tt`, `bb`, `tb`, `bt` or `progressive`; None where untagged."""
+    fields_seen: Fields | None = None
+    """Where pictures have a size and rate that come in fields."""
     has_b_frames: bool | None = None
     keyframe_seconds: tuple[float, ...] | None = None
     """Presentation times of keyframes from the container's index."""

@@ -7,16 +7,20 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from fractions import Fraction
 from typing import Any
 
 import av
 import av.error
+import av.filter
 import av.logging
 
 from ..confine import Fence, May
 from ..demuxers import DEMUXERS
 from ..sidedata import light, mastering
 from .boxes import looks_like
+from .fields import WOVEN_RATIO, count_fields, may_lie
 from .gather import Demuxed, Gathered, gather
 from .reader import CountingReader, Refused, open_local, open_remote
 from .streams import pixels
@@ -180,6 +184,36 @@ def _look_at_pictures(found: Gathered, reader: CountingReader) -> None:
         pixels_ = facts["width"] * facts["height"]
         if (format_open or fields_open or light_open) and 0 < pixels_ <= _MOST_PIXELS:
             _look_at_one(reader, facts)
+        if may_lie(facts) and facts["codec"] not in _NO_FIELDS:
+            _look_for_fields(reader, facts)
+
+
+def _look_for_fields(reader: CountingReader, facts: dict[str, Any]) -> None:
+    reader.seek(0)
+    reader.spent = False
+    errors = (av.error.FFmpegError, UnicodeError)
+    with suppress(*errors):
+        container = _open(reader, reader.budget).container
+        facts["fields"] = count_fields(container, facts, _field_teller, errors=errors)
+    # What was not read for this is missed by nobody.
+    reader.spent = False
+
+
+def _field_teller(frame: Any) -> Any:
+    graph = av.filter.Graph()
+    graph.threads = 1
+    chain = (
+        graph.add_buffer(
+            width=frame.width,
+            height=frame.height,
+            format=frame.format,
+            time_base=frame.time_base or Fraction(1, 1000),
+        ),
+        graph.add("idet", f"intl_thres={WOVEN_RATIO}"),
+        graph.add("buffersink"),
+    )
+    graph.link_nodes(*chain).configure()
+    return graph
 
 
 def _look_at_one(reader: CountingReader, facts: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from ..contract import DynamicRange, VideoStream
 from .light import content_light, mastering_display
 from .rates import Rate, measure, snap
 from .times import jumps, language, raw_frames, times
+from .woven import fields_seen, is_woven
 
 _RANGES = {1: "tv", 2: "pc"}
 _PRIMARIES = {
@@ -129,6 +130,7 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
         dolby_vision_profile=stream["dovi"][0] if stream.get("dovi") else None,
         interlaced=_interlaced(stream, order, unknown),
         field_order=order,
+        fields_seen=fields_seen(stream.get("fields")),
         has_b_frames=stream.get("has_b_frames"),
         keyframe_seconds=keys,
         longest_gop_seconds=longest,
@@ -206,6 +208,9 @@ def _frames(stream: Raw, whole: bool, unknown: dict[str, str]) -> int | None:  #
 
 
 def _interlaced(stream: Raw, order: str | None, unknown: dict[str, str]) -> bool | None:
+    seen = fields_seen(stream.get("fields"))
+    if seen is not None and is_woven(seen):
+        return True
     if order is not None:
         return order != "progressive"
     if stream["codec"] in _NEVER_INTERLACED:

@@ -20,6 +20,10 @@ _WHITE_NITS = 100
 """cd/m²: what SDR calls white. With Hable's curve and 1000 cd/m² at most, HDR's diffuse
 white (203, ITU-R BT.2408) comes to 73 % of the signal, as in HLG itself (75 %); with
 203 here pictures came out a tenth darker than HLG's own SDR look."""
+_WOVEN_RATIO = 1.2
+"""As in probing (`probe.fields.WOVEN_RATIO`), and for the same reasons."""
+_TOP_FIRST = {"tt", "bt"}
+"""Orders in which the top field is shown first."""
 _HDR_SIDE_DATA = (
     "MASTERING_DISPLAY_METADATA",
     "CONTENT_LIGHT_LEVEL",
@@ -85,20 +89,33 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
             color_trc=source.transfer,
         )
     if deinterlace:
-        tagged = video.field_order not in {None, "progressive"}
-        stream = stream.filter(
-            "bwdif",
-            # A frame for a frame: counts and times stay comparable.
-            mode="send_frame",
-            # Trust the frames' flags where the stream is tagged at all.
-            deint="interlaced" if tagged else "all",
-        )
+        stream = _deinterlaced(stream, video)
     if tone_map_at is not None:
         return _tone_mapped(stream, video, tone_map_at)
     if video.dynamic_range is DynamicRange.SDR and source.primaries == "bt2020":
         # A wide gamut in SDR: BT.709 by arithmetic, not by another label.
         return stream.filter("zscale", primaries="bt709", transfer="bt709")
     return stream
+
+
+def _deinterlaced(stream: Stream, video: VideoStream) -> Stream:
+    seen, order = video.fields_seen, video.field_order
+    flagged = order not in {None, "progressive"}
+    # Trust the frames' flags where the stream is tagged at all.
+    frames = "interlaced" if flagged else "all"
+    if seen is not None:
+        top = seen.top_first >= seen.bottom_first
+        woven = seen.top_first + seen.bottom_first > seen.progressive
+        if woven and not (flagged and top == (order in _TOP_FIRST)):
+            # Flagged wrong: by the sample, until the next filter knows better.
+            stream = stream.filter("setfield", mode="tff" if top else "bff")
+        if seen.progressive or not flagged:
+            # Looks at each picture and flags it as what it is: film in a stream of
+            # fields and the whole frames of telecine stay as they are.
+            stream = stream.filter("idet", intl_thres=_WOVEN_RATIO)
+            frames = "interlaced"
+    # A frame for a frame: counts and times stay comparable.
+    return stream.filter("bwdif", mode="send_frame", deint=frames)
 
 
 def _filled(stream: Stream, lead: int, rate: Fraction, *, late: float) -> Stream:
