@@ -286,6 +286,15 @@ class OtherStream(Value):
     reason: str
 
 
+class Truncation(Value):
+    """The end of an upload is missing, and how that is known."""
+
+    reason: str
+    """What in the file says so, to follow "it was cut off: "."""
+    promised_seconds: float | None = None
+    """What its index or header promises; None where nothing does."""
+
+
 class Media(Value):
     """What probing learned about an upload; absent facts are None with a reason."""
 
@@ -298,6 +307,10 @@ class Media(Value):
     """Presentation duration, cross-checked; never the header's word alone."""
     duration_estimated: bool = False
     """Guessed from bytes, for want of times that can be believed: no promise."""
+    truncated: Truncation | None = None
+    """Only where partial results were accepted; else nobody gets to see it."""
+    end_unmarked: bool = False
+    """Nothing says where the last picture ends: only decoding tells if it is whole."""
     start_seconds: float | None = None
     fragmented: bool | None = None
     faststart: bool | None = None
@@ -378,6 +391,8 @@ class Constraints(Value):
     memory_mib: int | None = None
     """Forces a lattice point; refused if it is none."""
     optimize: Literal["cost", "time", "balanced"] = "balanced"
+    accept_partial: bool = False
+    """Make what is there of a cut or damaged source, and say so."""
 
 
 class Candidate(Value):
@@ -553,6 +568,8 @@ class Recipe(Value):
     tone_map: bool = False
     verify: Literal["sampled", "full"] = "sampled"
     keep_metadata: bool = False
+    accept_partial: bool = False
+    """Verify against what could be decoded instead of against what was promised."""
 
 
 class Task(Value):
@@ -710,6 +727,17 @@ class Progress(Value):
     phase: str = "encode"
 
 
+class Partial(Value):
+    """The source was cut off or damaged, and results of what is left were accepted."""
+
+    promised_seconds: float | None
+    """What the source's index or header says it lasts; None where nothing does."""
+    made_seconds: float
+    """From the beginning of the results to their end."""
+    reason: str
+    """What is wrong with the source; one sentence's worth."""
+
+
 class Produced(Value):
     """What a worker reports when it stops by itself."""
 
@@ -719,6 +747,8 @@ class Produced(Value):
     """Fall-backs and oddities a user should know."""
     outcome: OutcomeKind
     failure: Failure | None = None
+    partial: Partial | None = None
+    """None: the results are of the whole source."""
     read_bytes: int | None = None
     written_bytes: int | None = None
 
@@ -804,6 +834,8 @@ class Manifest(Value):
     cost: JobCost
     verification: Verification
     warnings: tuple[str, ...] = ()
+    partial: Partial | None = None
+    """None: the results are of the whole source."""
     error: Failure | None = None
     location: str | None = None
     """Where the job's folder is."""

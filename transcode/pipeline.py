@@ -77,6 +77,8 @@ class Request(Value):
     """A decimal amount in the platform's currency."""
     memory_mib: int | None = None
     optimize: Literal["cost", "time", "balanced"] = "balanced"
+    accept_partial: bool = False
+    """Make what is there of a cut or damaged source instead of refusing it."""
 
 
 async def probe_source(text: str, wiring: Wiring) -> tuple[Source, Media]:
@@ -91,7 +93,7 @@ async def admit(request: Request, wiring: Wiring) -> Plan:
     platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
     constraints = _constraints(request, platform)
     source = await locate(request.source, wiring.settings)
-    media = await _probe_and_prepare(source, wiring)
+    media = await _probe_and_prepare(source, wiring, constraints)
     return _plan(request, wiring, source, media, (profile, platform, constraints))
 
 
@@ -142,7 +144,7 @@ async def look_up(request: Request, wiring: Wiring) -> Order:
     platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
     constraints = _constraints(request, platform)
     source = await locate(request.source, wiring.settings)
-    job = job_id(source, profile)
+    job = job_id(source, profile, accept_partial=request.accept_partial)
     return Order(
         request=request,
         source=source,
@@ -191,7 +193,7 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
     """
     Probe, plan, invoke and publish; *started* by the monotonic clock. See `run`.
     """
-    media = await _probe_and_prepare(order.source, wiring)
+    media = await _probe_and_prepare(order.source, wiring, order.constraints)
     chosen = (order.profile, order.platform, order.constraints)
     plan = _plan(order.request, wiring, order.source, media, chosen)
     listen(Planned(plan))
@@ -333,17 +335,22 @@ def _gather(staging: Path, results: tuple[TaskResult, ...]) -> Path:
     return first
 
 
-async def _probe(source: Source, wiring: Wiring) -> Media:
+async def _probe(
+    source: Source, wiring: Wiring, *, accept_partial: bool = False
+) -> Media:
     limits = Limits(wall_seconds=wiring.settings.probe_seconds)
-    return await probe(source, limits=limits)
+    return await probe(source, limits=limits, accept_partial=accept_partial)
 
 
-async def _probe_and_prepare(source: Source, wiring: Wiring) -> Media:
+async def _probe_and_prepare(
+    source: Source, wiring: Wiring, constraints: Constraints
+) -> Media:
     """The probe waits for another process; what the plan needs is read meanwhile."""
     helper = ThreadPoolExecutor(max_workers=1)
     try:
         ready = helper.submit(wiring.prepare)
-        media = await _probe(source, wiring)
+        partial = constraints.accept_partial
+        media = await _probe(source, wiring, accept_partial=partial)
         await anyio.to_thread.run_sync(ready.result)
     finally:
         helper.shutdown(wait=False, cancel_futures=True)
@@ -389,4 +396,5 @@ def _constraints(request: Request, platform: Platform) -> Constraints:
         budget=budget,
         memory_mib=request.memory_mib,
         optimize=request.optimize,
+        accept_partial=request.accept_partial,
     )

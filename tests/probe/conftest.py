@@ -31,9 +31,13 @@ def source_at(location: Path | str) -> Source:
 def look() -> Callable[[Path | str], Media]:
     """Probes one path or URL."""
 
-    def ask(location: Path | str, limits: Limits = PATIENT) -> Media:
+    def ask(
+        location: Path | str, limits: Limits = PATIENT, *, accept_partial: bool = False
+    ) -> Media:
         async def run() -> Media:
-            return await probe(source_at(location), limits=limits)
+            return await probe(
+                source_at(location), limits=limits, accept_partial=accept_partial
+            )
 
         return anyio.run(run)
 

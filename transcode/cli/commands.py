@@ -88,6 +88,7 @@ def run(  # noqa: PLR0913 - one argument per option
     budget: Decimal | None,
     memory_mib: int | None,
     optimize: str,
+    accept_partial: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -107,7 +108,7 @@ def run(  # noqa: PLR0913 - one argument per option
     from .. import happenings, pipeline
     from .interrupt import run_to_the_end
     from .progress import watching
-    from .show_result import result_text
+    from .show_result import partial_line, result_text
 
     request = _request(
         source=source,
@@ -119,6 +120,7 @@ def run(  # noqa: PLR0913 - one argument per option
         budget=budget,
         memory_mib=memory_mib,
         optimize=optimize,
+        accept_partial=accept_partial,
     )
     wired = wiring()
     already = False
@@ -130,6 +132,8 @@ def run(  # noqa: PLR0913 - one argument per option
             show(event)
 
         manifest = run_to_the_end(lambda: pipeline.run(request, wired, listen=listen))
+    if manifest.partial is not None and (as_json or quiet):
+        click.echo(partial_line(manifest.partial), err=True)
     if as_json:
         click.echo(manifest.to_json(indent=2))
     elif not quiet:
@@ -149,6 +153,7 @@ def plan(  # noqa: PLR0913 - one argument per option
     budget: Decimal | None,
     memory_mib: int | None,
     optimize: str,
+    accept_partial: bool,
     as_json: bool,
 ) -> None:
     """
@@ -174,6 +179,7 @@ def plan(  # noqa: PLR0913 - one argument per option
         budget=budget,
         memory_mib=memory_mib,
         optimize=optimize,
+        accept_partial=accept_partial,
     )
     wired = wiring()
     made = run_to_the_end(lambda: pipeline.admit(request, wired))
@@ -219,6 +225,7 @@ def _request(  # noqa: PLR0913 - one argument per option
     budget: Decimal | None,
     memory_mib: int | None,
     optimize: str,
+    accept_partial: bool,
 ) -> Request:
     from ..pipeline import Request
 
@@ -233,5 +240,6 @@ def _request(  # noqa: PLR0913 - one argument per option
             "budget": None if budget is None else format(budget, "f"),
             "memory_mib": memory_mib,
             "optimize": optimize,
+            "accept_partial": accept_partial,
         }
     )

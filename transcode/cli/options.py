@@ -282,6 +282,12 @@ def planning_options(command: Command) -> Command:
                 show_default=True,
                 help="What a better spec is: cheaper, faster, or a fair trade.",
             ),
+            click.option(
+                "--accept-partial",
+                is_flag=True,
+                help="Of a cut or damaged source, make what is there and say so; "
+                "without this it is refused with exit code 3.",
+            ),
         )
     ):
         command = option(command)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import PurePosixPath
 
-from ..contract import Attempt, Manifest, Output, Usage
+from ..contract import Attempt, Manifest, Output, Partial, Usage
 from .units import (
     UNKNOWN,
     amount,
@@ -29,6 +29,7 @@ def result_text(manifest: Manifest, *, already: bool = False) -> str:
     """The summary printed after `run`; *already*: it was found, not made now."""
     blocks = [
         _headline(manifest, already=already),
+        *([] if manifest.partial is None else [partial_line(manifest.partial)]),
         "Outputs\n" + table(_outputs(manifest)),
         "Where to look\n" + table(_entrances(manifest)),
         bill_text(manifest),
@@ -37,6 +38,14 @@ def result_text(manifest: Manifest, *, already: bool = False) -> str:
     if manifest.warnings:
         blocks.append("Warnings\n" + "\n".join(f"  {w}" for w in manifest.warnings))
     return printable("\n\n".join(blocks))
+
+
+def partial_line(partial: Partial) -> str:
+    """What a user has to know of results that are not of the whole source."""
+    of = partial.promised_seconds
+    promised = "" if of is None else f" of the {seconds(of)} promised"
+    made = f"{seconds(partial.made_seconds)}{promised}"
+    return printable(f"In part only: {made}. The source: {partial.reason}.")
 
 
 def bill_text(manifest: Manifest) -> str:

@@ -121,6 +121,7 @@ def _manifest(plan: Plan, results: Sequence[TaskResult], ending: Ending) -> Mani
         verification=Verification(
             passed=bool(checks) and all(c.passed for c in checks), checks=checks
         ),
+        partial=next((r.produced.partial for r in results if r.produced), None),
         warnings=tuple(_unique([*plan.warnings, *_notes(results)])),
         finished_at=ending.finished_at,
         wall_seconds=ending.wall_seconds,

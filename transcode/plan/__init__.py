@@ -36,18 +36,21 @@ from .recipe import make_recipe
 __all__ = ["job_id", "make_plan"]
 
 
-def job_id(source: Source, profile: Profile) -> str:
+def job_id(source: Source, profile: Profile, *, accept_partial: bool = False) -> str:
     """
     32 hex digits: the same source version under the same profile is the same job.
 
-    SHA-256 over uri, version (or etag), the profile's digest and `RESULT_VERSION`.
+    SHA-256 over uri, version (or etag), the profile's digest and `RESULT_VERSION`, and
+    over *accept_partial* where that is so: it may give other results.
     """
-    identity = [
+    identity: list[str | int | None] = [
         source.uri,
         source.version if source.version is not None else source.etag,
         profile.digest,
         RESULT_VERSION,
     ]
+    if accept_partial:
+        identity.append("accept_partial")
     text = json.dumps(identity, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -77,14 +80,19 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
     does, `PlatformError` for a forced memory that is no point of the lattice, and a
     `PlanError` when no spec meets *constraints*; it says what would.
     """
+    job = job_id(source, profile, accept_partial=constraints.accept_partial)
     if exists:
-        return _skipped(source, media, profile, platform, engine)
-    decision = make_recipe(media, profile, capabilities)
+        return _skipped(source, media, profile, platform, engine, job=job)
+    accepted = _encoding_all(profile) if constraints.accept_partial else profile
+    decision = make_recipe(media, accepted, capabilities)
+    recipe = decision.recipe
+    if constraints.accept_partial:
+        recipe = recipe.model_copy(update={"accept_partial": True})
 
     def choose_on(platform: Platform, constraints: Constraints) -> Choice:
         return choose(
             media,
-            decision.recipe,
+            recipe,
             platform=platform,
             machine=machine,
             constraints=constraints,
@@ -94,9 +102,9 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
     planned = _planned_task(
         source,
         media,
-        decision.recipe,
+        recipe,
         choice=choose_on(platform, constraints),
-        job=job_id(source, profile),
+        job=job,
     )
     return Plan(
         job_id=planned.task.job_id,
@@ -113,8 +121,23 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         elsewhere=tuple(_elsewhere(other, constraints, choose_on) for other in others),
         deadline_seconds=constraints.deadline_seconds,
         budget=constraints.budget,
-        warnings=decision.warnings,
+        warnings=(*_cut(media), *decision.warnings),
     )
+
+
+def _encoding_all(profile: Profile) -> Profile:
+    """A copy would hand the damage on to whoever plays it; a decoder mends some."""
+    no = {"copy_conforming": False}
+    video = profile.video and profile.video.model_copy(update=no)
+    sounds = tuple(it.model_copy(update=no) for it in profile.audio)
+    return profile.model_copy(update={"video": video, "audio": sounds})
+
+
+def _cut(media: Media) -> list[str]:
+    if media.truncated is None:
+        return []
+    reason = media.truncated.reason
+    return [f"The source was cut off ({reason}): what is left of it is made."]
 
 
 def _planned_task(
@@ -175,11 +198,17 @@ def _elsewhere(
     )
 
 
-def _skipped(
-    source: Source, media: Media, profile: Profile, platform: Platform, engine: str
+def _skipped(  # noqa: PLR0913 - as above
+    source: Source,
+    media: Media,
+    profile: Profile,
+    platform: Platform,
+    engine: str,
+    *,
+    job: str,
 ) -> Plan:
     return Plan(
-        job_id=job_id(source, profile),
+        job_id=job,
         source=source,
         profile=ProfileRef(name=profile.name, digest=profile.digest),
         platform=_reference(platform),

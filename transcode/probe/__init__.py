@@ -91,12 +91,14 @@ async def probe(
     limits: Limits | None = None,
     python: str = sys.executable,
     environ: Mapping[str, str] | None = None,
+    accept_partial: bool = False,
 ) -> Media:
     """
     What `source` is, learned by a child process within `limits`.
 
     Of `environ` the child sees where certificates, proxies and libraries are, and
-    nothing else.
+    nothing else. With `accept_partial`, an upload that was cut off is described as far
+    as it goes (`Media.truncated`) instead of refused.
 
     Never hangs and never crashes, whatever the upload holds: raises `SourceNotFound`
     or `SourceUnreadable` where it cannot be read, `MediaRejected`,
@@ -115,7 +117,9 @@ async def probe(
             error, message = _VERDICTS[reply["verdict"]], str(reply["message"])
             evidence = {"cause": reply["cause"]} if reply.get("cause") else {}
         else:
-            return media_from(reply["facts"], seconds=seconds)
+            return media_from(
+                reply["facts"], seconds=seconds, accept_partial=accept_partial
+            )
     except (MediaRejected, MediaUnsupported, MediaTruncated) as exc:
         error, message, evidence = type(exc), exc.message, dict(exc.evidence)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:

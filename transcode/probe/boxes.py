@@ -10,7 +10,7 @@ from .reader import CountingReader
 from .tables import Track
 
 _MOST_TABLE_BYTES = 32 * 1024 * 1024
-_TOP_LEVEL = frozenset(
+TOP_LEVEL = frozenset(
     [
         "ftyp",
         "styp",
@@ -63,6 +63,8 @@ class Index:
     sidx_missing_seconds: float = 0.0
     cut_bytes: int = 0
     """How far the last box reaches beyond the end of the file."""
+    last_kind: str = ""
+    """Of that box; empty where it is of no kind that a file is made of."""
     protected: bool = False
     """Something in it speaks of encryption."""
 
@@ -73,7 +75,7 @@ class Index:
 
 def looks_like(head: bytes) -> bool:
     """True for the first bytes of something that has boxes at its top level."""
-    return len(head) >= _HEADER and head[4:8].decode("latin-1") in _TOP_LEVEL
+    return len(head) >= _HEADER and head[4:8].decode("latin-1") in TOP_LEVEL
 
 
 def children(reader: CountingReader, start: int, end: int) -> Iterator[Box]:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..contract import AudioStream, Media, OtherStream, SubtitleStream, VideoStream
+from ..contract import (
+    AudioStream,
+    Media,
+    OtherStream,
+    SubtitleStream,
+    Truncation,
+    VideoStream,
+)
 from ..errors import MediaRejected, MediaTruncated, MediaUnsupported
 from .picture import video_stream
+from .shortfall import truncation
 from .sound import audio_stream
 from .times import guessed, jumps, language, raw_frames
 
@@ -20,22 +28,26 @@ _MOST_PIXELS = 16384 * 8704
 _BRANDS = {"qt": "mov", "M4A": "m4a", "M4B": "m4a", "M4V": "mp4", "f4v": "f4v"}
 _NAMES = {"matroska": "matroska", "asf": "asf", "mpeg": "mpegps"}
 _BROKEN = "video of which no frame can be decoded"
-_LEAST_MISSING_SECONDS = 0.5
-_MISSING_SHARE = 0.01
 
 Raw = Mapping[str, Any]
 
 
-def media_from(raw: Raw, *, seconds: float | None = None) -> Media:
+def media_from(
+    raw: Raw, *, seconds: float | None = None, accept_partial: bool = False
+) -> Media:
     """
     The facts of one upload.
 
     `raw` is the child's answer, `seconds` what it took. Raises `MediaRejected` where
     nothing can be played, `MediaUnsupported` where nothing can be decoded here, and
-    `MediaTruncated` where the index promises samples that the file no longer has.
+    `MediaTruncated` where the file was certainly cut off; with `accept_partial` that
+    is `truncated`, and durations are no promise.
     """
     warnings = list(raw["notes"])
-    _refuse_cut(raw)
+    truncated = truncation(raw)
+    if truncated is not None and raw["index"] and not accept_partial:
+        # What lies past the end may be why nothing before it can be played.
+        raise _cut(raw, truncated)
     video: list[VideoStream] = []
     audio: list[AudioStream] = []
     subtitles: list[SubtitleStream] = []
@@ -50,6 +62,8 @@ def media_from(raw: Raw, *, seconds: float | None = None) -> Media:
         else:
             subtitles.append(_subtitle(stream))
     _refuse_unplayable(raw, video, audio, others)
+    if truncated is not None and not accept_partial:
+        raise _cut(raw, truncated)
     warnings += _warnings(raw, others)
     duration, start, doubt = _duration(raw, [*video, *audio])
     if doubt:
@@ -61,7 +75,9 @@ def media_from(raw: Raw, *, seconds: float | None = None) -> Media:
         format_name=raw["format"].split(",")[0],
         bytes=raw["size"],
         duration_seconds=duration,
-        duration_estimated=any(map(guessed, raw["streams"])),
+        duration_estimated=truncated is not None or any(map(guessed, raw["streams"])),
+        truncated=truncated,
+        end_unmarked=bool(raw.get("unmarked")),
         start_seconds=start,
         fragmented=index.get("fragmented"),
         faststart=index.get("faststart"),
@@ -79,6 +95,15 @@ def media_from(raw: Raw, *, seconds: float | None = None) -> Media:
     )
 
 
+def _cut(raw: Raw, truncated: Truncation) -> MediaTruncated:
+    return MediaTruncated(
+        f"The file was cut off: {truncated.reason}; upload it again, or have what "
+        "is left of it made (--accept-partial).",
+        bytes=raw["size"],
+        promised_seconds=truncated.promised_seconds,
+    )
+
+
 def _container(raw: Raw) -> str:
     name = str(raw["format"]).split(",")[0]
     if raw["doctype"]:
@@ -87,39 +112,6 @@ def _container(raw: Raw) -> str:
         brand = (raw["index"] or {}).get("brand") or "qt"
         return "3gp" if brand.startswith("3g") else _BRANDS.get(brand, "mp4")
     return _NAMES.get(name, name)
-
-
-def _refuse_cut(raw: Raw) -> None:
-    """The index speaks of samples beyond the end: certain, and nothing can help."""
-    index = raw["index"]
-    if index is None:
-        if raw.get("promised_bytes", 0) > raw["size"] and raw.get("lost_seconds", 0):
-            _truncated(raw, raw["lost_seconds"], raw["duration"])
-        return
-    for stream in raw["streams"]:
-        if stream["type"] not in {"video", "audio"} or "missing" not in stream:
-            continue
-        whole = stream["timeline"]["duration"]
-        if _matters(stream["missing"], whole):
-            _truncated(raw, stream["missing"], whole)
-    if _matters(index["sidx_missing_seconds"], index["sidx_seconds"] or 0):
-        _truncated(raw, index["sidx_missing_seconds"], index["sidx_seconds"])
-
-
-def _matters(missing: float, whole: float) -> bool:
-    return missing > max(_LEAST_MISSING_SECONDS, whole * _MISSING_SHARE) or (
-        0 < whole <= missing
-    )
-
-
-def _truncated(raw: Raw, missing: float, whole: float) -> None:
-    raise MediaTruncated(
-        f"The file was cut off: its index promises {whole:.1f} s, and the media of "
-        f"about {missing:.1f} s of them lie beyond its end; upload it again.",
-        bytes=raw["size"],
-        promised_seconds=whole,
-        missing_seconds=missing,
-    )
 
 
 def _set_aside(stream: Raw, raw: Raw) -> OtherStream | None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from .boxes import Index, looks_like
+from .ending import cut_off, unmarked
 from .movie import read_index
 from .nal import is_closed
 from .packets import Scan, scan
@@ -20,6 +21,8 @@ from .trim import LARGE, shorten
 _WHOLE_PACKETS = 30_000
 _SAMPLE_PACKETS = 600
 _MOST_KEYS = 20_000
+_ENDING_BYTES = 320 * 1024
+"""For the question whether a large file ends where it should."""
 _MOST_INDEX_ENTRIES = 200_000
 _INDEXED = frozenset({"matroska", "avi", "flv", "asf", "mxf", "nut"})
 """Demuxers that read an index of keyframes before the media."""
@@ -86,11 +89,25 @@ def gather(
     }
     if index is not None and index.moov is not None:
         _from_index(reader, index, container, answer)
+    if answer["index"] is None:
+        _look_at_end(reader, answer)
     if answer["index"] is None or not index_tells_all(answer):
         _from_packets(reader, container, answer, packet_errors)
     if reader.spent:
         notes.append(f"reading stopped at the limit of {reader.budget} bytes")
     return Gathered(answer, container)
+
+
+def _look_at_end(reader: CountingReader, answer: dict[str, Any]) -> None:
+    """Before the packets are read, which may take all that is left of the budget."""
+    ceiling, spent = reader.ceiling, reader.spent
+    left = reader.size - reader.bytes_read
+    small = reader.bytes_read + left <= reader.budget
+    most = reader.bytes_read + (left if small else _ENDING_BYTES)
+    reader.ceiling, reader.spent = min(reader.budget, most), False
+    answer["cut"] = cut_off(reader, answer["format"])
+    answer["unmarked"] = unmarked(reader, answer["format"])
+    reader.ceiling, reader.spent = ceiling, spent
 
 
 def _shorten(reader: CountingReader, index: Index) -> bool:
@@ -122,6 +139,7 @@ def _from_index(
         else index.moov.start < index.first_media,
         "complete": index.complete,
         "cut_bytes": index.cut_bytes,
+        "last_box": index.last_kind,
         "sidx_seconds": index.sidx_seconds or None,
         "sidx_missing_seconds": index.sidx_missing_seconds,
         "protected": index.protected,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from .boxes import Box, Index, body, children, u32, u64
+from .boxes import TOP_LEVEL, Box, Index, body, children, u32, u64
 from .fragments import read_fragment, read_segment_index
 from .reader import CountingReader, Refused
 from .tables import Track
@@ -29,6 +29,7 @@ def read_index(reader: CountingReader, *, spare: int) -> Index:
             index.complete = False
             break
         index.cut_bytes = max(0, box.end - reader.size)
+        index.last_kind = box.kind if box.kind in TOP_LEVEL else ""
         _read_box(reader, box, index)
     index.complete = index.complete and not reader.spent
     if index.complete:
@@ -61,7 +62,7 @@ def _read_box(reader: CountingReader, box: Box, index: Index) -> None:
 def _refuse_unplayable(index: Index) -> None:
     if index.moov is None:
         raise Refused(
-            "rejected",
+            "truncated" if index.cut_bytes else "rejected",
             "it is a media segment without its initialisation (moov)"
             if index.fragments
             else "the file has no index (moov): a recording that was never finished, "

@@ -38,6 +38,7 @@ from .report import EncodeReport
 from .sound import Measured
 from .stills import finish_stills
 from .verify import Verified, verify
+from .verify_damage import in_words
 
 __all__ = ["perform"]
 
@@ -128,12 +129,15 @@ def _perform(
     if not verified.passed:
         return _rejected(verified, encoded, notes)
 
+    if verified.partial is not None:
+        notes = (in_words(verified.partial), *notes)
     artifacts = collect(done, verified.facts, staging=bench.staging)
     return Produced(
         artifacts=artifacts,
         checks=verified.checks,
         notes=notes,
         outcome=OutcomeKind.SUCCEEDED,
+        partial=verified.partial,
         read_bytes=encoded.read_bytes,
         written_bytes=sum(artifact.bytes for artifact in artifacts),
     )
@@ -273,7 +277,9 @@ def _rejected(
     error: TranscodeError
     if any(check.name == "source_complete" for check in failed):
         error = MediaTruncated(
-            f"The source is damaged or cut off ({said}).", **evidence
+            f"The source is damaged or cut off ({said}); upload it again, or have what "
+            "is left of it made (--accept-partial).",
+            **evidence,
         )
     else:
         error = OutputRejected(

@@ -157,6 +157,8 @@ def _report(
         argv=_shown(command.argv),
         stderr_tail=summary.tail.text,
         wall_seconds=seconds,
+        samples=summary.samples,
+        all_packets=sum(summary.packets.values()) or None,
         repeated_frames=progress.repeated_frames,
         encoded_seconds=progress.seconds,
         dropped_frames=progress.dropped_frames,

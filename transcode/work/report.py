@@ -39,6 +39,10 @@ class EncodeReport:
     """Pictures that the decoder returned with parts made up."""
     dropped_frames: int = 0
     """Frames that the rate conversion or synchronisation left out."""
+    samples: Mapping[int, int] = field(default_factory=dict)
+    """Audio stream of the source → samples decoded."""
+    all_packets: int | None = None
+    """Demuxed of every picture and soundtrack that was used."""
     audio_packets: Mapping[str, int] = field(default_factory=dict)
     """Audio rendition name → packets muxed."""
     caption_errors: Mapping[int, int] = field(default_factory=dict)

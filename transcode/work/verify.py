@@ -12,12 +12,14 @@ from ..contract import (
     Check,
     CmafPackaging,
     LoudnessFacts,
+    Partial,
     Task,
     VideoRendition,
 )
 from .report import EncodeReport
 from .tracks import BUDGET, Track
 from .verify_captions import captions_check
+from .verify_damage import complete, partial_of, without_promise
 from .verify_loudness import levels
 from .verify_media import media_checks
 from .verify_packaging import faststart_check, playlists_check
@@ -58,6 +60,8 @@ class Verified:
     facts: Mapping[str, RenditionFacts]
     notes: tuple[str, ...] = ()
     """Shortcomings that are nobody's fault, for a user to know."""
+    partial: Partial | None = None
+    """What is missing of the source, where the task accepts that."""
 
     @property
     def passed(self) -> bool:
@@ -97,6 +101,11 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
             tracks += found
             problems += wrong
         checks += faststart_check(recipe.packaging, staging=staging)
+    partial = None
+    if recipe.accept_partial:
+        partial = partial_of(task, tuple(complete(task, report, tracks)), tracks)
+    if partial is not None:
+        task = without_promise(task)
     if recipe.poster is not None or recipe.sprites is not None:
         checks.append(stills_check(task, tracks, staging=staging, measure=picture_size))
     if recipe.captions:
@@ -106,25 +115,30 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
         checks.append(level.check)
     return Verified(
         checks=(
-            _decodable(tracks, problems),
-            *media_checks(task, report, tracks, staging=staging),
+            _decodable(task, tracks, problems),
+            *media_checks(
+                task, report, tracks, staging=staging, partial=partial is not None
+            ),
             *checks,
         ),
         facts={track.name: _facts(task, track) for track in tracks},
         notes=level.notes,
+        partial=partial,
     )
 
 
-def _decodable(tracks: Sequence[Track], problems: Iterable[str]) -> Check:
+def _decodable(task: Task, tracks: Sequence[Track], problems: Iterable[str]) -> Check:
     """
     No packet of an encoded rendition may fail to decode.
 
-    A copied one may have its source's damage, within the budget for that.
+    A copied one may have its source's damage, within the budget for that; none where
+    nothing says that its source was not cut off.
     """
     wrong = list(problems)
     for track in tracks:
         errors = track.decoded.errors
-        allowed = BUDGET * track.packets if track.plan.made_by == "copied" else 0
+        copied = track.plan.made_by == "copied" and not task.media.end_unmarked
+        allowed = BUDGET * track.packets if copied else 0
         if errors > allowed or not track.decoded.frames:
             what = track.decoded.problems or ("nothing in it decodes",)
             wrong.append(f"{track.place} ({track.name}): {', '.join(what)}")

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from ..contract import AudioRendition, Task, VideoRendition
+from ..contract import Task, VideoRendition
 from .report import EncodeReport
 from .timing import lead_frames
 from .tracks import BUDGET, Track
-from .verify_source import ms, promised, source_audio, source_video
+from .verify_source import ms, promised, source_video
 
 _RATE_SHARE = Fraction(5, 1000)
-_CUT_FRAMES = 2
-"""Damaged at most where a broadcast was cut: its first picture and its last."""
-_SHORT_SECONDS = Fraction(1, 2)
-_SHORT_SHARE = Fraction(2, 100)
-"""More than both missing: the source ended before its promised end."""
 
 
 def counted(video: Sequence[Track]) -> str:
@@ -83,39 +78,3 @@ def _against_source(
     most = decoded + report.repeated_frames + lead_frames(task)
     if not fewest <= count <= most:
         yield f"{track.name} holds {count} frames, {decoded} were decoded"
-
-
-def complete(
-    task: Task, report: EncodeReport, tracks: Sequence[Track]
-) -> Iterator[str]:
-    """
-    The source decoded to the end that it promised, with at most 1 % errors.
-
-    Short by more than 0.5 s and 2 % means that it was cut off.
-    """
-    read = report.packets_read or report.decoded_frames or 0
-    if report.decode_errors > BUDGET * read:
-        yield f"{report.decode_errors} decoding errors in {read} packets"
-    if report.damaged_frames > max(Fraction(_CUT_FRAMES), BUDGET * read):
-        yield f"{report.damaged_frames} of {read} pictures are damaged"
-    said = promised(task)
-    if not tracks or said is None:
-        return
-    lasted = max(t.end for t in tracks) - min(t.start for t in tracks)
-    if said - lasted > max(_SHORT_SECONDS, _SHORT_SHARE * said):
-        yield f"only {ms(lasted)} of {ms(said)} promised could be decoded"
-        return
-    # The longest of the renditions of one stream: a short one is not the source's.
-    longest: dict[int | None, Track] = {}
-    for track in sorted(tracks, key=lambda track: track.duration):
-        plan = track.plan
-        index = plan.source_index if isinstance(plan, AudioRendition) else None
-        longest[index] = track
-    for index, track in longest.items():
-        source = source_video(task) if index is None else source_audio(task, index)
-        if source is None or source.duration_seconds is None:
-            continue
-        said = Fraction(source.duration_seconds)
-        lasts = track.duration
-        if said - lasts > max(_SHORT_SECONDS, _SHORT_SHARE * said):
-            yield f"{track.name} lasts {ms(lasts)} of {ms(said)} promised"

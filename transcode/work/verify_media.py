@@ -14,14 +14,25 @@ from ..contract import (
 from .report import EncodeReport
 from .tracks import Track
 from .verify_colour import colour
-from .verify_counts import complete, counted, frame_count
+from .verify_counts import counted, frame_count
+from .verify_damage import complete, shorter_than_decoded
 from .verify_timing import aligned, av_offset, duration, lasting, timestamps
 
 
 def media_checks(
-    task: Task, report: EncodeReport, tracks: Sequence[Track], *, staging: Path
+    task: Task,
+    report: EncodeReport,
+    tracks: Sequence[Track],
+    *,
+    staging: Path,
+    partial: bool = False,
 ) -> Iterator[Check]:
-    """Every check that needs no playlist; each says in its detail what it compared."""
+    """
+    Every check that needs no playlist; each says in its detail what it compared.
+
+    With *partial*, what the source promised is known not to hold, and *task* to say so:
+    results are compared with what could be decoded alone.
+    """
     video = [track for track in tracks if track.is_video]
     yield _check("streams", _streams(task, tracks), "exactly the planned renditions")
     if task.recipe.video:
@@ -38,6 +49,13 @@ def media_checks(
         yield _check("av_offset", av_offset(task, tracks), "sound stays with picture")
     if isinstance(task.recipe.packaging, CmafPackaging) and task.recipe.video:
         yield _check("keyframes_aligned", aligned(video), "segments cut at keyframes")
+    if partial:
+        yield _check(
+            "decodable_part",
+            shorter_than_decoded(task, report, tracks),
+            "as long as what could be decoded of the source",
+        )
+        return
     yield _check(
         "source_complete",
         complete(task, report, tracks),

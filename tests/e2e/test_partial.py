@@ -1,0 +1,102 @@
+"""Cut and damaged uploads: refused, or made as far as they go where that is asked."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+MakeClip = Callable[..., Path]
+
+
+@pytest.fixture
+def cut(tmp_path: Path, make_clip: MakeClip) -> Path:
+    """The first half of an MP4 of four seconds."""
+    whole = make_clip("to-cut.mp4", 4, extra=("-movflags", "+faststart"))
+    half = tmp_path / "cut.mp4"
+    half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    return half
+
+
+def _seconds(ffprobe: str, path: str) -> float:
+    argv = [ffprobe, "-v", "error", "-show_entries", "format=duration"]
+    done = subprocess.run(
+        [*argv, "-of", "csv=p=0", path], capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
+
+
+@pytest.mark.parametrize("profile", ["preview", "hls"])
+def test_a_cut_upload_is_made_in_part_where_that_is_accepted(
+    transcode: Run, cut: Path, ffprobe: str, profile: str
+) -> None:
+    """Verified against what decodes; manifest and message say what is missing."""
+    refused = transcode("run", cut, "--profile", profile, "--json")
+    ended = transcode(
+        "run", cut, "--profile", profile, "--json", "--accept-partial"
+    )  # fmt: skip
+
+    assert 3 == refused.code
+    assert "MediaTruncated" == refused.document["error"]["type"]
+    assert "--accept-partial" in refused.document["error"]["message"]
+    assert 0 == ended.code, ended.err
+    manifest = ended.document
+    assert manifest["partial"]["promised_seconds"] == pytest.approx(4, abs=0.1)
+    made = manifest["partial"]["made_seconds"]
+    assert 0.5 < made < 3.5
+    assert any("Partial result" in warning for warning in manifest["warnings"])
+    assert "In part only" in ended.err
+    if profile == "preview":
+        seconds = _seconds(ffprobe, manifest["outputs"][0]["uri"])
+        assert seconds == pytest.approx(made, abs=0.1)
+
+
+def test_accepting_parts_makes_another_job_and_no_difference_to_a_whole_file(
+    transcode: Run, make_clip: MakeClip
+) -> None:
+    """Another id, since other results may come of it; here nothing is missing."""
+    clip = make_clip("whole-one.mp4", 1)
+    plain = transcode("run", clip, "--profile", "preview", "--json")
+    partial = transcode(
+        "run", clip, "--profile", "preview", "--json", "--accept-partial"
+    )  # fmt: skip
+
+    assert (0, 0) == (plain.code, partial.code)
+    assert plain.document["job_id"] != partial.document["job_id"]
+    assert partial.document["partial"] is None
+    assert "source_complete" in {
+        check["name"] for check in partial.document["verification"]["checks"]
+    }
+
+
+def test_damage_in_the_middle_is_refused_or_made_in_part(
+    transcode: Run, media_dir: Path
+) -> None:
+    """A tenth of the pictures damaged: beyond the budget of 1 %, never retried."""
+    name = media_dir / "malformed/sample_with_invalid_nalu.mp4"
+    refused = transcode("run", name, "--profile", "preview", "--json")
+    ended = transcode(
+        "run", name, "--profile", "preview", "--json", "--accept-partial"
+    )  # fmt: skip
+
+    assert 3 == refused.code
+    assert 1 == len(refused.document["tasks"][0]["attempts"])
+    assert 0 == ended.code, ended.err
+    assert ended.document["partial"]["reason"]
+
+
+def test_a_transport_stream_cut_between_packets_is_found_by_decoding(
+    transcode: Run, tmp_path: Path, media_dir: Path
+) -> None:
+    """No byte of a packet is missing, but the last picture is not whole."""
+    whole = (media_dir / "edge/0.ts").read_bytes()
+    (tmp_path / "cut.ts").write_bytes(whole[: 188 * 5523])
+
+    ended = transcode("run", "cut.ts", "--profile", "preview", "--json")
+
+    assert 3 == ended.code, ended.err
+    assert "MediaTruncated" == ended.document["error"]["type"]

@@ -1,0 +1,129 @@
+"""Files of every container, cut where chance wants it: each is found out."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from transcode.contract import Media
+from transcode.errors import MediaError, MediaTruncated
+from transcode.probe.ending import cut_off
+from transcode.probe.reader import CountingReader, Opened
+
+Look = Callable[..., Media]
+
+CORPUS = {
+    "edge/sample_h264_iframes_only.ts": "mpegts",
+    "edge/te[s]t_ video ' _ .flv": "flv",
+    "edge/weird_aspect.small.mpg": "mpeg",
+    "formats/alpha-webm.webm": "matroska",
+    "formats/av1_video.mkv": "matroska",
+    "formats/fixture.apng": "apng",
+    "formats/fixture.mxf": "mxf",
+    "formats/fixture-raw.mts": "mpegts",
+    "formats/fixture-realmedia-video.rm": "rm",
+    "formats/fixture.swf": "swf",
+    "formats/myvideo.avi": "avi",
+    "formats/trailer.ogv": "ogg",
+    "edge/jupyter-demo.gif": "gif",
+    "malformed/testASF.asf": "asf",
+}
+"""Whole files with their demuxers."""
+SOUND = {
+    "wav": ("wav", ()),
+    "mp3": ("mp3", ()),
+    "xingless.mp3": ("mp3", ("-write_xing", "0")),
+    "aac": ("aac", ()),
+    "ac3": ("ac3", ()),
+    "eac3": ("eac3", ()),
+    "aiff": ("aiff", ()),
+    "oga": ("ogg", ("-c:a", "libopus")),
+    "44.ac3": ("ac3", ("-ar", "44100")),
+}
+CUTS = 25
+
+
+def ends(data: bytes, demuxer: str) -> str | None:
+    opened = Opened(len(data), lambda at, count: data[at : at + count], 4096)
+    return cut_off(CountingReader(opened, budget=2 << 20), demuxer)
+
+
+def cuts(data: bytes, seed: str) -> list[bytes]:
+    chance = random.Random(seed)  # noqa: S311  places to cut, no secret
+    lengths = [chance.randrange(len(data) // 20, len(data)) for _ in range(CUTS)]
+    return [data[:length] for length in lengths]
+
+
+@pytest.mark.parametrize(("name", "demuxer"), CORPUS.items())
+def test_a_cut_is_seen_at_the_end(name: str, demuxer: str, media_dir: Path) -> None:
+    """Nothing is wrong with the whole; with each of 25 cuts something is."""
+    whole = (media_dir / name).read_bytes()
+
+    assert ends(whole, demuxer) is None
+    assert [] == [len(c) for c in cuts(whole, name) if ends(c, demuxer) is None]
+
+
+@pytest.mark.parametrize(("kind", "how"), SOUND.items())
+def test_cut_sound_is_seen_at_the_end(
+    kind: str, how: tuple[str, tuple[str, ...]], tmp_path: Path, ffmpeg: str
+) -> None:
+    """Bare sound has no index, but its last frame has a size."""
+    demuxer, options = how
+    made = tmp_path / f"tone.{kind}"
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "sine=d=3:r=48000", *options]
+    subprocess.run([*argv, str(made)], check=True)
+    whole = made.read_bytes()
+
+    assert ends(whole, demuxer) is None
+    assert [] == [len(c) for c in cuts(whole, kind) if ends(c, demuxer) is None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("first.mp4", ("-movflags", "+faststart")),
+        ("last.mov", ()),
+        ("fragments.mp4", ("-movflags", "+frag_keyframe+empty_moov", "-g", "10")),
+        ("live.webm", ("-c:v", "libvpx", "-c:a", "libopus", "-live", "1")),
+        ("live.mkv", ("-live", "1")),
+    ],
+)
+def test_a_cut_upload_is_refused(  # noqa: PLR0917  one fixture each
+    kind: str,
+    options: tuple[str, ...],
+    tmp_path: Path,
+    look: Look,
+    ffmpeg: str,
+    make_clip: Callable[..., Path],
+) -> None:
+    """By the probe as it runs, wherever it is cut; the whole one is not."""
+    made = tmp_path / kind
+    argv = [ffmpeg, "-v", "error", "-i", str(make_clip("cut.mp4", 2)), *options]
+    subprocess.run([*argv, str(made)], check=True)
+    assert look(made).truncated is None
+    for number, part in enumerate(cuts(made.read_bytes(), kind)[:6]):
+        cut = tmp_path / f"{number}.{kind}"
+        cut.write_bytes(part)
+        with pytest.raises(MediaError):
+            look(cut)
+
+
+def test_what_is_left_is_described_where_that_is_accepted(
+    tmp_path: Path, look: Look, make_clip: Callable[..., Path]
+) -> None:
+    """Half an MP4: what its index promises, and that it is no promise."""
+    whole = make_clip("half.mp4", 4, extra=("-movflags", "+faststart"))
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+
+    with pytest.raises(MediaTruncated, match="--accept-partial"):
+        look(cut)
+    media = look(cut, accept_partial=True)
+
+    assert media.truncated is not None
+    assert media.truncated.promised_seconds == pytest.approx(4, abs=0.1)
+    assert media.duration_estimated

@@ -1,0 +1,59 @@
+"""Does a file end where its own structure says? Evidence of a cut, by bounded reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from .ending_chunks import apng, asf, avi, dv, gif, iff, mxf, real, swf, wave
+from .ending_frames import adts, dolby, layer3
+from .ending_matroska import matroska
+from .ending_pages import flv, ivf, ogg
+from .ending_transport import program, stuffed, transport
+from .reader import CountingReader
+
+_WITNESSES: Mapping[str, Callable[[CountingReader], str | None]] = {
+    "matroska": matroska,
+    "mpegts": transport,
+    "mpeg": program,
+    "avi": avi,
+    "wav": wave,
+    "aiff": iff,
+    "flv": flv,
+    "ogg": ogg,
+    "asf": asf,
+    "rm": real,
+    "swf": swf,
+    "mxf": mxf,
+    "gif": gif,
+    "apng": apng,
+    "ivf": ivf,
+    "dv": dv,
+    "mp3": layer3,
+    "aac": adts,
+    "ac3": dolby,
+    "eac3": dolby,
+}
+"""Demuxer → what looks at the end of its files. MP4 and MOV have their index; bare
+pictures (h264, hevc, mpegvideo, obu, …) say nothing of where they end."""
+
+_BARE = frozenset({"h264", "hevc", "vvc", "mpegvideo", "m4v", "h263", "vc1", "obu"})
+
+
+def cut_off(reader: CountingReader, demuxer: str) -> str | None:
+    """
+    Why the file was certainly cut off, to follow "it was cut off: "; None where nothing
+    in it says so, which is no proof of the contrary.
+
+    A file cut exactly between two units of a container that announces neither its
+    size, nor its duration, nor its end cannot be told from a whole one.
+    """
+    witness = _WITNESSES.get(demuxer.split(",", maxsplit=1)[0])
+    said = None if witness is None else witness(reader)
+    return None if reader.spent else said
+
+
+def unmarked(reader: CountingReader, demuxer: str) -> bool:
+    """True where only decoding tells whether the last picture is whole."""
+    if demuxer == "mpegts":
+        return not stuffed(reader) and not reader.spent
+    return demuxer in _BARE
