@@ -251,7 +251,9 @@ class Shift:
             self.claim.job_id,
             submission.source,
             submission.profile,
-            PlatformRef(name=platform.name, price_table=platform.price_table),
+            PlatformRef(
+                name=platform.name, price_table=platform.price_table.isoformat()
+            ),
             engine=submission.engine,
             currency=platform.currency,
             ending=Ended(
