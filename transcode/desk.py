@@ -82,7 +82,7 @@ class Desk:
     wiring: Wiring
     to: str
     bucket: Bucket
-    tells: Tells | None
+    tells: Tells
     owner: str
     _stack: AsyncExitStack
     _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
@@ -96,9 +96,16 @@ class Desk:
     async def open(
         cls, wiring: Wiring, *, to: str, tells: Tells | None = None
     ) -> AsyncIterator[Self]:
-        """A desk for the jobs whose results go to *to*; engines start when needed."""
+        """
+        A desk for the jobs whose results go to *to*; engines start when needed.
+
+        Without *tells*, those are told whom the settings name; raises `SettingsError`
+        where they cannot be.
+        """
         owner = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
         async with AsyncExitStack() as stack:
+            if tells is None:
+                tells = await stack.enter_async_context(wiring.announcer())
             objects = await stack.enter_async_context(bucket(to, wiring.settings))
             yield cls(wiring, to, objects, tells, owner, stack)
 
@@ -303,7 +310,7 @@ class Desk:
     async def _close(self, history: History, ended: JobReport) -> None:
         """Tell, and once everybody knows, take the job off the list of open ones."""
         everybody = True
-        if self.tells is not None and ended.manifest is not None:
+        if ended.manifest is not None:
             succeeded = ended.status == "succeeded"
             manifest_uri = self.bucket.uri(f"{ended.folder}/{MANIFEST_NAME}")
             envelope = Envelope.of(
@@ -312,6 +319,7 @@ class Desk:
                 manifest_uri=manifest_uri if succeeded else None,
                 tries=ended.tries,
                 sent_at=await self.book.now(),
+                round_number=history.round_number,
             )
             told, everybody = await self.tells.tell(envelope, known=history.told)
             for digest in told:

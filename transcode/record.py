@@ -154,8 +154,8 @@ class Envelope(Kept):
 
     schema_: Literal["transcode/notice/1"] = Field("transcode/notice/1", alias="schema")
     id: str
-    """The same on every delivery of one result: job id and status. No `.` in it: that
-    is what delimits it where a webhook is signed."""
+    """The same on every delivery of one result: job id, status, and after a `retry`
+    its number. No `.` in it: that delimits it where a webhook is signed."""
     job_id: str
     status: Literal["succeeded", "rejected", "failed", "cancelled"]
     submission: Submission
@@ -168,7 +168,7 @@ class Envelope(Kept):
     sent_at: datetime
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913 - the facts of one ending, each from elsewhere
         cls,
         submission: Submission,
         manifest: Manifest,
@@ -176,9 +176,11 @@ class Envelope(Kept):
         manifest_uri: str | None,
         tries: int,
         sent_at: datetime,
+        round_number: int = 0,
     ) -> Self:
+        name = f"{submission.job_id}-{manifest.status}"
         return cls(
-            id=f"{submission.job_id}-{manifest.status}",
+            id=f"{name}-{round_number}" if round_number else name,
             job_id=submission.job_id,
             status=manifest.status,
             submission=submission,

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from .contract import Capabilities
-from .deliver import Senders, Target, check, parse_targets
+from .deliver import Announcer, Senders, Target, check, parse_targets
 from .errors import (
     DestinationError,
     PlatformError,
@@ -108,6 +108,14 @@ class Wiring:
     def senders(self) -> Senders:
         """Who tells them; a context manager that shares connections."""
         return Senders(self.settings, self._create)
+
+    def announcer(self) -> Announcer:
+        """Tells who is set; a context manager. Raises `SettingsError`."""
+        return Announcer(
+            self.senders(),
+            on_success=self.told_of(success=True),
+            on_failure=self.told_of(success=False),
+        )
 
     async def _create(self, folder: str, name: str, body: bytes) -> None:
         from .store.bucket import bucket  # noqa: PLC0415  only a folder needs it

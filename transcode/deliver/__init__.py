@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .announce import Announcer
 from .manifest import Ending, Status, failed, refused, succeeded
 from .naming import folder_name
 from .notices import Notice, compose
@@ -10,6 +11,7 @@ from .targets import Target, parse_target, parse_targets
 from .tell import Patience, tell, told_digest
 
 __all__ = [
+    "Announcer",
     "Ending",
     "Notice",
     "Patience",
