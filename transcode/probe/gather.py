@@ -242,6 +242,10 @@ def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:
         "last": _times(packets.last, base),
         "end": _times(packets.end, base),
         "sum": _times(packets.ticks, base),
+        "leaps": packets.leaps,
+        "opened": None
+        if packets.headed or not packets.keys
+        else _times(packets.keys[0], base),
         "keys": [float(k * base) for k in sorted(packets.keys)[:_MOST_KEYS]],
         "steps": packets.steps(whole=seen.whole) if facts["type"] == "video" else [],
         "bytes": packets.size,

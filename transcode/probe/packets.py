@@ -14,6 +14,9 @@ _MOST_TIMES = 50_000
 _REORDER = 20
 _KEYS_LOOKED_AT = 4
 _KEY_BYTES = 4096
+_BACK_SECONDS = 0.1
+_AHEAD_SECONDS = 10
+"""Where ffmpeg, too, takes a step for a new clock (`ts_discontinuity_process`)."""
 
 
 @dataclass(slots=True)
@@ -33,6 +36,11 @@ class Seen:
     ticks: int = 0
     """Sum of the durations, as far as packets have one."""
     key_count: int = 0
+    decoded: int | None = None
+    leaps: int = 0
+    """How often the clock of decoding went back, or far ahead."""
+    headed: bool = False
+    """The first packet was a keyframe."""
 
     def steps(self, *, whole: bool) -> list[tuple[int, int]]:
         """(ticks between neighbours as shown, how often), commonest first."""
@@ -92,14 +100,17 @@ def _note(seen: Seen, packet: Any) -> None:
     seen.size += packet.size
     seen.ticks += packet.duration or 0
     seen.key_count += packet.is_keyframe
+    seen.headed = seen.headed or seen.count == seen.key_count
     picture = packet.stream.type == "video"
     if picture and packet.is_keyframe:
         _look_at_key(seen, packet)
+    if packet.dts is not None:
+        _follow(seen, packet.dts, packet.time_base)
     time = packet.pts if packet.pts is not None else packet.dts
     if time is None:
         seen.untimed += 1
         return
-    if seen.first is None or time < seen.first:
+    if seen.first is None or (not seen.leaps and time < seen.first):
         seen.first = time
     if seen.last is None or time > seen.last:
         seen.last, seen.end = time, time + (packet.duration or 0)
@@ -112,6 +123,13 @@ def _note(seen: Seen, packet: Any) -> None:
         ):
             if value is not None and len(times) < _MOST_TIMES:
                 times.append(value)
+
+
+def _follow(seen: Seen, decoded: int, tick: Any) -> None:
+    if seen.decoded is not None and tick:
+        step = (decoded - seen.decoded) * tick
+        seen.leaps += not -_BACK_SECONDS <= step <= _AHEAD_SECONDS
+    seen.decoded = decoded
 
 
 def _look_at_key(seen: Seen, packet: Any) -> None:

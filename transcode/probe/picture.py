@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ..contract import DynamicRange, VideoStream
 from .light import content_light, mastering_display
 from .rates import Rate, measure, snap
-from .times import jumps, language, raw_frames, times
+from .times import jumps, language, raw_frames, times, unseen
 from .woven import fields_seen, is_woven
 
 _RANGES = {1: "tv", 2: "pc"}
@@ -148,12 +148,13 @@ def _retimed(stream: Raw, rate: Fraction | None) -> Literal["start", "count"] | 
     Where libavformat's times are wrong, and what to go by instead.
 
     It moves a track by the pictures that it takes from before an edit without a
-    keyframe; and an index may give all pictures one time.
+    keyframe; an index may give all pictures one time; and a stream that begins before
+    its first keyframe counts from packets that show nothing.
     """
     line = stream.get("timeline") or {}
     if rate is not None and line.get("samples", 0) and not line["duration"]:
         return "count"
-    return "start" if line.get("headless") else None
+    return "start" if line.get("headless") or unseen(stream) else None
 
 
 def _fraction(text: str | None) -> Fraction | None:

@@ -24,14 +24,17 @@ def times(stream: Mapping[str, Any]) -> tuple[float | None, float | None]:
     start = stream["start"]
     packets = stream.get("packets") or {}
     first = packets.get("first")
+    late = unseen(stream)
     if packets.get("whole") and first is not None and packets["end"] is not None:
         length = packets["sum"] if _leaps(packets) else packets["end"] - first
         if stream["type"] == "audio":
             # AVI numbers packets of sound; what they last together is the truth.
             length = max(length, packets["sum"])
-        return first, length or None
+        return first + late, (length - late) or None
     if span := stream.get("span"):
-        return start if start is not None else first, _trusted(span, stream["size"])
+        begins = start if start is not None else first
+        seconds = _trusted(span, stream["size"]) - late
+        return begins if begins is None else begins + late, seconds
     if (end := stream.get("tail_end")) is not None and first is not None:
         return first, end - first or None
     return start, stream["duration"] or None
@@ -60,10 +63,25 @@ def _trusted(span: Mapping[str, Any], size: int) -> float:
     return likely
 
 
+def unseen(stream: Mapping[str, Any]) -> float:
+    """
+    Seconds of picture before the first keyframe, which nobody can show.
+
+    A recording of a broadcast begins wherever it was switched on.
+    """
+    packets = stream.get("packets") or {}
+    opened = packets.get("opened")
+    if not packets.get("clocked") or opened is None or stream["type"] != "video":
+        return 0.0
+    return max(0.0, float(opened - packets["first"]))
+
+
 def _leaps(packets: Mapping[str, Any]) -> bool:
-    """True where counted packets last nowhere near as long as their clock says."""
+    """True where counted packets do not last as long as their clock says."""
     if not packets.get("whole") or not packets["clocked"] or not packets["sum"]:
         return False
+    if packets["leaps"]:
+        return True
     return bool(packets["end"] - packets["first"] > packets["sum"] * _MOST_OFF + 1)
 
 
