@@ -227,6 +227,8 @@ class VideoStream(Value):
     """True only where every keyframe looked at was an IDR or a clean random access."""
     language: str | None = None
     default: bool = False
+    program: int | None = None
+    """Number of the program of a transport stream that it belongs to."""
     decodable: bool = True
     retimed: Literal["start", "count"] | None = None
     """Where ffmpeg's times are wrong: the first picture shown belongs at
@@ -255,6 +257,8 @@ class AudioStream(Value):
     language: str | None = None
     title: str | None = None
     default: bool = False
+    program: int | None = None
+    """Number of the program of a transport stream that it belongs to."""
     decodable: bool = True
     retimed: Literal["count"] | None = None
     """Where the container's times are wrong: samples follow one another from

@@ -4,6 +4,7 @@ Media + profile → the recipe of one task, and why it is no cheaper one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 from typing import Literal
@@ -56,7 +57,8 @@ def make_recipe(media: Media, profile: Profile, capabilities: Capabilities) -> D
     a needed encoder or the packager is not on this machine.
     """
     picture = choose_picture(media, profile, capabilities)
-    sound = choose_sound(media, profile, capabilities)
+    heard = _of_program(media, picture)
+    sound = choose_sound(heard, profile, capabilities)
     _refuse_nothing(media, profile, picture, sound)
     if profile.packaging.type == "cmaf" and capabilities.packager is None:
         raise EncoderMissing(
@@ -72,10 +74,26 @@ def make_recipe(media: Media, profile: Profile, capabilities: Capabilities) -> D
         reasons=_reasons(picture, sound),
         warnings=(
             *_left_behind(media, profile, picture),
+            *_of_others(media, heard),
             *sound.warnings,
             *captions.warnings,
             *_sprite_warning(profile, recipe),
         ),
+    )
+
+
+def _of_program(media: Media, picture: Picture) -> Media:
+    """*media* without the sound of programs that the picture does not belong to."""
+    program = picture.stream.program if picture.stream else None
+    own = tuple(it for it in media.audio if program in {None, it.program})
+    return media.model_copy(update={"audio": own}) if own else media
+
+
+def _of_others(media: Media, heard: Media) -> Iterator[str]:
+    others = (it for it in media.audio if it not in heard.audio)
+    yield from (
+        f"Audio track {it.index} is left out; it is of another program."
+        for it in others
     )
 
 

@@ -233,11 +233,8 @@ def _duration(
     raw: Raw, streams: list[VideoStream | AudioStream]
 ) -> tuple[float | None, float | None, str | None]:
     """(duration, start, doubt): from the streams' own times, the header only last."""
-    spans = [
-        (s.start_seconds or 0.0, s.duration_seconds)
-        for s in streams
-        if s.duration_seconds is not None
-    ]
+    timed = (s for s in streams if s.duration_seconds is not None)
+    spans = [(s.start_seconds or 0.0, s.duration_seconds or 0.0) for s in timed]
     claimed = raw["duration"]
     if not spans:
         doubt = "the duration is the header's word alone" if claimed else None

@@ -13,7 +13,7 @@ from .movie import read_index
 from .nal import is_closed
 from .packets import Scan, scan
 from .reader import CountingReader
-from .streams import describe, sections
+from .streams import describe, programs, sections
 from .tables import timeline
 from .timestamps import CLOCKED, clock_regions, span_of
 from .trim import LARGE, shorten
@@ -71,6 +71,8 @@ def gather(
         describe(stream, texts.get(stream.index, ""), pixel_format)
         for stream in container.streams
     ]
+    for position, number in programs(dump).items():
+        streams[position]["program"] = number
     if shortened:
         for facts in streams:
             # libav divides what is left of the sizes by the whole duration.

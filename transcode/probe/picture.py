@@ -137,6 +137,7 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
         closed_gops=_closed(stream, unknown),
         language=language(stream),
         default="default" in stream["disposition"],
+        program=stream.get("program"),
         decodable=stream["decodable"] and not stream.get("encrypted"),
         retimed=_retimed(stream, rate.rate),
         unknown=unknown,

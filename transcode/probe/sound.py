@@ -32,6 +32,7 @@ def audio_stream(stream: Raw) -> AudioStream:
         language=language(stream),
         title=stream["title"],
         default="default" in stream["disposition"],
+        program=stream.get("program"),
         decodable=stream["decodable"] and not stream.get("encrypted"),
         retimed="count" if overlaps(stream) else None,
         kind=_purpose(set(stream["disposition"])),

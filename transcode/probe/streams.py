@@ -10,6 +10,7 @@ from typing import Any
 from .nal import progressive
 
 _SECTION = re.compile(r"^  Stream #0:(\d+)", re.MULTILINE)
+_PROGRAM = re.compile(r"^  Program (\d+)")
 _ROTATION = re.compile(r"[Dd]isplay ?[Mm]atrix: rotation of (-?[\d.]+) degrees")
 _DOVI = re.compile(
     r"DOVI configuration record:.*?profile: (\d+).*?compatibility id: (\d+)"
@@ -31,6 +32,20 @@ def sections(dump: str) -> dict[int, str]:
     return {
         int(m[1]): dump[m.start() : end] for m, end in zip(found, ends, strict=True)
     }
+
+
+def programs(dump: str) -> dict[int, int]:
+    """Stream index → number of the program that it belongs to, where there are any."""
+    found: dict[int, int] = {}
+    number = None
+    for line in dump.splitlines():
+        if program := _PROGRAM.match(line):
+            number = int(program[1])
+        elif line.startswith("  No Program"):
+            number = None
+        elif (stream := _SECTION.match(line)) and number is not None:
+            found[int(stream[1])] = number
+    return found
 
 
 def describe(stream: Any, text: str, pixel_format: Any) -> dict[str, Any]:
