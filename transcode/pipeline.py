@@ -220,7 +220,7 @@ class _Job:
         return self.order.folder
 
     async def perform(self, engine: Engine) -> Manifest:
-        staging = await self.target.prepare(self.folder)
+        staging = await self.target.prepare(self.folder, token=self.keeper.token)
         try:
             engine.guard(staging)
             results = await self._invoke(engine, staging)
@@ -262,15 +262,17 @@ class _Job:
     async def _publish(
         self, staging: Path, results: tuple[TaskResult, ...]
     ) -> Manifest:
+        token = self.keeper.token
         manifest = succeeded(
             self.plan,
             results,
             self._ending("succeeded"),
-            uri=lambda path: self.target.uri(self.folder, path),
+            uri=lambda path: self.target.uri(self.folder, path, token=token),
         )
         try:
             await self._refuse_change()
-            await self.target.publish(self.folder, _gather(staging, results), manifest)
+            staged = _gather(staging, results)
+            await self.target.publish(self.folder, staged, manifest, token=token)
         except ObjectExists:
             # Two runs of one job: the store decided who won, and the loser's answer
             # is the winner's.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import aiobotocore.session
@@ -116,6 +118,19 @@ def s3_shared(s3_server: str) -> str:
 
     anyio.run(create)
     return "shared"
+
+
+@pytest.fixture(scope="session")
+def faults() -> ModuleType:
+    """The proxy of `bench/faults.py`."""
+    path = Path(__file__).resolve().parents[2] / "bench/faults.py"
+    spec = importlib.util.spec_from_file_location("faults", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["faults"] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -139,7 +139,7 @@ async def test_a_large_file_is_uploaded_in_parts(
     await target.publish("job", staging, MANIFEST)
     await target.discard(staging)
 
-    source = await locate("s3://large/job/big.mp4", s3_settings)
+    source = await locate("s3://large/job/0001/big.mp4", s3_settings)
     assert source.bytes == size
 
 
@@ -150,7 +150,7 @@ async def test_every_object_says_that_it_is_ours(s3_settings: Settings) -> None:
         target = destination("s3://marked", s3_settings)
         await _publish(target)
 
-        for key in ("job/video/00001.m4s", "job/manifest.json"):
+        for key in ("job/0001/video/00001.m4s", "job/manifest.json"):
             head = await client.head_object(Bucket="marked", Key=key)
             assert head["Metadata"]["transcode-job"] == MANIFEST.job_id
 

@@ -18,6 +18,10 @@ MANIFEST_NAME = "manifest.json"
 """The object whose existence is success."""
 
 
+FIRST = "0001"
+"""The token of the first try at a job."""
+
+
 class Finds(Protocol):
     """Looks for a finished job."""
 
@@ -28,9 +32,11 @@ class Finds(Protocol):
 class Stages(Protocol):
     """Gives workers a place that nobody sees."""
 
-    async def prepare(self, folder: str) -> Path:
+    async def prepare(self, folder: str, *, token: str = FIRST) -> Path:
         """
         A fresh, private, local folder to write results of *folder*'s job to.
+
+        *token* names the try: no two tries at a job may have the same.
 
         Raises `DestinationUnwritable` before anything was spent.
         """
@@ -42,20 +48,23 @@ class Stages(Protocol):
 class Publishes(Protocol):
     """Makes results visible, all or nothing."""
 
-    async def publish(self, folder: str, staging: Path, manifest: Manifest) -> None:
+    async def publish(
+        self, folder: str, staging: Path, manifest: Manifest, *, token: str = FIRST
+    ) -> None:
         """
         Make the staged files and *manifest* visible under *folder*, manifest last.
 
         Atomic towards readers: they see no manifest, or a manifest whose every
-        output exists. Raises `ObjectExists` when another worker was first.
+        output exists and is the one of this *token*. Raises `ObjectExists` when
+        another worker was first, and removes what it had written.
         """
 
 
 class Destination(Finds, Stages, Publishes, Protocol):
     """Where results go."""
 
-    def uri(self, folder: str, path: str = "") -> str:
-        """How a person or a manifest names *path* in *folder*."""
+    def uri(self, folder: str, path: str = "", *, token: str = FIRST) -> str:
+        """How a person or a manifest names the result *path* of one try."""
 
 
 async def locate(text: str, settings: Settings) -> Source:

@@ -66,13 +66,20 @@ class FolderDestination:
     Results in a folder of the local file system.
 
     Workers write to `.transcode-<job>.<random>` inside it, so that publishing is one
-    `rename(2)` on one file system: readers see the whole job or nothing.
+    `rename(2)` on one file system: readers see the whole job or nothing, and all of
+    it of one try, whose token needs no place in a name.
     """
 
     def __init__(self, text: str) -> None:
         self._root = path_of(text).absolute()
 
-    def uri(self, folder: str, path: str = "") -> str:
+    def uri(
+        self,
+        folder: str,
+        path: str = "",
+        *,
+        token: str = "",  # noqa: ARG002 - see class
+    ) -> str:
         return str(self._root / folder / path)
 
     async def find(self, folder: str) -> Manifest | None:
@@ -84,7 +91,12 @@ class FolderDestination:
             return None
         return Manifest.from_json(text)
 
-    async def prepare(self, folder: str) -> Path:
+    async def prepare(
+        self,
+        folder: str,
+        *,
+        token: str = "",  # noqa: ARG002 - see class
+    ) -> Path:
         if (self._root / folder).exists():
             # Published folders always hold a manifest; this one is not ours.
             raise DestinationUnwritable(
@@ -107,7 +119,14 @@ class FolderDestination:
         shutil.rmtree(staging, ignore_errors=True)
         self._tidy()
 
-    async def publish(self, folder: str, staging: Path, manifest: Manifest) -> None:
+    async def publish(
+        self,
+        folder: str,
+        staging: Path,
+        manifest: Manifest,
+        *,
+        token: str = "",  # noqa: ARG002 - see class
+    ) -> None:
         text = manifest.to_json(indent=1) + "\n"
         try:
             with (staging / MANIFEST_NAME).open("x", encoding="utf-8") as file:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import secrets
 import shutil
 import tempfile
@@ -22,6 +24,7 @@ from ..errors import (
     UsageError,
 )
 from ..settings import Settings
+from . import FIRST
 from .s3_bucket import S3Bucket
 from .s3_objects import split
 
@@ -30,6 +33,8 @@ _SIGNED_SECONDS = 12 * 3600
 """How long a worker may go on reading; longer than any platform's time limit but
 FunctionGraph's, whose credentials expire after 24 h anyway."""
 _UPLOADS_AT_ONCE = 8
+_WITHDRAW_SECONDS = 30
+"""For removing garbage; what is left then is left."""
 
 
 async def locate(text: str, settings: Settings) -> Source:
@@ -65,9 +70,12 @@ class S3Destination:
     """
     Results under a prefix.
 
-    Everything a manifest names is uploaded before the manifest, which is created
-    with `If-None-Match: *`: readers who start at the manifest see all or nothing,
-    and of two runs of one job one wins.
+    Everything a manifest names is uploaded under `<folder>/<token>/` before the
+    manifest `<folder>/manifest.json`, which is created with `If-None-Match: *`:
+    readers who start at the manifest see all or nothing, and of two tries at one job
+    one wins. A try that lost its claim and knows nothing of it can never mix its
+    objects into another's result, since no two have the same token; what it wrote is
+    garbage that no manifest names, and is removed when it finds out.
     """
 
     def __init__(self, text: str, settings: Settings) -> None:
@@ -75,8 +83,8 @@ class S3Destination:
         self._text = f"s3://{name}/{prefix.strip('/')}".rstrip("/")
         self._settings = settings
 
-    def uri(self, folder: str, path: str = "") -> str:
-        return f"{self._text}/{folder}/{path}"
+    def uri(self, folder: str, path: str = "", *, token: str = FIRST) -> str:
+        return f"{self._text}/{folder}/{token}/{path}"
 
     async def find(self, folder: str) -> Manifest | None:
         try:
@@ -88,9 +96,9 @@ class S3Destination:
             raise self._unwritable(exc) from exc
         return Manifest.from_json(body)
 
-    async def prepare(self, folder: str) -> Path:
+    async def prepare(self, folder: str, *, token: str = FIRST) -> Path:
         """Proves by a write that results can be delivered, before any is made."""
-        probe = f"{folder}/.write-test-{secrets.token_hex(4)}"
+        probe = f"{folder}/{token}/.write-test-{secrets.token_hex(4)}"
         async with self._open() as bucket:
             await bucket.put(probe, b"")
             await bucket.delete(probe)
@@ -99,20 +107,24 @@ class S3Destination:
     async def discard(self, staging: Path) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
-    async def publish(self, folder: str, staging: Path, manifest: Manifest) -> None:
+    async def publish(
+        self, folder: str, staging: Path, manifest: Manifest, *, token: str = FIRST
+    ) -> None:
         marks = _provenance(manifest)
+        text = manifest.to_json(indent=1) + "\n"
+        key = f"{folder}/{MANIFEST_NAME}"
         async with self._open() as bucket:
-            await _upload(bucket, folder, staging, marks=marks)
+            written: list[str] = []
             try:
-                await bucket.create(
-                    f"{folder}/{MANIFEST_NAME}",
-                    (manifest.to_json(indent=1) + "\n").encode(),
-                    metadata=marks,
+                await _upload(
+                    bucket, f"{folder}/{token}", staging, written, marks=marks
                 )
+                await bucket.create(key, text.encode(), metadata=marks)
             except ObjectExists as exc:
+                await _withdraw(bucket, key, written)
                 raise ObjectExists(
-                    f"{self.uri(folder)!r} was published by somebody else meanwhile.",
-                    uri=self.uri(folder),
+                    f"{bucket.uri(folder)!r} was published by somebody else meanwhile.",
+                    uri=bucket.uri(folder),
                 ) from exc
 
     def _open(self) -> AbstractAsyncContextManager[S3Bucket]:
@@ -125,8 +137,14 @@ class S3Destination:
 
 
 async def _upload(
-    bucket: S3Bucket, folder: str, staging: Path, *, marks: Mapping[str, str]
+    bucket: S3Bucket,
+    under: str,
+    staging: Path,
+    written: list[str],
+    *,
+    marks: Mapping[str, str],
 ) -> None:
+    """Upload every staged file; *written* grows by the keys that may exist then."""
     limit = anyio.CapacityLimiter(_UPLOADS_AT_ONCE)
     failures: list[Exception] = []
 
@@ -134,7 +152,8 @@ async def _upload(
         async with limit:
             if failures:
                 return
-            key = f"{folder}/{path.relative_to(staging).as_posix()}"
+            key = f"{under}/{path.relative_to(staging).as_posix()}"
+            written.append(key)
             try:
                 await bucket.upload(key, path, metadata=marks)
             except (TranscodeError, OSError) as exc:
@@ -146,6 +165,25 @@ async def _upload(
             group.start_soon(put, path)
     if failures:
         raise failures[0]
+
+
+async def _withdraw(bucket: S3Bucket, manifest: str, written: list[str]) -> None:
+    """Remove what no manifest will name, as far as the store lets us."""
+    with anyio.move_on_after(_WITHDRAW_SECONDS, shield=True):
+        try:
+            text, _ = await bucket.read(manifest)
+        except ObjectMissing:
+            text = b""
+        except TranscodeError:
+            # Whether a manifest names them is not known: garbage harms less.
+            return
+        for key in written:
+            # The same token twice is a caller's mistake, not a reader's loss.
+            if json.dumps(bucket.uri(key), ensure_ascii=False).encode() in text:
+                return
+        for key in written:
+            with contextlib.suppress(TranscodeError):
+                await bucket.delete(key)
 
 
 def _files(staging: Path) -> list[Path]:

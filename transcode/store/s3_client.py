@@ -58,6 +58,8 @@ _PASSING = {
     *("RequestTimeout", "RequestTimeoutException", "ServiceUnavailable"),
     *("Throttling", "ThrottlingException", "TooManyRequests", "429", "500", "502"),
     *("503", "504", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"),
+    # What arrived there is not what was sent.
+    *("MalformedXML", "InvalidPart", "InvalidPartOrder"),
     *_CONFLICT,
 }
 _SERVER_ERROR = 500

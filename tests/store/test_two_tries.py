@@ -1,0 +1,138 @@
+"""Two tries at one job, each held up at any point: results never mix."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import anyio
+import pytest
+
+from transcode.contract import (
+    JobCost,
+    Manifest,
+    Output,
+    PlatformRef,
+    ProfileRef,
+    SourceRecord,
+    Verification,
+)
+from transcode.errors import ObjectExists
+from transcode.settings import Settings
+from transcode.store import Destination, destination
+from transcode.store.bucket import bucket
+
+pytestmark = pytest.mark.anyio
+
+FILES = ("a.m4s", "b.m4s")
+
+
+class Publisher:
+    """One try, whose requests can be held up."""
+
+    def __init__(self, target: Destination, proxy: Any, token: str, stop: int) -> None:
+        self.target = target
+        self.proxy = proxy
+        self.token = token
+        self.stop = stop
+        """How many requests of publishing pass before it is held up."""
+        self.stopped = anyio.Event()
+        self.go_on = anyio.Event()
+        self.ended = anyio.Event()
+        self.lost = False
+        self.begun = False
+        proxy.pause = self._pause
+
+    async def publish(self, folder: str, staging: Path) -> None:
+        for name in FILES:
+            await anyio.Path(staging / name).write_text(f"{name} of {self.token}")
+        self.begun = True
+        self.stop += len(self.proxy.asked)
+        try:
+            await self.target.publish(
+                folder, staging, self._manifest(folder), token=self.token
+            )
+        except ObjectExists:
+            self.lost = True
+        self.stopped.set()
+        self.ended.set()
+
+    async def _pause(self, asked: Any) -> None:
+        if self.begun and asked.number == self.stop:
+            self.stopped.set()
+            await self.go_on.wait()
+
+    def _manifest(self, folder: str) -> Manifest:
+        return Manifest(
+            job_id="0" * 32,
+            status="succeeded",
+            source=SourceRecord(uri="a.mp4", bytes=1, etag="x", version=None),
+            profile=ProfileRef(name="hls", digest="sha256:0"),
+            platform=PlatformRef(name="local", price_table="2026-01-01"),
+            engine="local",
+            media=None,
+            cost=JobCost(amount=0, currency="USD", predicted=0),
+            verification=Verification(passed=True, checks=()),
+            outputs=tuple(
+                Output(
+                    uri=self.target.uri(folder, name, token=self.token),
+                    kind="segment",
+                    made_by="encoded",
+                    bytes=len(f"{name} of {self.token}"),
+                    sha256=hashlib.sha256(
+                        f"{name} of {self.token}".encode()
+                    ).hexdigest(),
+                )
+                for name in FILES
+            ),
+        )
+
+
+@pytest.mark.parametrize("first_stops", range(4))
+@pytest.mark.parametrize("second_stops", [0, 2])
+async def test_two_tries_never_mix(
+    first_stops: int,
+    second_stops: int,
+    s3_address: str,
+    s3_settings: Settings,
+    faults: ModuleType,
+) -> None:
+    """
+    The first is held up at one request, the second at another; then the first goes
+    on. The manifest has the checksums of what it names, and the loser's are gone.
+    """
+    async with AsyncExitStack() as stack:
+        tries = []
+        for token, stop in (("0001", first_stops), ("0002", second_stops)):
+            proxy = await stack.enter_async_context(
+                faults.proxied(s3_settings.s3_endpoint_url)
+            )
+            settings = s3_settings.model_copy(
+                update={"s3_endpoint_url": f"http://{proxy.address}"}
+            )
+            one = Publisher(destination(s3_address, settings), proxy, token, stop)
+            tries.append(one)
+        async with anyio.create_task_group() as group:
+            for one in tries:
+                staging = await one.target.prepare("job", token=one.token)
+                group.start_soon(one.publish, "job", staging)
+                await one.stopped.wait()
+            for one in tries:
+                one.go_on.set()
+                await one.ended.wait()
+
+    manifest = await destination(s3_address, s3_settings).find("job")
+    assert manifest is not None
+    async with bucket(s3_address, s3_settings) as store:
+        seen = {
+            store.uri(entry.key): hashlib.sha256(
+                (await store.read(entry.key))[0]
+            ).hexdigest()
+            async for entry in store.entries("job/")
+            if not entry.key.endswith("manifest.json")
+        }
+    assert {out.uri: out.sha256 for out in manifest.outputs} == seen
+    assert sorted(one.lost for one in tries) == [False, True]
