@@ -20,6 +20,7 @@ PLACES = {
     },
     "encoder input": {
         ("work/command.py", "_input"): "whitelists, forced demuxer, file: prefix",
+        ("work/command.py", "_mark"): "a watermark: one format, one decoder, a file",
     },
     "encoder argument": {
         ("tools.py", "_refusal"): "a test picture of lavfi's own, no upload",

@@ -64,10 +64,10 @@ SOFT_LIMIT = 300
 HARD_LIMIT = 400
 # Past the soft limit only for a reason; the number is the file's own limit.
 LONG = {
-    "contract.py": (900, "every value that crosses an arrow, on one page"),
+    "contract.py": (960, "every value that crosses an arrow, on one page"),
     "desk.py": (400, "the life of a job, from being taken in to being told of"),
     "pipeline.py": (400, "the order of everything, read from top to bottom"),
-    "plan/profile.py": (340, "every field that a profile can have, on one page"),
+    "plan/profile.py": (360, "every field that a profile can have, on one page"),
     "platforms.py": (400, "the shape of a platform file, and its lattice"),
     "work/command.py": (400, "every ffmpeg argument with its reason, in one place"),
     "work/playlists.py": (330, "both kinds of index, and nothing but reading them"),

@@ -506,6 +506,57 @@ class CaptionRendition(Value):
     """Only what has to be read to follow the story."""
 
 
+class Clip(Value):
+    """The part of the source that is made; seconds from where the source begins."""
+
+    start_seconds: float
+    """Becomes 0; at a constant rate, where a picture begins."""
+    end_seconds: float | None = None
+    """None: to the source's own end."""
+    seek_seconds: float | None = None
+    """The keyframe where reading begins; None: the source's beginning."""
+    slack_seconds: float = 0.0
+    """Half a picture at a constant rate: so far a picture's time may be rounded."""
+
+
+Position = Literal[
+    "top-left",
+    "top",
+    "top-right",
+    "left",
+    "center",
+    "right",
+    "bottom-left",
+    "bottom",
+    "bottom-right",
+]
+
+
+class MarkImage(Value):
+    """A watermark's picture, as its header and its bytes say."""
+
+    path: str
+    """Absolute."""
+    sha256: str
+    """Hex digits of the whole file."""
+    format: Literal["png", "jpeg", "webp"]
+    width: int
+    height: int
+
+
+class Watermark(Value):
+    """A picture over every picture."""
+
+    image: MarkImage
+    position: Position
+    margin: float
+    """Distance from the frame's edges, as a share of its short side."""
+    size: float
+    """Share of the frame's width and height that it may fill; its shape stays."""
+    opacity: float
+    """1: as the image is; 0: not to be seen."""
+
+
 class CmafPackaging(Value):
     """CMAF segments with HLS and DASH over the same files, by Shaka Packager."""
 
@@ -574,6 +625,8 @@ class Recipe(Value):
     keep_metadata: bool = False
     accept_partial: bool = False
     """Verify against what could be decoded instead of against what was promised."""
+    clip: Clip | None = None
+    watermark: Watermark | None = None
 
 
 class Task(Value):

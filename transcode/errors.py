@@ -12,6 +12,8 @@ an encode paid for?
     - ProfileError
     - PlatformError
     - SettingsError
+    - ClipError           the part that was asked for is not in the source
+    - WatermarkError      the watermark's image cannot be used
     - EventError          a notification that is none we know; trying again cannot help
     - DestinationError    an address of who is to be told that is none we know
   + MediaError            the upload is at fault; its owner is told (exit 3)
@@ -114,6 +116,14 @@ class PlatformError(UsageError):
 
 class SettingsError(UsageError):
     """A setting is wrong; names it."""
+
+
+class ClipError(UsageError):
+    """The part that was asked for is not in the source; says how long that is."""
+
+
+class WatermarkError(UsageError):
+    """The watermark's image is missing, too large, or no picture that is accepted."""
 
 
 class EventError(UsageError):

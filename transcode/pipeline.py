@@ -37,6 +37,7 @@ from .contract import (
     Value,
 )
 from .deliver import Ending, Status, failed, folder_name, succeeded
+from .deliver.gather import gather
 from .errors import (
     Cancelled,
     ObjectChanged,
@@ -57,6 +58,7 @@ from .happenings import (
 from .invoke import Engine, invoke_all
 from .plan import job_id, make_plan
 from .plan.profile import Profile
+from .plan.profile_parts import ClipProfile, WatermarkProfile
 from .platforms import Platform
 from .probe import Limits, probe
 from .store import Destination, destination, locate
@@ -79,6 +81,9 @@ class Request(Value):
     optimize: Literal["cost", "time", "balanced"] = "balanced"
     accept_partial: bool = False
     """Make what is there of a cut or damaged source instead of refusing it."""
+    clip: ClipProfile | None = None
+    watermark: WatermarkProfile | None = None
+    """Over what the profile says of them."""
 
 
 async def probe_source(text: str, wiring: Wiring) -> tuple[Source, Media]:
@@ -89,7 +94,7 @@ async def probe_source(text: str, wiring: Wiring) -> tuple[Source, Media]:
 
 async def admit(request: Request, wiring: Wiring) -> Plan:
     """Decide what would be done, and at what price. Nothing is encoded."""
-    profile = wiring.profile(request.profile)
+    profile = _profile(request, wiring)
     platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
     constraints = _constraints(request, platform)
     source = await locate(request.source, wiring.settings)
@@ -140,7 +145,7 @@ class _Forgetful:
 
 async def look_up(request: Request, wiring: Wiring) -> Order:
     """Find source, profile, platform and destination, or say what is wrong."""
-    profile = wiring.profile(request.profile)
+    profile = _profile(request, wiring)
     platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
     constraints = _constraints(request, platform)
     source = await locate(request.source, wiring.settings)
@@ -271,7 +276,7 @@ class _Job:
         )
         try:
             await self._refuse_change()
-            staged = _gather(staging, results)
+            staged = gather(staging, results)
             await self.target.publish(self.folder, staged, manifest, token=token)
         except ObjectExists:
             # Two runs of one job: the store decided who won, and the loser's answer
@@ -322,19 +327,8 @@ class _Job:
         )
 
 
-def _gather(staging: Path, results: tuple[TaskResult, ...]) -> Path:
-    """One folder with the last attempt's files of every task; renames, no copies."""
-    folders = [
-        staging / f"{result.task_id}.{result.attempts[-1].number}" for result in results
-    ]
-    first, *others = folders
-    for folder in others:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                aim = first / path.relative_to(folder)
-                aim.parent.mkdir(parents=True, exist_ok=True)
-                path.rename(aim)
-    return first
+def _profile(request: Request, wiring: Wiring) -> Profile:
+    return wiring.asked(request.profile, clip=request.clip, watermark=request.watermark)
 
 
 async def _probe(

@@ -12,19 +12,23 @@ from pathlib import Path
 from .contract import Capabilities
 from .deliver import Announcer, Senders, Target, check, parse_targets
 from .errors import (
+    ClipError,
     DestinationError,
     PlatformError,
     ProfileError,
     SettingsError,
     UsageError,
+    WatermarkError,
 )
 from .invoke import Engine
 from .machine import this_machine
 from .plan.predict import Coefficients, parse_coefficients
 from .plan.profile import Profile, parse_profile
+from .plan.profile_parts import ClipProfile, WatermarkProfile
 from .platforms import Machine, Platform, parse_platform
 from .settings import Settings
 from .tools import capabilities
+from .watermark import look_at
 
 ENGINES = ("local",)
 
@@ -142,6 +146,41 @@ class Wiring:
                 f"The profile {str(path)!r} cannot be read: {_why(exc)}.",
                 profile=name,
             ) from exc
+
+    def asked(
+        self,
+        name: str,
+        *,
+        clip: ClipProfile | None = None,
+        watermark: WatermarkProfile | None = None,
+    ) -> Profile:
+        """
+        The profile of a job: *name*'s, with what is asked for this one job over it.
+
+        A watermark's image was looked at. Raises `ProfileError`, `ClipError` and
+        `WatermarkError`.
+        """
+        profile = self.profile(name)
+        changes: dict[str, object] = {}
+        if clip is not None:
+            try:
+                changes["clip"] = clip.over(profile.clip)
+            except ValueError as exc:
+                raise ClipError(
+                    f"With the profile's own [clip], it would end before it begins: "
+                    f"{profile.clip}.",
+                ) from exc
+        folder, mark = Path(), watermark
+        if mark is None and profile.watermark is not None:
+            by_path = _by_path(name)
+            folder, mark = (by_path.parent if by_path else folder), profile.watermark
+        if mark is not None:
+            if profile.video is None:
+                raise WatermarkError(
+                    f"Profile {profile.name} makes no pictures to draw a watermark on."
+                )
+            changes["watermark"] = mark.with_image(look_at(folder / mark.image))
+        return profile.model_copy(update=changes) if changes else profile
 
     def profiles(self) -> tuple[Profile, ...]:
         folders = _folders("profiles", self.settings.profiles_dir)

@@ -17,6 +17,7 @@ from .options import (
     planning_options,
     source_argument,
 )
+from .treatment import treatment, treatment_options
 
 # Everything beyond click is imported by the command that needs it: `--help`, shell
 # completion and a mistyped option should not wait for the media stack.
@@ -68,6 +69,7 @@ def transcode() -> None:
     help="Folder or s3://bucket/prefix that receives the results.",
 )
 @planning_options
+@treatment_options
 @click.option(
     "--engine",
     type=Text("NAME"),
@@ -102,6 +104,7 @@ def run(  # noqa: PLR0913 - one argument per option
     Examples:
       transcode run clip.mov
       transcode run clip.mov --profile mp4 --to /srv/videos
+      transcode run clip.mov --start 1:30 --end 1:45.5 --watermark logo.png
       transcode run clip.mov --platform functiongraph --budget 0.05
       transcode run clip.mov --json --quiet > manifest.json
     """
@@ -143,6 +146,7 @@ def run(  # noqa: PLR0913 - one argument per option
 @transcode.command(short_help="Show what would be done, why, and its cost.")
 @source_argument
 @planning_options
+@treatment_options
 @output_options
 def plan(  # noqa: PLR0913 - one argument per option
     *,
@@ -241,5 +245,6 @@ def _request(  # noqa: PLR0913 - one argument per option
             "memory_mib": memory_mib,
             "optimize": optimize,
             "accept_partial": accept_partial,
+            **treatment(),
         }
     )

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+from ..clipping import clipped
 from ..contract import (
     RESULT_VERSION,
     Capabilities,
@@ -91,7 +92,7 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
 
     def choose_on(platform: Platform, constraints: Constraints) -> Choice:
         return choose(
-            media,
+            clipped(media, recipe.clip),
             recipe,
             platform=platform,
             machine=machine,

@@ -27,6 +27,7 @@ from .words import (
     cpus,
     duration,
     frame_rate,
+    marked,
     memory,
     money,
     size,
@@ -120,6 +121,7 @@ def _renditions(recipe: Recipe) -> Iterator[str]:
     notes = [
         *(["The picture is deinterlaced."] if recipe.deinterlace else []),
         *(["The picture is tone-mapped from HDR to SDR."] if recipe.tone_map else []),
+        *([marked(recipe.watermark)] if recipe.watermark else []),
         *(["All are cut at the source's own keyframes."] if _follows(recipe) else []),
     ]
     if notes:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from ..contract import (
     Capabilities,
+    Clip,
     DynamicRange,
     Media,
     VideoRendition,
     VideoStream,
 )
 from ..errors import EncoderMissing, MediaRejected, MediaUnsupported
+from .clip import MARKED, cut_obstacles
 from .codecs import LARGEST_PICTURE, LEAST_SIDE, SOFTWARE
 from .conform import video_obstacles
 from .ladder import ladder
@@ -38,10 +40,16 @@ class Picture:
 
 
 def choose_picture(
-    media: Media, profile: Profile, capabilities: Capabilities
+    media: Media,
+    profile: Profile,
+    capabilities: Capabilities,
+    *,
+    clip: Clip | None = None,
 ) -> Picture:
     """
     The picture that *profile* is made from and its renditions; empty without one.
+
+    *clip* is the part of it that is made, None for the whole.
 
     Raises `MediaUnsupported` for a picture that cannot be decoded or encoded,
     `MediaRejected` for one larger than any honest one, `EncoderMissing` where this
@@ -60,7 +68,11 @@ def choose_picture(
             )
         return Picture(None)
     _refuse_picture(stream, profile.video)
-    obstacles = video_obstacles(stream, media, profile)
+    obstacles = (
+        *video_obstacles(stream, media, profile),
+        *cut_obstacles(clip, media, stream, profile),
+        *((MARKED,) if profile.watermark else ()),
+    )
     renditions = ladder(
         stream,
         profile.video,

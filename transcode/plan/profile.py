@@ -12,9 +12,9 @@ import json
 import tomllib
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from ..contract import AudioCodec, Loudness, Value, VideoCodec
+from ..contract import AudioCodec, Loudness, VideoCodec
 from ..errors import ProfileError
 from .codecs import (
     CODEC_PROFILES,
@@ -27,14 +27,9 @@ from .codecs import (
     Encoder,
 )
 from .profile_errors import sentence
+from .profile_parts import ClipProfile, Typed, WatermarkProfile
 
 Even = Annotated[int, Field(ge=2, multiple_of=2)]
-
-
-class Typed(Value):
-    """A part of a profile: no field is guessed, no text is read as a number."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 class Packaging(Typed):
@@ -252,6 +247,10 @@ class Profile(Typed):
     """`full` decodes all of every output before it counts as done."""
     keep_metadata: bool = False
     """Keep location, device and title tags; by default they are stripped."""
+    clip: ClipProfile | None = None
+    """Left out: the whole source is made."""
+    watermark: WatermarkProfile | None = None
+    """Left out: pictures are as they are in the source."""
 
     @model_validator(mode="after")
     def _is_coherent(self) -> Self:
@@ -260,6 +259,8 @@ class Profile(Typed):
             raise ValueError("video: missing, and so is audio; one of them is required")
         if video is None and (self.poster or self.sprites):
             raise ValueError("video: missing; poster and sprites are made of pictures")
+        if video is None and self.watermark:
+            raise ValueError("video: missing; a watermark is drawn on pictures")
         if packaging.type == "cmaf" and not (packaging.hls or packaging.dash):
             raise ValueError(
                 "packaging.hls: given false like packaging.dash; "
@@ -288,9 +289,20 @@ class Profile(Typed):
 
     @property
     def digest(self) -> str:
-        """`sha256:` over the whole content, defaults included, in canonical JSON."""
+        """
+        `sha256:` over the whole content, defaults included, in canonical JSON.
+
+        Of a watermark's image its own digest counts, and not its place.
+        """
+        data = self.model_dump(mode="json")
+        for name in ("clip", "watermark"):
+            if data[name] is None:
+                # As before there were any: a job's id outlives our releases.
+                del data[name]
+        if self.watermark is not None and self.watermark.found is not None:
+            data["watermark"]["image"] = f"sha256:{self.watermark.found.sha256}"
         content = json.dumps(
-            self.model_dump(mode="json"),
+            data,
             sort_keys=True,
             separators=(",", ":"),
             ensure_ascii=False,

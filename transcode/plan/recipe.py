@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
+from ..clipping import clipped
 from ..contract import (
     AudioRendition,
     Capabilities,
@@ -22,11 +23,13 @@ from ..contract import (
     Sprites,
     VideoRendition,
     VideoStream,
+    Watermark,
 )
-from ..errors import EncoderMissing, MediaUnsupported
+from ..errors import EncoderMissing, MediaUnsupported, WatermarkError
 from .captions import Captions, choose_captions
+from .clip import beside_copy, choose_clip, clip_reasons, clip_warnings
 from .ladder import fit
-from .picture import Picture, choose_picture, tone_mapped
+from .picture import Picture, choose_picture, choose_video, tone_mapped
 from .profile import Profile
 from .sound import Sound, choose_sound
 
@@ -52,13 +55,19 @@ def make_recipe(media: Media, profile: Profile, capabilities: Capabilities) -> D
     """
     What to make of *media*, and why.
 
-    Raises `MediaUnsupported` when nothing in it that *profile* asks for can be decoded,
-    `MediaRejected` for a picture larger than any honest one, and `EncoderMissing` when
-    a needed encoder or the packager is not on this machine.
+    Raises `ClipError` for a part that is not in it, `WatermarkError` for an image that
+    nobody looked at, `MediaUnsupported` when nothing in it that *profile* asks for can
+    be decoded, `MediaRejected` for a picture larger than any honest one, and
+    `EncoderMissing` when a needed encoder or the packager is not on this machine.
     """
-    picture = choose_picture(media, profile, capabilities)
-    heard = _of_program(media, picture)
-    sound = choose_sound(heard, profile, capabilities)
+    main = choose_video(media) if profile.video else None
+    clip = choose_clip(media, main, profile)
+    picture = choose_picture(media, profile, capabilities, clip=clip)
+    if clip is not None and picture.copied:
+        clip = beside_copy(clip)
+    shown = clipped(media, clip)
+    heard = _of_program(shown, picture)
+    sound = choose_sound(heard, profile, capabilities, cut=clip is not None)
     _refuse_nothing(media, profile, picture, sound)
     if profile.packaging.type == "cmaf" and capabilities.packager is None:
         raise EncoderMissing(
@@ -67,14 +76,20 @@ def make_recipe(media: Media, profile: Profile, capabilities: Capabilities) -> D
             profile=profile.name,
         )
     captions = choose_captions(media, profile, capabilities)
-    recipe = _recipe(media, profile, picture, sound, captions)
+    recipe = _recipe(shown, profile, picture, sound, captions).model_copy(
+        update={"clip": clip, "watermark": _watermark(profile, picture)}
+    )
     return Decision(
         recipe=recipe,
         rung=_rung(media, picture, sound, recipe),
-        reasons=_reasons(picture, sound),
+        reasons=(
+            *_reasons(picture, sound),
+            *(clip_reasons(clip, media, main, profile) if clip else ()),
+        ),
         warnings=(
+            *(clip_warnings(clip, media) if clip and profile.audio else ()),
             *_left_behind(media, profile, picture),
-            *_of_others(media, heard),
+            *_of_others(shown, heard),
             *sound.warnings,
             *captions.warnings,
             *_sprite_warning(profile, recipe),
@@ -134,6 +149,23 @@ def _recipe(
         tone_map=tone_mapped(stream, wanted),
         verify=profile.verify,
         keep_metadata=profile.keep_metadata,
+    )
+
+
+def _watermark(profile: Profile, picture: Picture) -> Watermark | None:
+    asked = profile.watermark
+    if asked is None or picture.stream is None:
+        return None
+    if asked.found is None:
+        raise WatermarkError(
+            f"The watermark {asked.image!r} was not looked at.", image=asked.image
+        )
+    return Watermark(
+        image=asked.found,
+        position=asked.position,
+        margin=asked.margin,
+        size=asked.size,
+        opacity=asked.opacity,
     )
 
 

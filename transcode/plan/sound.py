@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..contract import AudioRendition, AudioStream, Capabilities, Media
 from ..errors import EncoderMissing, MediaUnsupported
+from .clip import CUT_SOUND
 from .codecs import AUDIO_ENCODERS
 from .conform import audio_obstacles
 from .profile import AudioProfile, Profile
@@ -37,9 +38,13 @@ class Sound:
         return any(it.made_by == "encoded" for it in self.renditions)
 
 
-def choose_sound(media: Media, profile: Profile, capabilities: Capabilities) -> Sound:
+def choose_sound(
+    media: Media, profile: Profile, capabilities: Capabilities, *, cut: bool = False
+) -> Sound:
     """
     The soundtracks that *profile* keeps, each as every codec it asks for.
+
+    With *cut* they begin or end elsewhere than in the source, and none is copied.
 
     The default track first, else the first that decodes, commentary and descriptions
     last; with `languages = "all"` one more for each other language and each other kind
@@ -67,6 +72,7 @@ def choose_sound(media: Media, profile: Profile, capabilities: Capabilities) -> 
         for position, track in enumerate(tracks):
             kept.add(track.index)
             obstacles = audio_obstacles(track, media, entry)
+            obstacles += (CUT_SOUND,) if cut else ()
             reasons += obstacles
             taken = {it.name for it in renditions}
             renditions.append(

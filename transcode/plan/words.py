@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import PurePath
 
-from ..contract import Money, Spec
+from ..contract import Money, Spec, Watermark
 
 UNKNOWN = "unknown"
 _SIGNIFICANT_DIGITS = 3
@@ -106,3 +107,8 @@ def _scaled(count: int | None, step: int, units: Sequence[str]) -> str:
         return f"{count} {unit}"
     digits = f"{number:.3g}" if number < _KILO else f"{number:.0f}"
     return f"{digits} {unit}"
+
+
+def marked(mark: Watermark) -> str:
+    """Which image is drawn, and where."""
+    return f"{PurePath(mark.image.path).name} is drawn on it, {mark.position}."

@@ -96,7 +96,8 @@ def workload(media: Media, recipe: Recipe, *, coefficients: Coefficients) -> Wor
         frames = _frames(video, length.seconds)
         if not encoded and not recipe.sprites and recipe.poster:
             frames = min(frames, recipe.poster.candidates * 25.0)
-        stages.append(_decode(video, frames, media=media, coefficients=coefficients))
+        read = frames * (1 + _before(recipe) / max(length.seconds, 1e-3))
+        stages.append(_decode(video, read, media=media, coefficients=coefficients))
         stages.append(
             _filters(
                 video, frames, length.seconds, recipe=recipe, coefficients=coefficients
@@ -133,6 +134,12 @@ def workload(media: Media, recipe: Recipe, *, coefficients: Coefficients) -> Wor
         scratch_bytes=most,
         extra_spread=length.spread,
     )
+
+
+def _before(recipe: Recipe) -> float:
+    """Seconds that are decoded and thrown away, because a clip begins after them."""
+    clip = recipe.clip
+    return 0.0 if clip is None else clip.start_seconds - (clip.seek_seconds or 0.0)
 
 
 def _length(media: Media, video: VideoStream | None) -> _Length:
@@ -210,6 +217,9 @@ def _filters(
         if after != before:
             total += count * (before * rates.scale_input + after * rates.scale_output)
         before = after
+    if recipe.watermark is not None and recipe.video:
+        top = recipe.video[0]
+        total += frames * top.width * top.height / 1e6 * rates.scale_output
     if recipe.sprites:
         total += recipe.sprites.count * before * rates.scale_input
     if recipe.poster:

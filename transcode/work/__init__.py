@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..clipping import clipped
 from ..contract import (
     CmafPackaging,
     OutcomeKind,
@@ -26,6 +27,7 @@ from ..errors import (
 )
 from ..settings import Settings
 from ..tools import find_ffmpeg, find_packager, proves
+from ..watermark import refuse_change
 from . import package
 from .artifacts import collect
 from .captions import finish_captions, without_guilty
@@ -116,7 +118,11 @@ def _perform(
             task, program=bench.ffmpeg, folder=bench.scratch
         )
 
+    if task.recipe.watermark is not None:
+        refuse_change(task.recipe.watermark.image)
     done, encoded, taken = _encode_what_can_be(task, bench, loudness)
+    # From here on the clip is all there is.
+    done = done.model_copy(update={"media": clipped(done.media, done.recipe.clip)})
     notes += taken + encoded.notes
     if isinstance(done.recipe.packaging, CmafPackaging):
         package.mend(done.recipe, bench.staging)

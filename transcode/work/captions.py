@@ -25,7 +25,7 @@ from .captions_listing import (
 from .package import MANIFEST, MASTER, PLAYLIST, folder
 from .playlists import BrokenPlaylist, read_media_playlist
 from .report import EncodeReport
-from .webvtt import read_written, within, write
+from .webvtt import read_written, shifted, within, write
 
 # ffmpeg's names for what a message is about: an input stream, an output file.
 _INPUT = re.compile(r"\[sist#0:(\d+)/")
@@ -53,7 +53,8 @@ def finish_captions(
             )
         path = staging / captions_file(captions)
         text = path.read_text(encoding="utf-8", errors="replace")
-        cues = within(read_written(text), None if end is None else round(end * 1000))
+        cues = shifted(read_written(text), -round(_begin_seconds(task) * 1000))
+        cues = within(cues, None if end is None else round(end * 1000))
         if not cues:
             path.unlink()
             notes.append(f"{_words(captions)} has no text and is left out.")
@@ -115,6 +116,12 @@ def _words(captions: CaptionRendition) -> str:
     language = f" ({captions.language})" if captions.language else ""
     named = f' "{captions.title}"' if captions.title else ""
     return f"Subtitle track {captions.source_index}{named}{language}"
+
+
+def _begin_seconds(task: Task) -> float:
+    """What ffmpeg's second is, that becomes 0."""
+    clip = task.recipe.clip
+    return 0.0 if clip is None else clip.start_seconds - (clip.seek_seconds or 0.0)
 
 
 def _end_seconds(task: Task, staging: Path) -> float | None:

@@ -22,7 +22,11 @@ from ..errors import MediaRejected
 from .captions_listing import captions_file
 from .codecs import Surroundings, audio_options, video_options
 from .colour import tagging
+from .mark import DECODERS as MARK_DECODERS
+from .mark import DEMUXERS as MARK_DEMUXERS
+from .metadata import labels, metadata
 from .pictures import Pictures, lay
+from .reading import reading
 from .sound import Measured, mix, soundtrack
 
 _GLOBAL = (
@@ -74,7 +78,6 @@ _JPEG = {
     "map_metadata": "-1",
 }
 
-
 POSTERS = "poster-%03d.jpg"
 """Pattern of the poster's candidates, in the folder ffmpeg is started in."""
 SPRITES = "sprites/%05d.jpg"
@@ -120,7 +123,7 @@ def build(
     recipe = task.recipe
     source = _input(task, hardware_decode=hardware_decode)
     picture = None if recipe.video_index is None else source[str(recipe.video_index)]
-    pictures = lay(task, picture)
+    pictures = lay(task, picture, image=_mark(recipe))
     sounds = mix(task, source, loudness or {})
     outputs: list[Any] = []
     streams: list[OutputStream] = []
@@ -134,14 +137,14 @@ def build(
             mapped.append(picture if copied else taps.pop())
             options |= _video(task, rendition, index, pictures=pictures)
         for index, sound in enumerate(group.audio):
-            options |= _labels(sound, index, position=len(mapped))
+            options |= labels(sound, index, position=len(mapped))
             options |= audio_options(sound, index)
             copied = sound.made_by == "copied"
             tap = (
                 source[str(sound.source_index)] if copied else sounds[sound.name].pop()
             )
             mapped.append(tap)
-        options |= _clock(group, pictures) | _metadata(recipe)
+        options |= _clock(group, pictures) | metadata(recipe)
         streams += _listed(len(outputs), group)
         outputs.append(ffmpeg.output(*mapped, group.url, **options))
 
@@ -160,7 +163,7 @@ def measure(task: Task, rendition: AudioRendition, *, program: str) -> tuple[str
         raise ValueError(f"audio {rendition.name} has no loudness to measure for")
     plain = rendition.model_copy(update={"loudness": None})
     stream = _input(task)[str(rendition.source_index)]
-    stream = soundtrack(stream, plain, task.media, None)
+    stream = soundtrack(stream, plain, task, None)
     stream = stream.filter(
         "loudnorm",
         I=target.integrated_lufs,
@@ -190,7 +193,7 @@ def _input(task: Task, *, hardware_decode: bool = False) -> Any:
             f"{media.format_name!r} is no format that an upload may have: whatever"
             " looked at it was misled.",
         )
-    options = {
+    options: dict[str, str | None] = {
         # What probing found, not what the content persuades a second guess of.
         "f": media.format_name.split(",")[0],
         # Also for whatever a container may embed: no playlist, no script.
@@ -200,6 +203,7 @@ def _input(task: Task, *, hardware_decode: bool = False) -> Any:
         # The spec's share of cores for the decoder.
         "threads": str(_threads(task)),
     }
+    options |= reading(task.recipe)
     if task.source.is_remote:
         options |= {
             "protocol_whitelist": "http,https,tcp,tls",
@@ -216,6 +220,22 @@ def _input(task: Task, *, hardware_decode: bool = False) -> Any:
         options["hwaccel"] = "cuda"
     # The prefix keeps a colon in a file name from becoming a protocol.
     return ffmpeg.input(f"file:{task.source.location}", **options)
+
+
+def _mark(recipe: Recipe) -> Any:
+    """The watermark's image: one picture of one format, by one decoder."""
+    if recipe.watermark is None:
+        return None
+    image = recipe.watermark.image
+    demuxer = MARK_DEMUXERS[image.format]
+    return ffmpeg.input(
+        f"file:{image.path}",
+        f=demuxer,
+        format_whitelist=demuxer,
+        protocol_whitelist="file",
+        codec_whitelist=MARK_DECODERS[image.format],
+        threads="1",
+    )["v"]
 
 
 def _groups(recipe: Recipe, fifo: str) -> tuple[_Group, ...]:
@@ -337,33 +357,15 @@ def _captions(recipe: Recipe, source: Any) -> list[Any]:
         "avoid_negative_ts": "disabled",
         "map_metadata": "-1",
     }
+    if recipe.clip is not None and recipe.clip.end_seconds is not None:
+        # Nothing has to be read for what is cut off later.
+        options["to"] = f"{recipe.clip.end_seconds:.6f}"
     return [
         ffmpeg.output(
             source[str(one.source_index)], f"file:{captions_file(one)}", **options
         )
         for one in recipe.captions
     ]
-
-
-def _labels(sound: AudioRendition, index: int, *, position: int) -> dict[str, str]:
-    # Told explicitly, because the source's own tags are stripped below.
-    labels = {f"disposition:a:{index}": "default" if sound.default else "0"}
-    if sound.language is not None:
-        labels[f"metadata:s:a:{index}"] = f"language={sound.language}"
-    if sound.title is not None:
-        # The same stream by its position: one option takes one value here.
-        labels[f"metadata:s:{position}"] = f"title={sound.title}"
-    return labels
-
-
-def _metadata(recipe: Recipe) -> dict[str, str]:
-    if recipe.keep_metadata:
-        return {"map_metadata": "0"}
-    return {
-        # Places, serial numbers and names of people stay with the owner.
-        "map_metadata": "-1",
-        "map_chapters": "-1",
-    }
 
 
 def _listed(output: int, group: _Group) -> list[OutputStream]:

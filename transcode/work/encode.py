@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ..clipping import clipped
 from ..confine import May, shortfall
 from ..contract import Progress, Task
 from ..errors import (
@@ -89,7 +90,8 @@ def run(
     `EncoderFailed`, each with argv, status and the end of standard error.
     """
     summary, muxing = Summary(), Tail()
-    progress = ProgressLines(task.task_id, task.media.duration_seconds, report)
+    seconds_due = clipped(task.media, task.recipe.clip).duration_seconds
+    progress = ProgressLines(task.task_id, seconds_due, report)
     out, err, packing = Lines(progress.take), Lines(summary.take), Lines(muxing.take)
 
     started = time.monotonic()

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Protocol, Self
 
 from ..contract import (
+    Clip,
     DynamicRange,
     Poster,
     Sprites,
@@ -15,6 +16,7 @@ from ..contract import (
 )
 from .colour import Colour, fully_tagged, scaler_name, source_colour
 from .mastering import peak_nits
+from .reading import cut
 
 _WHITE_NITS = 100
 """cd/m²: what SDR calls white. With Hable's curve and 1000 cd/m² at most, HDR's diffuse
@@ -41,6 +43,13 @@ class Stream(Protocol):
     def filter(self, name: str, /, *args: object, **options: object) -> Self: ...
     def split(self) -> Mapping[int, Self]: ...
     def filter_multi_output(self, name: str, /) -> Mapping[int, Self]: ...
+    def overlay(self, over: Self, /, **options: object) -> Self: ...
+
+
+class Drawn(Protocol):
+    """Draws the watermark on a still of the given size."""
+
+    def __call__(self, stream: Stream, width: int, height: int, /) -> Stream: ...
 
 
 def prepare(  # noqa: PLR0913  each is one fact about the source
@@ -52,6 +61,8 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
     ticks: int | None,
     zero: float,
     lead: int,
+    clip: Clip | None = None,
+    copied: bool = False,
 ) -> Stream:
     """
     The decoded source made plain: opaque, progressive, SDR or tagged HDR.
@@ -59,7 +70,8 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
     *tone_map_at* is the size at which HDR becomes SDR, None where it stays. *ticks*
     is the clock of the grid that times are put back on; None leaves them. *zero* is
     the source's second that becomes 0. The first picture is repeated *lead* times, to
-    fill what the picture begins too late.
+    fill what the picture begins too late. Of a *clip*, what is outside
+    goes; with *copied* its times stay those of the rendition that is copied.
     """
     if video.retimed is not None:
         stream = stream.filter("setpts", _retimed(video, zero))
@@ -72,6 +84,8 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
         # gap, because nothing is counted.
         grid = f"round((T-STARTT)*{rate.numerator}/{rate.denominator})*{step}"
         stream = stream.filter("setpts", f"round(STARTT/TB+{grid})")
+    if clip is not None:
+        stream = cut(stream, clip, copied=copied)
     if lead and video.frame_rate is not None:
         late = (video.start_seconds or 0.0) - zero
         stream = _filled(stream, lead, video.frame_rate, late=late)
@@ -167,28 +181,39 @@ def scaled(
 
 
 def poster_frames(
-    stream: Stream, poster: Poster, duration: float | None, *, hdr: VideoStream | None
+    stream: Stream,
+    poster: Poster,
+    duration: float | None,
+    *,
+    hdr: VideoStream | None,
+    draw: Drawn | None = None,
 ) -> Stream:
     """
     Candidates spread over *duration*, the first frame among them.
 
-    *hdr* is the source where *stream* still is HDR: stills are always SDR.
+    *hdr* is the source where *stream* still is HDR: stills are always SDR. *draw* puts
+    a watermark on them.
     """
     step = (duration or 0.0) / max(poster.candidates, 1)
     # Always the first frame, since it may be the only one; then the middles of equal
     # parts. Without a duration: one frame a second.
     later = f"(selected_n-0.5)*{step:.6f}" if duration else "selected_n"
     stream = stream.filter("select", f"eq(n,0)+gte(t,{later})")
-    return _timed(_picture(stream, (poster.width, poster.height), hdr))
+    size = poster.width, poster.height
+    return _timed(_picture(stream, size, hdr=hdr, draw=draw))
 
 
 def sprite_sheets(
-    stream: Stream, sprites: Sprites, *, hdr: VideoStream | None
+    stream: Stream,
+    sprites: Sprites,
+    *,
+    hdr: VideoStream | None,
+    draw: Drawn | None = None,
 ) -> Stream:
     """
     Sheets of tiles; tile *k* shows the first picture at or after k × interval.
 
-    *hdr* as for `poster_frames`.
+    *hdr* and *draw* as for `poster_frames`.
     """
     every = f"{sprites.interval_seconds:.9g}"
     # The first frame of each interval, told by the clock alone.
@@ -209,7 +234,8 @@ def sprite_sheets(
     # The index may promise more than there is: the last picture fills the sheet up.
     stream = stream.filter("tpad", stop_mode="clone", stop=sprites.count)
     stream = stream.filter("trim", end_frame=sprites.count)
-    stream = _picture(stream, (sprites.tile_width, sprites.tile_height), hdr)
+    size = sprites.tile_width, sprites.tile_height
+    stream = _picture(stream, size, hdr=hdr, draw=draw)
     stream = stream.filter("tile", layout=f"{sprites.columns}x{sprites.rows}")
     return _timed(stream)
 
@@ -244,7 +270,13 @@ def _tone_mapped(stream: Stream, video: VideoStream, size: tuple[int, int]) -> S
     return stream.filter("format", "yuv420p")
 
 
-def _picture(stream: Stream, size: tuple[int, int], hdr: VideoStream | None) -> Stream:
+def _picture(
+    stream: Stream,
+    size: tuple[int, int],
+    *,
+    hdr: VideoStream | None,
+    draw: Drawn | None,
+) -> Stream:
     if hdr is not None:
         stream = _tone_mapped(stream, hdr, size)
     stream = stream.filter(
@@ -256,7 +288,8 @@ def _picture(stream: Stream, size: tuple[int, int], hdr: VideoStream | None) -> 
         out_range="pc",
     )
     stream = stream.filter("format", "yuv420p")
-    return stream.filter("setsar", 1)
+    stream = stream.filter("setsar", 1)
+    return stream if draw is None else draw(stream, *size)
 
 
 def _timed(stream: Stream) -> Stream:

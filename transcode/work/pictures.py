@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ..clipping import clipped
 from ..contract import CmafPackaging, Recipe, Task, VideoRendition, VideoStream
 from .colour import output_colour
-from .graph import Stream, poster_frames, prepare, scaled, sprite_sheets
+from .graph import Drawn, Stream, poster_frames, prepare, scaled, sprite_sheets
+from .mark import drawing, on_still
 from .mastering import kept
 from .timing import lead_frames, snaps, timescale
 
@@ -29,9 +31,12 @@ class Pictures:
     """The source, where its HDR is kept."""
 
 
-def lay(task: Task, source: Stream | None) -> Pictures:
+def lay(task: Task, source: Stream | None, *, image: Stream | None = None) -> Pictures:
     """
     The graph from the decoded *source* to all renditions and stills of *task*.
+
+    *image* is the watermark's. It is drawn once, on the largest picture of each rate:
+    the smaller ones are scaled from that. Stills have it too, at their own size.
 
     Raises ValueError when the recipe decodes a picture that the media do not have.
     """
@@ -48,7 +53,16 @@ def lay(task: Task, source: Stream | None) -> Pictures:
     encoded = [r for r in recipe.video if r.made_by == "encoded"]
     parents = _parents(encoded)
     roots = [r for r in encoded if parents[r.name] is None]
-    stills = _stills(task, kept(video, recipe))
+    mark = task.recipe.watermark
+    draw = None
+    if mark is not None and image is not None:
+        uses = len(roots) + sum(
+            it is not None for it in (recipe.poster, recipe.sprites)
+        )
+        draw = drawing(mark, iter(fan(image, max(uses, 1))))
+    stills = _stills(
+        task, kept(video, recipe), None if draw is None else on_still(draw)
+    )
     if not roots and not stills:
         return Pictures(ticks, constant, {})
 
@@ -62,6 +76,8 @@ def lay(task: Task, source: Stream | None) -> Pictures:
         ticks=ticks if snaps(video) and not copied else None,
         zero=task.media.start_seconds or 0.0,
         lead=lead_frames(task),
+        clip=recipe.clip,
+        copied=copied,
     )
     branches = fan(base, len(roots) + len(stills))
     made = {
@@ -74,6 +90,9 @@ def lay(task: Task, source: Stream | None) -> Pictures:
     while pending:
         rendition, stream, first = pending.pop(0)
         stream = scaled(stream, rendition, colour=colour, first=first)
+        if first and draw is not None:
+            size = rendition.width, rendition.height
+            stream = draw(stream, *size, colour, rendition.pixel_format)
         children = [r for r in encoded if parents[r.name] == rendition.name]
         uses = _uses(recipe, rendition)
         taps = fan(stream, uses + len(children))
@@ -98,17 +117,19 @@ def fan(stream: Stream, count: int) -> list[Stream]:
 
 
 def _stills(
-    task: Task, hdr: VideoStream | None
+    task: Task, hdr: VideoStream | None, draw: Drawn | None
 ) -> dict[str, Callable[[Stream], Stream]]:
     poster, sprites = task.recipe.poster, task.recipe.sprites
     stills: dict[str, Callable[[Stream], Stream]] = {}
     if poster is not None:
-        duration = task.media.duration_seconds
+        duration = clipped(task.media, task.recipe.clip).duration_seconds
         stills["poster"] = lambda stream: poster_frames(
-            stream, poster, duration, hdr=hdr
+            stream, poster, duration, hdr=hdr, draw=draw
         )
     if sprites is not None:
-        stills["sprites"] = lambda stream: sprite_sheets(stream, sprites, hdr=hdr)
+        stills["sprites"] = lambda stream: sprite_sheets(
+            stream, sprites, hdr=hdr, draw=draw
+        )
     return stills
 
 

@@ -15,6 +15,7 @@ from ..contract import (
 )
 from .downmix import matrix, named, settled
 from .graph import Stream
+from .reading import cut_sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def mix(
     for sounds in mixes.values():
         first = sounds[0]
         mixed = soundtrack(
-            source[str(first.source_index)], first, task.media, loudness.get(first.name)
+            source[str(first.source_index)], first, task, loudness.get(first.name)
         )
         owners = [it.name for it in sounds for _ in range(_uses(recipe, it))]
         split = mixed.filter_multi_output("asplit")
@@ -62,17 +63,19 @@ def _uses(recipe: Recipe, sound: AudioRendition) -> int:
 def soundtrack(
     stream: Stream,
     rendition: AudioRendition,
-    media: Media,
+    task: Task,
     measured: Measured | None,
 ) -> Stream:
     """
-    Its soundtrack of *media* mixed, resampled and levelled as *rendition* wants it.
+    Its soundtrack of the task's media, cut, mixed and levelled as *rendition* wants it.
 
     Without *measured* its level stays.
     """
+    media = task.media
     used = (it for it in media.audio if it.index == rendition.source_index)
     audio = next(used, None)
-    stream = named(_timed(stream, audio, media), audio)
+    stream = cut_sound(_timed(stream, audio, media), task.recipe.clip)
+    stream = named(stream, audio)
     stream = stream.filter(
         "aresample",
         rendition.sample_rate,

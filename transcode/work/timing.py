@@ -59,9 +59,12 @@ def lead_frames(task: Task) -> int:
 
     Players do not agree what to show before a picture that begins late (some move it
     to 0, away from the sound), so it begins with the sound: its first frame is shown
-    from there on. Nothing is filled beside a copied rendition, which cannot be.
+    from there on. Nothing is filled beside a copied rendition, which cannot be; nor in
+    a clip, whose first picture is shown from its start on.
     """
     recipe = task.recipe
+    if recipe.clip is not None:
+        return 0
     video = next((v for v in task.media.video if v.index == recipe.video_index), None)
     copied = any(it.made_by == "copied" for it in recipe.video)
     if video is None or video.frame_rate is None or copied or not recipe.audio:

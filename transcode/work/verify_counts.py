@@ -31,7 +31,9 @@ def frame_count(
     repeated and those that fill a late beginning, minus those it says it dropped, which
     may be 1 % at most. Converted to
     a rate: rate × duration, within two frames and 0.5 %. Copied: packets read, less 1 %
-    at most (pictures before the first keyframe cannot be shown).
+    at most (pictures before the first keyframe cannot be shown). Of a clip, what was
+    decoded says nothing: at a constant rate it has so many pictures as begin in
+    [start, end), within one and 0.5 %.
     """
     for track in tracks:
         muxed = (report.encoded_frames if track.is_video else report.audio_packets).get(
@@ -54,6 +56,9 @@ def _against_source(
     task: Task, report: EncodeReport, track: Track, plan: VideoRendition
 ) -> Iterator[str]:
     count = len(track.times)
+    if task.recipe.clip is not None and plan.frame_rate is None:
+        yield from _against_clip(task, count, track.name)
+        return
     if plan.made_by == "copied":
         read = report.packets_read
         if read is not None and count < read - max(Fraction(2), BUDGET * read):
@@ -78,3 +83,11 @@ def _against_source(
     most = decoded + report.repeated_frames + lead_frames(task)
     if not fewest <= count <= most:
         yield f"{track.name} holds {count} frames, {decoded} were decoded"
+
+
+def _against_clip(task: Task, count: int, name: str) -> Iterator[str]:
+    source = source_video(task)
+    if source is None or source.frames is None:
+        return
+    if abs(count - source.frames) > 1 + source.frames * _RATE_SHARE:
+        yield f"{name} holds {count} frames, the clip has {source.frames}"

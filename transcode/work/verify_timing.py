@@ -101,6 +101,8 @@ def duration(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
         allowed = max(step, seconds * _LENGTH_SHARE) + sound
         if all(abs(one - seconds) > allowed for one in (lasted, seen)):
             yield f"{ms(lasted)} long, the source {ms(seconds)}"
+    elif task.recipe.clip is not None:
+        yield from _clipped_sound(task, tracks)
     if video:
         longest = max(video, key=lambda track: track.duration)
         for track in video:
@@ -109,6 +111,19 @@ def duration(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
                     f"{track.name} lasts {ms(track.duration)}, "
                     f"{longest.name} {ms(longest.duration)}"
                 )
+
+
+def _clipped_sound(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
+    """Of a clip at a variable rate only the sound has a length that is known."""
+    for track in tracks:
+        if isinstance(track.plan, AudioRendition):
+            source = source_audio(task, track.plan.source_index)
+            lasts = None if source is None else source.duration_seconds
+            if lasts is None or source is None:
+                continue
+            due = Fraction(lasts) + Fraction(source.start_seconds or 0)
+            if abs(track.end - due) > _VAGUE_SECONDS + due * _LENGTH_SHARE:
+                yield f"{track.name} ends at {ms(track.end)}, the clip's {ms(due)}"
 
 
 def av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:

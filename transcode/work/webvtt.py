@@ -56,6 +56,11 @@ def read_written(text: str) -> tuple[Cue, ...]:
     return (*cues, *_cue(times, lines))
 
 
+def shifted(cues: Iterable[Cue], by: int) -> tuple[Cue, ...]:
+    """*cues* so many milliseconds later."""
+    return tuple(Cue(it.start + by, it.end + by, it.text) for it in cues)
+
+
 def within(cues: Iterable[Cue], end: int | None) -> tuple[Cue, ...]:
     """*cues* in order, each once, cut to what lies between 0 and *end*."""
     cut = (

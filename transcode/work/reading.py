@@ -1,0 +1,66 @@
+"""A clip: which part of the source is read, and what of it is passed on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..contract import Clip, Recipe
+
+if TYPE_CHECKING:
+    from .graph import Stream
+
+_HAIR_SECONDS = 0.001
+"""Less than any picture lasts, more than a container's clock rounds."""
+
+
+def reading(recipe: Recipe) -> dict[str, str | None]:
+    """
+    Options of the input: none where it is read from its beginning.
+
+    Times are counted from where reading begins; the filters cut to the picture and to
+    the sample.
+    """
+    options: dict[str, str | None] = {}
+    clip = recipe.clip
+    if clip is None:
+        return options
+    if clip.seek_seconds is not None:
+        # A hair more, and back again: rounding must not lead to the keyframe before.
+        options["ss"] = f"{clip.seek_seconds + _HAIR_SECONDS:.6f}"
+        options["itsoffset"] = f"{_HAIR_SECONDS:.6f}"
+        options["noaccurate_seek"] = None
+    copied = any(it.made_by == "copied" for it in recipe.video)
+    if clip.end_seconds is not None and copied:
+        # Copying ends before the keyframe there, by less than any picture lasts.
+        seconds = clip.end_seconds - (clip.seek_seconds or 0.0) - 2 * _HAIR_SECONDS
+        options["t"] = f"{seconds:.6f}"
+    return options
+
+
+def cut(stream: Stream, clip: Clip, *, copied: bool) -> Stream:
+    """The pictures that begin in *clip*; *copied* as in `prepare`."""
+    seek = clip.seek_seconds or 0.0
+    options: dict[str, object] = {
+        "start": f"{clip.start_seconds - clip.slack_seconds - seek:.6f}"
+    }
+    if clip.end_seconds is not None:
+        options["end"] = f"{clip.end_seconds - clip.slack_seconds - seek:.6f}"
+    stream = stream.filter("trim", **options)
+    if copied:
+        return stream
+    # The first picture is the one that begins at or after the start; what little it
+    # begins later it is shown earlier, so that sound and picture begin as one.
+    begin = f"round(PTS-{clip.start_seconds - seek:.6f}/TB)"
+    return stream.filter("setpts", f"if(eq(N,0),0,{begin})")
+
+
+def cut_sound(stream: Stream, clip: Clip | None) -> Stream:
+    """What lies in *clip*, to the sample; what begins later keeps its distance."""
+    if clip is None:
+        return stream
+    seek = clip.seek_seconds or 0.0
+    options: dict[str, object] = {"start": f"{clip.start_seconds - seek:.6f}"}
+    if clip.end_seconds is not None:
+        options["end"] = f"{clip.end_seconds - seek:.6f}"
+    stream = stream.filter("atrim", **options)
+    return stream.filter("asetpts", f"PTS-{clip.start_seconds - seek:.6f}/TB")
