@@ -192,6 +192,22 @@ class Desk:
             await self._close(history, now)
         return now
 
+    async def find(self, text: str) -> str:
+        """
+        The id of the job that *text* means: the id, its first digits, or the name of
+        its folder of results. Raises `UsageError` where it is none, or several.
+        """
+        wanted = text.rstrip("/").rpartition("/")[2].rpartition(".")[2]
+        found = [job async for job in self.book.jobs(wanted)]
+        if len(found) == 1:
+            return found[0]
+        said = "several jobs" if found else "no job"
+        raise UsageError(
+            f"{text!r} names {said} in {self.to!r}; `transcode jobs --to {self.to}` "
+            "lists them.",
+            job=text,
+        )
+
     async def cancel(self, job_id: str) -> JobReport:
         """Have the job stopped: by its worker within a third of its lease, or here."""
         await self.book.cancel(job_id)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .contract import Attempt, Manifest, Plan, Progress
+from .errors import TranscodeError
+from .record import JobReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,5 +46,42 @@ class AlreadyDone:
     manifest: Manifest
 
 
-Event = Planned | Progressed | AttemptEnded | Published | AlreadyDone
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An upload was looked at."""
+
+    uri: str
+    report: JobReport | None
+    """The job it is, new or known before; None where it became none."""
+    new: bool
+    ignored: str | None
+    """Why it became no job; a clause or a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A job was worked on or looked at, and stands like this now."""
+
+    report: JobReport
+
+
+@dataclass(frozen=True, slots=True)
+class Troubled:
+    """Something did not work that is tried again by itself."""
+
+    error: TranscodeError
+    seconds: float
+    """Until then."""
+
+
+Event = (
+    Planned
+    | Progressed
+    | AttemptEnded
+    | Published
+    | AlreadyDone
+    | Taken
+    | Ended
+    | Troubled
+)
 Listener = Callable[[Event], None]

@@ -10,6 +10,7 @@ import click
 from .. import __version__
 from .costs import costs
 from .info import completion, doctor, platforms, profiles, wiring
+from .job_commands import cancel, retry, submit, sweep, watch
 from .jobs import jobs, show
 from .options import (
     Text,
@@ -214,7 +215,11 @@ def probe(*, source: str, as_json: bool) -> None:
     click.echo(media.to_json(indent=2) if as_json else media_text(found.uri, media))
 
 
-for command in (jobs, show, costs, profiles, platforms, doctor, completion):
+for command in (
+    *(submit, watch, sweep, cancel, retry),
+    *(jobs, show, costs),
+    *(profiles, platforms, doctor, completion),
+):
     transcode.add_command(command)
 
 

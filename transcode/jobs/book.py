@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from typing import Literal, TypeVar
@@ -61,11 +60,11 @@ class Book:
         async for entry in self._objects.entries(_OPEN):
             yield entry.key.removeprefix(_OPEN)
 
-    async def jobs(self) -> AsyncIterator[str]:
-        """Ids of all jobs there ever were here."""
+    async def jobs(self, begins: str = "") -> AsyncIterator[str]:
+        """Ids of all jobs there ever were here that begin like this."""
         last = ""
         root = f"{STATE}/jobs/"
-        async for entry in self._objects.entries(root):
+        async for entry in self._objects.entries(root + begins):
             job = entry.key.removeprefix(root).partition("/")[0]
             if job != last:
                 yield job
@@ -220,11 +219,6 @@ class Book:
             for name, key in keys:
                 group.start_soon(read, name, key)
         return found
-
-
-def digest_of(target: str) -> str:
-    """A destination's name in `told/`: its address may be long, or a secret."""
-    return hashlib.sha256(target.encode()).hexdigest()[:16]
 
 
 def _path(job: str, name: str) -> str:

@@ -1,0 +1,350 @@
+"""Commands for jobs that nobody waits for: submit, watch, sweep, cancel, retry."""
+
+from __future__ import annotations
+
+import re
+import sys
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .info import wiring
+from .options import Duration, Text, output_options, planning_options
+
+# ruff: noqa: PLC0415 - as in `commands`: only what a command needs is imported
+
+if TYPE_CHECKING:
+    from ..contract import Value
+    from ..intake import Rule
+    from ..record import JobReport
+
+_TAG = re.compile(r"[A-Za-z0-9_.:/@+-]{1,64}", re.ASCII)
+
+
+class TagType(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
+    """`key=value`; becomes a pair."""
+
+    name = "KEY=VALUE"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        key, equals, text = str(value).partition("=")
+        if not (equals and _TAG.fullmatch(key) and _TAG.fullmatch(text)):
+            self.fail(
+                f"{value!r} is no tag; write key=value, each of 1 to 64 letters, "
+                "digits and _ . : / @ + -",
+                param,
+                ctx,
+            )
+        return key, text
+
+
+to_option = click.option(
+    "--to",
+    type=Text("URI"),
+    default="transcoded",
+    show_default=True,
+    help="Folder or s3://bucket/prefix of the results, where the jobs are kept, too.",
+)
+tag_option = click.option(
+    "--tag",
+    "tags",
+    type=TagType(),
+    multiple=True,
+    help="Written to the ledger, metrics and destinations; may be repeated.",
+)
+priority_option = click.option(
+    "--priority",
+    type=click.IntRange(-1000, 1000),
+    default=0,
+    show_default=True,
+    help="Higher first; between equals the older first.",
+)
+hands_option = click.option(
+    "--at-once",
+    "hands",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Jobs worked on side by side; one more than this machine has cores.",
+)
+prefix_option = click.option(
+    "--suffix",
+    "suffixes",
+    multiple=True,
+    help="Take only names that end like this, such as .mp4; may be repeated.",
+)
+
+
+@click.command(short_help="Keep jobs to be done by whoever watches, or wait for them.")
+@click.argument("sources", type=Text("SOURCE"), nargs=-1)
+@click.option(
+    "--from",
+    "listing",
+    type=click.File(encoding="utf-8"),
+    help="A file with one SOURCE a line; - for standard input.",
+)
+@to_option
+@planning_options
+@tag_option
+@priority_option
+@click.option("--wait", is_flag=True, help="Work on them here, and wait for the end.")
+@output_options
+def submit(  # noqa: PLR0913 - one argument per option
+    *,
+    sources: tuple[str, ...],
+    listing: Any,
+    to: str,
+    tags: tuple[tuple[str, str], ...],
+    priority: int,
+    wait: bool,
+    as_json: bool,
+    **planning: Any,
+) -> None:
+    """
+    Keep a job for each SOURCE; `transcode watch` or `sweep` on the same --to does them.
+
+    The same version of a source under the same profile is one job, however often it
+    is submitted. A * in the last part of an s3:// address means all that match.
+
+    \b
+    Examples:
+      transcode submit in/*.mov --to s3://results/videos --tag customer=42
+      transcode submit s3://uploads/in/*.mp4 --profile mp4 --wait
+      transcode submit --from list.txt --priority 10
+    """
+    from ..submitting import expand, submit_all
+    from .interrupt import run_to_the_end
+
+    named = [*sources, *(line.strip() for line in listing or () if line.strip())]
+    if not named:
+        raise click.UsageError("Give at least one SOURCE, or --from a file of them.")
+    wired = wiring()
+    rule = _rule(to, planning, tags=tags, priority=priority)
+
+    async def work() -> tuple[JobReport, ...]:
+        each = await expand(named, wired.settings)
+        return await submit_all(wired, rule, each, wait=wait, listen=_say)
+
+    reports = run_to_the_end(work)
+    _show(reports, as_json=as_json, to=to)
+    sys.exit(_exit_code(reports) if wait else 0)
+
+
+@click.command(short_help="Take uploads as they come, and do them.")
+@click.argument("sources", type=Text("SOURCE"), nargs=-1, required=True)
+@to_option
+@planning_options
+@tag_option
+@priority_option
+@prefix_option
+@click.option(
+    "--every",
+    type=Duration(),
+    default=5.0,
+    show_default="5s",
+    help="How often to look: 5, 30s, 1m.",
+)
+@hands_option
+def watch(  # noqa: PLR0913 - one argument per option
+    *,
+    sources: tuple[str, ...],
+    to: str,
+    tags: tuple[tuple[str, str], ...],
+    priority: int,
+    suffixes: tuple[str, ...],
+    every: float,
+    hands: int | None,
+    **planning: Any,
+) -> None:
+    """
+    Watch SOURCE, a folder or s3://bucket/prefix, and do what arrives there, for ever.
+
+    Jobs that were submitted, or that another process left unfinished, are done too.
+    A file counts when nobody writes to it any more. Ctrl-C or SIGTERM hands back what
+    is being worked on; the next to watch carries on.
+
+    \b
+    Examples:
+      transcode watch in --to out
+      transcode watch s3://uploads/in/ --to s3://results/videos --profile mp4
+    """
+    from ..service import watch as run_service
+    from .interrupt import run_to_the_end
+
+    rule = _rule(to, planning, tags=tags, priority=priority, suffixes=suffixes)
+    run_to_the_end(lambda: _at_desk(run_service, rule, sources, hands, every=every))
+
+
+@click.command(short_help="One round: find what was missed or left, and do it.")
+@click.argument("sources", type=Text("SOURCE"), nargs=-1)
+@to_option
+@planning_options
+@tag_option
+@priority_option
+@prefix_option
+@hands_option
+@output_options
+def sweep(  # noqa: PLR0913 - one argument per option
+    *,
+    sources: tuple[str, ...],
+    to: str,
+    tags: tuple[tuple[str, str], ...],
+    priority: int,
+    suffixes: tuple[str, ...],
+    hands: int | None,
+    as_json: bool,
+    **planning: Any,
+) -> None:
+    """
+    Find uploads in SOURCE without a job and jobs that were left, and do them all.
+
+    What a cron job runs where events may be lost. Without SOURCE, only jobs that are
+    known already are looked at. A second sweep right after has nothing to do.
+
+    \b
+    Examples:
+      transcode sweep s3://uploads/in/ --to s3://results/videos
+      transcode sweep --to out
+    """
+    from ..service import sweep as run_sweep
+    from .interrupt import run_to_the_end
+
+    rule = _rule(to, planning, tags=tags, priority=priority, suffixes=suffixes)
+    swept = run_to_the_end(lambda: _at_desk(run_sweep, rule, sources, hands))
+    if as_json:
+        click.echo(swept.to_json(indent=2))
+        return
+    ended = ", ".join(f"{count} {status}" for status, count in swept.ended.items())
+    click.echo(
+        f"{swept.uploads_taken} new uploads; {ended or 'no job to do'}; "
+        f"{swept.left} left for later"
+    )
+
+
+@click.command(short_help="Have a job stopped.")
+@click.argument("job")
+@to_option
+@output_options
+def cancel(*, job: str, to: str, as_json: bool) -> None:
+    """
+    Stop JOB: its id, the first digits of it, or its folder of results.
+
+    A worker that is at it notices within a third of TRANSCODE_LEASE_SECONDS, ends its
+    encoder and removes what it made. `transcode retry` takes it back.
+    """
+    _one(job, to, "cancel", as_json=as_json)
+
+
+@click.command(short_help="Have a failed or cancelled job tried again.")
+@click.argument("job")
+@to_option
+@output_options
+def retry(*, job: str, to: str, as_json: bool) -> None:
+    """
+    Open JOB again: its id, the first digits of it, or its folder of results.
+
+    It gets as many tries as a new one; `transcode watch` or `sweep` does it.
+    """
+    _one(job, to, "retry", as_json=as_json)
+
+
+def _one(job: str, to: str, verb: str, *, as_json: bool) -> None:
+    from ..desk import Desk
+    from .interrupt import run_to_the_end
+
+    wired = wiring()
+
+    async def work() -> JobReport:
+        async with Desk.open(wired, to=to) as desk:
+            found = await desk.find(job)
+            return await (desk.cancel if verb == "cancel" else desk.retry)(found)
+
+    _show((run_to_the_end(work),), as_json=as_json, to=to, single=True)
+
+
+async def _at_desk(
+    call: Any, rule: Rule, sources: tuple[str, ...], hands: int | None, **more: float
+) -> Any:
+    """What `watch` and `sweep` have in common: a desk, an intake, no overlap."""
+    from ..desk import Desk
+    from ..intake import Intake, refuse_overlap, rule_for
+
+    wired = wiring()
+    rule_for(wired, rule)
+    for source in sources:
+        refuse_overlap(source, rule.request.to)
+    async with Desk.open(wired, to=rule.request.to) as desk:
+        cores = max(1, wired.machine.milli_cpus // 1000)
+        named = {f"{name}_seconds": value for name, value in more.items()}
+        return await call(
+            desk,
+            Intake(desk, rule),
+            sources,
+            hands=hands or cores + 1,
+            listen=_say,
+            **named,
+        )
+
+
+def _rule(
+    to: str,
+    planning: dict[str, Any],
+    *,
+    tags: tuple[tuple[str, str], ...],
+    priority: int,
+    suffixes: tuple[str, ...] = (),
+) -> Rule:
+    from ..event import Filter
+    from ..intake import Rule
+    from ..pipeline import Request
+
+    budget: Decimal | None = planning.pop("budget")
+    return Rule(
+        request=Request.model_validate(
+            {
+                "source": "",
+                "to": to,
+                "deadline_seconds": planning.pop("deadline"),
+                "budget": None if budget is None else format(budget, "f"),
+                **planning,
+            }
+        ),
+        only=Filter(suffixes=suffixes),
+        tags=dict(tags),
+        priority=priority,
+    )
+
+
+def _say(event: object) -> None:
+    """One line on stderr for what an operator wants to see go by."""
+    from .show_reports import line
+
+    text = line(event)
+    if text is not None:
+        click.echo(text, err=True)
+
+
+def _show(
+    reports: tuple[JobReport, ...], *, as_json: bool, to: str, single: bool = False
+) -> None:
+    from .show_reports import reports_text
+
+    if not as_json:
+        click.echo(reports_text(reports, to))
+        return
+    values: list[Value] = list(reports)
+    texts = ",\n".join(value.to_json(indent=2) for value in values)
+    click.echo(texts if single else f"[{texts}]")
+
+
+def _exit_code(reports: tuple[JobReport, ...]) -> int:
+    """The worst of them; see the contract of exit codes."""
+    codes = {"rejected": 3, "failed": 4, "waiting": 4, "running": 4, "cancelled": 130}
+    return max((codes.get(report.status, 0) for report in reports), default=0)

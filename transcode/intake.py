@@ -1,0 +1,196 @@
+"""Uploads → jobs: whatever told of them, an event or a listing, and however often."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import anyio
+from pydantic import Field
+
+from .contract import Upload, Value
+from .desk import Desk
+from .errors import MediaError, SettingsError, SourceNotFound, UsageError
+from .event import Filter, from_file, is_own_output, newest, overlaps
+from .happenings import Taken
+from .pipeline import Request, look_up
+from .store.bucket import Bucket, Entry, bucket
+from .store.writers import open_for_writing
+from .wiring import Wiring
+
+_AT_ONCE = 16
+"""Objects that are looked at side by side; each costs a request or two."""
+_UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", "~")
+"""Endings under which programs write what they rename when it is whole."""
+
+
+class Rule(Value):
+    """What is made of each upload."""
+
+    request: Request
+    """Its `source` is replaced by the upload's."""
+    only: Filter = Filter()
+    tags: Mapping[str, str] = Field(default_factory=dict)
+    priority: int = 0
+    settle_seconds: float = 2.0
+    """A file in a folder counts as whole when it was left alone for so long and no
+    process here has it open for writing."""
+
+
+def refuse_overlap(source: str, to: str) -> None:
+    """
+    Raise `SettingsError` where results would be uploads again, or uploads results.
+
+    Folders are compared as they are, behind symbolic links.
+    """
+    if overlaps(_real(source), _real(to)):
+        raise SettingsError(
+            f"Results in {to!r} would lie among the uploads of {source!r} and start us "
+            "again. Give --to a folder or prefix outside of it.",
+            source=source,
+            to=to,
+        )
+
+
+def _real(address: str) -> str:
+    if address.startswith("s3://"):
+        return address
+    return str(Path(address.removeprefix("file://")).resolve())
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Makes jobs of uploads at a desk, by one rule."""
+
+    desk: Desk
+    rule: Rule
+    seen: dict[str, str] = field(default_factory=dict)
+    """Key → etag of what was settled before, so that a poll costs a listing only."""
+
+    async def take(self, uploads: Sequence[Upload]) -> tuple[Taken, ...]:
+        """
+        Make a job of each upload that is none yet; says of each what became of it.
+
+        Of several versions of a key only the newest is taken. What cannot become a
+        job, because it is gone or our own, is said and no error; a store that does
+        not answer raises, so that whoever told us tells us again.
+        """
+        several = newest(uploads)
+        limit = anyio.CapacityLimiter(_AT_ONCE)
+        found: list[Taken] = []
+        failures: list[Exception] = []
+
+        async def one(upload: Upload) -> None:
+            async with limit:
+                try:
+                    found.append(await self._one(upload))
+                except Exception as exc:  # noqa: BLE001 - raised below, not as a group
+                    failures.append(exc)
+
+        async with anyio.create_task_group() as group:
+            for upload in several:
+                group.start_soon(one, upload)
+        if failures:
+            raise failures[0]
+        return tuple(found)
+
+    async def _one(self, upload: Upload) -> Taken:
+        request = self.rule.request.model_copy(update={"source": upload.uri})
+        try:
+            order = await look_up(request, self.desk.wiring)
+            if is_own_output(order.source.marks):
+                return Taken(
+                    upload.uri, None, new=False, ignored="it is our own result"
+                )
+            report, new = await self.desk.submit(
+                request,
+                tags=self.rule.tags,
+                priority=self.rule.priority,
+                event_id=upload.event_id,
+                order=order,
+            )
+        except SourceNotFound:
+            return Taken(upload.uri, None, new=False, ignored="it is gone already")
+        except (UsageError, MediaError) as exc:
+            return Taken(upload.uri, None, new=False, ignored=exc.message)
+        return Taken(upload.uri, report, new=new, ignored=None)
+
+    async def look(self, source: str) -> tuple[Taken, ...]:
+        """Take what lies in a folder or under a prefix and was not taken before."""
+        wiring = self.desk.wiring
+        async with bucket(source, wiring.settings) as objects:
+            now = await objects.now()
+            fresh = [
+                entry
+                async for entry in objects.entries()
+                if self._counts(source, entry)
+                and self.seen.get(entry.key) != entry.etag
+            ]
+            whole = [e for e in fresh if _is_whole(objects, source, e, now, self.rule)]
+            taken = await self.take([_upload(source, objects, e) for e in whole])
+        self.seen.update({entry.key: entry.etag for entry in whole})
+        return taken
+
+    def _counts(self, source: str, entry: Entry) -> bool:
+        names = entry.key.split("/")
+        hidden = any(name.startswith(".") for name in names)
+        unfinished = names[-1].casefold().endswith(_UNFINISHED)
+        return (
+            entry.bytes > 0
+            and not hidden
+            and not (unfinished and not source.startswith("s3://"))
+            and self.rule.only.takes(entry.key)
+        )
+
+
+def _is_whole(
+    objects: Bucket, source: str, entry: Entry, now: datetime, rule: Rule
+) -> bool:
+    """An object appears when it is whole; a file while it is being written."""
+    if source.startswith("s3://"):
+        return True
+    if now - entry.modified < timedelta(seconds=rule.settle_seconds):
+        return False
+    return not open_for_writing(Path(objects.uri(entry.key)))
+
+
+def _upload(source: str, objects: Bucket, entry: Entry) -> Upload:
+    uri = objects.uri(entry.key)
+    if not source.startswith("s3://"):
+        status = Path(uri).stat()
+        return from_file(
+            uri,
+            root=str(Path(objects.uri())),
+            size=status.st_size,
+            modified_ns=status.st_mtime_ns,
+        )
+    name, _, key = uri.removeprefix("s3://").partition("/")
+    return Upload(
+        provider="s3",
+        bucket=name,
+        key=key,
+        uri=uri,
+        etag=entry.etag,
+        bytes=entry.bytes,
+        event_time=entry.modified,
+        event_name="found",
+    )
+
+
+async def open_jobs(desk: Desk) -> AsyncIterator[str]:
+    """Jobs that are not over: of the highest priority first, then the oldest."""
+    waiting = []
+    async for job in desk.book.open_jobs():
+        submission = await desk.book.submission(job)
+        waiting.append((-submission.priority, submission.submitted_at, job))
+    for _, _, job in sorted(waiting):
+        yield job
+
+
+def rule_for(wiring: Wiring, rule: Rule) -> Rule:
+    """*rule*, once profile and platform are known to be good; raises otherwise."""
+    wiring.profile(rule.request.profile)
+    wiring.platform(rule.request.platform or wiring.own_platform(rule.request.engine))
+    return rule
