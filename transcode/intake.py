@@ -68,6 +68,8 @@ class Intake:
     rule: Rule
     seen: dict[str, str] = field(default_factory=dict)
     """Key → etag of what was settled before, so that a poll costs a listing only."""
+    unsettled: list[str] = field(default_factory=list)
+    """Files that the last look found in the making."""
 
     async def take(self, uploads: Sequence[Upload]) -> tuple[Taken, ...]:
         """
@@ -131,6 +133,7 @@ class Intake:
             whole = [e for e in fresh if _is_whole(objects, source, e, now, self.rule)]
             taken = await self.take([_upload(source, objects, e) for e in whole])
         self.seen.update({entry.key: entry.etag for entry in whole})
+        self.unsettled[:] = [entry.key for entry in fresh if entry not in whole]
         return taken
 
     def _counts(self, source: str, entry: Entry) -> bool:

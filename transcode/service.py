@@ -19,6 +19,9 @@ from .intake import Intake, open_jobs
 _BACKOFF_SECONDS = (1.0, 60.0)
 """First and longest pause while a store does not answer."""
 
+_LOOKS = 2
+"""Further ones of a round, for files that are in the making."""
+
 
 class Swept(Value):
     """What a round found and did."""
@@ -102,7 +105,7 @@ async def patrol(desk: Desk, crew: Crew) -> None:
 
 async def sweep(
     desk: Desk,
-    intake: Intake | None,
+    intake: Intake,
     sources: Sequence[str],
     *,
     hands: int,
@@ -121,12 +124,9 @@ async def sweep(
             ended[event.report.status] += 1
         listen(event)
 
-    taken = [
-        one
-        for source in sources
-        if intake is not None
-        for one in await _look(intake, source, listen)
-    ]
+    taken: list[Taken] = []
+    for source in sources:
+        taken += await _look_patiently(intake, source, listen)
     crew = Crew(desk, hands, heard)
     async with anyio.create_task_group() as group:
         group.start_soon(crew.work)
@@ -195,4 +195,15 @@ async def _look(intake: Intake, source: str, listen: Listener) -> tuple[Taken, .
     taken = await intake.look(source)
     for one in taken:
         listen(one)
+    return taken
+
+
+async def _look_patiently(intake: Intake, source: str, listen: Listener) -> list[Taken]:
+    """As `_look`, but what was put there this moment is waited for, for a few looks."""
+    taken = [*await _look(intake, source, listen)]
+    for _ in range(_LOOKS):
+        if not intake.unsettled:
+            break
+        await anyio.sleep(intake.rule.settle_seconds)
+        taken += await _look(intake, source, listen)
     return taken
