@@ -12,7 +12,10 @@ from transcode.cli.failure import evidence, known, paragraph
 from transcode.contract import Manifest
 from transcode.errors import Cancelled, EncoderFailed, OutOfMemory, SourceNotFound
 
-COMMANDS = ["run", "plan", "probe", "profiles", "platforms", "doctor", "completion"]
+COMMANDS = [
+    *("run", "plan", "probe", "submit", "watch", "sweep", "cancel", "retry"),
+    *("profiles", "platforms", "doctor", "completion"),
+]
 
 
 def test_commands_stand_in_the_order_of_need() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -10,76 +9,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .info import wiring
+from .job_options import (
+    hands_option,
+    prefix_option,
+    priority_option,
+    tag_option,
+    to_option,
+)
 from .options import Duration, Text, output_options, planning_options
 
 # ruff: noqa: PLC0415 - as in `commands`: only what a command needs is imported
 
 if TYPE_CHECKING:
-    from ..contract import Value
     from ..intake import Rule
     from ..record import JobReport
-
-_TAG = re.compile(r"[A-Za-z0-9_.:/@+-]{1,64}", re.ASCII)
-
-
-class TagType(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
-    """`key=value`; becomes a pair."""
-
-    name = "KEY=VALUE"
-
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, str]:
-        if isinstance(value, tuple):
-            return value
-        key, equals, text = str(value).partition("=")
-        if not (equals and _TAG.fullmatch(key) and _TAG.fullmatch(text)):
-            self.fail(
-                f"{value!r} is no tag; write key=value, each of 1 to 64 letters, "
-                "digits and _ . : / @ + -",
-                param,
-                ctx,
-            )
-        return key, text
-
-
-to_option = click.option(
-    "--to",
-    type=Text("URI"),
-    default="transcoded",
-    show_default=True,
-    help="Folder or s3://bucket/prefix of the results, where the jobs are kept, too.",
-)
-tag_option = click.option(
-    "--tag",
-    "tags",
-    type=TagType(),
-    multiple=True,
-    help="Written to the ledger, metrics and destinations; may be repeated.",
-)
-priority_option = click.option(
-    "--priority",
-    type=click.IntRange(-1000, 1000),
-    default=0,
-    show_default=True,
-    help="Higher first; between equals the older first.",
-)
-hands_option = click.option(
-    "--at-once",
-    "hands",
-    type=click.IntRange(min=1),
-    default=None,
-    help="Jobs worked on side by side; one more than this machine has cores.",
-)
-prefix_option = click.option(
-    "--suffix",
-    "suffixes",
-    multiple=True,
-    help="Take only names that end like this, such as .mp4; may be repeated.",
-)
 
 
 @click.command(short_help="Keep jobs to be done by whoever watches, or wait for them.")
@@ -205,8 +148,8 @@ def sweep(  # noqa: PLR0913 - one argument per option
     """
     Find uploads in SOURCE without a job and jobs that were left, and do them all.
 
-    What a cron job runs where events may be lost. Without SOURCE, only jobs that are
-    known already are looked at. A second sweep right after has nothing to do.
+    What a cron job runs where events may be lost. Without SOURCE, only known jobs are
+    looked at. A second sweep right after has nothing to do.
 
     \b
     Examples:
@@ -238,6 +181,10 @@ def cancel(*, job: str, to: str, as_json: bool) -> None:
 
     A worker that is at it notices within a third of TRANSCODE_LEASE_SECONDS, ends its
     encoder and removes what it made. `transcode retry` takes it back.
+
+    \b
+    Examples:
+      transcode cancel 9f2c41 --to out
     """
     _one(job, to, "cancel", as_json=as_json)
 
@@ -251,6 +198,10 @@ def retry(*, job: str, to: str, as_json: bool) -> None:
     Open JOB again: its id, the first digits of it, or its folder of results.
 
     It gets as many tries as a new one; `transcode watch` or `sweep` does it.
+
+    \b
+    Examples:
+      transcode retry 9f2c41 --to out
     """
     _one(job, to, "retry", as_json=as_json)
 
@@ -339,8 +290,7 @@ def _show(
     if not as_json:
         click.echo(reports_text(reports, to))
         return
-    values: list[Value] = list(reports)
-    texts = ",\n".join(value.to_json(indent=2) for value in values)
+    texts = ",\n".join(report.to_json(indent=2) for report in reports)
     click.echo(texts if single else f"[{texts}]")
 
 

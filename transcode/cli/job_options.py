@@ -1,0 +1,72 @@
+"""Options that commands about jobs share."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+from .options import Text
+
+_TAG = re.compile(r"[A-Za-z0-9_.:/@+-]{1,64}", re.ASCII)
+
+
+class TagType(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
+    """`key=value`; becomes a pair."""
+
+    name = "KEY=VALUE"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        key, equals, text = str(value).partition("=")
+        if not (equals and _TAG.fullmatch(key) and _TAG.fullmatch(text)):
+            self.fail(
+                f"{value!r} is no tag; write key=value, each of 1 to 64 letters, "
+                "digits and _ . : / @ + -",
+                param,
+                ctx,
+            )
+        return key, text
+
+
+to_option = click.option(
+    "--to",
+    type=Text("URI"),
+    default="transcoded",
+    show_default=True,
+    help="Folder or s3://bucket/prefix of the results, where the jobs are kept, too.",
+)
+tag_option = click.option(
+    "--tag",
+    "tags",
+    type=TagType(),
+    multiple=True,
+    help="Written to the ledger, metrics and destinations; may be repeated.",
+)
+priority_option = click.option(
+    "--priority",
+    type=click.IntRange(-1000, 1000),
+    default=0,
+    show_default=True,
+    help="Higher first; between equals the older first.",
+)
+hands_option = click.option(
+    "--at-once",
+    "hands",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Jobs worked on side by side; one more than this machine has cores.",
+)
+prefix_option = click.option(
+    "--suffix",
+    "suffixes",
+    multiple=True,
+    help="Take only names that end like this, such as .mp4; may be repeated.",
+)
