@@ -14,6 +14,7 @@ from transcode.errors import Cancelled, EncoderFailed, OutOfMemory, SourceNotFou
 
 COMMANDS = [
     *("run", "plan", "probe", "submit", "watch", "sweep", "cancel", "retry"),
+    *("jobs", "show", "costs"),
     *("profiles", "platforms", "doctor", "completion"),
 ]
 
