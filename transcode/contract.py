@@ -619,6 +619,8 @@ class Recipe(Value):
     gop_seconds: float = 2.0
     poster: Poster | None = None
     sprites: Sprites | None = None
+    decoder: str | None = None
+    """ffmpeg's decoder of the picture where its usual one sees less; else None."""
     deinterlace: bool = False
     tone_map: bool = False
     verify: Literal["sampled", "full"] = "sampled"

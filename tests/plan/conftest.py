@@ -119,7 +119,7 @@ def capable() -> Capabilities:
         encoders=frozenset(
             {"libx264", "libx265", "libsvtav1", "libvpx-vp9", "aac", "libopus"}
         ),
-        decoders=frozenset({"h264", "aac"}),
+        decoders=frozenset({"h264", "aac", "libvpx-vp9"}),
         packager="/usr/bin/packager",
     )
 

@@ -267,3 +267,28 @@ def test_a_profile_that_makes_nothing_is_refused() -> None:
 
     with pytest.raises(ProfileError, match="one of them is required"):
         parse_profile(text, origin="mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("codec", "more", "said"),
+    [
+        ("h264", "", "dynamic_range: given 'keep'; allowed with codec 'h264': 'sdr'"),
+        ("hevc", "", "pixel_format: given 'yuv420p'"),
+        (
+            "hevc",
+            'pixel_format = "yuv420p10le"\nencoders = ["hevc_nvenc"]\n',
+            "encoders: given 'hevc_nvenc'",
+        ),
+    ],
+)
+def test_hdr_needs_what_can_hold_it(codec: str, more: str, said: str) -> None:
+    """
+    HDR is kept in 10 bits of HEVC or AV1, by encoders that write its metadata.
+    """
+    text = MINIMAL.replace('codec = "h264"', f'codec = "{codec}"\n{more}', 1)
+    text = text.replace("preset", 'dynamic_range = "keep"\npreset', 1)
+
+    with pytest.raises(ProfileError) as raised:
+        parse_profile(text, origin="mine.toml")
+
+    assert said in raised.value.message

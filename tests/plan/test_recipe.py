@@ -560,3 +560,38 @@ def test_segments_need_the_packager(
     assert make_recipe(conforming, shipped("mp4"), bare).recipe.video
     with pytest.raises(EncoderMissing, match="Shaka Packager"):
         make_recipe(conforming, shipped("hls"), bare)
+
+
+def test_alpha_needs_a_decoder_that_sees_it(
+    change: Change, shipped: Callable[[str], Profile], capable: Capabilities
+) -> None:
+    """
+    VP9's usual decoder leaves transparency out; other pictures keep theirs.
+    """
+    profile = shipped("mp4")
+    for codec, alpha, expected in (
+        ("vp9", True, "libvpx-vp9"),
+        ("vp9", False, None),
+        ("vp8", True, None),  # not on this machine
+        ("prores", True, None),
+    ):
+        media = change(video={"codec": codec, "has_alpha": alpha})
+        recipe = make_recipe(media, profile, capable).recipe
+        assert expected == recipe.decoder
+
+
+def test_hdr_is_kept_where_the_profile_asks_for_it(
+    change: Change, shipped: Callable[[str], Profile], capable: Capabilities
+) -> None:
+    """
+    HDR10 and HLG stay in `hevc-hdr`, and are tone-mapped in `hevc`; SDR is neither.
+    """
+    for dynamic_range, name, expected in (
+        (DynamicRange.HDR10, "hevc-hdr", False),
+        (DynamicRange.HLG, "av1-hdr", False),
+        (DynamicRange.HDR10, "hevc", True),
+        (DynamicRange.SDR, "hevc-hdr", False),
+    ):
+        media = change(video={"dynamic_range": dynamic_range})
+        recipe = make_recipe(media, shipped(name), capable).recipe
+        assert expected == recipe.tone_map

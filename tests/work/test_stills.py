@@ -140,3 +140,46 @@ def test_tiles_show_their_interval(
         row = bytes(plane)[16 * plane.line_size :]
         seen += [row[16], row[48]]
     assert [20, 60, 100, 140, 180] == pytest.approx(seen[:5], abs=4)
+
+
+@pytest.mark.parametrize(
+    "dull",
+    [
+        "drawbox=color=black:t=fill",
+        "gblur=sigma=20",
+        "lutyuv=y='16+(val-16)/12',noise=alls=40:allf=t",
+        "lutyuv=y='210+(val-16)/12':u=128:v=128,noise=alls=30",
+    ],
+    ids=["black", "blurred", "dark and noisy", "fading to white"],
+)
+def test_poster_is_worth_showing(
+    make_clip: Any, make_task: Any, make_recipe: Any, performed: Any, dull: str
+) -> None:
+    """
+    Three of four seconds are dull, and the poster comes from the fourth.
+    """
+    name, _, options = dull.partition("=")
+    chain = ",".join(
+        f"{one}:enable='not(between(t,2,3))'" if "=" in one else one
+        for one in f"{name}={options}".split(",")
+    )
+    clip = make_clip("dull", 4, audio=False, extra=("-vf", chain))
+    poster = Poster(width=320, height=240, candidates=8)
+    recipe = make_recipe(video=(), audio=(), packaging=FILE, poster=poster)
+    recipe = recipe.model_copy(update={"packaging": FilePackaging(files=())})
+    bright = make_clip("bright", 4, audio=False)
+
+    _, staging = performed(make_task(clip, recipe))
+    _, best = performed(make_task(bright, recipe))
+
+    assert likeness(staging / "poster.jpg", best / "poster.jpg") < 25
+
+
+def likeness(one: Path, other: Path) -> float:
+    """Mean difference of two pictures' small grey versions, 0 to 255."""
+    rows = []
+    for path in (one, other):
+        with av.open(str(path)) as container:
+            frame = next(container.decode(video=0)).reformat(64, 48, format="gray")
+            rows.append(bytes(frame.planes[0]))
+    return sum(abs(a - b) for a, b in zip(*rows, strict=True)) / len(rows[0])

@@ -61,6 +61,9 @@ CODEC_PROFILES: Final[dict[VideoCodec, tuple[str, ...]]] = {
 
 CRF_LIMIT: Final[dict[VideoCodec, int]] = {"h264": 51, "hevc": 51, "av1": 63, "vp9": 63}
 
+ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""FFmpeg's own decoders of these leave transparency out, and show what is hidden."""
+
 HDR_CODECS: Final = frozenset({"hevc", "av1"})
 """Codecs in which devices play HDR, and whose encoders here write its metadata."""
 

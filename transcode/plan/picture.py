@@ -16,7 +16,7 @@ from ..contract import (
 )
 from ..errors import EncoderMissing, MediaRejected, MediaUnsupported
 from .clip import MARKED, cut_obstacles
-from .codecs import LARGEST_PICTURE, LEAST_SIDE, SOFTWARE
+from .codecs import ALPHA_DECODERS, LARGEST_PICTURE, LEAST_SIDE, SOFTWARE
 from .conform import video_obstacles
 from .ladder import ladder
 from .profile import Profile, VideoProfile
@@ -29,6 +29,8 @@ class Picture:
     stream: VideoStream | None
     renditions: tuple[VideoRendition, ...] = ()
     reasons: tuple[str, ...] = ()
+    decoder: str | None = None
+    """Where ffmpeg's usual one would not do."""
 
     @property
     def copied(self) -> bool:
@@ -88,7 +90,10 @@ def choose_picture(
             else it
             for it in renditions
         )
-    return Picture(stream, renditions, obstacles)
+    decoder = ALPHA_DECODERS.get(stream.codec) if stream.has_alpha else None
+    if decoder not in capabilities.decoders:
+        decoder = None
+    return Picture(stream, renditions, obstacles, decoder)
 
 
 def tone_mapped(stream: VideoStream | None, wanted: VideoProfile | None) -> bool:

@@ -146,6 +146,7 @@ def _recipe(
         poster=_poster(profile, stream),
         sprites=_sprites(profile, stream, media.duration_seconds),
         deinterlace=bool(stream and stream.interlaced and picture.renditions),
+        decoder=picture.decoder,
         tone_map=tone_mapped(stream, wanted),
         verify=profile.verify,
         keep_metadata=profile.keep_metadata,

@@ -204,6 +204,10 @@ def _input(task: Task, *, hardware_decode: bool = False) -> Any:
         "threads": str(_threads(task)),
     }
     options |= reading(task.recipe)
+    recipe = task.recipe
+    if recipe.decoder is not None and recipe.video_index is not None:
+        # Its usual decoder would show what lies under transparency.
+        options[f"c:{recipe.video_index}"] = recipe.decoder
     if task.source.is_remote:
         options |= {
             "protocol_whitelist": "http,https,tcp,tls",

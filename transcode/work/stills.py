@@ -6,11 +6,19 @@ from math import ceil
 from pathlib import Path
 
 from ..contract import Media, Recipe, Sprites, Task, VideoStream
+from .luma import luma
 
 POSTER = "poster.jpg"
 THUMBNAILS = "thumbnails.vtt"
 SPRITES_FOLDER = "sprites"
 
+_WHITE = 255
+_DIM = 48
+"""Mean of luma, from black or from white, below which a picture is too dark or light:
+a night scene has about 40 (our choice)."""
+_FLAT = 32
+"""Standard deviation of luma below which a picture is a haze (our choice)."""
+_LEAST_EXPOSURE = 0.05
 _SHORTEST_CUE = 0.001
 """Seconds: WebVTT counts milliseconds, and a cue has to end after it begins."""
 
@@ -38,19 +46,30 @@ def finish_stills(task: Task, staging: Path, *, encoded_seconds: float | None) -
 
 def choose_poster(folder: Path) -> Path | None:
     """
-    Keep the candidate with the most to see as `poster.jpg`; the others are deleted.
+    Keep the candidate most worth showing as `poster.jpg`; the others are deleted.
 
-    At one quality, a JPEG's size is the detail in it: black, fades, blur and titles
-    are small. None when no picture was decoded.
+    At one quality, a JPEG's size is the detail in it: black, blur and titles are
+    small. What is nearly black, nearly white or without contrast (fades, noise in the
+    dark) counts for less. None when no picture was decoded.
     """
     candidates = sorted(folder.glob("poster-*.jpg"))
     if not candidates:
         return None
-    best = max(candidates, key=lambda path: path.stat().st_size)
+    best = max(candidates, key=lambda path: path.stat().st_size * _exposure(path))
     poster = best.replace(folder / POSTER)
     for path in candidates:
         path.unlink(missing_ok=True)
     return poster
+
+
+def _exposure(path: Path) -> float:
+    """From 0.05 (black, white, grey) to 1 (light and shade); 1 where it is unknown."""
+    light = luma(path)
+    if light is None:
+        return 1.0
+    mean, spread = light
+    centred = min(mean, _WHITE - mean) / _DIM
+    return max(_LEAST_EXPOSURE, min(1.0, centred) * min(1.0, spread / _FLAT))
 
 
 def write_thumbnails(
