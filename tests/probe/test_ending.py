@@ -127,3 +127,15 @@ def test_what_is_left_is_described_where_that_is_accepted(
     assert media.truncated is not None
     assert media.truncated.promised_seconds == pytest.approx(4, abs=0.1)
     assert media.duration_estimated
+
+
+@pytest.mark.parametrize("length", [214_944, 344_902, 188 * 4461 + 1])
+def test_a_cut_is_seen_where_more_than_the_head_was_left_to_read(
+    length: int, tmp_path: Path, look: Look, media_dir: Path
+) -> None:
+    """The last block of a file is shorter than the others, and affordable."""
+    cut = tmp_path / "cut.ts"
+    cut.write_bytes((media_dir / "edge/0.ts").read_bytes()[:length])
+
+    with pytest.raises(MediaTruncated, match=r"of 188 bytes"):
+        look(cut)

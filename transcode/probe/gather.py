@@ -105,7 +105,7 @@ def _look_at_end(reader: CountingReader, answer: dict[str, Any]) -> None:
     ceiling, spent = reader.ceiling, reader.spent
     left = reader.size - reader.bytes_read
     small = reader.bytes_read + left <= reader.budget
-    most = reader.bytes_read + (left if small else _ENDING_BYTES)
+    most = reader.budget if small else reader.bytes_read + _ENDING_BYTES
     reader.ceiling, reader.spent = min(reader.budget, most), False
     answer["cut"] = cut_off(reader, answer["format"])
     answer["unmarked"] = unmarked(reader, answer["format"])
