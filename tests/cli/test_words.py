@@ -14,7 +14,7 @@ from transcode.errors import Cancelled, EncoderFailed, OutOfMemory, SourceNotFou
 
 COMMANDS = [
     *("run", "plan", "probe", "submit", "watch", "sweep", "cancel", "retry"),
-    *("jobs", "show", "costs"),
+    *("jobs", "show", "costs", "reprice", "advise"),
     *("profiles", "platforms", "doctor", "completion"),
 ]
 

@@ -26,7 +26,7 @@ def costs_text(found: Sequence[Total], *, by: str) -> str:
     rows = [_total_row(one) for one in found]
     rows += [("", "", "", "", "", "", "")]
     rows += [("total", *_total_row(one)[1:]) for one in grand(found)]
-    return printable(_right(rows, head=head, left=1))
+    return printable(aligned(rows, head=head, left=1))
 
 
 def _total_row(one: Total) -> tuple[str, ...]:
@@ -39,14 +39,14 @@ def _total_row(one: Total) -> tuple[str, ...]:
         one.group,
         str(one.attempts),
         str(one.failed),
-        f"{_rounded(one.cost)} {one.currency}",
+        f"{rounded(one.cost)} {one.currency}",
         share,
         predicted,
         deviation,
     )
 
 
-def _right(rows: Sequence[Sequence[str]], *, head: Sequence[str], left: int) -> str:
+def aligned(rows: Sequence[Sequence[str]], *, head: Sequence[str], left: int) -> str:
     """A table whose columns after the first *left* are flush right."""
     lines = [head, *rows]
     widths = [max(len(row[n]) for row in lines) for n in range(len(head))]
@@ -110,7 +110,7 @@ def _statement_text(one: Statement) -> str:
             str(line.requests),
             seconds(line.billed_milliseconds / 1000),
             f"{_short(line.memory_gib_seconds)}",
-            f"{_rounded(line.amount)} {currency}",
+            f"{rounded(line.amount)} {currency}",
         )
         for line in one.functions
     ]
@@ -126,8 +126,8 @@ def _statement_text(one: Statement) -> str:
     ]
     lines.append(("total", "", "", f"{amount(one.bill.total.amount)} {currency}"))
     title = f"{one.month}, {one.platform}, prices of {one.price_table}"
-    blocks = [title, _right(functions, head=head, left=1)] if functions else [title]
-    gross = f"{_rounded(one.gross.amount)} {currency}"
+    blocks = [title, aligned(functions, head=head, left=1)] if functions else [title]
+    gross = f"{rounded(one.gross.amount)} {currency}"
     blocks.append(
         f"Billed, from {gross} at list price less the free tier\n" + table(lines)
     )
@@ -235,7 +235,7 @@ def _differences(check: Reconciled) -> list[dict[str, Any]]:
     ]
 
 
-def _rounded(value: Decimal) -> str:
+def rounded(value: Decimal) -> str:
     """Six figures: what a person compares. CSV and JSON have all of them."""
     if not value:
         return amount(value)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..contract import OutcomeKind
 from ..record import LedgerRecord
-from ..reports.totals import billed, total_of
+from ..reports.totals import total_of, used
 from .amounts import split
 
 VERSION = 1
@@ -149,7 +149,7 @@ def sum_up(base: sqlite3.Connection) -> None:
 
 def _row(record: LedgerRecord) -> tuple[object, ...]:
     alone = total_of(record)
-    spec, measured = record.attempt.spec, record.attempt.measured
+    spec = record.attempt.spec
     values: dict[str, object] = {
         "key": record.key,
         "job_id": record.job_id,
@@ -173,9 +173,7 @@ def _row(record: LedgerRecord) -> tuple[object, ...]:
         "compared": alone.compared,
         "billed": alone.billed_milliseconds,
         "reported": int(record.platform_billed_milliseconds is not None),
-        "requests": 0
-        if billed(record) is None or measured is None
-        else (measured.requests),
+        "requests": used(record).requests,
         **dict(zip(COST, split(alone.cost), strict=True)),
         **dict(zip(PREDICTED, split(alone.predicted), strict=True)),
         **dict(zip(ACTUAL, split(alone.actual), strict=True)),

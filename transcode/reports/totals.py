@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 
-from ..contract import OutcomeKind
+from ..contract import OutcomeKind, Usage
 from ..price import EXACT
 from ..record import LedgerRecord
 
@@ -72,11 +72,19 @@ def total_of(record: LedgerRecord, group: str = "") -> Total:
 
 
 def billed(record: LedgerRecord) -> int | None:
-    """Milliseconds that were billed: what the platform says, else what we measured."""
+    """
+    Milliseconds that were billed: what the platform says, else what we measured.
+
+    An attempt of which nothing was heard again counts as predicted, as its cost does.
+    """
     if record.platform_billed_milliseconds is not None:
         return record.platform_billed_milliseconds
-    measured = record.attempt.measured
-    return None if measured is None else measured.billed_milliseconds
+    return used(record).billed_milliseconds
+
+
+def used(record: LedgerRecord) -> Usage:
+    """What was measured, or what was predicted where nothing was."""
+    return record.attempt.measured or record.attempt.predicted
 
 
 def fold(parts: Iterable[Total]) -> tuple[Total, ...]:
