@@ -144,7 +144,7 @@ def build(
                 source[str(sound.source_index)] if copied else sounds[sound.name].pop()
             )
             mapped.append(tap)
-        options |= _clock(group, pictures) | metadata(recipe)
+        options |= _clock(group, pictures) | metadata(recipe, group.muxer)
         streams += _listed(len(outputs), group)
         outputs.append(ffmpeg.output(*mapped, group.url, **options))
 

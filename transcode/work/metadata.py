@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..contract import AudioRendition, Recipe
 
 
@@ -16,11 +18,19 @@ def labels(sound: AudioRendition, index: int, *, position: int) -> dict[str, str
     return labels
 
 
-def metadata(recipe: Recipe) -> dict[str, str]:
-    if recipe.keep_metadata:
-        return {"map_metadata": "0"}
-    return {
+def metadata(recipe: Recipe, muxer: Mapping[str, str]) -> dict[str, str]:
+    """
+    Whether tags of the source go into a file of *muxer*: by default none does.
+
+    Those of streams come from the source only where they are copied or mapped, and go
+    with the container's.
+    """
+    if not recipe.keep_metadata:
         # Places, serial numbers and names of people stay with the owner.
-        "map_metadata": "-1",
-        "map_chapters": "-1",
-    }
+        return {"map_metadata": "-1", "map_chapters": "-1"}
+    # In MP4 chapters are a track more, which nobody planned.
+    kept = {"map_metadata": "0", "map_chapters": "-1"}
+    if muxer["f"] == "mp4" and "faststart" in muxer["movflags"]:
+        # Make, model and what else has no box of its own in MP4.
+        kept["movflags"] = f"{muxer['movflags']}+use_metadata_tags"
+    return kept
