@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -54,6 +55,8 @@ class Server(ThreadingHTTPServer):
         self.files: dict[str, Path] = {}
         self.answers: dict[str, tuple[int, dict[str, str]]] = {}
         self.asked: list[tuple[str, str | None]] = []
+        self.drip = threading.Event()
+        """Set to end whoever is being served a byte at a time, from `/drip`."""
 
     @property
     def url(self) -> str:
@@ -71,6 +74,9 @@ class _Handler(BaseHTTPRequestHandler):
             status, headers = self.server.answers[name]
             self._answer(status, headers, b"")
             return
+        if name == "/drip":
+            self._drip()
+            return
         path = self.server.files.get(name)
         if path is None:
             self._answer(404, {}, b"")
@@ -84,6 +90,16 @@ class _Handler(BaseHTTPRequestHandler):
         end = int(first) + len(part) - 1
         headers = {"Content-Range": f"bytes {first}-{end}/{len(data)}"}
         self._answer(206, headers, part)
+
+    def _drip(self) -> None:
+        self.send_response(206)
+        self.send_header("Content-Range", "bytes 0-32767/1000000")
+        self.send_header("Content-Length", "32768")
+        self.end_headers()
+        with suppress(OSError):
+            while not self.server.drip.wait(0.2):
+                self.wfile.write(b"\0")
+                self.wfile.flush()
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)

@@ -139,3 +139,18 @@ def test_a_cut_is_seen_where_more_than_the_head_was_left_to_read(
 
     with pytest.raises(MediaTruncated, match=r"of 188 bytes"):
         look(cut)
+
+
+def test_a_picture_missing_from_bare_h264_leaves_a_hole(
+    tmp_path: Path, media_dir: Path, make_clip: Callable[..., Path], ffmpeg: str
+) -> None:
+    """By the numbers of the pictures: a lost one is told, whole streams are not."""
+    lost = (media_dir / "malformed/BA_MW_D_P_LOST.264").read_bytes()
+    bare = tmp_path / "whole.264"
+    argv = [ffmpeg, "-v", "error", "-i", str(make_clip("bare.mp4", 2)), "-c", "copy"]
+    subprocess.run([*argv, "-an", str(bare)], check=True)
+
+    assert ends(bare.read_bytes(), "h264") is None
+    said = ends(lost, "h264")
+    assert said is not None
+    assert said.startswith("1 picture is missing")

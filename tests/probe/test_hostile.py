@@ -302,6 +302,22 @@ async def test_a_child_that_stands_still_is_killed(tmp_path: Path) -> None:
     assert _gone(int(mark.read_text(encoding="ascii")))
 
 
+def test_a_source_that_drips_is_given_up(look: Look, server: Server) -> None:
+    """
+    A byte now and then keeps every connection alive: only the wall clock ends it.
+    """
+    server.drip.clear()
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    before = children.read_text(encoding="ascii")
+    try:
+        with pytest.raises(ProbeTimeout):
+            look(f"{server.url}/drip", Limits(wall_seconds=1))
+    finally:
+        server.drip.set()
+
+    assert before == children.read_text(encoding="ascii")
+
+
 async def test_cancelling_ends_the_child_and_its_children(tmp_path: Path) -> None:
     """
     Whoever waits for a probe may stop waiting; the whole group is gone then.

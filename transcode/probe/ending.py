@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 
 from .ending_chunks import apng, asf, avi, dv, gif, iff, mxf, real, swf, wave
 from .ending_frames import adts, dolby, layer3
+from .ending_h264 import bare_h264
 from .ending_matroska import matroska
 from .ending_pages import flv, ivf, ogg
 from .ending_transport import program, stuffed, transport
 from .reader import CountingReader
 
 _WITNESSES: Mapping[str, Callable[[CountingReader], str | None]] = {
+    "h264": bare_h264,
     "matroska": matroska,
     "mpegts": transport,
     "mpeg": program,
