@@ -183,3 +183,33 @@ def likeness(one: Path, other: Path) -> float:
             frame = next(container.decode(video=0)).reformat(64, 48, format="gray")
             rows.append(bytes(frame.planes[0]))
     return sum(abs(a - b) for a, b in zip(*rows, strict=True)) / len(rows[0])
+
+
+def test_tiles_from_before_a_change_of_size(
+    make_clip: Any, make_task: Any, make_recipe: Any, performed: Any, tmp_path: Path
+) -> None:
+    """
+    Where the size changes in mid-stream, each tile still shows its own time.
+    """
+    halves = []
+    for colour, size, at in (("red", "320x240", "0"), ("blue", "480x360", "2")):
+        chain = f"drawbox=color={colour}:t=fill"
+        extra = ("-vf", chain, "-output_ts_offset", at)
+        halves.append(make_clip(f"{colour}.ts", 2, size, audio=False, extra=extra))
+    clip = tmp_path / "change.ts"
+    clip.write_bytes(b"".join(half.read_bytes() for half in halves))
+    sprites = Sprites(
+        interval_seconds=1, columns=4, rows=1, tile_width=80, tile_height=60, count=4
+    )
+    recipe = make_recipe(
+        video=make_recipe().video[:1], audio=(), packaging=FILE, sprites=sprites
+    )
+
+    produced, staging = performed(make_task(clip, recipe))
+
+    assert None is produced.failure
+    with av.open(str(staging / "sprites/00001.jpg")) as sheet:
+        picture = next(sheet.decode(video=0)).reformat(format="rgb24")
+    line = bytes(picture.planes[0])[30 * picture.planes[0].line_size :]
+    reds = [line[(80 * tile + 40) * 3] > 128 for tile in range(4)]
+    assert [True, True, False, False] == reds

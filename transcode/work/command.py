@@ -25,7 +25,7 @@ from .colour import tagging
 from .mark import DECODERS as MARK_DECODERS
 from .mark import DEMUXERS as MARK_DEMUXERS
 from .metadata import labels, metadata
-from .pictures import Pictures, lay
+from .pictures import Pictures, lay, may_change
 from .reading import reading
 from .sound import Measured, mix, soundtrack
 
@@ -205,6 +205,9 @@ def _input(task: Task, *, hardware_decode: bool = False) -> Any:
     }
     options |= reading(task.recipe)
     recipe = task.recipe
+    if may_change(task):
+        # The first filter takes every size; the others need not begin anew.
+        options["reinit_filter"] = "0"
     if recipe.decoder is not None and recipe.video_index is not None:
         # Its usual decoder would show what lies under transparency.
         options[f"c:{recipe.video_index}"] = recipe.decoder

@@ -7,12 +7,22 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ..clipping import clipped
-from ..contract import CmafPackaging, Recipe, Task, VideoRendition, VideoStream
+from ..contract import (
+    CmafPackaging,
+    DynamicRange,
+    Recipe,
+    Task,
+    VideoRendition,
+    VideoStream,
+)
 from .colour import output_colour
 from .graph import Drawn, Stream, poster_frames, prepare, scaled, sprite_sheets
 from .mark import drawing, on_still
 from .mastering import kept
 from .timing import lead_frames, snaps, timescale
+
+_CHANGING = frozenset({"mpegts", "mpeg", "flv", "matroska"})
+"""Demuxers of what is recorded as it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,9 @@ def lay(task: Task, source: Stream | None, *, image: Stream | None = None) -> Pi
     if not roots and not stills:
         return Pictures(ticks, constant, {})
 
+    if may_change(task):
+        # One size from here on: filters that begin anew with each would lose sprites.
+        source = source.filter("scale", w=video.width, h=video.height)
     base = prepare(
         source,
         video,
@@ -105,6 +118,22 @@ def lay(task: Task, source: Stream | None, *, image: Stream | None = None) -> Pi
         poster=made.get("poster"),
         sprites=made.get("sprites"),
         hdr=kept(video, recipe),
+    )
+
+
+def may_change(task: Task) -> bool:
+    """
+    Whether pictures may change their size or format in mid-stream.
+
+    Broadcasts, joined recordings and calls over the web do. Not where the picture is
+    turned, which ffmpeg does before anything else, nor in HDR.
+    """
+    video = _picture_stream(task)
+    return (
+        video is not None
+        and task.media.format_name.split(",")[0] in _CHANGING
+        and not (video.rotation_degrees or video.mirrored or video.has_alpha)
+        and video.dynamic_range is DynamicRange.SDR
     )
 
 
