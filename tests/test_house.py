@@ -20,7 +20,14 @@ STAGES = {
     *("event", "probe", "plan", "invoke", "work", "meter", "deliver", "store", "jobs")
 }
 # What may know several stages: the order, the plugs, and the outermost edges.
-KNOWS_STAGES = {"pipeline.py", "wiring.py", "desk.py", "intake.py", "shift.py"}
+KNOWS_STAGES = {
+    "pipeline.py",
+    "wiring.py",
+    "closing.py",
+    "desk.py",
+    "intake.py",
+    "shift.py",
+}
 KNOWS_STAGES |= {"submitting.py", "cli", "serve"}
 # What the store promises; it says nothing of how, so whoever keeps something names it.
 PROTOCOLS = ("transcode.store.bucket",)

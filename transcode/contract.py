@@ -126,6 +126,14 @@ class Source(Value):
     """The `transcode-…` metadata of an object: on what we made ourselves."""
 
     @property
+    def depth(self) -> int:
+        """How many of our jobs stand between this and a real upload."""
+        if "transcode-job" not in self.marks:
+            return 0
+        before = self.marks.get("transcode-depth", "")
+        return int(before) + 1 if before.isdecimal() else 1
+
+    @property
     def is_remote(self) -> bool:
         return self.location.startswith(("http://", "https://"))
 
@@ -898,6 +906,8 @@ class Manifest(Value):
     error: Failure | None = None
     location: str | None = None
     """Where the job's folder is."""
+    depth: int = 0
+    """How many of our own jobs have made the source, one from the other."""
     finished_at: str | None = None
     """UTC, ISO 8601."""
     wall_seconds: float | None = None

@@ -11,13 +11,14 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Self
 
 import anyio
 
+from .closing import Tells, close
 from .contract import Manifest, ProfileRef, SourceRecord
 from .errors import (
     Cancelled,
@@ -43,14 +44,12 @@ from .jobs import (
     standing,
 )
 from .pipeline import Order, Request, look_up
-from .record import Claim, Envelope, JobReport, Submission, Tag
+from .record import Claim, JobReport, Submission, Tag
 from .shift import Shift
 from .store import MANIFEST_NAME
 from .store.bucket import Bucket, bucket
 from .wiring import Wiring
 
-JOB_MARK = "transcode-job"
-DEPTH_MARK = "transcode-depth"
 _MAX_DEPTH = 3
 """Results of results that are taken in: a trailer of a preview is one by intent."""
 _KEPT_APART = frozenset(
@@ -60,19 +59,6 @@ _KEPT_APART = frozenset(
     }
 )
 """Fields of a request that a submission has of its own."""
-
-
-class Tells(Protocol):
-    """Passes results on to whoever waits for them."""
-
-    async def tell(
-        self, envelope: Envelope, *, known: frozenset[str]
-    ) -> tuple[Sequence[str], bool]:
-        """
-        Tell all destinations but those *known* to be told, by their digests.
-
-        Returns who has been told now, and whether that is everybody.
-        """
 
 
 @dataclass
@@ -189,7 +175,7 @@ class Desk:
             history = await self.book.history(job_id)
         now = await self._report(history)
         if now.over:
-            await self._close(history, now)
+            await close(self.book, self.bucket, self.tells, history, now)
         return now
 
     async def find(self, text: str) -> str:
@@ -323,26 +309,6 @@ class Desk:
             manifest = await self._manifest(history.submission.folder)
         return report(history, state, manifest)
 
-    async def _close(self, history: History, ended: JobReport) -> None:
-        """Tell, and once everybody knows, take the job off the list of open ones."""
-        everybody = True
-        if ended.manifest is not None:
-            succeeded = ended.status == "succeeded"
-            manifest_uri = self.bucket.uri(f"{ended.folder}/{MANIFEST_NAME}")
-            envelope = Envelope.of(
-                ended.submission,
-                ended.manifest,
-                manifest_uri=manifest_uri if succeeded else None,
-                tries=ended.tries,
-                sent_at=await self.book.now(),
-                round_number=history.round_number,
-            )
-            told, everybody = await self.tells.tell(envelope, known=history.told)
-            for digest in told:
-                await self.book.told(ended.job_id, history.round_number, digest)
-        if everybody:
-            await self.book.close(ended.job_id)
-
 
 def _record(order: Order) -> SourceRecord:
     source = order.source
@@ -352,11 +318,8 @@ def _record(order: Order) -> SourceRecord:
 
 
 def _depth(order: Order) -> int:
-    """One more than that of the job which made the source; refuses a long chain."""
-    text = order.source.marks.get(DEPTH_MARK, "")
-    if order.source.marks.get(JOB_MARK) is None:
-        return 0
-    depth = int(text) + 1 if text.isdecimal() else 1
+    """Of the source; refuses one at the end of a long chain."""
+    depth = order.source.depth
     if depth > _MAX_DEPTH:
         raise UsageError(
             f"{order.source.uri!r} is itself the {depth}th result in a row of results: "

@@ -273,7 +273,7 @@ class _Job:
             results,
             self._ending("succeeded"),
             uri=lambda path: self.target.uri(self.folder, path, token=token),
-        )
+        ).model_copy(update={"depth": self.order.source.depth})
         try:
             await self._refuse_change()
             staged = gather(staging, results)

@@ -195,4 +195,5 @@ def _provenance(manifest: Manifest) -> dict[str, str]:
     return {
         "transcode-job": manifest.job_id,
         "transcode-profile": manifest.profile.name,
+        "transcode-depth": str(manifest.depth),
     }

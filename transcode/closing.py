@@ -1,0 +1,93 @@
+"""What is left to do once a job is over: tell, collect garbage, close it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from .contract import Manifest
+from .jobs import Book, History
+from .record import Envelope, JobReport
+from .store import MANIFEST_NAME
+from .store.bucket import Bucket
+
+_TOKEN = re.compile(r"\d{4,}|run-[0-9a-f]{8}")
+
+
+class Tells(Protocol):
+    """Passes results on to whoever waits for them."""
+
+    async def tell(
+        self, envelope: Envelope, *, known: frozenset[str]
+    ) -> tuple[Sequence[str], bool]:
+        """
+        Tell all destinations but those *known* to be told, by their digests.
+
+        Returns who has been told now, and whether that is everybody.
+        """
+
+
+async def close(
+    book: Book, bucket: Bucket, tells: Tells, history: History, ended: JobReport
+) -> None:
+    """
+    Tell, collect, and once everybody knows, take the job off the list of open ones.
+
+    Whatever of it was cut short is done by the next to look at the job.
+    """
+    everybody = True
+    if ended.manifest is not None:
+        everybody = await _tell(book, bucket, tells, history, ended, ended.manifest)
+    await _collect(bucket, history, ended)
+    if everybody:
+        await book.close(ended.job_id)
+
+
+async def _tell(  # noqa: PLR0913, PLR0917 - who, by whom, of what
+    book: Book,
+    bucket: Bucket,
+    tells: Tells,
+    history: History,
+    ended: JobReport,
+    manifest: Manifest,
+) -> bool:
+    succeeded = ended.status == "succeeded"
+    manifest_uri = bucket.uri(f"{ended.folder}/{MANIFEST_NAME}")
+    envelope = Envelope.of(
+        ended.submission,
+        manifest,
+        manifest_uri=manifest_uri if succeeded else None,
+        tries=ended.tries,
+        sent_at=await book.now(),
+        round_number=history.round_number,
+    )
+    told, everybody = await tells.tell(envelope, known=history.told)
+    for digest in told:
+        await book.told(ended.job_id, history.round_number, digest)
+    return everybody
+
+
+async def _collect(bucket: Bucket, history: History, ended: JobReport) -> None:
+    """
+    Remove what tries without a result have left: under other tokens in S3, hidden
+    beside the results in a folder. One clean try has left nothing.
+    """
+    if ended.status == "succeeded" and len(history.tried) <= 1:
+        return
+    root = f"{ended.folder}/"
+    outputs = ended.manifest.outputs if ended.status == "succeeded" else ()  # type: ignore[union-attr]
+    named = {output.uri for output in outputs}
+    kept = {_token(uri.removeprefix(bucket.uri(root))) for uri in named}
+    async for entry in bucket.entries(root):
+        token = _token(entry.key.removeprefix(root))
+        if token is not None and token not in kept:
+            await bucket.delete(entry.key)
+    async for entry in bucket.entries(f".transcode-{ended.folder}."):
+        await bucket.delete(entry.key)
+
+
+def _token(path: str) -> str | None:
+    """Of the try that wrote *path*; None where it is under no token."""
+    first, slash, _ = path.partition("/")
+    return first if slash and _TOKEN.fullmatch(first) else None
