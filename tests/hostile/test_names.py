@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 from tests.conftest import MakeClip
 from transcode.contract import OutcomeKind, Progress, Source, Task
 from transcode.deliver import folder_name
+from transcode.plan import job_id
+from transcode.plan.profile import parse_profile
 from transcode.settings import Settings
 from transcode.work import perform
+from transcode.work.command import build
 
 NAMES = (
     "it's.mp4",
@@ -89,3 +93,96 @@ def test_no_name_leads_results_elsewhere(name: str) -> None:
     assert not folder.startswith("-")
     assert folder.isprintable()
     assert len(folder.encode()) <= 255
+
+
+def _generated(count: int) -> list[str]:
+    """Names of what breaks shells, patterns, options, addresses and graphs; seeded."""
+    chance = random.Random(5)  # noqa: S311 - the same names every time
+    parts = [
+        *(
+            "'",
+            '"',
+            "\n",
+            "\r",
+            "\t",
+            "%d",
+            "%05d",
+            "%s",
+            "-",
+            "--",
+            "-i",
+            "\\",
+            "`",
+            "$(",
+        ),
+        *(
+            " ",
+            ";",
+            "|",
+            "&",
+            "*",
+            "?",
+            "[",
+            "]",
+            "{",
+            "}",
+            ":",
+            "=",
+            ",",
+            "#",
+            "@",
+            "!",
+        ),
+        *(
+            "file:",
+            "http:x",
+            "concat:",
+            "pipe:",
+            "é",
+            "e\u0301",
+            "видео",
+            "🎬",
+            "\u202e",
+        ),
+        *("%2B", "+", "..", "~", "a", "b", "mp4", "."),
+    ]
+    names = {"-", "--", "x" * 255, "é" * 127}
+    while len(names) < count:
+        name = "".join(chance.choices(parts, k=chance.randint(1, 30)))
+        if len(name.encode()) <= 255 and name not in {".", ".."}:
+            names.add(name)
+    return sorted(names)
+
+
+def test_two_hundred_names_are_one_argument_each(
+    honest: dict[str, Task], tmp_path: Path
+) -> None:
+    """
+    Each is a path of its own, one argument behind `-i`, and a folder of its own.
+
+    Everything else of the command is the same, whatever the name.
+    """
+    names = _generated(200)
+    text = (Path(__file__).parents[2] / "profiles" / "mp4.toml").read_text()
+    profile = parse_profile(text, origin="mp4.toml")
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    task = honest["mp4"]
+    plain = build(task, program="ffmpeg", fifo="/fifo").argv
+    at = plain.index("-i") + 1
+    folders = set()
+    for name in names:
+        path = uploads / name
+        path.write_bytes(b"")
+        source = Source(uri=str(path), bytes=0, etag="1", location=str(path))
+
+        argv = build(
+            task.model_copy(update={"source": source}), program="ffmpeg", fifo="/fifo"
+        ).argv
+
+        assert (*plain[:at], f"file:{path}", *plain[at + 1 :]) == argv
+        assert path == Path(argv[at].removeprefix("file:"))
+        folders.add(folder_name(source.uri, "mp4", job_id(source, profile)))
+    assert {*names} == {it.name for it in uploads.iterdir()}
+    assert len(names) == len(folders)
+    assert all(it == Path(it).name and len(it.encode()) <= 255 for it in folders)
