@@ -63,6 +63,16 @@ def test_row_03_clocks_that_start_elsewhere(
     assert ends[1] - ends[0] == pytest.approx(apart, abs=0.05)
 
 
+def test_row_03_pictures_before_the_first_packet(
+    ran: Run, eyes: Any, media_dir: Path
+) -> None:
+    """A camcorder's two pictures shown before its first keyframe are shown."""
+    times = eyes.times(ran(media_dir / "edge" / "avts.mts", "mp4").path)
+
+    assert 61 == len(times)
+    assert [n * 1001 / 60000 for n in range(4)] == pytest.approx(times[:4], abs=1e-3)
+
+
 def test_row_04_missing_times(ran: Run, eyes: Any, make_clip: MakeClip) -> None:
     """A bare stream without any time is counted: each frame once, 1/25 s apart."""
     bare = make_clip("bare.264", 2, audio=False, extra=("-f", "h264"))

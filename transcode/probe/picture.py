@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ..contract import DynamicRange, VideoStream
 from .light import content_light, mastering_display
 from .rates import Rate, measure, snap
-from .times import jumps, language, raw_frames, times, unseen
+from .times import jumps, language, leads, raw_frames, times, unseen
 from .woven import fields_seen, is_woven
 
 _RANGES = {1: "tv", 2: "pc"}
@@ -155,7 +155,8 @@ def _retimed(stream: Raw, rate: Fraction | None) -> Literal["start", "count"] | 
     line = stream.get("timeline") or {}
     if rate is not None and line.get("samples", 0) and not line["duration"]:
         return "count"
-    return "start" if line.get("headless") or unseen(stream) else None
+    moved = line.get("headless") or unseen(stream) or leads(stream)
+    return "start" if moved else None
 
 
 def _fraction(text: str | None) -> Fraction | None:

@@ -32,7 +32,8 @@ def times(stream: Mapping[str, Any]) -> tuple[float | None, float | None]:
             length = max(length, packets["sum"])
         return first + late, (length - late) or None
     if span := stream.get("span"):
-        begins = start if start is not None else first
+        # libav tells the first packet's time; pictures shown before it may follow.
+        begins = min((it for it in (start, first) if it is not None), default=None)
         seconds = _trusted(span, stream["size"]) - late
         return begins if begins is None else begins + late, seconds
     if (end := stream.get("tail_end")) is not None and first is not None:
@@ -74,6 +75,13 @@ def unseen(stream: Mapping[str, Any]) -> float:
     if not packets.get("clocked") or opened is None or stream["type"] != "video":
         return 0.0
     return max(0.0, float(opened - packets["first"]))
+
+
+def leads(stream: Mapping[str, Any]) -> bool:
+    """True where pictures are shown before the first packet's, which libav calls 0."""
+    packets = stream.get("packets") or {}
+    first, start = packets.get("first"), stream["start"]
+    return bool(packets.get("clocked") and first and start and first < start - 1e-3)
 
 
 def _leaps(packets: Mapping[str, Any]) -> bool:
