@@ -106,7 +106,10 @@ def look(manifest: dict[str, Any], source: Original, *, seconds: float) -> list[
         complaints += _picture(source, seen, video, profile)
     known = {one["index"]: one for one in manifest["media"]["audio"]}
     counted = source.audio and known[source.audio["index"]].get("retimed")
-    # Where the header crams sound into a moment, the second tool believes it.
+    shifted = any(it.get("retimed") == "start" for it in manifest["media"]["video"])
+    # Where the header crams sound into a moment, the second tool believes it; and it
+    # moves a track by what it takes from before an edit without a keyframe.
+    counted = counted or (shifted and manifest["media"]["container"] in {"mp4", "mov"})
     if sound is not None and source.audio is not None and not counted:
         complaints += _sound(source, seen)
     if top is not None and sound is not None:
