@@ -233,6 +233,19 @@ async def test_a_jobs_status_is_read_from_what_is_there(
                 assert ["lost"] == [job.status(later) for job in index.jobs()]
 
 
+async def test_a_result_that_appears_later_is_seen(tmp_path: Path) -> None:
+    """The manifest lies outside of a job's state: nothing there changes with it."""
+    async with state(tmp_path) as store:
+        await store.put(*objects(1, "submission", 1))
+        await store.put(*objects(1, "claim", 1))
+        with Index.open(tmp_path, "x") as index:
+            await index.sync(store)
+            await store.put(*objects(1, "manifest", 1))
+            await index.sync(store)
+
+            assert ["succeeded"] == [job.status(NOON) for job in index.jobs()]
+
+
 async def test_a_report_counts_more_than_being_written_off(
     tmp_path: Path, make_record: MakeRecord
 ) -> None:
