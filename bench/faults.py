@@ -82,6 +82,8 @@ class Proxy:
         self.pause: Pause | None = None
         """Awaited before a request is passed on."""
         self.asked: list[Asked] = []
+        self.sent: list[tuple[Asked, int]] = []
+        """Bytes of each answer's body, once it was sent."""
         self.done: list[Fault] = []
 
     async def serve(
@@ -115,6 +117,7 @@ class Proxy:
         if reply is None:
             return False
         await _send(writer, reply, fault)
+        self.sent.append((asked, len(reply.body)))
         return fault is not Fault.CUT_IN_REPLY
 
     async def _answer(self, request: _Message, fault: Fault | None) -> _Message | None:

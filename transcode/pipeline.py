@@ -61,7 +61,7 @@ from .plan.profile import Profile
 from .plan.profile_parts import ClipProfile, WatermarkProfile
 from .platforms import Platform
 from .probe import Limits, probe
-from .store import Destination, destination, locate
+from .store import Destination, destination, locate, refuse_change
 from .wiring import Wiring
 
 
@@ -248,10 +248,10 @@ class _Job:
             earlier=self.keeper.earlier,
         )
         for result in results:
-            self._refuse_failure(result, results)
+            await self._refuse_failure(result, results)
         return results
 
-    def _refuse_failure(
+    async def _refuse_failure(
         self, result: TaskResult, results: tuple[TaskResult, ...]
     ) -> None:
         last = result.attempts[-1]
@@ -262,6 +262,14 @@ class _Job:
             if last.failure
             else WorkerLost(f"Task {result.task_id} ended as {last.outcome}.")
         )
+        if not error.retryable:
+            # What was overwritten or deleted under a worker looks like many things.
+            try:
+                await self._refuse_change()
+            except ObjectChanged as exc:
+                error = exc
+            except TranscodeError as exc:
+                error.add_note(f"The source was not found again: {exc}")
         raise self._with_manifest(error, results) from None
 
     async def _publish(
@@ -293,18 +301,8 @@ class _Job:
 
     async def _refuse_change(self) -> None:
         """What was read must be what was planned for."""
-        planned = self.plan.source
-        now = await locate(self.order.request.source, self.wiring.settings)
-        if (now.etag, now.version, now.bytes) != (
-            planned.etag,
-            planned.version,
-            planned.bytes,
-        ):
-            raise ObjectChanged(
-                f"{planned.uri!r} was changed while it was being transcoded; run "
-                "again for the new version.",
-                uri=planned.uri,
-            )
+        text, settings = self.order.request.source, self.wiring.settings
+        await refuse_change(self.plan.source, text, settings)
 
     def _with_manifest(
         self, error: TranscodeError, results: tuple[TaskResult, ...]

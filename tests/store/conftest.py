@@ -30,7 +30,12 @@ IDENTITIES = {
             "name": KEY,
             "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
             "actions": ["Admin", "Read", "List", "Tagging", "Write"],
-        }
+        },
+        {
+            "name": "reader",
+            "credentials": [{"accessKey": "reader", "secretKey": SECRET}],
+            "actions": ["Read", "List"],
+        },
     ]
 }
 
@@ -131,6 +136,12 @@ def faults() -> ModuleType:
     sys.modules["faults"] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def s3_reader() -> dict[str, str]:
+    """The environment of somebody who may read and not write."""
+    return {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": SECRET}
 
 
 @pytest.fixture

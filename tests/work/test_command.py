@@ -308,7 +308,10 @@ def test_remote(make_task: Any, match: Any, make_recipe: Any, video: Any) -> Non
     )
     task = task.model_copy(update={"source": remote})
 
-    match("ffmpeg-remote", build(task, program="ffmpeg", fifo=FIFO).argv)
+    argv = build(task, program="ffmpeg", fifo=FIFO).argv
+    assert 'If-Match: "e"\r\n' in argv
+    # Files of text have no carriage returns.
+    match("ffmpeg-remote", [argument.rstrip() for argument in argv])
 
 
 def test_alternating_rates(command: Any, make_recipe: Any, video: Any) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..contract import Manifest, Source
+from ..errors import ObjectChanged, SourceNotFound
 from ..settings import Settings
 from .bucket import refuse_scheme
 
@@ -86,6 +87,32 @@ async def locate(text: str, settings: Settings) -> Source:
     from . import folder  # noqa: PLC0415
 
     return folder.locate(text)
+
+
+async def refuse_change(planned: Source, text: str, settings: Settings) -> None:
+    """
+    Raise `ObjectChanged` where *text* no longer names what was *planned* for.
+
+    It says whether the object was replaced or is gone.
+    """
+    try:
+        now = await locate(text, settings)
+    except SourceNotFound as exc:
+        raise ObjectChanged(
+            f"{planned.uri!r} was deleted while it was being transcoded; upload it "
+            "again to have it transcoded.",
+            uri=planned.uri,
+        ) from exc
+    if (now.etag, now.version, now.bytes) != (
+        planned.etag,
+        planned.version,
+        planned.bytes,
+    ):
+        raise ObjectChanged(
+            f"{planned.uri!r} was changed while it was being transcoded; run again "
+            "for the new version.",
+            uri=planned.uri,
+        )
 
 
 def destination(text: str, settings: Settings) -> Destination:

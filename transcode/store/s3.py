@@ -119,6 +119,12 @@ class S3Destination:
                 await _upload(
                     bucket, f"{folder}/{token}", staging, written, marks=marks
                 )
+            except BaseException:
+                await _withdraw(bucket, key, written)
+                raise
+            # From here on a failure may still have made the manifest visible, and what
+            # it names has to stay.
+            try:
                 await bucket.create(key, text.encode(), metadata=marks)
             except ObjectExists as exc:
                 await _withdraw(bucket, key, written)

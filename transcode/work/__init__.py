@@ -35,7 +35,7 @@ from .codecs import SOFTWARE, software_stand_in
 from .command import build
 from .encode import run
 from .folders import clear, prepare
-from .measure import measure_loudness, phase
+from .measure import FirstPass, measure_loudness, phase
 from .report import EncodeReport
 from .sound import Measured
 from .stills import finish_stills
@@ -110,20 +110,18 @@ def _perform(
     )
     bench.staging.mkdir(parents=True, exist_ok=True)
     bench.scratch.mkdir(parents=True, exist_ok=True)
-    loudness: Mapping[str, Measured] = {}
-    notes: tuple[str, ...] = ()
+    first = FirstPass()
     if any(sound.loudness is not None for sound in task.recipe.audio):
         report(phase(task))
-        loudness, notes = measure_loudness(
-            task, program=bench.ffmpeg, folder=bench.scratch
-        )
+        first = measure_loudness(task, program=bench.ffmpeg, folder=bench.scratch)
 
     if task.recipe.watermark is not None:
         refuse_change(task.recipe.watermark.image)
-    done, encoded, taken = _encode_what_can_be(task, bench, loudness)
+    done, encoded, taken = _encode_what_can_be(task, bench, first.found)
+    encoded = encoded.having_read(first.read_bytes)
     # From here on the clip is all there is.
     done = done.model_copy(update={"media": clipped(done.media, done.recipe.clip)})
-    notes += taken + encoded.notes
+    notes = first.notes + taken + encoded.notes
     if isinstance(done.recipe.packaging, CmafPackaging):
         package.mend(done.recipe, bench.staging)
     done, said = finish_captions(done, encoded, bench.staging)

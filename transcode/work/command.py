@@ -171,8 +171,8 @@ def measure(task: Task, rendition: AudioRendition, *, program: str) -> tuple[str
         print_format="json",
     )
     output = ffmpeg.output(stream, "-", f="null")
-    # The findings are printed at the level of information.
-    quiet = ("-loglevel", "level+info", "-nostats")
+    # The findings are printed at the level of information, what was read below it.
+    quiet = ("-loglevel", "level+verbose", "-nostats")
     return (program, *_GLOBAL[:3], *quiet, *output.get_args())
 
 
@@ -221,6 +221,9 @@ def _input(task: Task, *, hardware_decode: bool = False) -> Any:
             # Microseconds: a connection that is silent this long is dead.
             "rw_timeout": "30000000",
         }
+        if task.source.uri.startswith("s3://") and task.source.etag:
+            # On every range of it: the version planned for, or HTTP error 412.
+            options["headers"] = f'If-Match: "{task.source.etag}"\r\n'
         return ffmpeg.input(task.source.location, **options)
     if hardware_decode:
         # NVDEC; frames come back to memory, where the filters are.

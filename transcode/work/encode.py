@@ -18,6 +18,7 @@ from ..errors import (
     EncoderFailed,
     EncoderMissing,
     MediaRejected,
+    ObjectChanged,
     OutOfDisk,
     OutOfMemory,
     SourceUnreadable,
@@ -48,6 +49,11 @@ _CAUSES: Sequence[tuple[str, type[TranscodeError], str]] = (
         r"Unknown encoder|Encoder not found|Error selecting an encoder",
         EncoderMissing,
         "This ffmpeg does not have the encoder that the recipe names.",
+    ),
+    (
+        r"HTTP error 412",
+        ObjectChanged,
+        "The source is no longer the one that was planned for; run again.",
     ),
     (
         r"Error opening input.*(?:Server returned|Connection|timed out|HTTP|resolve)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..contract import AudioRendition, Progress, Task
@@ -12,24 +13,35 @@ from ..errors import EncoderFailed
 from .children import Children, Program
 from .command import measure
 from .encode import allowed
-from .progress import Lines, Tail, without_secrets
+from .progress import Lines, Summary, without_secrets
 from .sound import Measured
 
 _SILENT_LUFS = -70.0
 """Absolute gate of EBU R128: below it there is no programme to measure."""
 
 
-def measure_loudness(
-    task: Task, *, program: str, folder: Path
-) -> tuple[Mapping[str, Measured], tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class FirstPass:
+    """What was heard, and what it took."""
+
+    found: Mapping[str, Measured] = field(default_factory=dict)
+    """By rendition."""
+    notes: tuple[str, ...] = ()
+    """On those left alone."""
+    read_bytes: int = 0
+    """Of the source."""
+
+
+def measure_loudness(task: Task, *, program: str, folder: Path) -> FirstPass:
     """
-    What each rendition with a loudness target measures, and notes on those left alone.
+    What each rendition with a loudness target measures.
 
     Silence is left alone: no gain makes it loud. Raises `EncoderFailed` when ffmpeg
     fails.
     """
     found: dict[str, Measured] = {}
     notes: list[str] = []
+    read = 0
     same: dict[tuple[object, ...], Measured | None] = {}
     for sound in task.recipe.audio:
         if sound.loudness is None or sound.made_by == "copied":
@@ -37,13 +49,14 @@ def measure_loudness(
         # One pass for two codecs of one mix.
         mix = (sound.source_index, sound.channels, sound.sample_rate, sound.loudness)
         if mix not in same:
-            same[mix] = _measure(task, sound, program=program, folder=folder)
+            same[mix], more = _measure(task, sound, program=program, folder=folder)
+            read += more
         measured = same[mix]
         if measured is None:
             notes.append(f"Audio {sound.name} is silent; its loudness is left alone.")
         else:
             found[sound.name] = measured
-    return found, tuple(notes)
+    return FirstPass(found, tuple(notes), read)
 
 
 def phase(task: Task) -> Progress:
@@ -59,10 +72,11 @@ def phase(task: Task) -> Progress:
 
 def _measure(
     task: Task, sound: AudioRendition, *, program: str, folder: Path
-) -> Measured | None:
+) -> tuple[Measured | None, int]:
     argv = measure(task, sound, program=program)
-    tail = Tail()
-    lines = Lines(tail.take)
+    summary = Summary()
+    tail = summary.tail
+    lines = Lines(summary.take)
     with Children(folder) as children:
         may = allowed(task, argv, writes=(folder,))
         children.start(Program("ffmpeg", argv, lines.feed, lines.feed, may))
@@ -80,8 +94,8 @@ def _measure(
         )
     quiet = not math.isfinite(values.integrated_lufs)
     if quiet or values.integrated_lufs <= _SILENT_LUFS:
-        return None
-    return values
+        return None, summary.read_bytes or 0
+    return values, summary.read_bytes or 0
 
 
 def _parse(text: str) -> Measured | None:

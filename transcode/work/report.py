@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +52,9 @@ class EncodeReport:
     """What the machine could not do for safety, for a user to know."""
     read_bytes: int | None = None
     """Of the source, as ffmpeg's own statistics count them; seeks read twice."""
+
+    def having_read(self, more: int) -> EncodeReport:
+        """With bytes of the source that were read before this encode."""
+        if self.read_bytes is None:
+            return self
+        return replace(self, read_bytes=self.read_bytes + more)
