@@ -14,6 +14,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 import anyio
@@ -117,6 +118,7 @@ class Desk:
             folder=order.folder,
             source=_record(order),
             profile=ProfileRef(name=order.profile.name, digest=order.profile.digest),
+            profile_from=_absolute(request.profile),
             to=self.to,
             engine=request.engine,
             platform=request.platform,
@@ -261,7 +263,7 @@ class Desk:
             {
                 **submission.options,
                 "source": submission.source.uri,
-                "profile": submission.profile.name,
+                "profile": submission.profile_from or submission.profile.name,
                 "to": self.to,
                 "platform": submission.platform,
                 "engine": submission.engine,
@@ -315,6 +317,12 @@ def _record(order: Order) -> SourceRecord:
     return SourceRecord(
         uri=source.uri, bytes=source.bytes, etag=source.etag, version=source.version
     )
+
+
+def _absolute(profile: str) -> str:
+    """A path stays right wherever the work will be done from."""
+    by_path = "/" in profile or profile.endswith(".toml")
+    return str(Path(profile).absolute()) if by_path else profile
 
 
 def _depth(order: Order) -> int:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from .contract import Upload, Value
 from .desk import Desk
-from .errors import MediaError, SettingsError, SourceNotFound, UsageError
+from .errors import MediaError, ObjectMissing, SettingsError, SourceNotFound, UsageError
 from .event import Filter, from_file, is_own_output, newest, overlaps
 from .happenings import Taken
 from .pipeline import Request, look_up
@@ -186,7 +186,12 @@ async def open_jobs(desk: Desk) -> AsyncIterator[str]:
     """Jobs that are not over: of the highest priority first, then the oldest."""
     waiting = []
     async for job in desk.book.open_jobs():
-        submission = await desk.book.submission(job)
+        try:
+            submission = await desk.book.submission(job)
+        except ObjectMissing:
+            # Whoever took it in died between the marker and the job, or is about to
+            # write it: their upload is taken again.
+            continue
         waiting.append((-submission.priority, submission.submitted_at, job))
     for _, _, job in sorted(waiting):
         yield job

@@ -56,7 +56,9 @@ class Submission(Kept):
     """Of the results, under the destination."""
     source: SourceRecord
     profile: ProfileRef
-    """Looked up by name when the work starts and refused if its digest is another."""
+    """Refused if its digest is another when the work starts."""
+    profile_from: str | None = None
+    """What it is looked up by: a name, or the absolute path of a file; None: `name`."""
     to: str
     engine: str = "local"
     platform: str | None = None

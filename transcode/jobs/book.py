@@ -42,8 +42,11 @@ class Book:
         Keep it, unless the job is known: then what was kept first is what counts.
 
         The marker comes first: a job without one would never be found by `open_jobs`.
+        One that is known gets none: it may be over.
         """
         job = submission.job_id
+        with contextlib.suppress(ObjectMissing):
+            return await self.submission(job), False
         await self._objects.put(_OPEN + job, b"")
         try:
             await self._objects.create(_path(job, "submission.json"), _json(submission))
