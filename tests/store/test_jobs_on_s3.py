@@ -205,3 +205,23 @@ async def test_a_store_that_fails_while_publishing(
     assert error.manifest is not None
     assert error.manifest.cost.amount > 0
     assert await left(s3_address, s3_settings) == []
+
+
+async def test_a_large_source_is_not_copied(
+    s3_address: str, s3_settings: Settings, make_clip: MakeClip
+) -> None:
+    """60 MB: probed within its budget, and scratch holds results only."""
+    raw = ("-c:v", "rawvideo", "-pix_fmt", "yuv420p")
+    clip = make_clip("large.mkv", 2, size="1280x720", extra=raw)
+    size = clip.stat().st_size
+    assert size > 50 * 2**20
+    source = await put(s3_address, s3_settings, clip, "large.mkv")
+
+    manifest = await perform(source, f"{s3_address}/out", s3_settings)
+
+    (attempt,) = (a for task in manifest.tasks for a in task.attempts)
+    assert manifest.media is not None
+    assert attempt.measured is not None
+    assert 0 < (manifest.media.probe_bytes or 0) <= size // 100
+    assert (attempt.measured.read_bytes or 0) >= size * 0.9
+    assert (attempt.measured.scratch_bytes or size) < size / 20

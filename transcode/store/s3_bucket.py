@@ -131,19 +131,19 @@ class S3Bucket:
         metadata: Mapping[str, str] | None = None,
         only_new: bool = False,
     ) -> Entry:
-        rest = s3_multipart.pieces(body)
-        first = await anext(rest, b"")
-        if len(first) < s3_multipart.PART_BYTES:
-            whole = self.create if only_new else self.put
-            return await whole(key, first, metadata=metadata)
-        return await s3_multipart.upload(
-            self._objects,
-            key,
-            marks_of(metadata),
-            first=first,
-            rest=rest,
-            only_new=only_new,
-        )
+        async with contextlib.aclosing(s3_multipart.pieces(body)) as rest:
+            first = await anext(rest, b"")
+            if len(first) < s3_multipart.PART_BYTES:
+                whole = self.create if only_new else self.put
+                return await whole(key, first, metadata=metadata)
+            return await s3_multipart.upload(
+                self._objects,
+                key,
+                marks_of(metadata),
+                first=first,
+                rest=rest,
+                only_new=only_new,
+            )
 
     async def copy(self, key: str, to: str) -> Entry:
         there = await self._objects.described(key)

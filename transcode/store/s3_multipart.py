@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ COPY_BYTES = 5 * 2**30
 Part = dict[str, Any]
 
 
-async def pieces(body: Path | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def pieces(body: Path | AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """In pieces of `PART_BYTES`, the last one shorter."""
     if isinstance(body, Path):
         async with await anyio.open_file(body, "rb") as file:
