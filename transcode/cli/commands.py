@@ -19,6 +19,7 @@ from .options import (
     source_argument,
 )
 from .replay import advise, reprice
+from .serve_command import serve
 from .treatment import treatment, treatment_options
 
 # Everything beyond click is imported by the command that needs it: `--help`, shell
@@ -217,7 +218,7 @@ def probe(*, source: str, as_json: bool) -> None:
 
 
 for command in (
-    *(submit, watch, sweep, cancel, retry),
+    *(submit, watch, serve, sweep, cancel, retry),
     *(jobs, show, costs, reprice, advise),
     *(profiles, platforms, doctor, completion),
 ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +12,7 @@ from .job_options import (
     hands_option,
     prefix_option,
     priority_option,
+    rule_of,
     tag_option,
     to_option,
 )
@@ -69,11 +69,11 @@ def submit(  # noqa: PLR0913 - one argument per option
     if not named:
         raise click.UsageError("Give at least one SOURCE, or --from a file of them.")
     wired = wiring()
-    rule = _rule(to, planning, tags=tags, priority=priority)
+    rule = rule_of(to, planning, tags=tags, priority=priority)
 
     async def work() -> tuple[JobReport, ...]:
         each = await expand(named, wired.settings)
-        return await submit_all(wired, rule, each, wait=wait, listen=_say)
+        return await submit_all(wired, rule, each, wait=wait, listen=say)
 
     reports = run_to_the_end(work)
     _show(reports, as_json=as_json, to=to)
@@ -121,7 +121,7 @@ def watch(  # noqa: PLR0913 - one argument per option
     from ..service import watch as run_service
     from .interrupt import run_to_the_end
 
-    rule = _rule(to, planning, tags=tags, priority=priority, suffixes=suffixes)
+    rule = rule_of(to, planning, tags=tags, priority=priority, suffixes=suffixes)
     run_to_the_end(lambda: _at_desk(run_service, rule, sources, hands, every=every))
 
 
@@ -159,7 +159,7 @@ def sweep(  # noqa: PLR0913 - one argument per option
     from ..service import sweep as run_sweep
     from .interrupt import run_to_the_end
 
-    rule = _rule(to, planning, tags=tags, priority=priority, suffixes=suffixes)
+    rule = rule_of(to, planning, tags=tags, priority=priority, suffixes=suffixes)
     swept = run_to_the_end(lambda: _at_desk(run_sweep, rule, sources, hands))
     if as_json:
         click.echo(swept.to_json(indent=2))
@@ -223,7 +223,7 @@ def _one(job: str, to: str, verb: str, *, as_json: bool) -> None:
 async def _at_desk(
     call: Any, rule: Rule, sources: tuple[str, ...], hands: int | None, **more: float
 ) -> Any:
-    """What `watch` and `sweep` have in common: a desk, an intake, no overlap."""
+    """What `watch` and `sweep` share: a desk, an intake, no overlap."""
     from ..desk import Desk
     from ..intake import Intake, refuse_overlap, rule_for
 
@@ -239,41 +239,12 @@ async def _at_desk(
             Intake(desk, rule),
             sources,
             hands=hands or cores + 1,
-            listen=_say,
+            listen=say,
             **named,
         )
 
 
-def _rule(
-    to: str,
-    planning: dict[str, Any],
-    *,
-    tags: tuple[tuple[str, str], ...],
-    priority: int,
-    suffixes: tuple[str, ...] = (),
-) -> Rule:
-    from ..event import Filter
-    from ..intake import Rule
-    from ..pipeline import Request
-
-    budget: Decimal | None = planning.pop("budget")
-    return Rule(
-        request=Request.model_validate(
-            {
-                "source": "",
-                "to": to,
-                "deadline_seconds": planning.pop("deadline"),
-                "budget": None if budget is None else format(budget, "f"),
-                **planning,
-            }
-        ),
-        only=Filter(suffixes=suffixes),
-        tags=dict(tags),
-        priority=priority,
-    )
-
-
-def _say(event: object) -> None:
+def say(event: object) -> None:
     """One line on stderr for what an operator wants to see go by."""
     from .show_reports import line
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import Text
+
+# ruff: noqa: PLC0415 - as in `commands`: only what a command needs is imported
+
+if TYPE_CHECKING:
+    from ..intake import Rule
 
 _TAG = re.compile(r"[A-Za-z0-9_.:/@+-]{1,64}", re.ASCII)
 
@@ -70,3 +76,33 @@ prefix_option = click.option(
     multiple=True,
     help="Take only names that end like this, such as .mp4; may be repeated.",
 )
+
+
+def rule_of(
+    to: str,
+    planning: dict[str, Any],
+    *,
+    tags: tuple[tuple[str, str], ...],
+    priority: int,
+    suffixes: tuple[str, ...] = (),
+) -> Rule:
+    """What the options that commands share say of each upload."""
+    from ..event import Filter
+    from ..intake import Rule
+    from ..pipeline import Request
+
+    budget: Decimal | None = planning.pop("budget")
+    return Rule(
+        request=Request.model_validate(
+            {
+                "source": "",
+                "to": to,
+                "deadline_seconds": planning.pop("deadline"),
+                "budget": None if budget is None else format(budget, "f"),
+                **planning,
+            }
+        ),
+        only=Filter(suffixes=suffixes),
+        tags=dict(tags),
+        priority=priority,
+    )

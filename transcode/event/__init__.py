@@ -19,7 +19,7 @@ from . import cloudevents, records, seaweedfs
 from .envelopes import batch, opened
 from .finding import Finding, Ignored, Parsed, Reason, judge
 from .foreign import decoded
-from .guard import MARK, Filter, is_own_output, overlaps
+from .guard import MARK, Filter, is_own_output, lies_in, overlaps
 from .order import dedupe_key, newest
 from .watched import from_file
 
@@ -33,6 +33,7 @@ __all__ = [
     "dedupe_key",
     "from_file",
     "is_own_output",
+    "lies_in",
     "newest",
     "overlaps",
     "parse",

@@ -65,6 +65,23 @@ def overlaps(trigger: str, destination: str) -> bool:
     return folder.startswith(watched[2]) or watched[2].startswith(folder)
 
 
+def lies_in(uri: str, place: str) -> bool:
+    """
+    Whether one object lies in a folder, under a prefix, or under a web address.
+
+    A bucket's prefix counts as a folder, with or without its slash; a scheme alone,
+    `s3://`, holds all of it. Raises as `overlaps` does.
+    """
+    if "://" in uri and not uri.startswith("file://") and "://" in place:
+        folder = place.rstrip("/") + "/"
+        return uri.startswith(folder)
+    ours, theirs = _place(uri), _place(place)
+    if ours[0] != "file" or theirs[0] != "file":
+        return False
+    parts = path_parts(theirs[2])
+    return path_parts(ours[2])[: len(parts)] == parts
+
+
 def path_parts(path: str) -> tuple[str, ...]:
     """The names along an absolute path, `.` and `..` resolved as text."""
     parts: list[str] = []

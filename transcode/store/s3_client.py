@@ -181,7 +181,7 @@ def typed(exc: Exception, uri: str, *, writes: bool) -> TranscodeError:
     if isinstance(exc, ClientError):
         return _answered(exc, uri, writes=writes)
     if isinstance(exc, _NO_CREDENTIALS):
-        return UsageError(
+        return SettingsError(
             f"There are no credentials for {uri!r}: {_sentence(exc)}. Set "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile (AWS_PROFILE).",
             uri=uri,

@@ -1,0 +1,7 @@
+"""HTTP: events and submissions in, jobs done in the same process, metrics out."""
+
+from __future__ import annotations
+
+from .service import serve
+
+__all__ = ["serve"]
