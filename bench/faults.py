@@ -85,18 +85,30 @@ class Proxy:
         self.sent: list[tuple[Asked, int]] = []
         """Bytes of each answer's body, once it was sent."""
         self.done: list[Fault] = []
+        self._open: set[asyncio.Task[object]] = set()
 
     async def serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """One connection of a client."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  asyncio serves each in its own
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
         try:
             while await self._one(reader, writer):
                 pass
-        except (OSError, asyncio.IncompleteReadError, EOFError):
+        except (OSError, EOFError, asyncio.CancelledError):
+            # Cancelled only by `close`, after which nobody waits for us.
             pass
         finally:
             writer.transport.abort()
+
+    async def close(self) -> None:
+        """End every connection."""
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
 
     async def _one(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -188,6 +200,7 @@ async def proxied(
         yield proxy
     finally:
         server.close()
+        await proxy.close()
 
 
 def at_random(rate: float, seed: int) -> Plan:

@@ -61,7 +61,7 @@ from .plan.profile import Profile
 from .plan.profile_parts import ClipProfile, WatermarkProfile
 from .platforms import Platform
 from .probe import Limits, probe
-from .store import Destination, destination, locate, refuse_change
+from .store import Destination, destination, locate, provenance, refuse_change
 from .wiring import Wiring
 
 
@@ -228,7 +228,11 @@ class _Job:
         staging = await self.target.prepare(self.folder, token=self.keeper.token)
         try:
             engine.guard(staging)
-            results = await self._invoke(engine, staging)
+            token = self.keeper.token
+            marks = provenance(self.order.job_id, self.order.profile.name)
+            sending = self.target.sending
+            async with sending(self.folder, staging, token=token, marks=marks):
+                results = await self._invoke(engine, staging)
             return await self._publish(staging, results)
         finally:
             with anyio.CancelScope(shield=True):

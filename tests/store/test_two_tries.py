@@ -57,6 +57,7 @@ class Publisher:
             )
         except ObjectExists:
             self.lost = True
+        await self.target.discard(staging)
         self.stopped.set()
         self.ended.set()
 

@@ -7,6 +7,8 @@ them; `locate` and `destination` choose by the address.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +20,9 @@ from .bucket import refuse_scheme
 MANIFEST_NAME = "manifest.json"
 """The object whose existence is success."""
 
+
+Marks = Mapping[str, str]
+"""Metadata of every object that we make."""
 
 FIRST = "0001"
 """The token of the first try at a job."""
@@ -42,6 +47,15 @@ class Stages(Protocol):
         Raises `DestinationUnwritable` before anything was spent.
         """
 
+    def sending(
+        self, folder: str, staging: Path, *, token: str = FIRST, marks: Marks
+    ) -> AbstractAsyncContextManager[None]:
+        """
+        Take finished files out of *staging*'s folders, where that saves time, while
+        the block makes more. Nothing is visible before `publish`, whose *token* must
+        be the same; what fails here is done again there.
+        """
+
     async def discard(self, staging: Path) -> None:
         """Remove *staging* and whatever it made necessary; never raises."""
 
@@ -57,7 +71,7 @@ class Publishes(Protocol):
 
         Atomic towards readers: they see no manifest, or a manifest whose every
         output exists and is the one of this *token*. Raises `ObjectExists` when
-        another worker was first, and removes what it had written.
+        another worker was first.
         """
 
 
@@ -66,6 +80,11 @@ class Destination(Finds, Stages, Publishes, Protocol):
 
     def uri(self, folder: str, path: str = "", *, token: str = FIRST) -> str:
         """How a person or a manifest names the result *path* of one try."""
+
+
+def provenance(job_id: str, profile: str) -> Marks:
+    """Marks an output as ours, so that it is never taken for an upload."""
+    return {"transcode-job": job_id, "transcode-profile": profile}
 
 
 async def locate(text: str, settings: Settings) -> Source:

@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import stat
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -114,6 +115,18 @@ class FolderDestination:
                 f"Nothing may be written to {str(self._root)!r}.", path=str(self._root)
             )
         return staging
+
+    @contextlib.asynccontextmanager
+    async def sending(
+        self,
+        folder: str,  # noqa: ARG002
+        staging: Path,  # noqa: ARG002
+        *,
+        token: str = "",  # noqa: ARG002
+        marks: Mapping[str, str],  # noqa: ARG002
+    ) -> AsyncIterator[None]:
+        """Nothing to do: staging is where results stay."""
+        yield
 
     async def discard(self, staging: Path) -> None:
         shutil.rmtree(staging, ignore_errors=True)

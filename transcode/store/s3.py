@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-
-import anyio
 
 from ..contract import Manifest, Source
 from ..errors import (
@@ -24,17 +21,15 @@ from ..errors import (
     UsageError,
 )
 from ..settings import Settings
-from . import FIRST
+from . import FIRST, Marks, provenance
 from .s3_bucket import S3Bucket
 from .s3_objects import split
+from .s3_sending import Sending
 
 MANIFEST_NAME = "manifest.json"
 _SIGNED_SECONDS = 12 * 3600
 """How long a worker may go on reading; longer than any platform's time limit but
 FunctionGraph's, whose credentials expire after 24 h anyway."""
-_UPLOADS_AT_ONCE = 8
-_WITHDRAW_SECONDS = 30
-"""For removing garbage; what is left then is left."""
 
 
 async def locate(text: str, settings: Settings) -> Source:
@@ -75,13 +70,14 @@ class S3Destination:
     readers who start at the manifest see all or nothing, and of two tries at one job
     one wins. A try that lost its claim and knows nothing of it can never mix its
     objects into another's result, since no two have the same token; what it wrote is
-    garbage that no manifest names, and is removed when it finds out.
+    garbage that no manifest names, and goes when its staging is discarded.
     """
 
     def __init__(self, text: str, settings: Settings) -> None:
         name, prefix = split(text)
         self._text = f"s3://{name}/{prefix.strip('/')}".rstrip("/")
         self._settings = settings
+        self._ways: dict[Path, tuple[str, Sending]] = {}
 
     def uri(self, folder: str, path: str = "", *, token: str = FIRST) -> str:
         return f"{self._text}/{folder}/{token}/{path}"
@@ -104,34 +100,53 @@ class S3Destination:
             await bucket.delete(probe)
         return Path(tempfile.mkdtemp(prefix="transcode-", dir=self._settings.scratch))
 
+    @asynccontextmanager
+    async def sending(
+        self, folder: str, staging: Path, *, token: str = FIRST, marks: Marks
+    ) -> AsyncIterator[None]:
+        sending = self._sending(folder, staging, token)
+        async with self._open() as bucket, sending.beside(bucket, staging, marks):
+            yield
+
     async def discard(self, staging: Path) -> None:
+        """Also of the store: what was uploaded and no manifest names."""
         shutil.rmtree(staging, ignore_errors=True)
+        folder, sending = self._ways.pop(staging, ("", None))
+        if sending is None or sending.settled or sending.is_empty:
+            return
+        with contextlib.suppress(TranscodeError):
+            async with self._open() as bucket:
+                await sending.withdraw(bucket, f"{folder}/{MANIFEST_NAME}")
 
     async def publish(
         self, folder: str, staging: Path, manifest: Manifest, *, token: str = FIRST
     ) -> None:
-        marks = _provenance(manifest)
+        marks = provenance(manifest.job_id, manifest.profile.name)
         text = manifest.to_json(indent=1) + "\n"
         key = f"{folder}/{MANIFEST_NAME}"
+        sending = self._sending(folder, staging, token)
         async with self._open() as bucket:
-            written: list[str] = []
-            try:
-                await _upload(
-                    bucket, f"{folder}/{token}", staging, written, marks=marks
-                )
-            except BaseException:
-                await _withdraw(bucket, key, written)
-                raise
+            await sending.send_all(bucket, staging, marks)
             # From here on a failure may still have made the manifest visible, and what
             # it names has to stay.
+            sending.settled = True
             try:
                 await bucket.create(key, text.encode(), metadata=marks)
             except ObjectExists as exc:
-                await _withdraw(bucket, key, written)
+                sending.settled = False
                 raise ObjectExists(
                     f"{bucket.uri(folder)!r} was published by somebody else meanwhile.",
                     uri=bucket.uri(folder),
                 ) from exc
+
+    def _sending(self, folder: str, staging: Path, token: str) -> Sending:
+        """That of the *staging* that `prepare` gave, or of a folder in it."""
+        for known, (_, sending) in self._ways.items():
+            if staging.is_relative_to(known):
+                return sending
+        sending = Sending(f"{folder}/{token}")
+        self._ways[staging] = (folder, sending)
+        return sending
 
     def _open(self) -> AbstractAsyncContextManager[S3Bucket]:
         return S3Bucket.open(self._text, self._settings)
@@ -140,66 +155,3 @@ class S3Destination:
         return DestinationUnwritable(
             f"Nothing can be written to {self._text!r}: {exc.message}", uri=self._text
         )
-
-
-async def _upload(
-    bucket: S3Bucket,
-    under: str,
-    staging: Path,
-    written: list[str],
-    *,
-    marks: Mapping[str, str],
-) -> None:
-    """Upload every staged file; *written* grows by the keys that may exist then."""
-    limit = anyio.CapacityLimiter(_UPLOADS_AT_ONCE)
-    failures: list[Exception] = []
-
-    async def put(path: Path) -> None:
-        async with limit:
-            if failures:
-                return
-            key = f"{under}/{path.relative_to(staging).as_posix()}"
-            written.append(key)
-            try:
-                await bucket.upload(key, path, metadata=marks)
-            except (TranscodeError, OSError) as exc:
-                # Raised below: out of a task group it would come as a group.
-                failures.append(exc)
-
-    async with anyio.create_task_group() as group:
-        for path in _files(staging):
-            group.start_soon(put, path)
-    if failures:
-        raise failures[0]
-
-
-async def _withdraw(bucket: S3Bucket, manifest: str, written: list[str]) -> None:
-    """Remove what no manifest will name, as far as the store lets us."""
-    with anyio.move_on_after(_WITHDRAW_SECONDS, shield=True):
-        try:
-            text, _ = await bucket.read(manifest)
-        except ObjectMissing:
-            text = b""
-        except TranscodeError:
-            # Whether a manifest names them is not known: garbage harms less.
-            return
-        for key in written:
-            # The same token twice is a caller's mistake, not a reader's loss.
-            if json.dumps(bucket.uri(key), ensure_ascii=False).encode() in text:
-                return
-        for key in written:
-            with contextlib.suppress(TranscodeError):
-                await bucket.delete(key)
-
-
-def _files(staging: Path) -> list[Path]:
-    return sorted(path for path in staging.rglob("*") if path.is_file())
-
-
-def _provenance(manifest: Manifest) -> dict[str, str]:
-    """Marks our outputs, so that they are never taken for uploads."""
-    return {
-        "transcode-job": manifest.job_id,
-        "transcode-profile": manifest.profile.name,
-        "transcode-depth": str(manifest.depth),
-    }

@@ -1,0 +1,165 @@
+"""Results on their way to S3: files leave as they are finished."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from ..errors import ObjectMissing, TranscodeError
+from .s3_bucket import S3Bucket
+
+_AT_ONCE = 8
+_AT_ONCE_BESIDE = 2
+"""While an encoder wants the machine."""
+_LOOK_SECONDS = 0.5
+_WITHDRAW_SECONDS = 30
+"""For removing garbage; what is left then is left."""
+
+Identity = tuple[int, int, int]
+
+
+class Sending:
+    """
+    The objects of one try: what went, and what may have gone.
+
+    A file that is no longer what was sent is sent again, so that sending early is
+    never wrong, only sometimes in vain.
+    """
+
+    def __init__(self, under: str) -> None:
+        self._under = under
+        self._sent: dict[str, Identity] = {}
+        self._touched: dict[str, None] = {}
+        self._enough = anyio.Event()
+        self.settled = False
+        """A manifest names the objects, or may: they are to stay."""
+
+    async def send_all(
+        self, bucket: S3Bucket, folder: Path, marks: Mapping[str, str]
+    ) -> None:
+        """What of *folder* has not gone yet, and remove what went and is not in it."""
+        paths = await anyio.to_thread.run_sync(_files, folder)
+        failures = await self._send(bucket, folder, paths, marks, beside=False)
+        if failures:
+            # Out of a task group it would come as a group.
+            raise failures[0]
+        wanted = {self._key(folder, path) for path in paths}
+        for key in [key for key in self._touched if key not in wanted]:
+            await bucket.delete(key)
+            del self._touched[key]
+
+    @asynccontextmanager
+    async def beside(
+        self, bucket: S3Bucket, staging: Path, marks: Mapping[str, str]
+    ) -> AsyncIterator[None]:
+        """Send finished segments below *staging* while the block runs, once."""
+        raised: Exception | None = None
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._follow, bucket, staging, marks)
+            try:
+                yield
+                # What is under way would only be sent again.
+                self._enough.set()
+            except Exception as exc:  # noqa: BLE001  raised below, out of the group
+                raised = exc
+                group.cancel_scope.cancel()
+        if raised is not None:
+            raise raised
+
+    async def withdraw(self, bucket: S3Bucket, manifest: str) -> None:
+        """Remove what no manifest will name, as far as the store lets us."""
+        with anyio.move_on_after(_WITHDRAW_SECONDS, shield=True):
+            try:
+                text, _ = await bucket.read(manifest)
+            except ObjectMissing:
+                text = b""
+            except TranscodeError:
+                # Whether a manifest names them is not known: garbage harms less.
+                return
+            for key in self._touched:
+                # The same token twice is a caller's mistake, not a reader's loss.
+                if json.dumps(bucket.uri(key), ensure_ascii=False).encode() in text:
+                    return
+            for key in self._touched:
+                with contextlib.suppress(TranscodeError):
+                    await bucket.delete(key)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._touched
+
+    async def _follow(
+        self, bucket: S3Bucket, staging: Path, marks: Mapping[str, str]
+    ) -> None:
+        while not self._enough.is_set():
+            with anyio.move_on_after(_LOOK_SECONDS):
+                await self._enough.wait()
+            for folder, paths in await anyio.to_thread.run_sync(_finished, staging):
+                # What fails now is sent again at the end, and fails there if it must.
+                await self._send(bucket, folder, paths, marks, beside=True)
+
+    async def _send(
+        self,
+        bucket: S3Bucket,
+        folder: Path,
+        paths: list[Path],
+        marks: Mapping[str, str],
+        *,
+        beside: bool,
+    ) -> list[Exception]:
+        limit = anyio.CapacityLimiter(_AT_ONCE_BESIDE if beside else _AT_ONCE)
+        failures: list[Exception] = []
+
+        async def send(path: Path) -> None:
+            key = self._key(folder, path)
+            async with limit:
+                if failures or (beside and self._enough.is_set()):
+                    return
+                try:
+                    is_now = _identity(path)
+                    if self._sent.get(key) == is_now:
+                        return
+                    self._sent.pop(key, None)
+                    self._touched[key] = None
+                    await bucket.upload(key, path, metadata=marks)
+                    self._sent[key] = is_now
+                except (TranscodeError, OSError) as exc:
+                    failures.append(exc)
+
+        async with anyio.create_task_group() as group:
+            for path in paths:
+                group.start_soon(send, path)
+        return failures
+
+    def _key(self, folder: Path, path: Path) -> str:
+        return f"{self._under}/{path.relative_to(folder).as_posix()}"
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _finished(staging: Path) -> list[tuple[Path, list[Path]]]:
+    """
+    Of each attempt's folder, segments that have a successor: the packager writes one
+    after another and returns to none.
+    """
+    found = []
+    with contextlib.suppress(OSError):
+        for attempt in sorted(staging.iterdir()):
+            rows: dict[Path, list[Path]] = {}
+            for path in sorted(attempt.rglob("*.m4s")):
+                rows.setdefault(path.parent, []).append(path)
+            found.append((attempt, [p for row in rows.values() for p in row[:-1]]))
+    return found
+
+
+def _identity(path: Path) -> Identity:
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
