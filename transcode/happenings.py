@@ -81,6 +81,13 @@ class Troubled:
     """Until then."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unrecorded:
+    """The result stands, but its cost could not be entered into the ledger."""
+
+    error: TranscodeError
+
+
 Event = (
     Planned
     | Progressed
@@ -91,5 +98,6 @@ Event = (
     | TakenOver
     | Ended
     | Troubled
+    | Unrecorded
 )
 Listener = Callable[[Event], None]

@@ -9,22 +9,18 @@ parts in functions; `run` runs them in one process, for the command line and tes
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Literal
 
 import anyio
 import anyio.to_thread
 
 from .contract import (
-    Attempt,
     Constraints,
     Manifest,
     Media,
@@ -32,7 +28,6 @@ from .contract import (
     OutcomeKind,
     Plan,
     Source,
-    Task,
     TaskResult,
     Value,
 )
@@ -56,6 +51,7 @@ from .happenings import (
     Published,
 )
 from .invoke import Engine, invoke_all
+from .keeping import Forgetful, Keeper
 from .plan import job_id, make_plan
 from .plan.profile import Profile
 from .plan.profile_parts import ClipProfile, WatermarkProfile
@@ -116,33 +112,6 @@ class Order:
     folder: str
 
 
-class Keeper(Protocol):
-    """Remembers a job beyond this process."""
-
-    @property
-    def token(self) -> str:
-        """Names this try at the job: two tries never write the same object."""
-
-    @property
-    def earlier(self) -> Mapping[str, Sequence[Attempt]]:
-        """Attempts of tries before this one, by task."""
-
-    async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
-        """Before an attempt, as its testament, and after it."""
-
-
-class _Forgetful:
-    """Where whoever asked waits for the answer: nobody takes over from us."""
-
-    earlier: Mapping[str, Sequence[Attempt]] = MappingProxyType({})
-
-    def __init__(self) -> None:
-        self.token = f"run-{secrets.token_hex(4)}"
-
-    async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
-        """Say nothing."""
-
-
 async def look_up(request: Request, wiring: Wiring) -> Order:
     """Find source, profile, platform and destination, or say what is wrong."""
     profile = _profile(request, wiring)
@@ -163,7 +132,11 @@ async def look_up(request: Request, wiring: Wiring) -> Order:
 
 
 async def run(
-    request: Request, wiring: Wiring, *, listen: Listener = lambda _event: None
+    request: Request,
+    wiring: Wiring,
+    *,
+    listen: Listener = lambda _event: None,
+    keeper: Keeper | None = None,
 ) -> Manifest:
     """
     Do all of it here and return the manifest.
@@ -181,8 +154,9 @@ async def run(
     async with wiring.engine(request.engine, order.platform) as engine:
         # The worker imports while the source is looked at.
         await engine.prewarm()
+        keeper = keeper or Forgetful()
         return await carry_out(
-            order, wiring, engine, keeper=_Forgetful(), listen=listen, started=started
+            order, wiring, engine, keeper=keeper, listen=listen, started=started
         )
 
 

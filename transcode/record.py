@@ -123,6 +123,7 @@ class LedgerRecord(Kept):
     """UTC: when the attempt ended."""
     job_id: str
     claim: int
+    """Of a run by hand, which claims nothing: when it began, milliseconds."""
     task_id: str
     kind: str
     """The task's: `encode`; `function` for the small functions around the tasks."""

@@ -15,7 +15,6 @@ import anyio
 from .contract import (
     Attempt,
     Manifest,
-    Money,
     OutcomeKind,
     Plan,
     PlatformRef,
@@ -35,6 +34,7 @@ from .errors import (
 from .happenings import AttemptEnded, Event, Listener, Planned
 from .invoke import Engine
 from .jobs import Book, hold
+from .keeping import ledger_record
 from .pipeline import Order, carry_out
 from .record import Claim, Ending, LedgerRecord, Submission
 from .wiring import Wiring
@@ -74,23 +74,9 @@ class Diary:
         return found
 
     async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
-        record = LedgerRecord(
-            recorded_at=await self.book.now(),
-            job_id=self.claim.job_id,
-            claim=self.claim.number,
-            task_id=task.task_id,
-            kind=task.kind,
-            source=self.submission.source,
-            profile=plan.profile,
-            platform=plan.platform,
-            engine=plan.engine,
-            tags=self.submission.tags,
-            attempt=attempt,
-            predicted_cost=_promised(plan, task, attempt),
-            predicted_wall=task.predicted_wall,
-            media=task.media,
-            recipe=task.recipe,
-        )
+        now = await self.book.now()
+        entry = ledger_record(plan, task, attempt, claim=self.claim.number, now=now)
+        record = entry.model_copy(update={"tags": self.submission.tags})
         self.records[task.task_id, attempt.number] = record
         await self.book.keep_attempt(record)
         if attempt.measured is not None:
@@ -124,17 +110,6 @@ class Diary:
     def _task(self, task_id: str) -> Task | None:
         tasks = self.plan.tasks if self.plan else ()
         return next((p.task for p in tasks if p.task.task_id == task_id), None)
-
-
-def _promised(plan: Plan, task: Task, attempt: Attempt) -> Money | None:
-    """What this spec was expected to cost for the task, before it ran."""
-    candidates = (
-        candidate
-        for planned in plan.tasks
-        if planned.task.task_id == task.task_id
-        for candidate in planned.candidates
-    )
-    return next((c.cost for c in candidates if c.spec == attempt.spec), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,3 +74,23 @@ def test_a_job_can_be_followed_from_its_list_to_every_question(
     )
     assert 1 == advice["arrivals"]["most"]
     assert 1 == advice["fixed"][0]["tasks"]
+
+
+def test_a_run_by_hand_is_entered_where_there_is_a_ledger(
+    make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    """And a place where no jobs are kept holds nothing but the result."""
+    clip, fresh, used = make_clip("byhand", 1), tmp_path / "fresh", tmp_path / "used"
+    ledger = used / ".transcode" / "ledger"
+    (ledger / "2026-01-01").mkdir(parents=True)
+    (ledger / "2026-01-01" / "earlier.json").write_text("{}")
+
+    for to in (fresh, used):
+        argv = [sys.executable, "-m", "transcode", "run", str(clip)]
+        argv += ["--to", str(to), "--profile", "preview", "--quiet"]
+        subprocess.run(argv, check=True)
+
+    assert not (fresh / ".transcode").exists()
+    entered = [p for p in ledger.rglob("*.json") if p.name != "earlier.json"]
+    assert 1 == len(entered)
+    assert "succeeded" == json.loads(entered[0].read_text())["attempt"]["outcome"]

@@ -111,7 +111,7 @@ def run(  # noqa: PLR0913 - one argument per option
       transcode run clip.mov --platform functiongraph --budget 0.05
       transcode run clip.mov --json --quiet > manifest.json
     """
-    from .. import happenings, pipeline
+    from .. import byhand, happenings
     from .interrupt import run_to_the_end
     from .progress import watching
     from .show_result import partial_line, result_text
@@ -136,8 +136,10 @@ def run(  # noqa: PLR0913 - one argument per option
             nonlocal already
             already = already or isinstance(event, happenings.AlreadyDone)
             show(event)
+            if isinstance(event, happenings.Unrecorded):
+                click.echo(f"Not in the ledger: {event.error.message}", err=True)
 
-        manifest = run_to_the_end(lambda: pipeline.run(request, wired, listen=listen))
+        manifest = run_to_the_end(lambda: byhand.run(request, wired, listen=listen))
     if manifest.partial is not None and (as_json or quiet):
         click.echo(partial_line(manifest.partial), err=True)
     if as_json:
