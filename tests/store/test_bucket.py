@@ -123,7 +123,7 @@ async def test_create_refuses_the_same_content_of_another(store: Bucket) -> None
 async def test_of_many_creators_one_wins(store: Bucket, address: str) -> None:
     """And the object is the winner's, at every race."""
     # The server waits a second wherever two of its locks meet.
-    races, workers = (8, 3) if address.startswith("s3://") else (250, 4)
+    races, workers = (8, 3) if address.startswith("s3://") else (1000, 4)
     for race in range(races):
         won: list[bytes] = []
 
