@@ -88,6 +88,13 @@ class Unrecorded:
     error: TranscodeError
 
 
+@dataclass(frozen=True, slots=True)
+class Weaker:
+    """The store cannot refuse to create what exists: less is promised."""
+
+    uri: str
+
+
 Event = (
     Planned
     | Progressed
@@ -99,5 +106,6 @@ Event = (
     | Ended
     | Troubled
     | Unrecorded
+    | Weaker
 )
 Listener = Callable[[Event], None]

@@ -7,18 +7,21 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import anyio
 
 from .contract import Value
 from .desk import Desk
 from .errors import StoreError, TranscodeError, WorkerLost
-from .happenings import Ended, Event, Listener, Taken, Troubled
+from .happenings import Ended, Event, Listener, Taken, Troubled, Weaker
 from .intake import Intake, open_jobs
 
 _BACKOFF_SECONDS = (1.0, 60.0)
 """First and longest pause while a store does not answer."""
 
+_BROKEN_OFF = timedelta(days=1)
+"""No upload of one object takes so long."""
 _LOOKS = 2
 """Further ones of a round, for files that are in the making."""
 
@@ -127,6 +130,7 @@ async def sweep(
     Returns when nothing is left that can be done now. A second round right after it
     does nothing. Raises what the store raises.
     """
+    await _prepare(desk, listen)
     ended: Counter[str] = Counter()
 
     def heard(event: Event) -> None:
@@ -171,6 +175,13 @@ async def watch(  # noqa: PLR0913 - what to watch, for whom, how often
         group.start_soon(patrolling, desk, crew)
         for source in sources:
             group.start_soon(_watching, intake, source, every_seconds, crew)
+
+
+async def _prepare(desk: Desk, listen: Listener) -> None:
+    """Say what the store cannot promise; remove what uploads that broke off left."""
+    if not await desk.bucket.is_conditional():
+        listen(Weaker(desk.bucket.uri()))
+    await desk.bucket.collect(older_than=_BROKEN_OFF)
 
 
 async def _watching(

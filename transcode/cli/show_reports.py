@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..happenings import AttemptEnded, Ended, Taken, Troubled
+from ..happenings import AttemptEnded, Ended, Taken, Troubled, Weaker
 from ..record import JobReport
 from .units import amount, printable, seconds, table
 
@@ -19,6 +19,11 @@ def line(event: object) -> str | None:
     elif isinstance(event, AttemptEnded) and event.attempt.failure is not None:
         text = (
             f"{event.task_id} {event.attempt.outcome}: {event.attempt.failure.message}"
+        )
+    elif isinstance(event, Weaker):
+        text = (
+            f"{event.uri} does not refuse to create what exists: two workers may do "
+            "the same job. See docs/storage.md."
         )
     elif isinstance(event, Troubled):
         text = f"{event.error.message} Trying again in {seconds(event.seconds)}."
