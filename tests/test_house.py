@@ -25,6 +25,7 @@ KNOWS_STAGES = {
     "wiring.py",
     "closing.py",
     "desk.py",
+    "diary.py",
     "intake.py",
     "shift.py",
 }

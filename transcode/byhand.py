@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from .contract import Attempt, Manifest, Plan, Task
 from .errors import Cancelled, TranscodeError
@@ -28,9 +28,10 @@ class _Receipts(Forgetful):
 
     async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
         if attempt.measured is not None:
-            now = datetime.now(UTC)
+            took = timedelta(seconds=attempt.measured.wall_seconds)
+            begun = datetime.now(UTC) - took
             self.records.append(
-                ledger_record(plan, task, attempt, claim=self._claim, now=now)
+                ledger_record(plan, task, attempt, claim=self._claim, now=begun)
             )
 
 

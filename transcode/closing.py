@@ -40,8 +40,12 @@ async def close(
     if ended.manifest is not None:
         everybody = await _tell(book, bucket, tells, history, ended, ended.manifest)
     await _collect(bucket, history, ended)
+    if len(history.tried) > 1:
+        # What workers began that nobody has heard of since.
+        for record in await book.attempts(ended.job_id):
+            await book.enter(record)
     if everybody:
-        await book.close(ended.job_id)
+        await book.close(ended.job_id, history.round_number)
 
 
 async def _tell(  # noqa: PLR0913, PLR0917 - who, by whom, of what
@@ -72,19 +76,28 @@ async def _collect(bucket: Bucket, history: History, ended: JobReport) -> None:
     """
     Remove what tries without a result have left: under other tokens in S3, hidden
     beside the results in a folder. One clean try has left nothing.
+
+    Where there is no result, what a worker was about to publish when it fell silent
+    is left alone: should it come back, its manifest must name what exists.
     """
+    if ended.manifest is None:
+        return
     if ended.status == "succeeded" and len(history.tried) <= 1:
         return
     root = f"{ended.folder}/"
-    outputs = ended.manifest.outputs if ended.status == "succeeded" else ()  # type: ignore[union-attr]
+    publishing = {f"{one.claim.number:04d}" for one in history.tried if one.publishing}
+    outputs = ended.manifest.outputs if ended.status == "succeeded" else ()
     named = {output.uri for output in outputs}
     kept = {_token(uri.removeprefix(bucket.uri(root))) for uri in named}
+    if ended.status != "succeeded":
+        kept |= publishing
     async for entry in bucket.entries(root):
         token = _token(entry.key.removeprefix(root))
         if token is not None and token not in kept:
             await bucket.delete(entry.key)
-    async for entry in bucket.entries(f".transcode-{ended.folder}."):
-        await bucket.delete(entry.key)
+    if ended.status == "succeeded" or not publishing:
+        async for entry in bucket.entries(f".transcode-{ended.folder}."):
+            await bucket.delete(entry.key)
 
 
 def _token(path: str) -> str | None:

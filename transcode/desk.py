@@ -36,6 +36,7 @@ from .happenings import Listener, TakenOver
 from .invoke import Engine
 from .jobs import (
     Book,
+    Busy,
     Done,
     Exhausted,
     Free,
@@ -141,7 +142,12 @@ class Desk:
             history = History(submission, (), done=True)
             return report(history, Done(), done), False
         _, new = await self.book.submit(submission)
-        return await self.report(order.job_id), new
+        history = await self.book.history(order.job_id)
+        found = await self._report(history)
+        if not new and not found.over:
+            # Results that somebody has removed are made anew.
+            await self.book.reopen(order.job_id, history.round_number)
+        return found, new
 
     async def report(self, job_id: str) -> JobReport:
         """Where the job stands; raises `ObjectMissing` where there is none."""
@@ -161,8 +167,11 @@ class Desk:
         Nothing is done for a job that somebody else works on, or that waits. Failures
         are reports, not exceptions; only a store that does not answer raises.
         """
+        # Before the claims are looked at: however long that takes, a lease that was
+        # renewed meanwhile is never taken for one that is over.
+        now = await self.book.now()
         history = await self.book.history(job_id)
-        state = standing(history, await self.book.now(), self._patience)
+        state = standing(history, now, self._patience)
         if isinstance(state, Free | Exhausted):
             try:
                 claim = await self.book.claim(
@@ -177,10 +186,10 @@ class Desk:
                 listen(TakenOver(job_id))
             await self._take(history, state, claim, listen, seconds_left)
             history = await self.book.history(job_id)
-        now = await self._report(history)
-        if now.over:
-            await close(self.book, self.bucket, self.tells, history, now)
-        return now
+        report = await self._report(history)
+        if report.over:
+            await close(self.book, self.bucket, self.tells, history, report)
+        return report
 
     async def find(self, text: str) -> str:
         """
@@ -204,12 +213,24 @@ class Desk:
         return await self.perform(job_id)
 
     async def retry(self, job_id: str) -> JobReport:
-        """Open a job that ended without a result, for as many tries as a new one."""
+        """
+        Open a job that ended without a result, for as many tries as a new one.
+
+        Raises `UsageError` where it has succeeded or somebody works on it.
+        """
+        now = await self.book.now()
         history = await self.book.history(job_id)
         if history.done:
             raise UsageError(
                 f"Job {job_id[:12]} has succeeded: nothing is left to try. Remove "
                 f"{self.bucket.uri(history.submission.folder)!r} to have it made anew.",
+                job_id=job_id,
+            )
+        state = standing(history, now, self._patience)
+        if isinstance(state, Busy):
+            raise UsageError(
+                f"Job {job_id[:12]} is being worked on by {state.owner}; cancel it "
+                "first, or wait for its end.",
                 job_id=job_id,
             )
         await self.book.retry(job_id)
@@ -246,7 +267,7 @@ class Desk:
         shift = Shift(
             self.book,
             self.wiring,
-            history.submission,
+            history,
             claim,
             self._look_up,
             self._engine,

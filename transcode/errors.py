@@ -38,6 +38,7 @@ an encode paid for?
     - ObjectMissing
     - ObjectExists
     - ObjectChanged
+    - RecordUnreadable  something else lies where a record of ours belongs
     - LeaseLost         somebody else works on the job now
   + DeliveryError         a result is there and somebody was not told of it (exit 4)
     - DestinationDown     trying again later may help
@@ -242,6 +243,10 @@ class ObjectExists(StoreError, FileExistsError):
 
 class ObjectChanged(StoreError):
     """The object is no longer the one that was planned for."""
+
+
+class RecordUnreadable(StoreError):
+    """Where a record of ours belongs lies something else: torn, or another's."""
 
 
 class LeaseLost(StoreError):

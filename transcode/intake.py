@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,8 +18,10 @@ from .errors import (
     ObjectMissing,
     PlatformError,
     ProfileError,
+    RecordUnreadable,
     SettingsError,
     SourceNotFound,
+    StoreError,
     UsageError,
 )
 from .event import Filter, from_file, is_own_output, lies_in, newest, overlaps
@@ -173,7 +175,8 @@ class Intake:
                 and self.seen.get(entry.key) != entry.etag
             ]
             whole = [e for e in fresh if _is_whole(objects, source, e, now, self.rule)]
-            taken = await self.take([_upload(source, objects, e) for e in whole])
+            uploads = [_upload(source, objects, entry) for entry in whole]
+            taken = await self.take([one for one in uploads if one is not None])
         self.seen.update({entry.key: entry.etag for entry in whole})
         self.unsettled[:] = [entry.key for entry in fresh if entry not in whole]
         return taken
@@ -201,10 +204,14 @@ def _is_whole(
     return not open_for_writing(Path(objects.uri(entry.key)))
 
 
-def _upload(source: str, objects: Bucket, entry: Entry) -> Upload:
+def _upload(source: str, objects: Bucket, entry: Entry) -> Upload | None:
+    """None for a file that has gone since it was listed."""
     uri = objects.uri(entry.key)
     if not source.startswith("s3://"):
-        status = Path(uri).stat()
+        try:
+            status = Path(uri).stat()
+        except OSError:
+            return None
         return from_file(
             uri,
             root=str(Path(objects.uri())),
@@ -224,8 +231,14 @@ def _upload(source: str, objects: Bucket, entry: Entry) -> Upload:
     )
 
 
-async def open_jobs(desk: Desk) -> AsyncIterator[str]:
-    """Jobs that are not over: of the highest priority first, then the oldest."""
+async def open_jobs(
+    desk: Desk, troubled: Callable[[StoreError], None] = lambda _error: None
+) -> AsyncIterator[str]:
+    """
+    Jobs that are not over: of the highest priority first, then the oldest.
+
+    One whose submission cannot be made out is passed to *troubled* and left out.
+    """
     waiting = []
     async for job in desk.book.open_jobs():
         try:
@@ -233,6 +246,9 @@ async def open_jobs(desk: Desk) -> AsyncIterator[str]:
         except ObjectMissing:
             # Whoever took it in died between the marker and the job, or is about to
             # write it: their upload is taken again.
+            continue
+        except RecordUnreadable as exc:
+            troubled(exc)
             continue
         waiting.append((-submission.priority, submission.submitted_at, job))
     for _, _, job in sorted(waiting):

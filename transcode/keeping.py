@@ -26,6 +26,9 @@ class Keeper(Protocol):
     async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
         """Before an attempt, as its testament, and after it."""
 
+    async def commit(self) -> None:
+        """Before the result becomes visible; raises `LeaseLost` where it must not."""
+
 
 class Forgetful:
     """Where whoever asked waits for the answer: nobody takes over from us."""
@@ -37,6 +40,9 @@ class Forgetful:
 
     async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
         """Say nothing."""
+
+    async def commit(self) -> None:
+        """Nobody decides in our stead."""
 
 
 def ledger_record(

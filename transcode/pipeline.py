@@ -169,9 +169,7 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
     listen: Listener,
     started: float,
 ) -> Manifest:
-    """
-    Probe, plan, invoke and publish; *started* by the monotonic clock. See `run`.
-    """
+    """Probe, plan, invoke and publish; *started* by the monotonic clock. See `run`."""
     media = await _probe_and_prepare(order.source, wiring, order.constraints)
     chosen = (order.profile, order.platform, order.constraints)
     plan = _plan(order.request, wiring, order.source, media, chosen)
@@ -253,7 +251,7 @@ class _Job:
     async def _publish(
         self, staging: Path, results: tuple[TaskResult, ...]
     ) -> Manifest:
-        token = self.keeper.token
+        token, commit = self.keeper.token, self.keeper.commit
         manifest = succeeded(
             self.plan,
             results,
@@ -263,10 +261,11 @@ class _Job:
         try:
             await self._refuse_change()
             staged = gather(staging, results)
-            await self.target.publish(self.folder, staged, manifest, token=token)
+            await self.target.publish(
+                self.folder, staged, manifest, token=token, commit=commit
+            )
         except ObjectExists:
-            # Two runs of one job: the store decided who won, and the loser's answer
-            # is the winner's.
+            # Two runs of one job: the store decided, and the loser's answer is ours.
             winner = await self.target.find(self.folder)
             if winner is None:
                 raise

@@ -99,12 +99,18 @@ class Claim(Kept):
 
 
 class Ending(Kept):
-    """How a claim ended without a manifest; there is at most one for a number."""
+    """
+    How a claim ended; there is at most one for a number.
+
+    `published` is written by its holder right before the manifest, `lost` by whoever
+    ends the job in its stead: the store lets one of them exist, so that a worker that
+    comes back after the job was given up publishes nothing.
+    """
 
     schema_: Literal["transcode/ending/1"] = Field("transcode/ending/1", alias="schema")
     job_id: str
     claim: int
-    kind: Literal["failed", "handed_back", "cancelled"]
+    kind: Literal["failed", "handed_back", "cancelled", "published", "lost"]
     final: bool
     """True: nobody takes the job again but by `transcode retry`."""
     outcome: OutcomeKind
@@ -120,7 +126,8 @@ class LedgerRecord(Kept):
 
     schema_: Literal["transcode/ledger/1"] = Field("transcode/ledger/1", alias="schema")
     recorded_at: datetime
-    """UTC: when the attempt ended."""
+    """UTC, by the clock of the store: when the attempt began. The same before and
+    after it, so that one attempt has one name in the ledger whoever enters it."""
     job_id: str
     claim: int
     """Of a run by hand, which claims nothing: when it began, milliseconds."""

@@ -87,6 +87,7 @@ class Crew:
             self.left.pop(job, None)
             try:
                 report = await self.desk.perform(job, listen=self.listen)
+                self._known.discard(job)
                 self.listen(Ended(report))
                 if not report.over:
                     self.left[job] = report.status
@@ -108,8 +109,9 @@ def _unforeseen(exc: Exception) -> TranscodeError:
 
 async def patrol(desk: Desk, crew: Crew) -> None:
     """Queue every job that is not over, whoever took it in and whatever befell it."""
+    lease = desk.wiring.settings.lease_seconds
     found = set()
-    async for job in open_jobs(desk):
+    async for job in open_jobs(desk, lambda error: crew.listen(Troubled(error, lease))):
         found.add(job)
         await crew.add(job)
     for job in crew.left.keys() - found:
@@ -142,11 +144,18 @@ async def sweep(
     for source in sources:
         taken += await _look_patiently(intake, source, listen)
     crew = Crew(desk, hands, heard)
+    failures: list[StoreError] = []
     async with anyio.create_task_group() as group:
         group.start_soon(crew.work)
-        await patrol(desk, crew)
+        try:
+            await patrol(desk, crew)
+        except StoreError as exc:
+            # Raised below: out of a task group it would come as a group.
+            failures.append(exc)
         await crew.idle()
         group.cancel_scope.cancel()
+    for failure in failures:
+        raise failure
     return Swept(
         uploads_taken=sum(one.new for one in taken),
         ended=dict(ended),

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import anyio
 
 from .contract import (
-    Attempt,
     Manifest,
     OutcomeKind,
-    Plan,
     PlatformRef,
-    Task,
 )
 from .deliver import Ending as Ended
 from .deliver import Status, refused
+from .diary import Diary
 from .errors import (
     Cancelled,
     LeaseLost,
@@ -31,12 +29,11 @@ from .errors import (
     TranscodeError,
     WorkerLost,
 )
-from .happenings import AttemptEnded, Event, Listener, Planned
+from .happenings import Listener
 from .invoke import Engine
-from .jobs import Book, hold
-from .keeping import ledger_record
+from .jobs import Book, History, hold
 from .pipeline import Order, carry_out
-from .record import Claim, Ending, LedgerRecord, Submission
+from .record import Claim, Ending, Submission
 from .wiring import Wiring
 
 EndingKind = Literal["failed", "handed_back", "cancelled"]
@@ -50,79 +47,22 @@ _LAST_WORDS_SECONDS = 5.0
 """For the records of a job that is handed back, where the store still answers."""
 
 
-@dataclass(slots=True)
-class Diary:
-    """Keeps every attempt as it begins and as it ends; see `pipeline.Keeper`."""
-
-    book: Book
-    submission: Submission
-    claim: Claim
-    before: Sequence[LedgerRecord]
-    records: dict[tuple[str, int], LedgerRecord] = field(default_factory=dict)
-    plan: Plan | None = None
-    unsaid: list[tuple[str, Attempt]] = field(default_factory=list)
-
-    @property
-    def token(self) -> str:
-        return f"{self.claim.number:04d}"
-
-    @property
-    def earlier(self) -> Mapping[str, Sequence[Attempt]]:
-        found: dict[str, list[Attempt]] = defaultdict(list)
-        for record in self.before:
-            found[record.task_id].append(record.attempt)
-        return found
-
-    async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
-        now = await self.book.now()
-        entry = ledger_record(plan, task, attempt, claim=self.claim.number, now=now)
-        record = entry.model_copy(update={"tags": self.submission.tags})
-        self.records[task.task_id, attempt.number] = record
-        await self.book.keep_attempt(record)
-        if attempt.measured is not None:
-            await self.book.enter(record)
-
-    def listening(self, listen: Listener) -> Listener:
-        """Hear of attempts that were cancelled, too: they have cost something."""
-
-        def heard(event: Event) -> None:
-            if isinstance(event, Planned):
-                self.plan = event.plan
-            elif isinstance(event, AttemptEnded):
-                self.unsaid.append((event.task_id, event.attempt))
-            listen(event)
-
-        return heard
-
-    async def settle(self) -> None:
-        """Enter what no `keep` has seen, and what workers before us left unsaid."""
-        for record in self.before:
-            await self.book.enter(record)
-        for task_id, attempt in self.unsaid:
-            known = self.records.get((task_id, attempt.number))
-            if known is not None and known.attempt.measured is None:
-                task = self._task(task_id)
-                plan = self.plan
-                if plan is not None and task is not None:
-                    await self.keep(plan, task, attempt)
-        self.unsaid.clear()
-
-    def _task(self, task_id: str) -> Task | None:
-        tasks = self.plan.tasks if self.plan else ()
-        return next((p.task for p in tasks if p.task.task_id == task_id), None)
-
-
 @dataclass(frozen=True, slots=True)
 class Shift:
     """What is needed to work on a job under one claim."""
 
     book: Book
     wiring: Wiring
-    submission: Submission
+    history: History
+    """As it was before the claim."""
     claim: Claim
     look_up: Callable[[Submission], Awaitable[Order]]
     engine: Callable[[Order], Awaitable[Engine]]
     listen: Listener
+
+    @property
+    def submission(self) -> Submission:
+        return self.history.submission
 
     async def work(self, *, seconds_left: float | None) -> Manifest | Ending | None:
         """
@@ -132,44 +72,63 @@ class Shift:
         Cancellation from outside hands the job back, too, and propagates.
         """
         started = time.monotonic()
-        before = await self.book.attempts(self.claim.job_id)
-        diary = Diary(self.book, self.submission, self.claim, before)
+        diary = Diary(self.book, self.submission, self.claim)
+        error: TranscodeError | None = None
         try:
             async with hold(self.book, self.claim):
                 with anyio.move_on_after(seconds_left):
                     return await self._carry_out(diary, started)
-            ending = self._ending("handed_back", OutcomeKind.OUT_OF_TIME)
         except LeaseLost:
+            # Whoever has taken over may have read our attempts before the last one.
+            with (
+                contextlib.suppress(StoreError),
+                anyio.move_on_after(_LAST_WORDS_SECONDS),
+            ):
+                await diary.settle()
             return None
-        except Cancelled as exc:
-            ending = self._failed(exc, started, kind="cancelled", final=True)
         except TranscodeError as exc:
-            ending = self._failed(exc, started, kind="failed", final=_is_final(exc))
+            error = exc
         except Exception as exc:  # noqa: BLE001 - one bad job must not end the others
-            ending = self._failed(_unforeseen(exc), started, kind="failed", final=False)
+            error = _unforeseen(exc)
         except BaseException:
             with anyio.move_on_after(_LAST_WORDS_SECONDS, shield=True):
                 await diary.settle()
                 await self.book.end(self._ending("handed_back", OutcomeKind.CANCELLED))
             raise
         await diary.settle()
-        return await self.book.end(ending)
+        if error is None:
+            return await self._end(self._ending("handed_back", OutcomeKind.OUT_OF_TIME))
+        if await self.book.done(self.submission.folder):
+            # Somebody's try was good, perhaps this one: there is nothing to explain.
+            return None
+        cancelled = isinstance(error, Cancelled)
+        return await self._end(
+            await self._failed(
+                error,
+                started,
+                kind="cancelled" if cancelled else "failed",
+                final=cancelled or _is_final(error),
+            )
+        )
 
     async def give_up(self, error: TranscodeError) -> Ending:
         """End the job for good without working on it."""
-        await Diary(
-            self.book,
-            self.submission,
-            self.claim,
-            await self.book.attempts(self.claim.job_id),
-        ).settle()
+        before = await self.book.attempts(self.claim.job_id)
+        await Diary(self.book, self.submission, self.claim, before).settle()
         cancelled = isinstance(error, Cancelled)
         kind: EndingKind = "cancelled" if cancelled else "failed"
-        return await self.book.end(
-            self._failed(error, time.monotonic(), kind=kind, final=True)
+        return await self._end(
+            await self._failed(error, time.monotonic(), kind=kind, final=True)
         )
 
+    async def _end(self, ending: Ending) -> Ending:
+        """Before an end for good, workers that may yet come back are locked out."""
+        if ending.final:
+            await self.book.seal(self.history)
+        return await self.book.end(ending)
+
     async def _carry_out(self, diary: Diary, started: float) -> Manifest:
+        diary.before = await self.book.attempts(self.claim.job_id)
         order = await self.look_up(self.submission)
         engine = await self.engine(order)
         manifest = await carry_out(
@@ -192,11 +151,11 @@ class Shift:
             outcome=outcome,
         )
 
-    def _failed(
+    async def _failed(
         self, error: TranscodeError, started: float, *, kind: EndingKind, final: bool
     ) -> Ending:
         wait = _BACKOFF_SECONDS[min(self.claim.number, len(_BACKOFF_SECONDS)) - 1]
-        now = datetime.now(UTC)
+        now = await self.book.now()
         # Many jobs that one outage has failed must not come back all at once.
         later = now + timedelta(seconds=wait * random.uniform(0.5, 1.5))  # noqa: S311
         return Ending(

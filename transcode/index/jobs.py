@@ -87,6 +87,8 @@ class Job(Kept):
     def _last(self) -> Ending | None:
         """How the newest claim ended, if it did and still counts."""
         ending, least = self.ending, max(self.claim_number, self.round_after + 1)
+        if ending is not None and ending.kind == "published":
+            return None
         return ending if ending is not None and ending.claim >= least else None
 
     def status(self, now: datetime) -> Status:

@@ -5,23 +5,25 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Literal
 
-import anyio
-
-from ..contract import Value
-from ..errors import ObjectExists, ObjectMissing
+from ..contract import OutcomeKind, Value
+from ..errors import LeaseLost, ObjectExists, ObjectMissing
 from ..ledger import append
 from ..record import Claim, Ending, LedgerRecord, Submission
 from ..store.bucket import Bucket
+from .records import (
+    NUMBERED,
+    STATE,
+    numbers,
+    path,
+    read_one,
+    read_several,
+    rounds,
+)
 from .standing import History, Tried
 
-STATE = ".transcode"
 _OPEN = f"{STATE}/open/"
-_READS_AT_ONCE = 8
-
-Record = TypeVar("Record", bound=Value)
-Key = TypeVar("Key")
 
 
 class Book:
@@ -49,19 +51,23 @@ class Book:
             return await self.submission(job), False
         await self._objects.put(_OPEN + job, b"")
         try:
-            await self._objects.create(_path(job, "submission.json"), _json(submission))
+            await self._objects.create(path(job, "submission.json"), _json(submission))
         except ObjectExists:
             return await self.submission(job), False
         return submission, True
 
     async def submission(self, job: str) -> Submission:
         """Raises `ObjectMissing` where no such job was submitted."""
-        return await self._read(Submission, _path(job, "submission.json"))
+        return await read_one(self._objects, Submission, path(job, "submission.json"))
 
     async def open_jobs(self) -> AsyncIterator[str]:
         """Ids of jobs that are not over, and of a few that have just ended."""
+        last = ""
         async for entry in self._objects.entries(_OPEN):
-            yield entry.key.removeprefix(_OPEN)
+            job = entry.key.removeprefix(_OPEN).partition(".")[0]
+            if job not in ("", last):
+                yield job
+            last = job
 
     async def jobs(self, begins: str = "") -> AsyncIterator[str]:
         """Ids of all jobs there ever were here that begin like this."""
@@ -73,12 +79,18 @@ class Book:
                 yield job
             last = job
 
-    async def close(self, job: str) -> None:
-        """Nothing is left to do for it."""
-        await self._objects.delete(_OPEN + job)
+    async def close(self, job: str, round_number: int) -> None:
+        """Nothing is left to do for this round of it, nor for those before."""
+        for number in range(round_number + 1):
+            await self._objects.delete(_marker(job, number))
 
-    async def reopen(self, job: str) -> None:
-        await self._objects.put(_OPEN + job, b"")
+    async def reopen(self, job: str, round_number: int) -> None:
+        """Each round has a marker of its own: closing one never hides the next."""
+        await self._objects.put(_marker(job, round_number), b"")
+
+    async def done(self, folder: str) -> bool:
+        """Whether the manifest exists."""
+        return await self._done(folder)
 
     async def history(self, job: str) -> History:
         """
@@ -87,35 +99,34 @@ class Book:
         The manifest is looked for last: what was seen before it can only be older.
         """
         found: dict[str, datetime] = {}
-        root = _path(job, "")
+        root = path(job, "")
         async for entry in self._objects.entries(root):
             found[entry.key.removeprefix(root)] = entry.modified
         submission = await self.submission(job)
-        claims = await self._several(
-            [
-                (n, _path(job, f"claims/{n:06d}.json"))
-                for n in _numbers(found, "claims")
-            ],
+        claims = await read_several(
+            self._objects,
+            [(n, path(job, f"claims/{n:06d}.json")) for n in numbers(found, "claims")],
             Claim,
         )
-        endings = await self._several(
+        endings = await read_several(
+            self._objects,
             [
-                (n, _path(job, f"endings/{n:06d}.json"))
-                for n in _numbers(found, "endings")
+                (n, path(job, f"endings/{n:06d}.json"))
+                for n in numbers(found, "endings")
             ],
             Ending,
         )
-        rounds = _rounds(found)
-        number = len(rounds)
+        begun = rounds(found)
+        number = len(begun)
         told = f"told/{number:06d}/"
         return History(
             submission=submission,
             tried=tuple(
-                Tried(claim, found[f"claims/{n:06d}.json"], endings.get(n))
+                _tried(claim, found[f"claims/{n:06d}.json"], endings.get(n))
                 for n, claim in sorted(claims.items())
             ),
             done=await self._done(submission.folder),
-            round_after=max(rounds, default=0),
+            round_after=max(begun, default=0),
             round_number=number,
             cancelled=f"cancels/{number:06d}.json" in found,
             told=frozenset(
@@ -128,65 +139,109 @@ class Book:
     async def claim(self, job: str, number: int, *, owner: str, lease: float) -> Claim:
         """Create claim *number*; raises `ObjectExists` where somebody was faster."""
         claim = Claim(job_id=job, number=number, owner=owner, lease_seconds=lease)
-        await self._objects.create(
-            _path(job, f"claims/{number:06d}.json"), _json(claim)
-        )
+        await self._objects.create(path(job, f"claims/{number:06d}.json"), _json(claim))
         return claim
 
     async def renew(self, claim: Claim) -> Literal["renewed", "taken", "cancelled"]:
         """Write the claim again, unless somebody holds a later one or said stop."""
-        newest, rounds, cancels = claim.number, 0, set()
-        async for entry in self._objects.entries(_path(claim.job_id, "c")):
-            kind, _, name = entry.key.removeprefix(_path(claim.job_id, "")).partition(
+        newest, cancels = claim.number, set()
+        async for entry in self._objects.entries(path(claim.job_id, "c")):
+            kind, _, name = entry.key.removeprefix(path(claim.job_id, "")).partition(
                 "/"
             )
-            if kind == "claims":
-                newest = max(newest, int(name[:6]))
-            else:
-                cancels.add(int(name[:6]))
+            if match := NUMBERED.fullmatch(name):
+                number = int(match[1])
+                if kind == "claims":
+                    newest = max(newest, number)
+                elif kind == "cancels":
+                    cancels.add(number)
         if newest > claim.number:
             return "taken"
         if cancels:
-            async for _ in self._objects.entries(_path(claim.job_id, "rounds/")):
-                rounds += 1
-            if rounds in cancels:
+            root = path(claim.job_id, "")
+            found = [e.key async for e in self._objects.entries(root + "rounds/")]
+            begun = rounds(key.removeprefix(root) for key in found)
+            if len(begun) in cancels:
                 return "cancelled"
         again = claim.model_copy(update={"renewals": claim.renewals + 1})
-        key = _path(claim.job_id, f"claims/{claim.number:06d}.json")
+        key = path(claim.job_id, f"claims/{claim.number:06d}.json")
         await self._objects.put(key, _json(again))
         return "renewed"
 
     async def end(self, ending: Ending) -> Ending:
         """Say how a claim ended; what was said first counts."""
-        key = _path(ending.job_id, f"endings/{ending.claim:06d}.json")
+        key = path(ending.job_id, f"endings/{ending.claim:06d}.json")
         try:
             await self._objects.create(key, _json(ending))
         except ObjectExists:
-            return await self._read(Ending, key)
+            return await read_one(self._objects, Ending, key)
         return ending
+
+    async def commit(self, claim: Claim) -> None:
+        """
+        Say that the manifest comes next; raises `LeaseLost` where the claim was ended
+        by somebody else, who has then decided that there shall be none of it.
+        """
+        said = await self.end(
+            Ending(
+                job_id=claim.job_id,
+                claim=claim.number,
+                kind="published",
+                final=False,
+                outcome=OutcomeKind.SUCCEEDED,
+            )
+        )
+        if said.kind != "published":
+            raise LeaseLost(
+                f"Job {claim.job_id[:12]} was ended while this worker did not answer. "
+                "Nothing of this try will be seen.",
+                job_id=claim.job_id,
+                claim=claim.number,
+            )
+
+    async def seal(self, history: History) -> None:
+        """Have no claim so far that was lost publish anything any more."""
+        for one in history.tried:
+            if one.ending is None:
+                await self.end(
+                    Ending(
+                        job_id=one.claim.job_id,
+                        claim=one.claim.number,
+                        kind="lost",
+                        final=False,
+                        outcome=OutcomeKind.LOST,
+                    )
+                )
 
     async def cancel(self, job: str) -> None:
         """Ask whoever holds the job, or would, to stop."""
         number = (await self.history(job)).round_number
-        await self._objects.put(_path(job, f"cancels/{number:06d}.json"), b"{}")
+        await self._objects.put(path(job, f"cancels/{number:06d}.json"), b"{}")
 
     async def retry(self, job: str) -> None:
         """Begin a new round: tries, endings and cancellation so far count no more."""
         history = await self.history(job)
         after = max((one.claim.number for one in history.tried), default=0)
-        await self.reopen(job)
-        key = _path(job, f"rounds/{history.round_number + 1:06d}-{after:06d}.json")
+        number = history.round_number + 1
+        await self.reopen(job, number)
+        key = path(job, f"rounds/{number:06d}-{after:06d}.json")
         await self._objects.put(key, b"{}")
 
     async def keep_attempt(self, record: LedgerRecord) -> None:
         """Before an attempt as its testament, after it as what it was."""
         name = f"{record.claim:06d}.{record.task_id}.{record.attempt.number}.json"
-        await self._objects.put(_path(record.job_id, f"attempts/{name}"), _json(record))
+        await self._objects.put(path(record.job_id, f"attempts/{name}"), _json(record))
 
     async def attempts(self, job: str) -> tuple[LedgerRecord, ...]:
-        """Every attempt that anybody began, in the order of claims and numbers."""
-        keys = [e.key async for e in self._objects.entries(_path(job, "attempts/"))]
-        found = await self._several([(key, key) for key in keys], LedgerRecord)
+        """
+        Every attempt that anybody began, in the order of claims and numbers.
+
+        What is no record is left out: a job must come to its end without it, too.
+        """
+        keys = [e.key async for e in self._objects.entries(path(job, "attempts/"))]
+        found = await read_several(
+            self._objects, [(key, key) for key in keys], LedgerRecord, strange_too=True
+        )
         return tuple(
             sorted(found.values(), key=lambda r: (r.claim, r.task_id, r.attempt.number))
         )
@@ -198,49 +253,19 @@ class Book:
 
     async def told(self, job: str, round_number: int, digest: str) -> None:
         """A destination knows how the round ended."""
-        key = _path(job, f"told/{round_number:06d}/{digest}.json")
+        key = path(job, f"told/{round_number:06d}/{digest}.json")
         await self._objects.put(key, b"{}")
 
-    async def _read(self, kind: type[Record], key: str) -> Record:
-        body, _ = await self._objects.read(key)
-        return kind.from_json(body)
 
-    async def _several(
-        self, keys: list[tuple[Key, str]], kind: type[Record]
-    ) -> dict[Key, Record]:
-        limit = anyio.CapacityLimiter(_READS_AT_ONCE)
-        found: dict[Key, Record] = {}
-
-        async def read(name: Key, key: str) -> None:
-            async with limit:
-                try:
-                    found[name] = await self._read(kind, key)
-                except ObjectMissing:
-                    return
-
-        async with anyio.create_task_group() as group:
-            for name, key in keys:
-                group.start_soon(read, name, key)
-        return found
+def _marker(job: str, round_number: int) -> str:
+    return f"{_OPEN}{job}.{round_number}" if round_number else _OPEN + job
 
 
-def _path(job: str, name: str) -> str:
-    return f"{STATE}/jobs/{job}/{name}"
+def _tried(claim: Claim, renewed_at: datetime, ending: Ending | None) -> Tried:
+    if ending is not None and ending.kind == "published":
+        return Tried(claim, renewed_at, None, publishing=True)
+    return Tried(claim, renewed_at, ending)
 
 
 def _json(value: Value) -> bytes:
     return (value.to_json() + "\n").encode()
-
-
-def _numbers(found: dict[str, datetime], kind: str) -> list[int]:
-    prefix = f"{kind}/"
-    return sorted(
-        int(key[len(prefix) :][:6]) for key in found if key.startswith(prefix)
-    )
-
-
-def _rounds(found: dict[str, datetime]) -> list[int]:
-    """The claim after which each round began; one number for each round."""
-    names = {key.removeprefix("rounds/") for key in found if key.startswith("rounds/")}
-    by_round = {int(name[:6]): int(name[7:13]) for name in sorted(names)}
-    return [by_round[number] for number in sorted(by_round)]

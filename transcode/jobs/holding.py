@@ -9,7 +9,7 @@ from typing import Literal
 
 import anyio
 
-from ..errors import Cancelled, LeaseLost, StoreError, TranscodeError
+from ..errors import Cancelled, LeaseLost, TranscodeError
 from ..record import Claim
 from .book import Book
 
@@ -52,7 +52,8 @@ async def _renewing(
         try:
             with anyio.fail_after(claim.lease_seconds):
                 state = await book.renew(claim)
-        except (StoreError, TimeoutError):
+        except (TranscodeError, TimeoutError):
+            # Also a full disk or a right that was withdrawn: nobody hears of us then.
             state = "unknown"
         now = time.monotonic()
         if state == "renewed":

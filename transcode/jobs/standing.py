@@ -29,6 +29,8 @@ class Tried:
     claim: Claim
     renewed_at: datetime
     ending: Ending | None
+    publishing: bool = False
+    """Its holder was about to create the manifest when it was last heard of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def standing(  # noqa: PLR0911 - one for each answer
 
 
 def _enough(tried: Sequence[Tried], patience: Patience) -> str | None:
-    lost = sum(one.ending is None for one in tried)
+    lost = sum(one.ending is None or one.ending.kind == "lost" for one in tried)
     failed = sum(
         one.ending is not None and one.ending.kind == "failed" for one in tried
     )

@@ -59,7 +59,7 @@ def spans(records: Iterable[LedgerRecord]) -> list[Span]:
         measured = record.attempt.measured
         if measured is not None and measured.wall_seconds > 0:
             wall = timedelta(seconds=measured.wall_seconds)
-            found.append(Span(record.recorded_at - wall, record.recorded_at))
+            found.append(Span(record.recorded_at, record.recorded_at + wall))
     return found
 
 

@@ -7,7 +7,7 @@ them; `locate` and `destination` choose by the address.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +26,13 @@ Marks = Mapping[str, str]
 
 FIRST = "0001"
 """The token of the first try at a job."""
+
+
+Commit = Callable[[], Awaitable[None]]
+
+
+async def freely() -> None:
+    """Where nobody else may have decided that there shall be no result."""
 
 
 class Finds(Protocol):
@@ -64,14 +71,21 @@ class Publishes(Protocol):
     """Makes results visible, all or nothing."""
 
     async def publish(
-        self, folder: str, staging: Path, manifest: Manifest, *, token: str = FIRST
+        self,
+        folder: str,
+        staging: Path,
+        manifest: Manifest,
+        *,
+        token: str = FIRST,
+        commit: Commit = freely,
     ) -> None:
         """
         Make the staged files and *manifest* visible under *folder*, manifest last.
 
         Atomic towards readers: they see no manifest, or a manifest whose every
         output exists and is the one of this *token*. Raises `ObjectExists` when
-        another worker was first.
+        another worker was first. *commit* is waited for right before the manifest;
+        if it raises, there will be none.
         """
 
 

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import anyio
+
 from ..contract import Manifest, Source
 from ..errors import (
     DestinationUnwritable,
@@ -20,6 +22,7 @@ from ..errors import (
     SourceNotFound,
     SourceUnreadable,
 )
+from . import Commit, freely
 from .files import sync
 
 MANIFEST_NAME = "manifest.json"
@@ -139,6 +142,7 @@ class FolderDestination:
         manifest: Manifest,
         *,
         token: str = "",  # noqa: ARG002 - see class
+        commit: Commit = freely,
     ) -> None:
         text = manifest.to_json(indent=1) + "\n"
         try:
@@ -147,6 +151,8 @@ class FolderDestination:
                 file.flush()
                 os.fsync(file.fileno())
             sync(staging)
+            with anyio.CancelScope(shield=True):
+                await commit()
             _rename(staging, self._root / folder)
             sync(self._root)
         except OSError as exc:

@@ -10,9 +10,12 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+import anyio
+
 from ..contract import Manifest, Source
 from ..errors import (
     DestinationUnwritable,
+    LeaseLost,
     ObjectExists,
     ObjectMissing,
     SourceNotFound,
@@ -21,7 +24,7 @@ from ..errors import (
     UsageError,
 )
 from ..settings import Settings
-from . import FIRST, Marks, provenance
+from . import FIRST, Commit, Marks, freely, provenance
 from .s3_bucket import S3Bucket
 from .s3_objects import split
 from .s3_sending import Sending
@@ -119,7 +122,13 @@ class S3Destination:
                 await sending.withdraw(bucket, f"{folder}/{MANIFEST_NAME}")
 
     async def publish(
-        self, folder: str, staging: Path, manifest: Manifest, *, token: str = FIRST
+        self,
+        folder: str,
+        staging: Path,
+        manifest: Manifest,
+        *,
+        token: str = FIRST,
+        commit: Commit = freely,
     ) -> None:
         marks = provenance(manifest.job_id, manifest.profile.name)
         text = manifest.to_json(indent=1) + "\n"
@@ -128,10 +137,16 @@ class S3Destination:
         async with self._open() as bucket:
             await sending.send_all(bucket, staging, marks)
             # From here on a failure may still have made the manifest visible, and what
-            # it names has to stay.
+            # it names has to stay. Nor is it cut short: a request that was given up
+            # could still arrive after the job was told to be cancelled.
             sending.settled = True
             try:
-                await bucket.create(key, text.encode(), metadata=marks)
+                with anyio.CancelScope(shield=True):
+                    await commit()
+                    await bucket.create(key, text.encode(), metadata=marks)
+            except LeaseLost:
+                sending.settled = False
+                raise
             except ObjectExists as exc:
                 sending.settled = False
                 raise ObjectExists(

@@ -1,0 +1,88 @@
+"""What a worker writes down of its attempts: before, after, and for those gone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .contract import Attempt, Plan, Task
+from .happenings import AttemptEnded, Event, Listener, Planned
+from .jobs import Book
+from .keeping import ledger_record
+from .record import Claim, LedgerRecord, Submission
+
+
+@dataclass(slots=True)
+class Diary:
+    """Keeps every attempt as it begins and as it ends; see `keeping.Keeper`."""
+
+    book: Book
+    submission: Submission
+    claim: Claim
+    before: Sequence[LedgerRecord] = ()
+    records: dict[tuple[str, int], LedgerRecord] = field(default_factory=dict)
+    plan: Plan | None = None
+    unsaid: list[tuple[str, Attempt]] = field(default_factory=list)
+    entered: set[str] = field(default_factory=set)
+    """Names in the ledger that need no second look."""
+
+    @property
+    def token(self) -> str:
+        return f"{self.claim.number:04d}"
+
+    @property
+    def earlier(self) -> Mapping[str, Sequence[Attempt]]:
+        found: dict[str, list[Attempt]] = defaultdict(list)
+        for record in self.before:
+            found[record.task_id].append(record.attempt)
+        return found
+
+    async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
+        begun = self.records.get((task.task_id, attempt.number))
+        now = begun.recorded_at if begun else await self.book.now()
+        entry = ledger_record(plan, task, attempt, claim=self.claim.number, now=now)
+        record = entry.model_copy(update={"tags": self.submission.tags})
+        self.records[task.task_id, attempt.number] = record
+        await self.book.keep_attempt(record)
+        if attempt.measured is not None:
+            await self._enter(record)
+
+    async def commit(self) -> None:
+        await self.book.commit(self.claim)
+
+    def listening(self, listen: Listener) -> Listener:
+        """Hear of attempts that were cancelled, too: they have cost something."""
+
+        def heard(event: Event) -> None:
+            if isinstance(event, Planned):
+                self.plan = event.plan
+            elif isinstance(event, AttemptEnded):
+                self.unsaid.append((event.task_id, event.attempt))
+            listen(event)
+
+        return heard
+
+    async def settle(self) -> None:
+        """Enter what no `keep` has seen, and what workers before us left unsaid."""
+        for record in self.before:
+            await self._enter(record)
+        for task_id, attempt in self.unsaid:
+            known = self.records.get((task_id, attempt.number))
+            if known is not None and known.attempt.measured is None:
+                task = self._task(task_id)
+                plan = self.plan
+                if plan is not None and task is not None:
+                    await self.keep(plan, task, attempt)
+        self.unsaid.clear()
+        for record in tuple(self.records.values()):
+            await self._enter(record)
+
+    async def _enter(self, record: LedgerRecord) -> None:
+        if record.key not in self.entered:
+            await self.book.enter(record)
+            self.entered.add(record.key)
+
+    def _task(self, task_id: str) -> Task | None:
+        tasks = self.plan.tasks if self.plan else ()
+        return next((p.task for p in tasks if p.task.task_id == task_id), None)
