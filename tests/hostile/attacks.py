@@ -73,6 +73,13 @@ def _playlists(bait: Bait) -> Mapping[str, str]:
         "hls-concat.mp4": _playlist(f"concat:{bait.film}|{bait.secret}"),
         "hls-subfile.mp4": _playlist(f"subfile,,start,0,end,64,,:{bait.secret}"),
         "hls-crypto.mp4": _playlist(f"crypto+file://{bait.secret}"),
+        **{
+            f"hls-{scheme}.mp4": _playlist(f"{scheme}://127.0.0.1:{bait.port}/x")
+            for scheme in ("tcp", "udp", "rtp", "rtsp", "srt", "gopher", "ftp", "tls")
+        },
+        "hls-unix.mp4": _playlist(f"unix:{bait.secret}"),
+        "hls-cache.mp4": _playlist(f"cache:async:{url}/cache.ts"),
+        "hls-pattern.mp4": _playlist(f"{bait.film.parent}/%*.ts"),
         "hls-behind-mp3.mp3": "ID3\4\0\0\0\0\0\x0a" + "\0" * 10 + _playlist(film),
         "hls-behind-blanks.mp4": "\ufeff \r\n" + _playlist(film),
         "m3u.mp4": f"{film}\n{url}/plain.ts\n",
@@ -93,6 +100,8 @@ def _scripts(bait: Bait) -> Mapping[str, str]:
         "call.mp4": _SDP.format(port=bait.port),
         "call-headless.mp4": _SDP.format(port=bait.port).removeprefix("v=0\n"),
         "pattern-%03d.mp4": "P6\n1 1\n255\n",
+        "concat-option.mp4": f"{concat}file '{NEIGHBOUR}'\noption safe 0\n",
+        "filter.mp4": f"movie={bait.film}[out0]\n",
         "redirect.rtsp": f"RTSP/1.0 302 Moved\r\nLocation: {bait.url}/rtsp\r\n\r\n",
         "metadata.mp4": f";FFMETADATA1\ntitle={bait.url}/meta\n",
     }
@@ -123,6 +132,10 @@ def _documents(bait: Bait) -> Mapping[str, str]:
         "picture.svg": xml + picture,
         "picture.mp4": picture,
         "imf.mp4": xml + f"<AssetMap><Path>{bait.film}</Path></AssetMap>",
+        "imf-playlist.mp4": xml
+        + '<CompositionPlaylist xmlns="http://www.smpte-ra.org/schemas/2067-3/2016">'
+        + f"<Id>urn:uuid:1</Id><Path>{url}/cpl.mxf</Path></CompositionPlaylist>",
+        "captions.srt": f"1\n00:00:00,000 --> 00:00:02,000\n<img src={url}/srt>\n",
         "captions.vtt": f"WEBVTT\n\n00:00.000 --> 00:02.000\n<img src={url}/vtt>\n",
         "captions.ass": f"[Script Info]\nVideo File: {bait.film}\n[Events]\n",
     }
@@ -132,11 +145,19 @@ def _containers(bait: Bait, clip: bytes) -> Mapping[str, bytes]:
     path, url = str(bait.film).encode(), bait.url.encode()
     playlist = _playlist(f"file://{bait.film}", bait.url + "/x.ts").encode()
     mxf = bytes.fromhex("060e2b34020501010d01020101020400")
+    picture = b"\x89PNG\r\n\x1a\n" + struct.pack(
+        ">I4sIIBBBBB", 13, b"IHDR", 64, 64, *b"\x08\2\0\0\0"
+    )
+    photo = b"\xff\xd8\xff\xc0\0\x11\x08" + struct.pack(">HH", 64, 64) + b"\3"
     gab2 = b"GAB2\0\2\0\0\0\0\0\4\0" + struct.pack("<I", len(playlist)) + playlist
     return {
         "reference-url.mov": _refer(clip, b"url ", url + b"/dref\0"),
         "reference-alias.mov": _refer(clip, b"alis", _alias(path)),
         "reference-neighbour.mov": _refer(clip, b"alis", _alias(NEIGHBOUR.encode())),
+        "linked.mkv": _linked(path, url, playlist),
+        "picture.png": picture + playlist,
+        "picture.jpg": photo + playlist,
+        "picture.webp": b"RIFF\xff\0\0\0WEBPVP8L\x20\0\0\0/?\xc0\x0f\0" + playlist,
         "movie-in-skip.mp4": clip + _box(b"free", playlist),
         "playlist-first.mp4": playlist + clip,
         "metadata-link.mp4": clip + _box(b"udta", _box(b"url ", url + b"/udta")),
@@ -169,6 +190,25 @@ def _within(data: bytes, path: tuple[bytes, ...], entry: bytes) -> bytes:
         parts.append(_box(kind, content))
         at += size
     return b"".join(parts)
+
+
+def _linked(path: bytes, url: bytes, playlist: bytes) -> bytes:
+    """A Matroska file that names its continuation and carries a playlist."""
+
+    def element(number: str, content: bytes) -> bytes:
+        size = struct.pack(">Q", len(content) | 1 << 56)
+        return bytes.fromhex(number) + size + content
+
+    head = element("1a45dfa3", element("4282", b"matroska") + element("4287", b"\4"))
+    info = element("2ad7b1", b"\x0f\x42\x40") + element("3eb923", bytes(16))
+    info += element("3e83bb", path) + element("3c83ab", url + b"/previous.mkv")
+    attached = element("466e", b"../canary/film.ts") + element("465c", playlist)
+    attached += element("4660", b"application/vnd.apple.mpegurl")
+    track = element("d7", b"\1") + element("73c5", b"\1") + element("83", b"\x11")
+    track += element("86", b"S_TEXT/ASS") + element("63a2", playlist)
+    body = element("1549a966", info) + element("1654ae6b", element("ae", track))
+    body += element("1941a469", element("61a7", attached))
+    return head + element("18538067", body)
 
 
 def _alias(path: bytes) -> bytes:

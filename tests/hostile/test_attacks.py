@@ -20,7 +20,7 @@ from transcode.work.children import Children, Program
 from transcode.work.encode import allowed
 
 from .attacks import Bait, attacks
-from .conftest import Rig
+from .rig import Rig
 
 _NOWHERE = Bait("http://[::1]:9", 9, Path("/secret.txt"), Path("/film.ts"))
 NAMES = tuple(attacks(_NOWHERE, b""))
@@ -49,8 +49,15 @@ def test_there_are_enough() -> None:
     assert len(NAMES) >= 30
 
 
-@local_and_remote
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "remote"),
+    [
+        pytest.param(
+            name, bool(number % 2), id=f"{name}-{('path', 'object')[number % 2]}"
+        )
+        for number, name in enumerate(NAMES)
+    ],
+)
 def test_probing_and_then_encoding_reach_nothing_else(
     name: str, *, remote: bool, rig: Rig, tmp_path: Path, honest: dict[str, Task]
 ) -> None:
@@ -58,7 +65,8 @@ def test_probing_and_then_encoding_reach_nothing_else(
     Probed, refused with a type or planned; and encoded as if it had been swapped.
 
     The task is another clip's: what is at its place when the encoder opens it is the
-    attack. Poster and sound included, nothing but the upload is opened.
+    attack. Poster and sound included, nothing but the upload is opened. All ways and
+    names for each: `bench/attacks.py`.
     """
     source = rig.source(name, remote=remote)
     rig.touched(name)
