@@ -21,6 +21,8 @@ PLACES = {
     "encoder input": {
         ("work/command.py", "_input"): "whitelists, forced demuxer, file: prefix",
         ("work/command.py", "_mark"): "a watermark: one format, one decoder, a file",
+        ("work/command.py", "_burned"): "what was copied out of an upload, likewise",
+        ("work/command.py", "extract"): "silence of lavfi's own, no upload",
     },
     "encoder argument": {
         ("tools.py", "_refusal"): "a test picture of lavfi's own, no upload",

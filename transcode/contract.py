@@ -621,6 +621,8 @@ class Recipe(Value):
     """Largest first: each is scaled from the one before it."""
     audio: tuple[AudioRendition, ...] = ()
     captions: tuple[CaptionRendition, ...] = ()
+    burned_index: int | None = None
+    """Stream index of the subtitles that are drawn into the picture."""
     packaging: Annotated[CmafPackaging | FilePackaging, Field(discriminator="type")]
     keyframes: Literal["interval", "source"] = "interval"
     """`source`: cut at the source's keyframes, because a rendition is copied."""

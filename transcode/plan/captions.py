@@ -6,13 +6,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..contract import Capabilities, CaptionRendition, Media, SubtitleStream
+from ..contract import (
+    Capabilities,
+    CaptionRendition,
+    Media,
+    SubtitleStream,
+    VideoStream,
+)
 from .profile import Profile
 from .sound import plain_language, plain_title
 
 MOST_TRACKS = 32
 """Films carry some thirty languages; more than these are an attack or a mistake."""
-_DECODERS = {"eia_608": "cc_dec"}
+_DRAWN = frozenset({"dvb_subtitle", "dvd_subtitle", "hdmv_pgs_subtitle"})
+"""What can be burned in."""
+_DECODERS = {
+    "eia_608": "cc_dec",
+    "dvb_subtitle": "dvbsub",
+    "dvd_subtitle": "dvdsub",
+    "hdmv_pgs_subtitle": "pgssub",
+}
 """Codec → ffmpeg's decoder, where the two are called differently."""
 
 
@@ -25,7 +38,10 @@ class Captions:
 
 
 def choose_captions(
-    media: Media, profile: Profile, capabilities: Capabilities
+    media: Media,
+    profile: Profile,
+    capabilities: Capabilities,
+    burned: SubtitleStream | None = None,
 ) -> Captions:
     """
     Every text track as captions, in the source's order, up to 32.
@@ -37,6 +53,8 @@ def choose_captions(
     renditions: list[CaptionRendition] = []
     warnings: list[str] = []
     for track in media.subtitles:
+        if track is burned:
+            continue
         reason = _obstacle(track, profile, capabilities)
         if reason is None and len(renditions) == MOST_TRACKS:
             reason = f"there are more than {MOST_TRACKS}"
@@ -55,6 +73,41 @@ def choose_captions(
             )
         )
     return Captions(tuple(renditions), tuple(warnings))
+
+
+def choose_burned(
+    media: Media,
+    main: VideoStream | None,
+    profile: Profile,
+    capabilities: Capabilities,
+) -> tuple[SubtitleStream | None, tuple[str, ...]]:
+    """
+    The track of pictures that is drawn into *main*, and what to say of it.
+
+    `default` and `forced` take the first track with that flag, `first` the first, a
+    language the first that is tagged so and not forced. Text is never drawn: captions
+    do it better.
+    """
+    wanted = profile.subtitles.burn
+    if wanted == "none" or main is None:
+        return None, ()
+    if media.duration_seconds is None:
+        return None, ("No subtitles are burned in; the duration is not known.",)
+    for track in media.subtitles:
+        decoder = _DECODERS.get(track.codec)
+        if track.codec not in _DRAWN or decoder not in capabilities.decoders:
+            continue
+        flagged = {
+            "first": True,
+            "default": track.default,
+            "forced": track.forced,
+        }
+        spoken = plain_language(track.language) == wanted and not track.forced
+        if flagged.get(wanted, spoken):
+            return track, ()
+    flags = {"first", "default", "forced"}
+    said = f"'{wanted}'" if wanted in flags else f"in '{wanted}'"
+    return None, (f"No subtitles of pictures {said} are there to be burned in.",)
 
 
 def _obstacle(

@@ -120,6 +120,7 @@ def _renditions(recipe: Recipe) -> Iterator[str]:
     yield from (f"  {line}" for line in columns(rows, right=()))
     notes = [
         *(["The picture is deinterlaced."] if recipe.deinterlace else []),
+        *(["Subtitles are burned in."] if recipe.burned_index is not None else []),
         *(["The picture is tone-mapped from HDR to SDR."] if recipe.tone_map else []),
         *([marked(recipe.watermark)] if recipe.watermark else []),
         *(["All are cut at the source's own keyframes."] if _follows(recipe) else []),

@@ -47,11 +47,13 @@ def choose_picture(
     capabilities: Capabilities,
     *,
     clip: Clip | None = None,
+    burned: bool = False,
 ) -> Picture:
     """
     The picture that *profile* is made from and its renditions; empty without one.
 
-    *clip* is the part of it that is made, None for the whole.
+    *clip* is the part of it that is made, None for the whole. With *burned* subtitles
+    are drawn into it, so it cannot be copied.
 
     Raises `MediaUnsupported` for a picture that cannot be decoded or encoded,
     `MediaRejected` for one larger than any honest one, `EncoderMissing` where this
@@ -74,6 +76,7 @@ def choose_picture(
         *video_obstacles(stream, media, profile),
         *cut_obstacles(clip, media, stream, profile),
         *((MARKED,) if profile.watermark else ()),
+        *(("Subtitles are burned into the picture.",) if burned else ()),
     )
     renditions = ladder(
         stream,

@@ -218,12 +218,18 @@ class SpritesProfile(Typed):
     max_tiles: int = Field(1000, ge=1, le=10000)
 
 
+BURN = r"^(none|first|default|forced|[a-z]{2,3}(-[a-z0-9]{2,8})*)$"
+
+
 class SubtitlesProfile(Typed):
     """`[subtitles]`: text tracks as WebVTT captions."""
 
     keep: bool = True
     """Text tracks become captions: renditions of HLS and DASH, `captions/*.vtt` beside
     a file. Tracks of pictures (PGS, VobSub, DVB) are left out, with a warning."""
+    burn: str = Field("none", pattern=BURN)
+    """Draws one track of pictures into the picture: `first`; `default` or
+    `forced`, the first with that flag; a language as it is tagged (`eng`)."""
 
 
 class Profile(Typed):
@@ -259,6 +265,8 @@ class Profile(Typed):
             raise ValueError("video: missing, and so is audio; one of them is required")
         if video is None and (self.poster or self.sprites):
             raise ValueError("video: missing; poster and sprites are made of pictures")
+        if video is None and self.subtitles.burn != "none":
+            raise ValueError("video: missing; subtitles are burned into pictures")
         if video is None and self.watermark:
             raise ValueError("video: missing; a watermark is drawn on pictures")
         if packaging.type == "cmaf" and not (packaging.hls or packaging.dash):
@@ -299,6 +307,8 @@ class Profile(Typed):
             if data[name] is None:
                 # As before there were any: a job's id outlives our releases.
                 del data[name]
+        if self.subtitles.burn == "none":
+            del data["subtitles"]["burn"]
         if self.watermark is not None and self.watermark.found is not None:
             data["watermark"]["image"] = f"sha256:{self.watermark.found.sha256}"
         content = json.dumps(

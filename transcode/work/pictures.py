@@ -15,6 +15,7 @@ from ..contract import (
     VideoRendition,
     VideoStream,
 )
+from .burn import drawn_lines
 from .colour import output_colour
 from .graph import Drawn, Stream, poster_frames, prepare, scaled, sprite_sheets
 from .mark import drawing, on_still
@@ -41,12 +42,19 @@ class Pictures:
     """The source, where its HDR is kept."""
 
 
-def lay(task: Task, source: Stream | None, *, image: Stream | None = None) -> Pictures:
+def lay(
+    task: Task,
+    source: Stream | None,
+    *,
+    image: Stream | None = None,
+    lines: Stream | None = None,
+) -> Pictures:
     """
     The graph from the decoded *source* to all renditions and stills of *task*.
 
     *image* is the watermark's. It is drawn once, on the largest picture of each rate:
     the smaller ones are scaled from that. Stills have it too, at their own size.
+    *lines* are subtitles of pictures, drawn before anything else is done.
 
     Raises ValueError when the recipe decodes a picture that the media do not have.
     """
@@ -79,6 +87,8 @@ def lay(task: Task, source: Stream | None, *, image: Stream | None = None) -> Pi
     if may_change(task):
         # One size from here on: filters that begin anew with each would lose sprites.
         source = source.filter("scale", w=video.width, h=video.height)
+    if lines is not None:
+        source = drawn_lines(source, video, lines)
     base = prepare(
         source,
         video,
