@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from transcode.contract import Attempt, Failure, Money, OutcomeKind, Spec, Usage
-from transcode.happenings import AttemptEnded
+from transcode.happenings import AttemptEnded, Overdue
 from transcode.metrics import (
     ATTEMPTS,
     QUEUE,
@@ -46,6 +46,15 @@ def lines(metrics: Metrics) -> dict[str, float]:
     text = metrics.text().decode()
     pairs = (line.rsplit(" ", 1) for line in text.splitlines() if line[:1] != "#")
     return {name: float(value) for name, value in pairs}
+
+
+def test_what_runs_past_its_interval_is_counted() -> None:
+    """When it does, not when it ends."""
+    metrics = Metrics()
+
+    metrics.add(of_event(Overdue("t", 1, 2.0, 3.0), platform="local"))
+
+    assert 1 == lines(metrics)['transcode_overdue_total{platform="local"}']
 
 
 def test_an_attempt_is_counted_billed_and_compared() -> None:

@@ -655,6 +655,8 @@ class Task(Value):
     predicted: Usage
     predicted_wall: Interval
     predicted_cost: Money
+    spend_limit: Money | None = None
+    """What one attempt may cost: it is stopped before it costs more."""
 
 
 class PlannedTask(Value):

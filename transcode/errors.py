@@ -31,6 +31,7 @@ an encode paid for?
     - OutputRejected
     - OutOfMemory
     - OutOfTime
+    - BudgetSpent         stopped where the budget ended (exit 5)
     - OutOfDisk
     - GpuUnavailable
     - WorkerLost
@@ -206,6 +207,13 @@ class OutOfTime(WorkError):
     """The attempt ran past its time limit."""
 
     retryable = True
+    outcome = OutcomeKind.OUT_OF_TIME
+
+
+class BudgetSpent(WorkError):
+    """The attempt was stopped before it cost more than the budget left."""
+
+    exit_code = 5
     outcome = OutcomeKind.OUT_OF_TIME
 
 

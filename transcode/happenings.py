@@ -25,6 +25,17 @@ class Progressed:
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    """An attempt runs longer than was said with nine times out of ten."""
+
+    task_id: str
+    number: int
+    predicted_seconds: float
+    high_seconds: float
+    """The upper end of the predicted interval, which is now."""
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptEnded:
     """An attempt is over, well or badly, and was billed."""
 
@@ -98,6 +109,7 @@ class Weaker:
 Event = (
     Planned
     | Progressed
+    | Overdue
     | AttemptEnded
     | Published
     | AlreadyDone

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from .contract import Attempt, Manifest, Usage
-from .happenings import AlreadyDone, AttemptEnded, Event, Published
+from .happenings import AlreadyDone, AttemptEnded, Event, Overdue, Published
 from .record import JobReport, LedgerRecord, Told
 
 if TYPE_CHECKING:
@@ -55,6 +55,12 @@ ATTEMPTS = Series(
     "Attempts that ended, also those that failed.",
     ("outcome", "platform"),
 )
+OVERDUE = Series(
+    "transcode_overdue_total",
+    "counter",
+    "Attempts that ran past the upper end of their predicted interval.",
+    ("platform",),
+)
 COST = Series(
     "transcode_cost_total",
     "counter",
@@ -96,7 +102,7 @@ TOLD = Series(
 )
 
 SERIES = (
-    *(JOBS, QUEUE, TAKEOVERS, ATTEMPTS, COST, CPU, READ, WRITTEN),
+    *(JOBS, QUEUE, TAKEOVERS, ATTEMPTS, OVERDUE, COST, CPU, READ, WRITTEN),
     *(WALL_RATIO, CPU_RATIO, MEMORY_RATIO, TOLD),
 )
 
@@ -115,6 +121,8 @@ def of_event(event: Event, *, platform: str) -> Iterator[Sample]:
     match event:
         case AttemptEnded():
             yield from of_attempt(event.attempt, platform=platform)
+        case Overdue():
+            yield Sample(OVERDUE, 1, (platform,))
         case Published():
             yield from of_manifest(event.manifest)
         case AlreadyDone():

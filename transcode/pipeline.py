@@ -28,6 +28,7 @@ from .contract import (
     OutcomeKind,
     Plan,
     Source,
+    Task,
     TaskResult,
     Value,
 )
@@ -46,6 +47,7 @@ from .happenings import (
     AlreadyDone,
     AttemptEnded,
     Listener,
+    Overdue,
     Planned,
     Progressed,
     Published,
@@ -220,12 +222,17 @@ class _Job:
             on_attempt=lambda task_id, attempt: self.listen(
                 AttemptEnded(task_id, attempt)
             ),
+            on_overdue=self._overdue,
             keep=lambda task, attempt: self.keeper.keep(self.plan, task, attempt),
             earlier=self.keeper.earlier,
         )
         for result in results:
             await self._refuse_failure(result, results)
         return results
+
+    def _overdue(self, task: Task, number: int) -> None:
+        wall = task.predicted.wall_seconds
+        self.listen(Overdue(task.task_id, number, wall, task.predicted_wall.high))
 
     async def _refuse_failure(
         self, result: TaskResult, results: tuple[TaskResult, ...]

@@ -48,6 +48,27 @@ def billed_milliseconds(platform: Platform, wall_seconds: float) -> int:
     return math.ceil(round(wall_seconds * 1000 / step, 7)) * step
 
 
+def longest_seconds(platform: Platform, spec: Spec, amount: Decimal) -> float | None:
+    """
+    The wall time after which one invocation of this spec has cost *amount* at most.
+
+    In whole billing steps, so that one more step would cost more; 0 where not even the
+    first can be paid, None where time costs nothing.
+    """
+    step = platform.billing.round_up_milliseconds
+    nothing = Usage(
+        wall_seconds=0.0, billed_milliseconds=0, cpu_seconds=0.0, peak_memory_bytes=None
+    )
+    one = nothing.model_copy(update={"billed_milliseconds": step})
+    fixed = bill(platform, spec, nothing).total.amount
+    with localcontext(EXACT):
+        each = bill(platform, spec, one).total.amount - fixed
+        if not each:
+            return None
+        steps = max((amount - fixed) // each, Decimal(0))
+        return float(steps * step / MILLISECONDS)
+
+
 def bill(platform: Platform, spec: Spec, usage: Usage) -> Bill:
     """
     What this usage of this spec costs at list price, before any free tier.

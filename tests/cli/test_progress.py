@@ -9,6 +9,7 @@ from transcode.contract import Attempt, Manifest, Plan, Progress
 from transcode.happenings import (
     AlreadyDone,
     AttemptEnded,
+    Overdue,
     Planned,
     Progressed,
     Published,
@@ -62,6 +63,18 @@ def lines(out: io.StringIO, clock: Hands, plan: Plan) -> Lines:
     out.seek(0)
     out.truncate()
     return lines
+
+
+def test_what_takes_longer_than_predicted_is_said_at_once(
+    lines: Lines, out: io.StringIO
+) -> None:
+    """One line, with what was expected; no wait for the next report."""
+    lines(Overdue("encode", 1, predicted_seconds=12.0, high_seconds=18.5))
+
+    assert (
+        "encode: attempt 1 takes longer than predicted: 12 s were expected, at most "
+        "19 s nine times out of ten\n"
+    ) == out.getvalue()
 
 
 def test_the_plan_is_said_in_one_line(plan: Plan, clock: Hands) -> None:

@@ -12,6 +12,7 @@ import pytest
 from transcode.contract import (
     Attempt,
     Candidate,
+    Interval,
     Money,
     OutcomeKind,
     PlannedTask,
@@ -19,10 +20,13 @@ from transcode.contract import (
     Spec,
     Task,
     TaskResult,
+    Usage,
 )
 from transcode.errors import PlanError
 from transcode.invoke import invoke_all
 from transcode.invoke.local import LocalEngine
+from transcode.platforms import Platform
+from transcode.price import bill
 
 pytestmark = pytest.mark.anyio
 MakeEngine = Callable[..., LocalEngine]
@@ -57,6 +61,7 @@ async def invoke(
     budget: str | None = None,
     heard: list[tuple[str, Attempt]] | None = None,
     on_progress: Callable[[Progress], None] = lambda _progress: None,
+    on_overdue: Callable[[Task, int], None] = lambda _task, _number: None,
 ) -> tuple[TaskResult, ...]:
     told = [] if heard is None else heard
     return await invoke_all(
@@ -68,6 +73,7 @@ async def invoke(
         staging_for=lambda task_id, number: staging / f"{task_id}.{number}",
         on_progress=on_progress,
         on_attempt=lambda task_id, attempt: told.append((task_id, attempt)),
+        on_overdue=on_overdue,
     )
 
 
@@ -212,3 +218,80 @@ async def test_an_error_of_the_listener_comes_out_as_it_is(
     async with make_engine("linger") as engine:
         with pytest.raises(BrokenPipeError):
             await invoke(engine, plan(256), staging=tmp_path / "s", on_progress=fail)
+
+
+async def test_an_attempt_is_stopped_where_the_budget_ends(
+    make_engine: MakeEngine,
+    plan: Plan,
+    platform: Platform,
+    tmp_path: Path,
+    left_alive: Callable[[], set[int]],
+) -> None:
+    """
+    It would run for ever: it ends within its money, and says what would have done.
+    """
+    one = plan(256)
+    second = Usage(wall_seconds=1.0, cpu_seconds=0.0, peak_memory_bytes=None)
+    budget = bill(platform, one.task.spec, second).total
+    task = one.task.model_copy(update={"predicted_cost": budget})
+    one = one.model_copy(update={"task": task})
+    async with make_engine("linger") as engine:
+        (result,) = await invoke(
+            engine, one, staging=tmp_path / "s", budget=f"{budget.amount:f}"
+        )
+
+    (attempt,) = result.attempts
+    assert attempt.failure is not None
+    assert "BudgetSpent" == attempt.failure.type
+    assert attempt.cost.amount <= budget.amount
+    assert attempt.failure.message.startswith("The attempt was stopped after ")
+    assert "5% was done: a budget of " in attempt.failure.message
+    assert set() == left_alive()
+
+
+async def test_what_runs_past_its_interval_is_told_as_it_does(
+    make_engine: MakeEngine, plan: Plan, tmp_path: Path
+) -> None:
+    """
+    While it runs: here it is what ends a worker that would linger for ever.
+    """
+    one = plan(256)
+    short = one.task.model_copy(
+        update={"predicted_wall": Interval(low=0.0, high=0.001)}
+    )
+    heard: list[tuple[str, int]] = []
+    async with make_engine("linger") as engine:
+        with anyio.CancelScope() as scope:
+
+            def overdue(task: Task, number: int) -> None:
+                heard.append((task.task_id, number))
+                scope.cancel()
+
+            await invoke(
+                engine,
+                one.model_copy(update={"task": short}),
+                staging=tmp_path / "s",
+                on_overdue=overdue,
+            )
+
+    assert [("t1", 1)] == heard
+
+
+async def test_what_keeps_to_its_interval_is_not_told_of(
+    make_engine: MakeEngine, plan: Plan, tmp_path: Path
+) -> None:
+    """
+    An hour is enough for half a second.
+    """
+    one = plan(256)
+    long = one.task.model_copy(update={"predicted_wall": Interval(low=0, high=3600)})
+    heard: list[int] = []
+    async with make_engine("work") as engine:
+        await invoke(
+            engine,
+            one.model_copy(update={"task": long}),
+            staging=tmp_path / "s",
+            on_overdue=lambda _task, number: heard.append(number),
+        )
+
+    assert [] == heard

@@ -17,11 +17,20 @@ from ..happenings import (
     AlreadyDone,
     AttemptEnded,
     Event,
+    Overdue,
     Planned,
     Progressed,
     Published,
 )
-from .progress import Board, Clock, Lane, attempt_line, planned_line, rounded
+from .progress import (
+    Board,
+    Clock,
+    Lane,
+    attempt_line,
+    overdue_line,
+    planned_line,
+    rounded,
+)
 from .units import clock, printable, spec
 
 
@@ -60,6 +69,8 @@ class Bars:
                     )
             case Progressed():
                 self._draw(event.progress.task_id, self._board.progress(event.progress))
+            case Overdue():
+                self._say(overdue_line(event))
             case AttemptEnded():
                 ended = self._board.attempt(event.task_id, event.attempt)
                 if event.attempt.outcome is not OutcomeKind.SUCCEEDED:

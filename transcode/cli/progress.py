@@ -16,6 +16,7 @@ from ..happenings import (
     AlreadyDone,
     AttemptEnded,
     Event,
+    Overdue,
     Planned,
     Progressed,
     Published,
@@ -145,6 +146,15 @@ def attempt_line(task_id: str, attempt: Attempt) -> str:
     )
 
 
+def overdue_line(event: Overdue) -> str:
+    """That an attempt runs longer than was said, at the moment it does."""
+    return (
+        f"{event.task_id}: attempt {event.number} takes longer than predicted: "
+        f"{seconds(event.predicted_seconds)} were expected, at most "
+        f"{seconds(event.high_seconds)} nine times out of ten"
+    )
+
+
 def progress_line(lane: Lane, now: float) -> str:
     """One report: how far, how fast, how long still, at what cost."""
     task = lane.planned.task
@@ -187,6 +197,8 @@ class Lines:
                 lane = self._board.progress(event.progress)
                 if lane is not None and self._is_due(lane):
                     self._say(progress_line(lane, self._now()))
+            case Overdue():
+                self._say(overdue_line(event))
             case AttemptEnded():
                 self._board.attempt(event.task_id, event.attempt)
                 self._said.pop(event.task_id, None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -24,10 +25,15 @@ from ..contract import (
     Task,
     TaskResult,
 )
-from ..errors import PlanError
+from ..errors import BudgetSpent, PlanError
 from .policy import GiveUp, Retry, after
+from .purse import Purse
 
 __all__ = ["Engine", "invoke_all", "testament"]
+
+
+_TO_BE_SAFE = Decimal("1.25")
+"""What is left to do may be harder than what was done."""
 
 
 class Engine(Protocol):
@@ -42,7 +48,7 @@ class Engine(Protocol):
     def fits(self, spec: Spec) -> bool:
         """Whether `spec` can run here at all."""
 
-    async def attempt(
+    async def attempt(  # noqa: PLR0913 - who listens is three callbacks
         self,
         task: Task,
         *,
@@ -50,10 +56,13 @@ class Engine(Protocol):
         staging: Path,
         on_progress: Callable[[Progress], None],
         on_cancelled: Callable[[Attempt], None],
+        on_overdue: Callable[[], None],
     ) -> tuple[Attempt, Produced | None]:
         """
         Do `task` once; failures are outcomes. The report is there where the worker
-        lived to give one. When cancelled, `on_cancelled` gets the attempt.
+        lived to give one. When cancelled, `on_cancelled` gets the attempt. `on_overdue`
+        is called once, when it runs past its predicted interval; it is stopped before
+        it costs more than its `spend_limit`.
         """
 
 
@@ -61,7 +70,11 @@ async def _keep_nothing(_task: Task, _attempt: Attempt) -> None:
     """Where nobody asks after a kill what was begun."""
 
 
-async def invoke_all(  # noqa: PLR0913 - who listens is five callbacks
+def _say_nothing(_task: Task, _number: int) -> None:
+    """Where nobody watches the clock."""
+
+
+async def invoke_all(  # noqa: PLR0913 - who listens is six callbacks
     planned: Sequence[PlannedTask],
     engine: Engine,
     *,
@@ -69,6 +82,7 @@ async def invoke_all(  # noqa: PLR0913 - who listens is five callbacks
     staging_for: Callable[[str, int], Path],
     on_progress: Callable[[Progress], None],
     on_attempt: Callable[[str, Attempt], None],
+    on_overdue: Callable[[Task, int], None] = _say_nothing,
     keep: Callable[[Task, Attempt], Awaitable[None]] = _keep_nothing,
     earlier: Mapping[str, Sequence[Attempt]] = MappingProxyType({}),
 ) -> tuple[TaskResult, ...]:
@@ -81,8 +95,12 @@ async def invoke_all(  # noqa: PLR0913 - who listens is five callbacks
     `on_attempt` hears of every attempt, cancelled ones included. `keep` is waited for
     before an attempt with its testament, as which it counts should nothing more be
     heard of it, and after it with what it was. `earlier`: attempts of the same task
-    by workers before us, which count towards the budget and are learned from. Raises
-    `PlanError` where the machine cannot hold a chosen spec, before anything runs.
+    by workers before us, which count towards the budget and are learned from.
+    `on_overdue` hears of an attempt that runs past its predicted interval, as it does.
+
+    The budget is a hard stop: an attempt is given what is left of it at most, and is
+    stopped before it costs more. Raises `PlanError` where the machine cannot hold a
+    chosen spec, before anything runs.
     """
     for one in planned:
         if not engine.fits(one.task.spec):
@@ -92,7 +110,9 @@ async def invoke_all(  # noqa: PLR0913 - who listens is five callbacks
                 "another engine.",
                 memory_mib=one.task.spec.memory_mib,
             )
-    purse = _Purse(budget)
+    purse = Purse(
+        budget, {p.task.task_id: p.task.predicted_cost.amount for p in planned}
+    )
     jobs = [
         _Job(
             one,
@@ -101,6 +121,7 @@ async def invoke_all(  # noqa: PLR0913 - who listens is five callbacks
             staging_for,
             on_progress,
             on_attempt,
+            on_overdue,
             keep,
             list(earlier.get(one.task.task_id, ())),
         )
@@ -116,37 +137,21 @@ async def invoke_all(  # noqa: PLR0913 - who listens is five callbacks
     return tuple(job.result() for job in jobs if job.attempts)
 
 
-class _Purse:
-    """What the budget still holds: spent and promised money is gone."""
-
-    def __init__(self, budget: Money | None) -> None:
-        self._budget = budget
-        self._gone: dict[str, Decimal] = {}
-
-    def charge(self, what: str, amount: Decimal) -> None:
-        """Promise, or settle what was promised under the same name."""
-        self._gone[what] = amount
-
-    def left(self) -> Money | None:
-        if self._budget is None:
-            return None
-        amount = self._budget.amount - sum(self._gone.values(), Decimal(0))
-        return Money(amount=amount, currency=self._budget.currency)
-
-
 @dataclass(slots=True)
 class _Job:
     """One planned task and all its attempts."""
 
     planned: PlannedTask
     engine: Engine
-    purse: _Purse
+    purse: Purse
     staging_for: Callable[[str, int], Path]
     on_progress: Callable[[Progress], None]
     on_attempt: Callable[[str, Attempt], None]
+    on_overdue: Callable[[Task, int], None]
     keep: Callable[[Task, Attempt], Awaitable[None]]
     attempts: list[Attempt]
     produced: Produced | None = None
+    progress: Progress | None = None
 
     def result(self) -> TaskResult:
         task = self.planned.task
@@ -161,31 +166,38 @@ class _Job:
         task = self.planned.task
         able = [c for c in self.planned.candidates if self.engine.fits(c.spec)]
         for attempt in self.attempts:
-            self.purse.charge(f"{task.task_id}.{attempt.number}", attempt.cost.amount)
+            self.purse.spend(attempt.cost.amount)
         if self.attempts:
             learned = after(able, self.attempts, left=self.purse.left())
             if isinstance(learned, Retry):
                 task = _reassign(task, learned.candidate)
+            left = self.purse.left()
+            if left is not None and left.amount < 0:
+                reason = "Not tried again: earlier tries left too little of the budget."
+                self.attempts[-1] = _final(self.attempts[-1], reason)
+                siblings.cancel()
+                return
         while True:
             number = max((a.number for a in self.attempts), default=0) + 1
-            name = f"{task.task_id}.{number}"
-            self.purse.charge(name, task.predicted_cost.amount)
+            task = self._funded(task)
             await self.keep(task, testament(task, number))
             attempt, self.produced = await self.engine.attempt(
                 task,
                 number=number,
                 staging=self.staging_for(task.task_id, number),
-                on_progress=self.on_progress,
+                on_progress=self._progressed,
                 on_cancelled=self._keep,
+                on_overdue=partial(self.on_overdue, task, number),
             )
-            self.purse.charge(name, attempt.cost.amount)
+            self.purse.settle(task.task_id, attempt.cost.amount)
             await self.keep(task, attempt)
             if attempt.outcome is OutcomeKind.SUCCEEDED:
                 self._keep(attempt)
                 return
             decision = after(able, [*self.attempts, attempt], left=self.purse.left())
             if isinstance(decision, GiveUp):
-                self._keep(_final(attempt, decision.reason))
+                reason = self._enough(attempt) or decision.reason
+                self._keep(_final(attempt, reason))
                 siblings.cancel()
                 return
             self._keep(
@@ -193,9 +205,38 @@ class _Job:
             )
             task = _reassign(task, decision.candidate)
 
+    def _funded(self, task: Task) -> Task:
+        limit = self.purse.reserve(task.task_id, task.predicted_cost.amount)
+        return task.model_copy(update={"spend_limit": limit})
+
+    def _progressed(self, progress: Progress) -> None:
+        self.progress = progress
+        self.on_progress(progress)
+
+    def _enough(self, attempt: Attempt) -> str | None:
+        """What budget would have done, by how far an attempt came that it ended."""
+        failure, far = attempt.failure, self.progress
+        if failure is None or failure.type != BudgetSpent.__name__:
+            return None
+        if far is None or not far.total_seconds or far.done_seconds <= 0:
+            return "Raise the budget."
+        share = Decimal(min(far.done_seconds / far.total_seconds, 1.0))
+        before = sum((a.cost.amount for a in self.attempts), Decimal(0))
+        enough = (before + attempt.cost.amount / share) * _TO_BE_SAFE
+        return (
+            f"{share:.0%} was done: a budget of {_rounded_up(enough)} "
+            f"{attempt.cost.currency} would do."
+        )
+
     def _keep(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)
         self.on_attempt(self.planned.task.task_id, attempt)
+
+
+def _rounded_up(amount: Decimal) -> str:
+    """Two figures, upwards: more would promise too much."""
+    step = Decimal(1).scaleb(amount.adjusted() - 1)
+    return f"{(amount / step).to_integral_value(ROUND_CEILING) * step:f}"
 
 
 def testament(task: Task, number: int) -> Attempt:

@@ -99,7 +99,7 @@ class LocalEngine:
         """Whether this machine is large enough for `spec`."""
         return self._pool.fits(spec)
 
-    async def attempt(
+    async def attempt(  # noqa: PLR0913 - who listens is three callbacks
         self,
         task: Task,
         *,
@@ -107,6 +107,7 @@ class LocalEngine:
         staging: Path,
         on_progress: Callable[[Progress], None],
         on_cancelled: Callable[[Attempt], None] = lambda _attempt: None,
+        on_overdue: Callable[[], None] = lambda: None,
     ) -> tuple[Attempt, Produced | None]:
         """
         Do `task` once, in its spec, as soon as there is room.
@@ -119,7 +120,12 @@ class LocalEngine:
         async with self._pool.admitted(task.spec):
             run = await self._run(task, number, staging)
             try:
-                await run.perform(self._settings, on_progress=on_progress)
+                await run.perform(
+                    self._settings,
+                    limit=run.limit(self._platform),
+                    on_progress=on_progress,
+                    on_overdue=on_overdue,
+                )
             finally:
                 with anyio.CancelScope(shield=True):
                     attempt = await run.close(self._platform)

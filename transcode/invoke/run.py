@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -15,21 +16,41 @@ import anyio.to_thread
 from ..contract import (
     Attempt,
     Failure,
+    Money,
     OutcomeKind,
     Produced,
     Progress,
     Task,
     Usage,
 )
-from ..errors import Cancelled, OutOfMemory, OutOfTime, TranscodeError, WorkerLost
+from ..errors import (
+    BudgetSpent,
+    Cancelled,
+    OutOfMemory,
+    OutOfTime,
+    TranscodeError,
+    WorkerLost,
+)
 from ..platforms import Platform
-from ..price import bill, billed_milliseconds
+from ..price import bill, billed_milliseconds, longest_seconds
 from ..settings import Settings
 from ..wire import Order
 from .box import MIB
 from .child import Worker
 
 _SAMPLE_SECONDS = 0.05
+_STOPPING_SECONDS = 0.5
+"""From the decision to stop until nothing runs any more, on a busy machine: it is
+paid for, and so it comes before the end of the money."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """When an attempt is stopped."""
+
+    seconds: float | None
+    by_budget: bool
+    """The money ends before the spec's own time does."""
 
 
 @dataclass(slots=True)
@@ -48,12 +69,29 @@ class Run:
     """The worker's, where its word is the outcome."""
     _out_of_memory: bool = False
     _out_of_time: bool = False
+    _out_of_budget: bool = False
     _peak_bytes: int = 0
     _cpu_before: float = 0.0
     _started: float = field(default_factory=time.monotonic)
 
+    def limit(self, platform: Platform) -> Limit:
+        """The first of the spec's time limit and where the money ends."""
+        spec, spend = self.task.spec, self.task.spend_limit
+        own = spec.time_limit_seconds
+        if spend is None:
+            return Limit(own, by_budget=False)
+        paid = longest_seconds(platform, spec, spend.amount)
+        if paid is None or paid - _STOPPING_SECONDS >= (own or math.inf):
+            return Limit(own, by_budget=False)
+        return Limit(max(paid - _STOPPING_SECONDS, 0.0), by_budget=True)
+
     async def perform(
-        self, settings: Settings, *, on_progress: Callable[[Progress], None]
+        self,
+        settings: Settings,
+        *,
+        limit: Limit,
+        on_progress: Callable[[Progress], None],
+        on_overdue: Callable[[], None],
     ) -> None:
         """Give the order and watch until it is over, for whatever reason."""
         order = Order(
@@ -64,12 +102,14 @@ class Run:
         )
         self._cpu_before = self.worker.box.read().cpu_seconds
         self._started = time.monotonic()
-        with anyio.move_on_after(self.task.spec.time_limit_seconds) as clock:
+        with anyio.move_on_after(limit.seconds) as clock:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._watch)
+                group.start_soon(self._mind, on_overdue)
                 await self.worker.converse(order, on_progress=on_progress)
                 group.cancel_scope.cancel()
-        self._out_of_time = clock.cancelled_caught
+        self._out_of_time = clock.cancelled_caught and not limit.by_budget
+        self._out_of_budget = clock.cancelled_caught and limit.by_budget
         self.over = True
 
     async def close(self, platform: Platform) -> Attempt:
@@ -77,7 +117,8 @@ class Run:
         await self.worker.stop()
         ended = time.monotonic()
         usage = await self._usage(platform, wall_seconds=ended - self._started)
-        outcome, failure = self._judge(usage)
+        cost = bill(platform, self.task.spec, usage).total
+        outcome, failure = self._judge(usage, cost)
         await self.worker.discard()
         await anyio.to_thread.run_sync(_remove, self.scratch)
         if outcome is not OutcomeKind.SUCCEEDED:
@@ -87,12 +128,16 @@ class Run:
             spec=self.task.spec,
             predicted=self.task.predicted,
             measured=usage,
-            cost=bill(platform, self.task.spec, usage).total,
+            cost=cost,
             outcome=outcome,
             enforced_by=self.enforced_by,
             failure=failure,
             notes=() if self.report is None else self.report.notes,
         )
+
+    async def _mind(self, on_overdue: Callable[[], None]) -> None:
+        await anyio.sleep(self.task.predicted_wall.high)
+        on_overdue()
 
     async def _watch(self) -> None:
         while True:
@@ -129,7 +174,7 @@ class Run:
             ),
         )
 
-    def _judge(self, usage: Usage) -> tuple[OutcomeKind, Failure | None]:
+    def _judge(self, usage: Usage, cost: Money) -> tuple[OutcomeKind, Failure | None]:
         """
         The kernel's word first, then the clock's, then the worker's.
 
@@ -155,6 +200,8 @@ class Run:
                 wall_seconds=usage.wall_seconds,
                 stderr_tail=worker.stderr_tail,
             )
+        elif self._out_of_budget:
+            error = _broke(self.task, usage, cost)
         elif not self.over:
             error = Cancelled("The attempt was cancelled.")
         elif worker.produced is None:
@@ -168,6 +215,20 @@ class Run:
             self.report = worker.produced
             return self.report.outcome, self.report.failure
         return error.outcome, error.describe()
+
+
+def _broke(task: Task, usage: Usage, cost: Money) -> TranscodeError:
+    limit = task.spend_limit or cost
+    return BudgetSpent(
+        f"The attempt was stopped after {usage.wall_seconds:.1f} s, when it had cost "
+        f"{cost.amount:f} of the {limit.amount:f} {limit.currency} that the budget "
+        f"left; {task.predicted.wall_seconds:.1f} s and "
+        f"{task.predicted_cost.amount:f} {cost.currency} were predicted.",
+        wall_seconds=usage.wall_seconds,
+        spent=f"{cost.amount:f}",
+        limit=f"{limit.amount:f}",
+        currency=limit.currency,
+    )
 
 
 def _first(*values: int | None) -> int | None:
