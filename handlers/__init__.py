@@ -1,1 +1,1 @@
-"""What the platforms call: event in, one call, result out."""
+"""What the platforms call: event in, one call, what became of it out."""

@@ -29,7 +29,14 @@ KNOWS_STAGES = {
     "intake.py",
     "shift.py",
 }
-KNOWS_STAGES |= {"submitting.py", "function.py", "cli", "serve"}
+KNOWS_STAGES |= {
+    "submitting.py",
+    "becoming.py",
+    "function.py",
+    "call.py",
+    "cli",
+    "serve",
+}
 # What the store promises; it says nothing of how, so whoever keeps something names it.
 PROTOCOLS = ("transcode.store.bucket",)
 PURE = {

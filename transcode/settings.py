@@ -86,6 +86,27 @@ class Settings(Value):
         None, description="what callers of `transcode serve` must present as a bearer"
     )
 
+    to: str | None = Field(
+        None, description="in a function: where results and jobs go, s3://bucket/prefix"
+    )
+    profile: str = Field("hls", description="in a function: what is made of uploads")
+    platform: str | None = Field(
+        None, description="in a function: whose specs and prices; its own by default"
+    )
+    sources: str | None = Field(
+        None,
+        description="in a function: where uploads come from; separated by spaces",
+    )
+    suffixes: str | None = Field(
+        None,
+        description="in a function: endings of names that are taken, such as .mp4",
+    )
+    margin_seconds: float = Field(
+        5.0,
+        ge=2,
+        description="in a function: how long before its end work is handed back",
+    )
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
         """Read every setting; raises `SettingsError` naming the variable."""

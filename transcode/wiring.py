@@ -33,6 +33,9 @@ from .tools import capabilities
 from .watermark import look_at
 
 ENGINES = ("local",)
+_OWN_MIB = 128
+"""Of a function's memory, for this process beside the worker: 100 MiB with S3's client
+loaded, measured, and some to grow."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ class Wiring:
         self.own_platform(name)
         from .invoke.local import LocalEngine  # noqa: PLC0415  only `run` needs it
 
-        return LocalEngine(self.machine, platform, self.settings)
+        kept = _OWN_MIB if self.held_to else 0
+        return LocalEngine(self.machine, platform, self.settings, kept_mib=kept)
 
     def told_of(self, *, success: bool) -> tuple[Target, ...]:
         """Who is told of a result, or of a job that failed; raises `SettingsError`."""

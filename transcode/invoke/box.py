@@ -51,25 +51,32 @@ class Box:
         return () if self.group is None else self.group.directories
 
     def limit(
-        self, spec: Spec, machine: Machine, *, throttled: bool, turn: int
+        self,
+        spec: Spec,
+        machine: Machine,
+        *,
+        throttled: bool,
+        turn: int,
+        kept_mib: int = 0,
     ) -> Mapping[str, str]:
         """
         Hold the box to `spec`; says what holds what.
 
         `machine`: the spec is no less than the machine, so nothing needs holding.
         `unthrottled`: the platform holds no CPU down. `none`: nothing holds it.
-        `turn` spreads attempts over cores where affinity holds them.
+        `turn` spreads attempts over cores where affinity holds them. `kept_mib` of
+        the memory are not the attempt's, at most half of it.
         """
         cpu = self._limit_cpu(spec, machine, turn=turn) if throttled else "unthrottled"
         return {
-            "memory": self._limit_memory(spec, machine),
+            "memory": self._limit_memory(spec, machine, kept_mib),
             "cpu": cpu,
             "time": "none" if spec.time_limit_seconds is None else "engine",
         }
 
-    def _limit_memory(self, spec: Spec, machine: Machine) -> str:
-        limit = spec.memory_mib * MIB
-        if spec.memory_mib >= machine.memory_mib:
+    def _limit_memory(self, spec: Spec, machine: Machine, kept_mib: int) -> str:
+        limit = max(spec.memory_mib - kept_mib, spec.memory_mib // 2) * MIB
+        if spec.memory_mib >= machine.memory_mib and not kept_mib:
             return "machine"
         if self.group is not None and self.group.limit_memory(limit):
             return self.group.version

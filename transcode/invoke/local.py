@@ -37,9 +37,12 @@ class LocalEngine:
     with everything it started when it is over its memory or time, when it is done and
     when the call is cancelled. `async with` it: leaving ends what still runs. Should
     this process be killed itself, a janitor cleans up in its stead.
+
+    *kept_mib*: of every spec this process itself needs so much, because both are
+    inside one; the attempt is held to what is left.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where it runs, and what tests replace
         self,
         machine: Machine,
         platform: Platform,
@@ -47,6 +50,7 @@ class LocalEngine:
         *,
         worker: Sequence[str] = WORKER,
         cgroup_root: Path = cgroup.ROOT,
+        kept_mib: int = 0,
     ) -> None:
         self._pool = Pool(machine)
         self._machine = machine
@@ -54,6 +58,7 @@ class LocalEngine:
         self._settings = settings
         self._argv = tuple(worker)
         self._cgroup_root = cgroup_root
+        self._kept_mib = kept_mib
         self._turns = itertools.count()
         self._warm: Worker | None = None
 
@@ -150,6 +155,7 @@ class LocalEngine:
                 self._machine,
                 throttled=self._platform.throttled,
                 turn=next(self._turns),
+                kept_mib=self._kept_mib,
             ),
         )
 

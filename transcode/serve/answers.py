@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from ..contract import Failure
+from ..becoming import shown
 from ..errors import (
     ObjectMissing,
     PlanError,
@@ -21,7 +20,6 @@ from ..errors import (
     UsageError,
     WorkerLost,
 )
-from ..happenings import Taken
 from ..record import JobReport
 
 BODY_BYTES = 2 * 2**20
@@ -70,10 +68,6 @@ def failed(error: TranscodeError, status: int | None = None) -> Response:
     return _json(shown(failure), code, headers)
 
 
-def shown(failure: Failure) -> dict[str, Any]:
-    return json.loads(failure.to_json())  # type: ignore[no-any-return]
-
-
 def reported(report: JobReport, status: int = 200) -> Response:
     return Response(report.to_json(), status, media_type="application/json")
 
@@ -84,40 +78,6 @@ def answer(document: Mapping[str, Any], status: int = 200) -> Response:
 
 def _json(document: Any, status: int, headers: Mapping[str, str]) -> Response:
     return JSONResponse(document, status, headers=dict(headers))
-
-
-def became(uri: str, one: Taken | Exception) -> dict[str, Any]:
-    """What became of one upload, for whoever told us of it."""
-    if isinstance(one, Taken):
-        report = one.report
-        return {
-            "uri": uri,
-            "job_id": report.job_id if report else None,
-            "status": report.status if report else "ignored",
-            "new": one.new,
-            "ignored": one.ignored,
-            "error": None,
-        }
-    error = as_ours(one)
-    return {
-        "uri": uri,
-        "job_id": None,
-        "status": "failed",
-        "new": False,
-        "ignored": None,
-        "error": shown(error.describe()),
-    }
-
-
-def as_ours(exc: BaseException) -> TranscodeError:
-    """The error of ours that *exc* is or holds; what is none is a fault of ours."""
-    if isinstance(exc, TranscodeError):
-        return exc
-    if isinstance(exc, BaseExceptionGroup):
-        return as_ours(exc.exceptions[0])
-    error = WorkerLost(f"A fault of ours, please report it: {exc!r}.")
-    error.__cause__ = exc
-    return error
 
 
 async def body_of(request: Request) -> bytes:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..becoming import as_ours, became, passed_over
 from ..desk import Desk
 from ..errors import (
     ObjectMissing,
@@ -30,8 +31,6 @@ from ..service import Crew
 from .answers import (
     Refused,
     answer,
-    as_ours,
-    became,
     body_of,
     failed,
     refuse_strangers,
@@ -80,14 +79,7 @@ class Counter:
                 await self._queued(one)
         document = {
             "uploads": [became(upload.uri, one) for upload, one in told],
-            "ignored": [
-                {
-                    "reason": one.reason,
-                    "detail": one.detail,
-                    "uri": one.about.uri if one.about else None,
-                }
-                for one in parsed.ignored
-            ],
+            "ignored": passed_over(parsed.ignored),
         }
         failures = [as_ours(one) for _, one in told if isinstance(one, Exception)]
         if failures:

@@ -1,0 +1,92 @@
+"""
+Huawei FunctionGraph, event function.
+
+`handlers.functiongraph.handler`, initializer `handlers.functiongraph.initializer`; for
+OBS, EventGrid and timer triggers.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+# Imports are billed: what a call needs is loaded by the initializer.
+# ruff: noqa: PLC0415
+
+if TYPE_CHECKING:
+    from transcode.function import Function
+
+
+def initializer(context: Any) -> None:
+    """Warm up; raises `SettingsError` where the function is not set up rightly."""
+    lend_credentials(
+        context.getSecurityAccessKey(),
+        context.getSecuritySecretKey(),
+        context.getSecurityToken(),
+    )
+    prepared(_memory(context))
+
+
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    """
+    Make jobs of what *event* tells of, and do them until shortly before our end.
+
+    Returns what became of each. Raises only while the store does not answer, so that
+    FunctionGraph repeats an asynchronous event if it is configured to.
+    """
+    import anyio
+
+    from transcode.call import Invocation, answer
+
+    from .log import write
+
+    lend_credentials(
+        context.getSecurityAccessKey(),
+        context.getSecuritySecretKey(),
+        context.getSecurityToken(),
+    )
+    invocation = Invocation(
+        id=context.getRequestID(),
+        seconds_left=context.getRemainingTimeInMilliSeconds() / 1000,
+    )
+    done = anyio.run(answer, prepared(_memory(context)), event, invocation)
+    write(invocation.id, done.document)
+    if done.trouble is not None:
+        raise done.trouble
+    return dict(done.document)
+
+
+@cache
+def prepared(memory_mib: int | None) -> Function:
+    """With `X-Cff-Instance-Memory`, calls of one function differ in memory."""
+    from transcode.function import Function
+    from transcode.settings import Settings
+
+    return Function.prepare(
+        Settings.from_environment(os.environ),
+        platform="functiongraph",
+        memory_mib=memory_mib,
+    )
+
+
+def lend_credentials(key: str | None, secret: str | None, token: str | None) -> None:
+    """
+    Let the standard chain find the keys of the function's agency.
+
+    They change about daily, so each call brings them; without an agency whatever the
+    environment has stays.
+    """
+    if not key or not secret:
+        return
+    os.environ["AWS_ACCESS_KEY_ID"] = key
+    os.environ["AWS_SECRET_ACCESS_KEY"] = secret
+    if token:
+        os.environ["AWS_SESSION_TOKEN"] = token
+    else:
+        os.environ.pop("AWS_SESSION_TOKEN", None)
+
+
+def _memory(context: Any) -> int | None:
+    given = context.getMemorySize() or os.environ.get("RUNTIME_MEMORY")
+    return int(given) if given else None
