@@ -86,8 +86,8 @@ def _fifty_streams(path: Path, make_clip: MakeClip, ffmpeg: str) -> None:
     subprocess.run([*argv, "-f", "mpegts", str(path)], check=True)
 
 
-def _examined(path: Path, folder: Path) -> dict[str, object]:
-    argv = [sys.executable, "-c", _DRIVER, str(path), str(folder)]
+def _examined(path: Path, folder: Path, driver: str = _DRIVER) -> dict[str, object]:
+    argv = [sys.executable, "-c", driver, str(path), str(folder)]
     done = subprocess.run(
         argv, capture_output=True, text=True, check=True, timeout=MOST_SECONDS
     )
@@ -142,4 +142,39 @@ def test_the_bombs_that_were_met_are_refused(
     said = _examined(media_dir / name, tmp_path)
 
     assert re.fullmatch("rejected|encoder_failed", str(said["outcome"])), said
+    assert int(str(said["mib"])) <= MOST_MIB, said
+
+
+def test_a_long_list_is_refused(tmp_path: Path) -> None:
+    """
+    Two hundred thousand entries are not read to see that it is a list.
+    """
+    path = tmp_path / "bomb.mp4"
+    path.write_text("ffconcat version 1.0\n" + "file 'bomb.mp4'\n" * 200_000)
+
+    said = _examined(path, tmp_path)
+
+    assert ("rejected", "MediaRejected") == (said["outcome"], said["failure"])
+    assert int(str(said["mib"])) <= MOST_MIB, said
+
+
+def test_a_film_that_costs_too_much_is_refused_by_its_budget(
+    ffmpeg: str, tmp_path: Path
+) -> None:
+    """
+    21,766 pictures of 4K in few bytes: an honest file, and its price is known first.
+    """
+    one, path = tmp_path / "one.mp4", tmp_path / "bomb.mp4"
+    black = ("-f", "lavfi", "-i", "color=s=3840x2160:r=25:d=0.04")
+    codec = ("-c:v", "libsvtav1", "-preset", "12", "-crf", "60")
+    quiet = (ffmpeg, "-v", "error")
+    subprocess.run([*quiet, *black, *codec, str(one)], check=True, capture_output=True)
+    loop = ("-stream_loop", "21765", "-i", str(one), "-c", "copy")
+    subprocess.run([*quiet, *loop, str(path)], check=True)
+    assert path.stat().st_size < 32 << 20
+    driver = _DRIVER.replace('profile="preview"', 'profile="preview", budget="0.0001"')
+
+    said = _examined(path, tmp_path, driver)
+
+    assert "BudgetTooSmall" == said["failure"], said
     assert int(str(said["mib"])) <= MOST_MIB, said

@@ -21,5 +21,9 @@ def density(media: Media, video: VideoStream) -> float | None:
         rate = int(media.bytes * 8 / media.duration_seconds)
     if not rate:
         return None
-    per_second = float(video.frame_rate or ASSUMED_RATE) * video.width * video.height
-    return rate / per_second / DISCOUNT.get(video.codec, 1.0)
+    picture = video.width * video.height
+    per_pixel = rate / (float(video.frame_rate or ASSUMED_RATE) * picture)
+    if media.bytes and video.frames:
+        # A header may claim any rate; a file holds no more than its bytes.
+        per_pixel = min(per_pixel, media.bytes * 8 / (video.frames * picture))
+    return per_pixel / DISCOUNT.get(video.codec, 1.0)
