@@ -663,6 +663,11 @@ class PlannedTask(Value):
     task: Task
     candidates: tuple[Candidate, ...]
     """Chosen one first, then the losers, nearest first."""
+    instead: PlannedTask | None = None
+    """
+    The same without copying, where something is copied: done should the copy turn out
+    to be unfit, which headers do not always tell.
+    """
 
 
 class Elsewhere(Value):

@@ -74,8 +74,11 @@ def _promised(plan: Plan, task: Task, attempt: Attempt) -> Money | None:
     """What this spec was expected to cost for the task, before it ran."""
     candidates = (
         candidate
-        for planned in plan.tasks
-        if planned.task.task_id == task.task_id
+        for one in plan.tasks
+        for planned in (one, one.instead)
+        if planned is not None
+        and planned.task.task_id == task.task_id
+        and planned.task.recipe == task.recipe
         for candidate in planned.candidates
     )
     return next((c.cost for c in candidates if c.spec == attempt.spec), None)

@@ -130,6 +130,15 @@ def refuse() -> None:
     produced("encoder_failed", failure=failure)
 
 
+def copy() -> None:
+    """Make something unfit of whatever is small, as a copy of a bad source is."""
+    if ORDER["task"]["spec"]["memory_mib"] > 64:
+        produced(notes=["it went well"])
+        return
+    failure = {"type": "OutputRejected", "message": "Unfit.", "retryable": False}
+    produced("encoder_failed", failure=failure)
+
+
 if sys.argv[1] == "child-hog":
     hog()
 ORDER = json.loads(sys.stdin.readline() or "{}")

@@ -295,3 +295,27 @@ async def test_what_keeps_to_its_interval_is_not_told_of(
         )
 
     assert [] == heard
+
+
+@pytest.mark.usefixtures("cgroups")
+async def test_what_cannot_be_copied_is_encoded_once(
+    make_engine: MakeEngine, plan: Plan, tmp_path: Path
+) -> None:
+    """
+    Both attempts are on the bill, and the result says what was wrong with the copy.
+    """
+    copying = plan(64).model_copy(update={"instead": plan(96)})
+    async with make_engine("copy") as engine:
+        (result,) = await invoke(engine, copying, staging=tmp_path / "s")
+        (poor,) = await invoke(engine, copying, staging=tmp_path / "p", budget="0.0005")
+        (stubborn,) = await invoke(engine, plan(64), staging=tmp_path / "q")
+
+    assert [64, 96] == [a.spec.memory_mib for a in result.attempts]
+    assert all(a.cost.amount > 0 for a in result.attempts)
+    assert result.produced is not None
+    said, *rest = result.produced.notes
+    assert ["it went well"] == rest
+    assert said.endswith("What was wrong: Unfit.")
+    assert [1, 1] == [len(poor.attempts), len(stubborn.attempts)]
+    assert poor.attempts[0].failure is not None
+    assert "Not tried again: 96 MiB" in poor.attempts[0].failure.message

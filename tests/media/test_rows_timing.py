@@ -121,6 +121,29 @@ def test_row_06_size_changes(ran: Run, eyes: Any, made: Made) -> None:
     assert {"320,240"} == {frame.rstrip(",") for frame in frames}
 
 
+def test_row_06_size_changes_of_a_copy(ran: Run, eyes: Any, made: Made) -> None:
+    """What conforms but is 640x360 for its middle second is encoded after all."""
+    parts = [
+        made(
+            f"part{number}.h264", "-f", "lavfi",
+            "-i", f"color=c=gray:size={size}:rate=25:duration=1", *QUICK,
+        ).read_bytes()
+        for number, size in enumerate(("320x240", "640x360", "320x240"))
+    ]  # fmt: skip
+    bare = made("part0.h264").with_name("changing.h264")
+    bare.write_bytes(b"".join(parts))
+    source = made("changing.mkv", "-r", "25", "-f", "h264", "-i", bare, "-c", "copy")
+
+    result = ran(source, "mp4")
+
+    (rendition,) = [o for o in result.outputs if o["kind"] == "rendition"]
+    assert "encoded" == rendition["made_by"]
+    (task,) = result.document["tasks"]
+    assert ["encoder_failed", "succeeded"] == [a["outcome"] for a in task["attempts"]]
+    assert any("Copying gave no sound result" in w for w in result.document["warnings"])
+    assert 75 == len(eyes.times(result.path))
+
+
 @pytest.mark.parametrize(
     ("name", "error"),
     [

@@ -26,7 +26,8 @@ from ..contract import (
     TaskResult,
 )
 from ..errors import BudgetSpent, PlanError
-from .policy import GiveUp, Retry, after
+from .instead import in_force, told
+from .policy import GiveUp, Retry, after, first
 from .purse import Purse
 
 __all__ = ["Engine", "invoke_all", "testament"]
@@ -163,15 +164,15 @@ class _Job:
         )
 
     async def run(self, siblings: anyio.CancelScope) -> None:
-        task = self.planned.task
-        able = [c for c in self.planned.candidates if self.engine.fits(c.spec)]
+        planned, alike = in_force(self.planned, self.attempts)
+        task = planned.task
         for attempt in self.attempts:
             self.purse.spend(attempt.cost.amount)
         if self.attempts:
-            learned = after(able, self.attempts, left=self.purse.left())
+            able, left = self._able(planned), self.purse.left()
+            learned = after(able, alike, left=left) if alike else first(able, left)
             if isinstance(learned, Retry):
                 task = _reassign(task, learned.candidate)
-            left = self.purse.left()
             if left is not None and left.amount < 0:
                 reason = "Not tried again: earlier tries left too little of the budget."
                 self.attempts[-1] = _final(self.attempts[-1], reason)
@@ -192,9 +193,12 @@ class _Job:
             self.purse.settle(task.task_id, attempt.cost.amount)
             await self.keep(task, attempt)
             if attempt.outcome is OutcomeKind.SUCCEEDED:
+                self.produced = told(self.produced, self.planned, self.attempts)
                 self._keep(attempt)
                 return
-            decision = after(able, [*self.attempts, attempt], left=self.purse.left())
+            planned, alike = in_force(self.planned, [*self.attempts, attempt])
+            able, left = self._able(planned), self.purse.left()
+            decision = after(able, alike, left=left) if alike else first(able, left)
             if isinstance(decision, GiveUp):
                 reason = self._enough(attempt) or decision.reason
                 self._keep(_final(attempt, reason))
@@ -203,7 +207,10 @@ class _Job:
             self._keep(
                 attempt.model_copy(update={"notes": (*attempt.notes, decision.reason)})
             )
-            task = _reassign(task, decision.candidate)
+            task = _reassign(planned.task, decision.candidate)
+
+    def _able(self, planned: PlannedTask) -> list[Candidate]:
+        return [c for c in planned.candidates if self.engine.fits(c.spec)]
 
     def _funded(self, task: Task) -> Task:
         limit = self.purse.reserve(task.task_id, task.predicted_cost.amount)

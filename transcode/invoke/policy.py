@@ -53,7 +53,18 @@ def after(
     decide = _DECIDE.get(attempts[-1].outcome)
     if decide is None:
         return GiveUp("Trying again could not help.")
-    chosen = decide(candidates, attempts)
+    return _afforded(decide(candidates, attempts), left)
+
+
+def first(candidates: Sequence[Candidate], left: Money | None) -> Next:
+    """The first try at encoding what could not be copied; the chosen one leads."""
+    if not candidates:
+        return GiveUp("It could not be copied, and no spec here can encode it.")
+    reason = "what was copied was unfit; everything is encoded"
+    return _afforded(Retry(candidates[0], reason), left)
+
+
+def _afforded(chosen: Next, left: Money | None) -> Next:
     if isinstance(chosen, GiveUp) or left is None:
         return chosen
     cost = chosen.candidate.cost

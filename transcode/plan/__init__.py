@@ -27,7 +27,7 @@ from ..contract import (
     Task,
     Usage,
 )
-from ..errors import PlanError, PlatformError
+from ..errors import EncoderMissing, MediaError, PlanError, PlatformError
 from ..platforms import Machine, Platform
 from .choose import Choice, choose
 from .predict import Coefficients
@@ -90,7 +90,9 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
     if constraints.accept_partial:
         recipe = recipe.model_copy(update={"accept_partial": True})
 
-    def choose_on(platform: Platform, constraints: Constraints) -> Choice:
+    def choose_on(
+        platform: Platform, constraints: Constraints, recipe: Recipe = recipe
+    ) -> Choice:
         return choose(
             clipped(media, recipe.clip),
             recipe,
@@ -100,6 +102,15 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
             coefficients=coefficients,
         )
 
+    def encoding_it() -> PlannedTask | None:
+        try:
+            encoding = make_recipe(media, _encoding_all(profile), capabilities).recipe
+            choice = choose_on(platform, constraints, encoding)
+        except (PlanError, EncoderMissing, MediaError):
+            # What cannot be done is no way out; copying is what was asked for.
+            return None
+        return _planned_task(source, media, encoding, choice=choice, job=job)
+
     planned = _planned_task(
         source,
         media,
@@ -107,6 +118,8 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         choice=choose_on(platform, constraints),
         job=job,
     )
+    if _copies(recipe):
+        planned = planned.model_copy(update={"instead": encoding_it()})
     return Plan(
         job_id=planned.task.job_id,
         source=source,
@@ -124,6 +137,11 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         budget=constraints.budget,
         warnings=(*_cut(media), *decision.warnings),
     )
+
+
+def _copies(recipe: Recipe) -> bool:
+    made = {it.made_by for it in recipe.video} | {it.made_by for it in recipe.audio}
+    return "copied" in made
 
 
 def _encoding_all(profile: Profile) -> Profile:

@@ -16,6 +16,7 @@ from .playlists import BrokenPlaylist, read_media_playlist
 from .segments import BrokenSegment, Segment, TrackHeader, read_header, read_segment
 from .tracks import Track
 from .verify_decode import Decoder, media_errors, open_media, said
+from .verify_samples import sample_times, unheard
 
 if TYPE_CHECKING:
     import av.container
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
 
 _AUDIO_GROUP = 64
 """Audio packets that are decoded together."""
-_MOST_SAMPLES = 8
-_SAMPLED_SHARE = 0.04
-"""Of the duration, between first and last group: decoding costs about a tenth of
-encoding, so this adds less than half a percent."""
-_MANY_GROUPS = 8
-"""From here on at least one group between first and last is decoded."""
 _DEMUXERS = {"mp4": "mov", "webm": "matroska", "ogg": "ogg"}
 
 
@@ -181,9 +176,9 @@ class _Reader:
             stream,
             self._base,
             full=task.recipe.verify == "full",
-            hear=self._meter.take if self._meter else None,
+            hear=self._meter.take if self._meter else unheard(task, plan),
         )
-        self._due = _sample_times(task, index)
+        self._due = sample_times(task, index)
         self._packets = self._bytes = 0
         self._times = array("q")
         self._last = (0, 0)
@@ -284,17 +279,3 @@ class _Reader:
             segments=segments,
             loudness=self._meter.result() if self._meter else None,
         )
-
-
-def _sample_times(task: Task, index: int) -> list[Fraction]:
-    """When groups are decoded; each rendition at other times, so more is seen."""
-    seconds = Fraction(task.media.duration_seconds or 0)
-    group = Fraction(task.recipe.gop_seconds)
-    if group <= 0:
-        return []
-    count = min(_MOST_SAMPLES, int(seconds * Fraction(_SAMPLED_SHARE) / group))
-    if not count and seconds >= _MANY_GROUPS * group:
-        count = 1
-    streams = len(task.recipe.video) + len(task.recipe.audio)
-    phase = Fraction(index + 1, streams + 1)
-    return [seconds * (number + phase) / count for number in range(count)]
