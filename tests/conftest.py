@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol
 
 import imageio_ffmpeg
@@ -132,6 +135,19 @@ def golden() -> Callable[[str, str], None]:
         assert path.read_text(encoding="utf-8") == text
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def memory_bucket() -> ModuleType:
+    """The bucket of `tests/memory_bucket.py`, whose operations a test may interrupt."""
+    path = ROOT / "tests/memory_bucket.py"
+    spec = importlib.util.spec_from_file_location("memory_bucket", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["memory_bucket"] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 MakeRecord = Callable[..., LedgerRecord]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -45,7 +44,7 @@ async def _renewing(
     book: Book, claim: Claim, stopped: list[TranscodeError], scope: anyio.CancelScope
 ) -> None:
     pause = claim.lease_seconds / _PART
-    renewed = time.monotonic()
+    renewed = anyio.current_time()
     while True:
         await anyio.sleep(pause)
         state: Literal["renewed", "taken", "cancelled", "unknown"]
@@ -55,7 +54,7 @@ async def _renewing(
         except (TranscodeError, TimeoutError):
             # Also a full disk or a right that was withdrawn: nobody hears of us then.
             state = "unknown"
-        now = time.monotonic()
+        now = anyio.current_time()
         if state == "renewed":
             renewed = now
             continue

@@ -1,0 +1,562 @@
+"""
+Exactly once, whatever is cut short: real desks over a store that a schedule holds up.
+
+Time is virtual. Each operation of each worker takes a moment of its own, and before or
+after any of them a worker may be killed, stand still for longer than its lease, or lose
+the reply. Only probing and encoding are stood in for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import selectors
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from types import ModuleType
+from typing import Any, Literal
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import transcode.shift
+from transcode.contract import (
+    JobCost,
+    Manifest,
+    OutcomeKind,
+    Output,
+    Plan,
+    PlatformRef,
+    ProfileRef,
+    SourceRecord,
+    Verification,
+)
+from transcode.desk import Desk
+from transcode.errors import (
+    MediaRejected,
+    ObjectExists,
+    StoreError,
+    UsageError,
+)
+from transcode.invoke import testament as before_it_ran
+from transcode.pipeline import Order, Request, admit, look_up
+from transcode.record import Envelope, LedgerRecord, Submission
+from transcode.service import Crew, patrol, patrolling
+from transcode.settings import Settings
+from transcode.wiring import Wiring, wire
+
+LEASE = 30.0
+TRIES = 3
+WORKERS = 3
+NOON = datetime(2026, 11, 22, 23, 58, tzinfo=UTC)
+"""Two minutes before midnight: the ledger is kept by day."""
+FILES = ("init.mp4", "00001.m4s")
+
+Fault = Literal[
+    "killed before", "killed after", "frozen before", "frozen after", "lost"
+]
+Deed = Literal["submit", "cancel", "retry", "clock"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What goes wrong in one run, and who asks for what when."""
+
+    seed: int
+    faults: Mapping[int, Fault] = field(default_factory=dict)
+    """By the number of the operation, over all workers."""
+    deeds: tuple[tuple[float, Deed, int], ...] = ()
+    """At which second, what, of which job."""
+    media: tuple[str, ...] = ("good", "good")
+    """What becomes of each job's encoding: good, bad, flaky, poison."""
+
+
+class Killed(BaseException):
+    """The process is no more: nothing that it would still do happens."""
+
+
+class _Selector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
+    """Never waits: when nothing is ready, it is later at once."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        ready = super().select(0)
+        if not ready and timeout:
+            self.now += timeout
+        return ready
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop whose time passes when everybody waits."""
+
+    def __init__(self) -> None:
+        self.virtual = _Selector()
+        super().__init__(self.virtual)
+
+    def time(self) -> float:
+        return self.virtual.now
+
+
+class World:
+    """The store, those who work on it, and what is seen of them."""
+
+    def __init__(self, schedule: Schedule, memory: ModuleType, **breaks: bool) -> None:
+        self.schedule = schedule
+        self.breaks = breaks
+        self.random = random.Random(schedule.seed)  # noqa: S311 - to be repeated
+        self.skipped = timedelta(0)
+        self.store = memory.Memory(
+            clock=self.clock, conditional=not breaks.get("unconditional")
+        )
+        self.operations = 0
+        self.calm = False
+        self.told: list[Envelope] = []
+        self.begun: Counter[tuple[str, int]] = Counter()
+        self.log: list[str] = []
+
+    def clock(self) -> datetime:
+        return NOON + timedelta(seconds=anyio.current_time()) + self.skipped
+
+    def next_fault(self) -> Fault | None:
+        self.operations += 1
+        return None if self.calm else self.schedule.faults.get(self.operations)
+
+
+class View:
+    """The store as one process sees it, for as long as that lives."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.name = name
+        self.dead = False
+        self.death = anyio.Event()
+
+    def uri(self, key: str = "") -> str:
+        return str(self.world.store.uri(key))
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        call = getattr(self.world.store, name)
+
+        async def operation(*args: Any, **more: Any) -> Any:
+            return await self._do(name, lambda: call(*args, **more), args)
+
+        return operation
+
+    async def entries(self, prefix: str = "", *, after: str = "") -> AsyncIterator[Any]:
+        async def listing() -> list[Any]:
+            return [e async for e in self.world.store.entries(prefix, after=after)]
+
+        for entry in await self._do("list", listing, (prefix,)):
+            yield entry
+
+    async def _do(
+        self, name: str, call: Callable[[], Awaitable[Any]], args: tuple[Any, ...]
+    ) -> Any:
+        world = self.world
+        await anyio.sleep(world.random.choice((0.001, 0.01, 0.1, 1.0)))
+        self._still_there()
+        fault = world.next_fault()
+        if fault:
+            world.log.append(f"{self.name}: {fault} {name} {args[:1]}")
+        if fault == "killed before":
+            self._die()
+        if fault == "frozen before":
+            await self._stand_still()
+        # What was sent arrives, whether or not anybody waits for the answer.
+        with anyio.CancelScope(shield=True):
+            found = await call()
+        if fault == "killed after":
+            self._die()
+        if fault == "frozen after":
+            await self._stand_still()
+        if fault == "lost":
+            raise StoreError("The store did not answer.")
+        self._still_there()
+        return found
+
+    async def _stand_still(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(self.world.random.choice((5, 40, 100, 1000)))
+        self._still_there()
+
+    def _die(self) -> None:
+        self.dead = True
+        self.death.set()
+        raise Killed
+
+    def _still_there(self) -> None:
+        if self.dead:
+            raise Killed
+
+
+@dataclass
+class Destination:
+    """Somebody who is to be told."""
+
+    world: World
+    view: View
+
+    async def tell(
+        self, envelope: Envelope, *, known: frozenset[str]
+    ) -> tuple[list[str], bool]:
+        digest = hashlib.sha256(envelope.id.encode()).hexdigest()[:8]
+        if digest in known:
+            return [], True
+        await anyio.sleep(0.5)
+        if self.view.dead:
+            raise Killed
+        self.world.told.append(envelope)
+        return [digest], True
+
+
+class ModelDesk(Desk):
+    """A real one, whose orders are known without looking at media."""
+
+    orders: Mapping[str, Order]
+
+    async def _look_up(self, submission: Submission) -> Order:
+        return self.orders[submission.job_id]
+
+    async def _engine(self, order: Order) -> Any:
+        return self, order
+
+
+@dataclass
+class Model:
+    """One run of a schedule."""
+
+    schedule: Schedule
+    memory: ModuleType
+    plan: Plan
+    order: Order
+    wiring: Wiring
+    breaks: Mapping[str, bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.world = World(self.schedule, self.memory, **self.breaks)
+        self.jobs = [f"{n:032x}" for n in range(1, len(self.schedule.media) + 1)]
+        self.orders = {
+            job: replace(self.order, job_id=job, folder=f"clip.mp4.{job[-12:]}")
+            for job in self.jobs
+        }
+        self.media = dict(zip(self.jobs, self.schedule.media, strict=True))
+
+    def run(self) -> list[str]:
+        """What was wrong in the end; empty is as it should be."""
+        return anyio.run(self._run, backend_options={"loop_factory": Loop})
+
+    async def _run(self) -> list[str]:
+        async with anyio.create_task_group() as group:
+            for number in range(WORKERS):
+                group.start_soon(self._worker, f"w{number}")
+            for at, deed, job in self.schedule.deeds:
+                group.start_soon(self._deed, at, deed, self.jobs[job % len(self.jobs)])
+            for job in self.jobs:
+                group.start_soon(self._deed, 0.0, "submit", job)
+            await anyio.sleep(400)
+            self.world.calm = True
+            for job in self.jobs:
+                await self._deed(0.0, "submit", job)
+            # Every pause, every frozen worker and every lease is over by then.
+            await anyio.sleep(6000)
+            group.cancel_scope.cancel()
+        desk = self._desk(View(self.world, "sweep"))
+        crew = Crew(desk, 2, lambda _event: None)
+        async with anyio.create_task_group() as group:
+            group.start_soon(crew.work)
+            await patrol(desk, crew)
+            await crew.idle()
+            group.cancel_scope.cancel()
+        return [wrong async for wrong in self._judge(desk)]
+
+    def _desk(self, view: View) -> ModelDesk:
+        name = f"{view.name}.{self.world.random.getrandbits(32):08x}"
+        tells = Destination(self.world, view)
+        desk = ModelDesk(self.wiring, "memory", view, tells, name, AsyncExitStack())  # type: ignore[arg-type]
+        desk.orders = self.orders
+        return desk
+
+    async def _worker(self, name: str) -> None:
+        """Started again whenever it was killed."""
+        while True:
+            view = View(self.world, name)
+            desk = self._desk(view)
+            crew = Crew(desk, 2, lambda _event: None)
+            try:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(crew.work)
+                    group.start_soon(patrolling, desk, crew)
+                    await view.death.wait()
+                    group.cancel_scope.cancel()
+            except BaseException as exc:
+                if not view.dead:
+                    raise
+                if isinstance(exc, anyio.get_cancelled_exc_class()):
+                    raise
+            await anyio.sleep(self.world.random.choice((0.1, 10, 50)))
+
+    async def _deed(self, at: float, deed: Deed, job: str) -> None:
+        await anyio.sleep(at)
+        view = View(self.world, deed)
+        desk = self._desk(view)
+        try:
+            if deed == "submit":
+                await desk.submit(self.order.request, order=self.orders[job])
+            elif deed == "cancel":
+                await desk.cancel(job)
+            elif deed == "retry":
+                await desk.retry(job)
+            else:
+                self.world.skipped += timedelta(seconds=45)
+        except (StoreError, UsageError):
+            return
+        except BaseException:
+            if not view.dead:
+                raise
+
+    async def carry_out(
+        self, order: Order, _wiring: Wiring, engine: Any, *, keeper: Any, **_: Any
+    ) -> Manifest:
+        """As `pipeline.carry_out` over S3, in small."""
+        desk, _ = engine
+        bucket: Any = desk.bucket
+        planned = self.plan.tasks[0].task
+        plan = self.plan.model_copy(update={"job_id": order.job_id})
+        number = 1 + max(
+            (a.number for them in keeper.earlier.values() for a in them), default=0
+        )
+        attempt = before_it_ran(planned, number)
+        await keeper.keep(plan, planned, attempt)
+        self.world.begun[order.job_id, keeper.claim.number] += 1
+        media = self.media[order.job_id]
+        await anyio.sleep(self.world.random.choice((1, 20, 50)))
+        if media == "poison" or (media == "flaky" and self.world.random.random() < 0.5):
+            bucket._die()
+        done = attempt.model_copy(
+            update={"measured": planned.predicted, "outcome": OutcomeKind.SUCCEEDED}
+        )
+        await keeper.keep(plan, planned, done)
+        if media == "bad":
+            raise MediaRejected("Not a film.")
+        token = "0001" if self.breaks.get("one_token") else keeper.token
+        folder = f"{order.folder}/{token}"
+        for name in FILES:
+            await bucket.put(f"{folder}/{name}", f"{name} {desk.owner}".encode())
+        manifest = self._manifest(order, folder, desk.owner)
+        key = f"{order.folder}/manifest.json"
+        try:
+            with anyio.CancelScope(shield=True):
+                if not self.breaks.get("unsealed"):
+                    await keeper.commit()
+                await bucket.create(key, manifest.to_json().encode())
+        except ObjectExists:
+            winner = await desk._manifest(order.folder)
+            for name in FILES:
+                if f"memory://{folder}/{name}" not in {o.uri for o in winner.outputs}:
+                    await bucket.delete(f"{folder}/{name}")
+            return winner  # type: ignore[no-any-return]
+        return manifest
+
+    def _manifest(self, order: Order, folder: str, owner: str) -> Manifest:
+        return Manifest(
+            job_id=order.job_id,
+            status="succeeded",
+            source=SourceRecord(uri="a.mp4", bytes=1, etag="x", version=None),
+            profile=ProfileRef(name="mp4", digest="sha256:0"),
+            platform=PlatformRef(name="local", price_table="2026-01-01"),
+            engine="local",
+            media=None,
+            cost=JobCost(amount=0, currency="USD", predicted=0),
+            verification=Verification(passed=True, checks=()),
+            outputs=tuple(
+                Output(
+                    uri=f"memory://{folder}/{name}",
+                    kind="segment",
+                    made_by="encoded",
+                    bytes=1,
+                    sha256=hashlib.sha256(f"{name} {owner}".encode()).hexdigest(),
+                )
+                for name in FILES
+            ),
+        )
+
+    # ── what must hold ──
+
+    async def _judge(  # noqa: C901 - one branch for each thing that must hold
+        self, desk: Desk
+    ) -> AsyncIterator[str]:
+        objects = self.world.store.objects
+        for job in self.jobs:
+            history = await desk.book.history(job)
+            report = await desk.report(job)
+            if not report.over:
+                yield f"{job[-2:]} is {report.status}: {report.detail}"
+            if report.status == "succeeded":
+                for wrong in self._result(job, report.manifest):
+                    yield wrong
+            elif any(
+                key.startswith(f"{report.folder}/") for key in objects
+            ) and not any(one.publishing for one in history.tried):
+                yield f"{job[-2:]} is {report.status} and left objects"
+            tries = Counter(
+                int(one.claim.number > history.round_after)
+                for one in history.tried
+                if self.world.begun[job, one.claim.number]
+            )
+            if tries[1] > TRIES:
+                yield f"{job[-2:]} was begun {tries[1]} times in a round"
+            for wrong in self._telling(job, report.status, history.round_number):
+                yield wrong
+            for wrong in self._ledger(job):
+                yield wrong
+        for key in objects:
+            if "/open/" in key:
+                yield f"marker left: {key}"
+
+    def _result(self, job: str, manifest: Manifest | None) -> Iterator[str]:
+        objects = self.world.store.objects
+        assert manifest is not None
+        named = {o.uri.removeprefix("memory://"): o.sha256 for o in manifest.outputs}
+        for key, digest in named.items():
+            if key not in objects:
+                yield f"{job[-2:]}: {key} does not exist"
+            elif hashlib.sha256(objects[key][0]).hexdigest() != digest:
+                yield f"{job[-2:]}: {key} is of another worker"
+        folder = f"{self.orders[job].folder}/"
+        for key in objects:
+            if key.startswith(folder) and key not in {*named, f"{folder}manifest.json"}:
+                yield f"{job[-2:]}: orphan {key}"
+
+    def _telling(self, job: str, status: str, rounds: int) -> Iterator[str]:
+        told = [one for one in self.world.told if one.job_id == job]
+        if not told or told[-1].status != status:
+            yield f"{job[-2:]} is {status}; told was {[one.id for one in told]}"
+        if len({one.id for one in told}) > 1 + rounds:
+            yield f"{job[-2:]} went on after its end: {[one.id for one in told]}"
+
+    def _ledger(self, job: str) -> Iterator[str]:
+        objects = self.world.store.objects
+        kept = [key for key in objects if f"jobs/{job}/attempts/" in key]
+        entered = Counter(
+            (record.claim, record.task_id, record.attempt.number)
+            for key, (body, _) in objects.items()
+            if key.startswith(".transcode/ledger/")
+            and (record := LedgerRecord.from_json(body)).job_id == job
+        )
+        for key in kept:
+            record = LedgerRecord.from_json(objects[key][0])
+            count = entered[record.claim, record.task_id, record.attempt.number]
+            if count != 1:
+                yield f"{job[-2:]}: {key} stands {count} times in the ledger"
+
+
+@pytest.fixture(scope="module")
+def looked_up(make_clip: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Order and plan of a real clip."""
+    to = tmp_path_factory.mktemp("to")
+    wiring = wire(Settings(lease_seconds=LEASE, tries=TRIES))
+    clip = make_clip("clip", seconds=1)
+    request = Request(source=str(clip), profile="mp4", to=str(to))
+
+    async def look() -> tuple[Plan, Order]:
+        return await admit(request, wiring), await look_up(request, wiring)
+
+    plan, order = anyio.run(look)
+    return plan, order, wiring
+
+
+Run = Callable[..., list[str]]
+
+
+@pytest.fixture
+def run(
+    looked_up: Any, memory_bucket: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    """Run a schedule, with parts of what keeps it right taken out."""
+    plan, order, wiring = looked_up
+
+    def one(schedule: Schedule, **breaks: bool) -> list[str]:
+        model = Model(schedule, memory_bucket, plan, order, wiring, breaks)
+        monkeypatch.setattr(transcode.shift, "carry_out", model.carry_out)
+        wrong = model.run()
+        return [*wrong, *model.world.log] if wrong else []
+
+    return one
+
+
+FAULTS = st.sampled_from(
+    ["killed before", "killed after", "frozen before", "frozen after", "lost"]
+)
+SCHEDULES = st.builds(
+    Schedule,
+    seed=st.integers(0, 2**16),
+    faults=st.dictionaries(st.integers(1, 300), FAULTS, max_size=8),
+    deeds=st.lists(
+        st.tuples(
+            st.floats(0, 300, allow_nan=False).map(lambda t: round(t, 2)),
+            st.sampled_from(["submit", "cancel", "retry", "clock"]),
+            st.integers(0, 2),
+        ),
+        max_size=5,
+    ).map(tuple),
+    media=st.lists(
+        st.sampled_from(["good", "good", "flaky", "bad", "poison"]),
+        min_size=1,
+        max_size=2,
+    ).map(tuple),
+)
+
+
+def test_a_calm_day(run: Run) -> None:
+    """Nothing goes wrong, and nothing is wrong."""
+    assert [] == run(Schedule(0))
+
+
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(schedule=SCHEDULES)
+def test_every_job_ends_exactly_once(run: Run, schedule: Schedule) -> None:
+    """One result or one explained failure, told of, billed once, nothing left over."""
+    assert [] == run(schedule)
+
+
+def at_random(seed: int) -> Schedule:
+    """A day on which much goes wrong."""
+    dice = random.Random(seed)  # noqa: S311 - to be repeated
+    kinds: tuple[Fault, ...] = (
+        "killed before", "killed after", "frozen before", "frozen after", "lost",
+    )  # fmt: skip
+    wrong = [dice.choice(kinds), "frozen before", "frozen after"]
+    return Schedule(
+        seed,
+        faults={dice.randrange(20, 200): dice.choice(wrong) for _ in range(12)},
+        deeds=tuple(
+            (dice.uniform(0, 200), dice.choice(("submit", "cancel", "retry")), n)
+            for n in range(2)
+        ),
+        media=("good", dice.choice(("good", "flaky", "poison"))),
+    )
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_days_on_which_much_goes_wrong(run: Run, seed: int) -> None:
+    """Denser than chance would have it, and repeatable."""
+    assert [] == run(at_random(seed))
+
+
+@pytest.mark.parametrize("what", ["unconditional", "one_token", "unsealed"])
+def test_without_its_locks_it_would_not_hold(run: Run, what: str) -> None:
+    """What is taken out is missed: otherwise this model would prove nothing."""
+    wrong = (run(at_random(seed), **{what: True}) for seed in range(500))
+
+    assert any(wrong)
