@@ -156,7 +156,7 @@ class Wiring:
                 )
         try:
             return parse_profile(path.read_text(encoding="utf-8"), origin=str(path))
-        except (OSError, UnicodeDecodeError) as exc:
+        except (OSError, ValueError) as exc:
             raise ProfileError(
                 f"The profile {str(path)!r} cannot be read: {_why(exc)}.",
                 profile=name,
@@ -215,7 +215,7 @@ class Wiring:
                 )
         try:
             return parse_platform(path.read_text(encoding="utf-8"), origin=str(path))
-        except (OSError, UnicodeDecodeError) as exc:
+        except (OSError, ValueError) as exc:
             raise PlatformError(
                 f"The platform {str(path)!r} cannot be read: {_why(exc)}.",
                 platform=name,
@@ -234,10 +234,10 @@ def wire(settings: Settings) -> Wiring:
     return Wiring(settings)
 
 
-def _why(exc: OSError | UnicodeDecodeError) -> str:
+def _why(exc: OSError | ValueError) -> str:
     if isinstance(exc, UnicodeDecodeError):
         return "it is not UTF-8 text"
-    return (exc.strerror or str(exc)).lower()
+    return (getattr(exc, "strerror", None) or str(exc)).lower()
 
 
 def _by_path(name: str) -> Path | None:
@@ -254,8 +254,9 @@ def _folders(shipped: str, further: str | None) -> list[Path]:
 
 
 def _lookup(folders: list[Path], name: str) -> Path | None:
-    candidates = (folder / f"{name}.toml" for folder in folders)
-    return next((path for path in candidates if path.is_file()), None)
+    # Among what is there, so that no name is too long or too strange to be asked for.
+    candidates = (path for folder in folders for path in folder.glob("*.toml"))
+    return next((path for path in candidates if path.stem == name), None)
 
 
 def _names(folders: list[Path]) -> list[str]:
