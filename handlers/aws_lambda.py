@@ -32,11 +32,13 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
     from .log import write
 
+    function = _function()
+    # Asked after the warming up, which comes out of the same time.
     invocation = Invocation(
         id=context.aws_request_id,
         seconds_left=context.get_remaining_time_in_millis() / 1000,
     )
-    done = anyio.run(answer, _function(), event, invocation)
+    done = anyio.run(answer, function, event, invocation)
     write(invocation.id, done.document)
     if _is_queued(event):
         return {"batchItemFailures": [{"itemIdentifier": name} for name in done.again]}

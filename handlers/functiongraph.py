@@ -46,11 +46,13 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         context.getSecuritySecretKey(),
         context.getSecurityToken(),
     )
+    function = prepared(_memory(context))
+    # Asked after the warming up, which comes out of the same time.
     invocation = Invocation(
         id=context.getRequestID(),
         seconds_left=context.getRemainingTimeInMilliSeconds() / 1000,
     )
-    done = anyio.run(answer, prepared(_memory(context)), event, invocation)
+    done = anyio.run(answer, function, event, invocation)
     write(invocation.id, done.document)
     if done.trouble is not None:
         raise done.trouble

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import time
 from typing import TYPE_CHECKING, Any
 
 from .functiongraph import lend_credentials, prepared
@@ -80,6 +81,7 @@ async def _invoke(request: Request) -> Response:
     from transcode.call import Invocation, answer
     from transcode.errors import EventError, TranscodeError
 
+    arrived = time.monotonic()
     _lend(request)
     body = await request.body()
     try:
@@ -87,15 +89,16 @@ async def _invoke(request: Request) -> Response:
     except ValueError as exc:
         error = EventError(f"The body is not JSON: {exc}.")
         return _reply(400, error.describe().model_dump(mode="json"))
-    seconds = request.headers.get("x-cff-timeout") or os.environ.get("RUNTIME_TIMEOUT")
-    invocation = Invocation(
-        id=request.headers.get("x-cff-request-id") or secrets.token_hex(8),
-        seconds_left=float(seconds) if seconds else None,
-    )
     try:
         function = await anyio.to_thread.run_sync(prepared, _memory(request))
     except TranscodeError as exc:
         return _reply(500, exc.describe().model_dump(mode="json"))
+    seconds = request.headers.get("x-cff-timeout") or os.environ.get("RUNTIME_TIMEOUT")
+    gone = time.monotonic() - arrived
+    invocation = Invocation(
+        id=request.headers.get("x-cff-request-id") or secrets.token_hex(8),
+        seconds_left=float(seconds) - gone if seconds else None,
+    )
     done = await answer(function, event, invocation)
     write(invocation.id, done.document)
     if done.trouble is not None:

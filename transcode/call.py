@@ -27,8 +27,9 @@ from .intake import Intake, open_jobs
 from .meter import Meter, metering, settle
 from .record import JobReport, LedgerRecord
 
-_VERDICT_SECONDS = 1.0
-"""Before the platform's kill, whatever hangs: what was found out is returned."""
+_VERDICT_SECONDS = 1.5
+"""Before the platform's kill, whatever hangs, what was found out is returned: the
+platform has it a second before."""
 _WORTH_SECONDS = 2.0
 """In less, a worker does not even start."""
 _NOTHING = Usage(wall_seconds=0.0, cpu_seconds=0.0, peak_memory_bytes=None)

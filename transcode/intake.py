@@ -35,6 +35,9 @@ _AT_ONCE = 16
 """Objects that are looked at side by side; each costs a request or two."""
 _OUR_FAULT = (DestinationUnwritable, SettingsError, ProfileError, PlatformError)
 """Whoever set us up must hear of it; no upload is to blame, and none is forgotten."""
+AMONG_RESULTS = "it lies among our results"
+ELSEWHERE = "it lies in none of the places that uploads are taken from"
+"""Of a bucket that tells of everything, most events end with one of these."""
 _UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", "~")
 """Endings under which programs write what they rename when it is whole."""
 
@@ -158,10 +161,10 @@ class Intake:
         """Told by where it lies alone."""
         # The state of jobs carries no mark: taken in, it would start us for ever.
         if lies_in(_real(uri), _real(self.desk.to)):
-            return "it lies among our results"
+            return AMONG_RESULTS
         if comes_from(uri, self.rule.sources):
             return None
-        return "it lies in none of the places that uploads are taken from"
+        return ELSEWHERE
 
     async def look(self, source: str) -> tuple[Taken, ...]:
         """Take what lies in a folder or under a prefix and was not taken before."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import socket
 import subprocess
 import sys
 import threading
@@ -229,6 +230,20 @@ def test_a_store_that_is_down_has_the_event_repeated(
 
     assert ("error", "StoreError") == (kind, said["errorType"])
     assert {"batchItemFailures": [{"itemIdentifier": "m"}]} == told
+
+
+def test_a_store_that_hangs_does_not_cost_the_verdict(
+    function: Any, prefix: str
+) -> None:
+    """It takes connections and never answers: said a second before the kill."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        lambda_ = function(TRANSCODE_S3_ENDPOINT_URL=address)
+
+        kind, said, early = lambda_.invoke(s3_event(f"{prefix}/in/a.mp4"), seconds=5)
+
+    assert ("error", "StoreError") == (kind, said["errorType"])
+    assert early >= 1
 
 
 def test_settings_that_are_wrong_are_said(

@@ -77,6 +77,15 @@ class Server:
 
         return until(over, self.log)
 
+    def until_measured(self, line: bytes) -> Any:
+        """The answer of `/metrics` that has this line."""
+
+        def has() -> Any:
+            series = self.ask("GET", "/metrics")
+            return series if line in series.body else None
+
+        return until(has, self.log)
+
     def kill(self) -> None:
         """As a host that loses power does: what it started goes, too."""
         self.process.kill()

@@ -24,7 +24,7 @@ from ..errors import (
 )
 from ..event import parse
 from ..happenings import Listener, Taken
-from ..intake import Intake
+from ..intake import AMONG_RESULTS, ELSEWHERE, Intake
 from ..metrics import Metrics
 from ..record import JobReport
 from ..service import Crew
@@ -145,7 +145,8 @@ class Counter:
             raise Refused(404, exc) from exc
 
     async def _queued(self, one: Taken) -> None:
-        self.listen(one)
+        if one.ignored not in (AMONG_RESULTS, ELSEWHERE):
+            self.listen(one)
         report: JobReport | None = one.report
         if report is not None and not report.over:
             await self.crew.add(report.job_id, priority=report.submission.priority)
