@@ -86,6 +86,7 @@ HARD_LIMIT = 400
 LONG = {
     "contract.py": (960, "every value that crosses an arrow, on one page"),
     "desk.py": (400, "the life of a job, from being taken in to being told of"),
+    "errors.py": (330, "every error of the package, with the tree on top"),
     "pipeline.py": (400, "the order of everything, read from top to bottom"),
     "plan/profile.py": (360, "every field that a profile can have, on one page"),
     "platforms.py": (400, "the shape of a platform file, and its lattice"),

@@ -19,6 +19,7 @@ from typing import Self
 
 import anyio
 
+from .allowance import Allowance
 from .closing import Tells, close
 from .contract import Manifest, ProfileRef, SourceRecord
 from .errors import (
@@ -78,6 +79,8 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.book = Book(self.bucket, done=self._is_done)
+        caps, folder = self.wiring.caps, self.wiring.index_folder
+        self._allowance = Allowance(self.bucket, caps, folder) if caps else None
 
     @classmethod
     @asynccontextmanager
@@ -272,6 +275,7 @@ class Desk:
             self._look_up,
             self._engine,
             listen,
+            self._allowance,
         )
         if isinstance(state, Exhausted):
             await shift.give_up(_exhausted(history, state))

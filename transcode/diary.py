@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
-from .contract import Attempt, Plan, Task
+from .allowance import Allowance
+from .contract import Attempt, Money, Plan, Task
 from .happenings import AttemptEnded, Event, Listener, Planned
 from .jobs import Book
 from .keeping import ledger_record
@@ -23,6 +25,7 @@ class Diary:
     before: Sequence[LedgerRecord] = ()
     records: dict[tuple[str, int], LedgerRecord] = field(default_factory=dict)
     plan: Plan | None = None
+    allowance: Allowance | None = None
     unsaid: list[tuple[str, Attempt]] = field(default_factory=list)
     entered: set[str] = field(default_factory=set)
     """Names in the ledger that need no second look."""
@@ -37,6 +40,22 @@ class Diary:
         for record in self.before:
             found[record.task_id].append(record.attempt)
         return found
+
+    async def allow(self, plan: Plan) -> Plan:
+        granted = None
+        if self.allowance is not None:
+            granted = await self.allowance.reserve(
+                plan, self.submission.tags, claim=self.claim.number
+            )
+        if granted is None:
+            return plan
+        # The budget of a plan is for all tries, and those before us have spent theirs.
+        before = sum((r.attempt.cost.amount for r in self.before), Decimal(0))
+        limit = granted.amount + before
+        if plan.budget is not None:
+            limit = min(limit, plan.budget.amount)
+        budget = Money(amount=limit, currency=granted.currency)
+        return plan.model_copy(update={"budget": budget})
 
     async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
         begun = self.records.get((task.task_id, attempt.number))
@@ -64,7 +83,10 @@ class Diary:
         return heard
 
     async def settle(self) -> None:
-        """Enter what no `keep` has seen, and what workers before us left unsaid."""
+        """
+        Enter what no `keep` has seen, and what workers before us left unsaid; then
+        what was set aside for the job is there for others.
+        """
         for record in self.before:
             await self._enter(record)
         for task_id, attempt in self.unsaid:
@@ -77,6 +99,8 @@ class Diary:
         self.unsaid.clear()
         for record in tuple(self.records.values()):
             await self._enter(record)
+        if self.allowance is not None:
+            await self.allowance.release(self.claim.job_id, claim=self.claim.number)
 
     async def _enter(self, record: LedgerRecord) -> None:
         if record.key not in self.entered:

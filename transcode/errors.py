@@ -25,6 +25,7 @@ an encode paid for?
     - DeadlineTooShort
     - BudgetTooSmall
     - SpecTooSmall
+    - BudgetReached       a day's or a tag's budget leaves too little
   + WorkError             a task started and did not finish (exit 4)
     - EncoderFailed
     - EncoderMissing      the ffmpeg in use has no such encoder (exit 2)
@@ -50,6 +51,7 @@ an encode paid for?
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, ClassVar
 
 from .contract import Failure, Manifest, OutcomeKind
@@ -176,6 +178,16 @@ class BudgetTooSmall(PlanError):
 
 class SpecTooSmall(PlanError):
     """Memory, scratch or time limit are too small; says what would do."""
+
+
+class BudgetReached(PlanError):
+    """A budget that many jobs share leaves too little; says until when it waits."""
+
+    @property
+    def until(self) -> datetime | None:
+        """When trying again makes sense; None: with a larger budget only."""
+        text = self.evidence.get("until")
+        return None if text is None else datetime.fromisoformat(str(text))
 
 
 class WorkError(TranscodeError):

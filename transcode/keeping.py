@@ -23,6 +23,9 @@ class Keeper(Protocol):
     def earlier(self) -> Mapping[str, Sequence[Attempt]]:
         """Attempts of tries before this one, by task."""
 
+    async def allow(self, plan: Plan) -> Plan:
+        """The plan with what may be spent on it; raises `BudgetReached`."""
+
     async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
         """Before an attempt, as its testament, and after it."""
 
@@ -37,6 +40,10 @@ class Forgetful:
 
     def __init__(self) -> None:
         self.token = f"run-{secrets.token_hex(4)}"
+
+    async def allow(self, plan: Plan) -> Plan:
+        """Whoever waits for the answer has said what it may cost."""
+        return plan
 
     async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
         """Say nothing."""

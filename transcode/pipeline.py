@@ -175,6 +175,7 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
     media = await _probe_and_prepare(order.source, wiring, order.constraints)
     chosen = (order.profile, order.platform, order.constraints)
     plan = _plan(order.request, wiring, order.source, media, chosen)
+    plan = await keeper.allow(plan)
     listen(Planned(plan))
     return await _Job(order, wiring, plan, keeper, started, listen).perform(engine)
 

@@ -47,6 +47,10 @@ class Settings(Value):
     tries: int = Field(
         3, ge=1, description="how often a job is taken up before it counts as failed"
     )
+    budgets: str | None = Field(
+        None,
+        description="what all jobs of a day or a tag may cost: day:5 tag:who=42:1",
+    )
     s3_endpoint_url: str | None = Field(
         None, description="S3-compatible endpoint; AWS itself by default"
     )

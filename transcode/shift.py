@@ -12,6 +12,7 @@ from typing import Literal
 
 import anyio
 
+from .allowance import Allowance
 from .contract import (
     Manifest,
     OutcomeKind,
@@ -21,6 +22,7 @@ from .deliver import Ending as Ended
 from .deliver import Status, refused
 from .diary import Diary
 from .errors import (
+    BudgetReached,
     Cancelled,
     LeaseLost,
     ObjectChanged,
@@ -59,6 +61,7 @@ class Shift:
     look_up: Callable[[Submission], Awaitable[Order]]
     engine: Callable[[Order], Awaitable[Engine]]
     listen: Listener
+    allowance: Allowance | None = None
 
     @property
     def submission(self) -> Submission:
@@ -72,7 +75,7 @@ class Shift:
         Cancellation from outside hands the job back, too, and propagates.
         """
         started = time.monotonic()
-        diary = Diary(self.book, self.submission, self.claim)
+        diary = Diary(self.book, self.submission, self.claim, allowance=self.allowance)
         error: TranscodeError | None = None
         try:
             async with hold(self.book, self.claim):
@@ -101,6 +104,10 @@ class Shift:
         if await self.book.done(self.submission.folder):
             # Somebody's try was good, perhaps this one: there is nothing to explain.
             return None
+        if isinstance(error, BudgetReached) and error.until is not None:
+            put_off = self._ending("handed_back", error.outcome)
+            why = {"failure": error.describe(), "not_before": error.until}
+            return await self._end(put_off.model_copy(update=why))
         cancelled = isinstance(error, Cancelled)
         return await self._end(
             await self._failed(
@@ -114,7 +121,9 @@ class Shift:
     async def give_up(self, error: TranscodeError) -> Ending:
         """End the job for good without working on it."""
         before = await self.book.attempts(self.claim.job_id)
-        await Diary(self.book, self.submission, self.claim, before).settle()
+        await Diary(
+            self.book, self.submission, self.claim, before, allowance=self.allowance
+        ).settle()
         cancelled = isinstance(error, Cancelled)
         kind: EndingKind = "cancelled" if cancelled else "failed"
         return await self._end(

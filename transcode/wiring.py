@@ -10,6 +10,7 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
+from .caps import Cap, parse_caps
 from .contract import Capabilities
 from .deliver import Announcer, Senders, Target, check, parse_targets
 from .errors import (
@@ -76,6 +77,18 @@ class Wiring:
                 ) from exc
         shipped = resources.files("transcode.plan") / "coefficients.toml"
         return parse_coefficients(shipped.read_text(encoding="utf-8"))
+
+    @cached_property
+    def caps(self) -> tuple[Cap, ...]:
+        """Budgets that jobs share; raises `SettingsError`."""
+        return parse_caps(self.settings.budgets or "")
+
+    @property
+    def index_folder(self) -> Path:
+        """Where a local index may be kept; it can be made anew at any time."""
+        if self.settings.index:
+            return Path(self.settings.index)
+        return Path.home() / ".cache" / "transcode" / "index"
 
     def capabilities(self, *, prove_hardware: bool = False) -> Capabilities:
         return capabilities(self.settings, prove_hardware=prove_hardware)

@@ -72,8 +72,8 @@ def test_what_takes_longer_than_predicted_is_said_at_once(
     lines(Overdue("encode", 1, predicted_seconds=12.0, high_seconds=18.5))
 
     assert (
-        "encode: attempt 1 takes longer than predicted: 12 s were expected, at most "
-        "19 s nine times out of ten\n"
+        "encode: attempt 1 takes longer than predicted: 12.0 s were expected, at most "
+        "18.5 s nine times out of ten\n"
     ) == out.getvalue()
 
 

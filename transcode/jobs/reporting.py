@@ -20,6 +20,9 @@ def report(history: History, state: Standing, manifest: Manifest | None) -> JobR
         status, detail = "running", f"{state.owner} works on it"
     elif isinstance(state, Waiting):
         detail = f"to be tried again after {state.until.isoformat('T', 'seconds')}"
+        last = history.tried[-1].ending if history.tried else None
+        if last is not None and last.kind == "handed_back" and last.failure:
+            detail = last.failure.message
     return JobReport(
         job_id=history.submission.job_id,
         folder=history.submission.folder,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ..errors import BudgetReached
 from ..record import Claim, Ending, Submission
 
 _GRAIN = timedelta(seconds=1)
@@ -139,7 +140,14 @@ def _enough(tried: Sequence[Tried], patience: Patience) -> str | None:
             f"it was tried {lost + failed} times: {failed} failed and {lost} ended "
             "without a word"
         )
-    back = len(tried) - lost - failed
+    # Waiting for money says nothing about the job, however often it has to.
+    poor = sum(
+        one.ending is not None
+        and one.ending.failure is not None
+        and one.ending.failure.type == BudgetReached.__name__
+        for one in tried
+    )
+    back = len(tried) - lost - failed - poor
     if back >= patience.hand_backs:
         return f"it was handed back {back} times for want of time"
     return None

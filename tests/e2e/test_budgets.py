@@ -1,0 +1,125 @@
+"""Budgets that jobs share, at a desk with real jobs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from transcode.allowance import RESERVED, Allowance
+from transcode.caps import parse_caps
+from transcode.contract import Money, Plan
+from transcode.desk import Desk
+from transcode.errors import BudgetReached
+from transcode.pipeline import Request, admit
+from transcode.record import JobReport
+from transcode.settings import Settings
+from transcode.store.bucket import bucket
+from transcode.wiring import wire
+
+
+def perform(
+    source: Path, to: Path, budgets: str, *, tags: dict[str, str] | None = None
+) -> JobReport:
+    """Submit and perform one job under these budgets."""
+    settings = Settings(budgets=budgets, index=str(to.parent / "index"))
+
+    async def work() -> JobReport:
+        request = Request(source=str(source), profile="preview", to=str(to))
+        async with Desk.open(wire(settings), to=str(to)) as desk:
+            report, _ = await desk.submit(request, tags=tags)
+            return await desk.perform(report.job_id)
+
+    return anyio.run(work)
+
+
+def reservations(to: Path) -> list[Path]:
+    return list((to / RESERVED).glob("*"))
+
+
+def test_a_job_waits_for_the_day_after_and_leaves_no_reservation(
+    make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The first is paid for, the second finds too little left and says until when."""
+    to = tmp_path / "out"
+    source = make_clip("budget-a", seconds=1)
+    first = perform(source, to, "day:1")
+    assert first.manifest is not None
+    # A hair more than was spent: enough for any one job, but not for two.
+    left = first.manifest.cost.amount + Decimal("0.000001")
+    second = perform(make_clip("budget-b", seconds=2), to, f"day:{left:f}")
+
+    assert ("succeeded", "waiting") == (first.status, second.status)
+    assert second.detail is not None
+    assert "for the day leaves 0.000001" in second.detail
+    assert [] == reservations(to)
+
+
+def test_a_tag_that_has_spent_its_budget_fails_its_jobs(
+    make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    """No day brings that back; others are not touched."""
+    to, source = tmp_path / "out", make_clip("budget-a", seconds=1)
+    budgets = "tag:who=me:0.0000001"
+    mine = perform(source, to, budgets, tags={"who": "me"})
+    other = perform(make_clip("budget-b", seconds=2), to, budgets, tags={"who": "her"})
+
+    assert ("rejected", "succeeded") == (mine.status, other.status)
+    assert mine.detail is not None
+    assert "for the tag who=me leaves" in mine.detail
+    assert [] == reservations(to)
+
+
+@pytest.fixture
+def plan(make_clip: Callable[..., Path]) -> Plan:
+    request = Request(source=str(make_clip("budget-a", seconds=1)), profile="preview")
+    return anyio.run(admit, request, wire(Settings()))
+
+
+def test_together_jobs_never_reserve_more_than_there_is(
+    plan: Plan, tmp_path: Path
+) -> None:
+    """
+    Twenty ask at once through five desks; what some give back is there for others.
+    """
+    cost = Money(amount=Decimal("0.10"), currency="USD")
+    plans = [
+        plan.model_copy(
+            update={
+                "job_id": f"{n:032x}",
+                "predicted_cost": cost,
+                "predicted": plan.predicted.model_copy(update={"wall_seconds": 6e4}),
+            }
+        )
+        for n in range(20)
+    ]
+    granted: dict[str, Decimal] = {}
+
+    async def ask(desk: Allowance, it: Plan) -> None:
+        with contextlib.suppress(BudgetReached):
+            money = await desk.reserve(it, {}, claim=1)
+            assert money is not None
+            granted[it.job_id] = money.amount
+
+    async def work() -> None:
+        caps = parse_caps("day:1.00")
+        async with bucket(str(tmp_path), Settings()) as store:
+            desks = [Allowance(store, caps, tmp_path / "index") for _ in range(5)]
+            async with anyio.create_task_group() as group:
+                for n, it in enumerate(plans):
+                    group.start_soon(ask, desks[n % 5], it)
+            assert sum(granted.values()) <= Decimal("1.00")
+            for job in list(granted):
+                await desks[0].release(job, claim=1)
+            granted.clear()
+            for it in plans:
+                await ask(desks[0], it)
+
+    anyio.run(work)
+
+    # One after the other: three with all the room they want; the rest is too little.
+    assert ["0.30", "0.30", "0.30"] == [f"{a:.2f}" for a in granted.values()]
