@@ -7,6 +7,8 @@ from typing import Any
 
 _MOST_OFF = 10
 _OVERLAP = 2
+_LONGEST_PRIMING_SECONDS = 0.25
+"""HE-AAC at 24 kHz primes with 0.18 s, nothing else with as much."""
 _LEAST_OVERLAP_SECONDS = 0.2
 """Sound this much longer than its own clock says was numbered, not timed: AVI counts
 packets in units that its header may get wrong."""
@@ -24,7 +26,7 @@ def times(stream: Mapping[str, Any]) -> tuple[float | None, float | None]:
     start = stream["start"]
     packets = stream.get("packets") or {}
     first = packets.get("first")
-    late = unseen(stream)
+    late = unseen(stream) + _primed(stream)
     if packets.get("whole") and first is not None and packets["end"] is not None:
         length = packets["sum"] if _leaps(packets) else packets["end"] - first
         if stream["type"] == "audio":
@@ -32,7 +34,8 @@ def times(stream: Mapping[str, Any]) -> tuple[float | None, float | None]:
             length = max(length, packets["sum"])
         return first + late, (length - late) or None
     if span := stream.get("span"):
-        # libav tells the first packet's time; pictures shown before it may follow.
+        # libav tells the first packet's time; pictures shown before it may follow, and
+        # of sound what is heard first.
         begins = min((it for it in (start, first) if it is not None), default=None)
         seconds = _trusted(span, stream["size"]) - late
         return begins if begins is None else begins + late, seconds
@@ -75,6 +78,20 @@ def unseen(stream: Mapping[str, Any]) -> float:
     if not packets.get("clocked") or opened is None or stream["type"] != "video":
         return 0.0
     return max(0.0, float(opened - packets["first"]))
+
+
+def _primed(stream: Mapping[str, Any]) -> float:
+    """
+    Seconds of sound that only prepare the decoder: Matroska's `CodecDelay`.
+
+    libav takes them from where a stream begins, and ffmpeg counts its times from there;
+    its first packet is that much earlier.
+    """
+    first, start = (stream.get("packets") or {}).get("first"), stream["start"]
+    if stream["type"] != "audio" or first is None or start is None:
+        return 0.0
+    early = float(start - first)
+    return early if 0 < early < _LONGEST_PRIMING_SECONDS else 0.0
 
 
 def leads(stream: Mapping[str, Any]) -> bool:
