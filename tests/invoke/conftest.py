@@ -71,13 +71,20 @@ def make_engine(tmp_path: Path, platform: Platform) -> Callable[..., LocalEngine
     scratch = tmp_path / "scratch"
     scratch.mkdir()
 
-    def make(what: str, *, cgroup_root: Path = ROOT) -> LocalEngine:
+    def make(
+        what: str,
+        *,
+        cgroup_root: Path = ROOT,
+        machine: Machine = MACHINE,
+        kept_mib: int = 0,
+    ) -> LocalEngine:
         return LocalEngine(
-            MACHINE,
+            machine,
             platform,
             Settings(scratch=str(scratch)),
             worker=(sys.executable, "-S", str(MISBEHAVE), what),
             cgroup_root=cgroup_root,
+            kept_mib=kept_mib,
         )
 
     return make

@@ -13,6 +13,7 @@ from transcode.contract import Attempt, OutcomeKind, Produced, Progress, Task
 from transcode.errors import PlanError
 from transcode.invoke.cgroup import PREFIX
 from transcode.invoke.local import LocalEngine
+from transcode.platforms import Machine
 
 pytestmark = pytest.mark.anyio
 MIB = 2**20
@@ -131,6 +132,23 @@ async def test_without_control_groups_memory_is_watched(
     assert {"memory": "watch+rlimit", "cpu": "affinity", "time": "none"} == dict(
         attempt.enforced_by
     )
+
+
+async def test_inside_a_function_the_engine_keeps_some_memory(
+    make_engine: MakeEngine, make_task: MakeTask, tmp_path: Path, no_cgroups: Path
+) -> None:
+    """
+    The spec is all there is: the worker is stopped before both of us are killed.
+    """
+    machine = Machine(milli_cpus=1000, memory_mib=256, scratch_mib=1000)
+    engine = make_engine(
+        "bereaved", cgroup_root=no_cgroups, machine=machine, kept_mib=200
+    )
+    async with engine:
+        attempt, _ = await run_one(engine, make_task(256), tmp_path / "s")
+
+    assert OutcomeKind.OUT_OF_MEMORY is attempt.outcome
+    assert "watch+rlimit" == attempt.enforced_by["memory"]
 
 
 @pytest.mark.usefixtures("cgroups")

@@ -70,16 +70,15 @@ def lies_in(uri: str, place: str) -> bool:
     Whether one object lies in a folder, under a prefix, or under a web address.
 
     A bucket's prefix counts as a folder, with or without its slash; a scheme alone,
-    `s3://`, holds all of it. Raises as `overlaps` does.
+    `s3://`, holds all of it. Raises `UsageError` for a relative path.
     """
-    if "://" in uri and not uri.startswith("file://") and "://" in place:
-        folder = place.rstrip("/") + "/"
-        return uri.startswith(folder)
-    ours, theirs = _place(uri), _place(place)
-    if ours[0] != "file" or theirs[0] != "file":
+    remote = ["://" in text and not text.startswith("file://") for text in (uri, place)]
+    if all(remote):
+        return uri.startswith(place.rstrip("/") + "/")
+    if any(remote):
         return False
-    parts = path_parts(theirs[2])
-    return path_parts(ours[2])[: len(parts)] == parts
+    parts = path_parts(_place(place)[2])
+    return path_parts(_place(uri)[2])[: len(parts)] == parts
 
 
 def path_parts(path: str) -> tuple[str, ...]:
