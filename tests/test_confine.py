@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from transcode.confine import Fence, May, shortfall
+from transcode.confine import Fence, May, ports_of, shortfall
 from transcode.syscalls import denying
 from transcode.work.children import Children, Program
 
@@ -102,6 +102,32 @@ def test_a_remote_source_needs_its_address(tmp_path: Path, port: int) -> None:
     script = f"exec 3<>/dev/tcp/127.0.0.1/{port}"
 
     assert 0 == _run(tmp_path, script, network=True)[0]
+
+
+def test_a_remote_source_needs_no_other_port(tmp_path: Path, port: int) -> None:
+    """
+    Where its server sends it elsewhere, only the web's own ports are left.
+    """
+    script = f"exec 3<>/dev/tcp/127.0.0.1/{port}"
+    named = ports_of(f"http://127.0.0.1:{port}/x?y=z")
+    others = ports_of("https://example.com/x")
+    assert {80, 443, 53, port} == {*named}
+    assert port not in others
+
+    status, _, refused = _run(tmp_path, script, network=True, ports=others)
+    _held(refused, "files")
+
+    assert UNSHAKEN != status
+    assert 0 == _run(tmp_path, script, network=True, ports=named)[0]
+
+
+def test_a_proxy_may_have_any_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Then all are left: which one it is, only the programs know.
+    """
+    monkeypatch.setenv("https_proxy", "http://proxy:3128")
+
+    assert () == ports_of("https://example.com/x")
 
 
 @pytest.mark.parametrize("network", [False, True])

@@ -34,6 +34,7 @@ _OF_A_FILE = _EXECUTE | _WRITE | _READ | _TRUNCATE | _IOCTL
 # Files come and go; devices, sockets and links nobody here needs.
 _CHANGE = _WRITE | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | _REFER | _TRUNCATE
 _TCP_SINCE, _SCOPES_SINCE = 4, 6
+_BIND, _CONNECT = 1 << 0, 1 << 1
 
 _CAPABILITIES_KEPT = 1 << 1 | 1 << 2
 """CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: uploads belong to anybody."""
@@ -66,6 +67,9 @@ RESOLVERS = (
 )
 """What asking an https server takes besides."""
 _DEVICES = ("/dev", "/proc", "/sys")
+_WEB_PORTS = (80, 443)
+_DNS_PORT = 53
+"""By TCP where an answer is long."""
 
 
 class May(NamedTuple):
@@ -78,6 +82,8 @@ class May(NamedTuple):
     runs: str | None = None
     """The one program to be started, and no other after it."""
     network: bool = False
+    ports: tuple[int, ...] = ()
+    """With a network: the TCP ports to connect to, and no other; none named: all."""
     devices: bool = False
     """Graphics processors: their files, and the sockets their drivers talk by."""
     watched: bool = False
@@ -160,7 +166,8 @@ class Fence:
                 # Whatever starts it reads and starts further programs.
                 self._refused["files"] = f"{may.runs} is a script"
                 handled &= ~(_EXECUTE | _READ | _LIST)
-        ports = 0b11 if not may.network and version >= _TCP_SINCE else 0
+        held = version >= _TCP_SINCE and (may.ports or not may.network)
+        ports = _BIND | _CONNECT if held else 0
         scopes = 0b11 if not may.devices and version >= _SCOPES_SINCE else 0
         fields = 1 + (version >= _TCP_SINCE) + (version >= _SCOPES_SINCE)
         packed = struct.pack("=QQQ", handled, ports, scopes)[: 8 * fields]
@@ -181,6 +188,9 @@ class Fence:
             (devices, _READ | _LIST | _WRITE | _IOCTL),
         ):
             self._allow(ruleset, paths, rights & handled)
+        for port in may.ports if held else ():
+            # LANDLOCK_RULE_NET_PORT
+            self._call(_ADD_RULE, ruleset, 2, struct.pack("=QQ", _CONNECT, port), 0)
         return ruleset
 
     def _allow(self, ruleset: int, paths: Iterable[str], rights: int) -> None:
@@ -218,6 +228,22 @@ class Fence:
         described = struct.pack("@HP", len(code) // 8, ctypes.addressof(held))
         if self._libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, described, 0, 0):
             self._refused["sockets"] = _error()
+
+
+def ports_of(url: str) -> tuple[int, ...]:
+    """
+    Where reading *url* connects to: its own port, those of the web, and of names.
+
+    None where a proxy is set, whose port may be any.
+    """
+    # Local sources need neither.
+    from urllib.parse import urlsplit  # noqa: PLC0415
+    from urllib.request import getproxies  # noqa: PLC0415
+
+    if {*getproxies()} - {"no"}:
+        return ()
+    own = urlsplit(url).port
+    return (*_WEB_PORTS, _DNS_PORT, *(() if own is None else (own,)))
 
 
 def shortfall(refused: Mapping[str, str], who: str = "the encoder") -> tuple[str, ...]:

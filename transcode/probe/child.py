@@ -16,7 +16,7 @@ import av.error
 import av.filter
 import av.logging
 
-from ..confine import Fence, May
+from ..confine import Fence, May, ports_of
 from ..demuxers import DEMUXERS
 from ..sidedata import light, mastering
 from .boxes import looks_like
@@ -116,6 +116,7 @@ def _give_up(request: Mapping[str, Any], *, network: bool) -> Mapping[str, str]:
     may = May(
         reads=(standard_library, *sys.modules["transcode"].__path__, *av.__path__),
         network=network,
+        ports=ports_of(request["location"]) if network else (),
         open_files=request["open_files"],
         memory_bytes=request["memory_bytes"],
         cpu_seconds=request["cpu_seconds"],

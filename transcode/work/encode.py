@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..clipping import clipped
-from ..confine import May, shortfall
+from ..confine import May, ports_of, shortfall
 from ..contract import Progress, Task
 from ..errors import (
     EncoderFailed,
@@ -137,6 +137,7 @@ def allowed(task: Task, argv: Sequence[str], *, writes: Sequence[Path]) -> May:
         writes=tuple(map(str, writes)),
         runs=argv[0],
         network=task.source.is_remote,
+        ports=ports_of(task.source.location) if task.source.is_remote else (),
         devices="-hwaccel" in argv or any(it.endswith("_nvenc") for it in argv),
     )
 
