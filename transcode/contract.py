@@ -835,6 +835,8 @@ class Attempt(Value):
     number: int
     spec: Spec
     predicted: Usage
+    predicted_wall: Interval | None = None
+    """None in records of before it was kept."""
     measured: Usage | None
     """None only when the attempt was lost without a trace."""
     cost: Money

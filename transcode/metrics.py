@@ -94,6 +94,12 @@ MEMORY_RATIO = Series(
     "Measured over predicted peak memory of successful attempts.",
     ("platform",),
 )
+OUTSIDE = Series(
+    "transcode_outside_interval_total",
+    "counter",
+    "Successful attempts whose wall time was outside of its nine-in-ten interval.",
+    ("platform",),
+)
 TOLD = Series(
     "transcode_told_total",
     "counter",
@@ -103,7 +109,7 @@ TOLD = Series(
 
 SERIES = (
     *(JOBS, QUEUE, TAKEOVERS, ATTEMPTS, OVERDUE, COST, CPU, READ, WRITTEN),
-    *(WALL_RATIO, CPU_RATIO, MEMORY_RATIO, TOLD),
+    *(WALL_RATIO, CPU_RATIO, MEMORY_RATIO, OUTSIDE, TOLD),
 )
 
 _DESTINATIONS = (
@@ -153,6 +159,9 @@ def of_attempt(attempt: Attempt, *, platform: str) -> Iterator[Sample]:
     # What was cut short says nothing about how good the prediction was.
     if attempt.outcome == "succeeded":
         yield from _ratios(attempt.predicted, attempt.measured, platform)
+        told, wall = attempt.predicted_wall, attempt.measured.wall_seconds
+        if told is not None and not told.low <= wall <= told.high:
+            yield Sample(OUTSIDE, 1, (platform,))
 
 
 def of_told(told: Told) -> Iterator[Sample]:

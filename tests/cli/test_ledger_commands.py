@@ -221,3 +221,17 @@ def test_looking_makes_nothing(
 
     assert (0, "Nothing was spent.\n") == (done.returncode, done.stdout)
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.usefixtures("records")
+def test_calibrate_says_how_many_tasks_are_missing(
+    transcode: Run, environ: Mapping[str, str], tmp_path: Path
+) -> None:
+    """Exit code 2, and no file is written."""
+    done = transcode(
+        *("calibrate", "--from-ledger", "--out", tmp_path / "new.toml"), environ=environ
+    )
+
+    assert 2 == done.returncode
+    assert "20 are needed" in done.stderr
+    assert not (tmp_path / "new.toml").exists()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .. import __version__
+from .calibrate_command import calibrate
 from .costs import costs
 from .info import completion, doctor, platforms, profiles, wiring
 from .job_commands import cancel, retry, submit, sweep, watch
@@ -221,7 +222,7 @@ def probe(*, source: str, as_json: bool) -> None:
 
 for command in (
     *(submit, watch, serve, sweep, cancel, retry),
-    *(jobs, show, costs, reprice, advise),
+    *(jobs, show, costs, reprice, advise, calibrate),
     *(profiles, platforms, doctor, completion),
 ):
     transcode.add_command(command)

@@ -128,6 +128,7 @@ def costs(  # noqa: PLR0913 - one argument per option
       transcode costs --statement --since 2026-10 --until 2026-10
       transcode costs --reconcile bill.csv
     """
+    from ..reports.drift import LAST, drift
     from . import show_costs as show
     from .state import ask_index
 
@@ -155,7 +156,16 @@ def costs(  # noqa: PLR0913 - one argument per option
             else show.statements_text(made)
         )
     else:
-        found = ask_index(to, lambda index: index.totals(by, since, until))
+        found, drifted = ask_index(
+            to,
+            lambda index: (index.totals(by, since, until), drift(index.latest(LAST))),
+        )
+        if drifted is not None and drifted.is_drift:
+            click.echo(
+                f"transcode: predictions drift: {drifted.sentence}. `transcode "
+                f"calibrate --from-ledger --to {to}` learns from them.",
+                err=True,
+            )
         click.echo(
             show.costs_json(found, by=by, since=since, until=until)
             if as_json

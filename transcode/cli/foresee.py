@@ -33,7 +33,11 @@ def predictor(wired: Wiring) -> Predict:
             return None
         try:
             return predict(
-                record.media, record.recipe, spec=spec, coefficients=wired.coefficients
+                record.media,
+                record.recipe,
+                spec=spec,
+                coefficients=wired.coefficients,
+                platform=record.platform.name,
             ).usage
         except PlanError:
             return None

@@ -250,6 +250,13 @@ class Index:
             "day BETWEEN ? AND ? AND stands ORDER BY attempts.key", _days(since, until)
         )
 
+    def latest(self, count: int) -> Iterator[LedgerRecord]:
+        """The last *count* records of attempts that succeeded, the newest first."""
+        return self._records(
+            "outcome = 'succeeded' AND stands ORDER BY recorded_at DESC LIMIT ?",
+            (str(count),),
+        )
+
     def _records(self, where: str, values: tuple[str, ...]) -> Iterator[LedgerRecord]:
         for (body,) in self._base.execute(
             f"SELECT body FROM attempts JOIN bodies USING (key) WHERE {where}",  # noqa: S608

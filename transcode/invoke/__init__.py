@@ -252,6 +252,7 @@ def testament(task: Task, number: int) -> Attempt:
         number=number,
         spec=task.spec,
         predicted=task.predicted,
+        predicted_wall=task.predicted_wall,
         measured=None,
         cost=task.predicted_cost,
         outcome=OutcomeKind.LOST,

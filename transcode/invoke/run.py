@@ -127,6 +127,7 @@ class Run:
             number=self.number,
             spec=self.task.spec,
             predicted=self.task.predicted,
+            predicted_wall=self.task.predicted_wall,
             measured=usage,
             cost=cost,
             outcome=outcome,

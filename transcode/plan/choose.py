@@ -84,7 +84,7 @@ def choose(  # noqa: PLR0913 - a choice depends on just these
     work = workload(media, recipe, coefficients=coefficients)
     terms = Terms(platform, machine, constraints)
     options = [
-        weigh(spec, on_spec(work, spec), terms)
+        weigh(spec, on_spec(work, spec, platform=platform.name), terms)
         for spec in dict.fromkeys((*forced, *lattice(platform, machine)))
     ]
     able = [option for option in options if option.obstacle is None]

@@ -19,6 +19,7 @@ from pydantic import (
 
 from ..contract import Value
 from ..errors import SettingsError
+from .learned import Experience
 
 STANDS_FOR = {
     "h264": "libx264",
@@ -132,7 +133,7 @@ class EncodeCosts(Value):
 
 
 class Coefficients(Value):
-    """Everything that was measured; nothing in it was edited by hand."""
+    """Everything that was measured or learned; nothing in it was edited by hand."""
 
     measured: Measured
     start: StartCosts
@@ -145,6 +146,8 @@ class Coefficients(Value):
     """By encoder."""
     encode: Mapping[str, Mapping[str, EncodeCosts]]
     """By encoder, then preset."""
+    learned: Experience | None = None
+    """From tasks that ran; None: nothing yet."""
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:

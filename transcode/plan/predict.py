@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from ..contract import Interval, Media, Recipe, Spec, Usage
 from . import memory
 from .coefficients import Coefficients, parse_coefficients
+from .learned import task_key
 from .workload import Workload, workload
 
 __all__ = [
@@ -41,17 +42,23 @@ class Prediction:
 
 
 def predict(
-    media: Media, recipe: Recipe, *, spec: Spec, coefficients: Coefficients
+    media: Media,
+    recipe: Recipe,
+    *,
+    spec: Spec,
+    coefficients: Coefficients,
+    platform: str | None = None,
 ) -> Prediction:
     """
-    What the recipe takes on this spec.
+    What the recipe takes on this spec, of *platform* where its speed was learned.
 
     Raises PlanError when the media says neither how long nor how large it is.
     """
-    return on_spec(workload(media, recipe, coefficients=coefficients), spec)
+    work = workload(media, recipe, coefficients=coefficients)
+    return on_spec(work, spec, platform=platform)
 
 
-def on_spec(work: Workload, spec: Spec) -> Prediction:
+def on_spec(work: Workload, spec: Spec, *, platform: str | None = None) -> Prediction:
     """Wall time on k CPUs, by Amdahl with the longest thread as the serial part."""
     cpus = spec.milli_cpus / 1000
     one = min(cpus, 1.0)
@@ -63,7 +70,9 @@ def on_spec(work: Workload, spec: Spec) -> Prediction:
         together /= cpus
     alone = (work.start_seconds + work.verify_seconds) / one
     wall = WAITING_SECONDS + alone + together
-    factor = math.exp(NINETY_PERCENT * work.spread)
+    slower, longer, taller, spread = _learned(work, platform)
+    wall *= slower * longer
+    factor = math.exp(NINETY_PERCENT * spread)
     peak = memory.peak_bytes(
         work.media,
         work.recipe,
@@ -74,10 +83,27 @@ def on_spec(work: Workload, spec: Spec) -> Prediction:
     )
     usage = Usage(
         wall_seconds=wall,
-        cpu_seconds=work.cpu_seconds,
-        peak_memory_bytes=peak,
+        cpu_seconds=work.cpu_seconds * slower,
+        peak_memory_bytes=round(peak * taller),
         scratch_bytes=work.scratch_bytes,
         read_bytes=work.media.bytes,
         written_bytes=work.written_bytes,
     )
     return Prediction(usage=usage, wall=Interval(low=wall / factor, high=wall * factor))
+
+
+def _learned(work: Workload, platform: str | None) -> tuple[float, float, float, float]:
+    """Factors on CPU, further on wall, and on memory, and the spread of wall times."""
+    experience = work.coefficients.learned
+    if experience is None:
+        return 1.0, 1.0, 1.0, work.spread
+    task = experience.encode.get(task_key(work.recipe))
+    where = experience.platform.get(platform or "")
+    slower = (task.cpu if task else 1.0) * (where.cpu if where else 1.0)
+    spread = math.hypot(task.spread, work.extra_spread) if task else work.spread
+    return (
+        slower,
+        where.wall if where else 1.0,
+        task.memory if task else 1.0,
+        spread,
+    )

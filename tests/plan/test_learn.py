@@ -1,0 +1,227 @@
+"""What is learned from tasks that ran, where the truth is known because we made it."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from datetime import date
+from importlib import resources
+
+import pytest
+
+from transcode.contract import Capabilities, Constraints, Media, Recipe, Source, Spec
+from transcode.errors import UsageError
+from transcode.plan import make_plan
+from transcode.plan.coefficients import Coefficients, parse_coefficients
+from transcode.plan.learn import ENOUGH, Seen, accuracy, learn
+from transcode.plan.predict import predict
+from transcode.plan.profile import Profile
+from transcode.plan.writing import coefficients_text
+from transcode.platforms import Machine, parse_platform
+
+from .conftest import PROFILES, Change
+
+TODAY = date(2026, 11, 22)
+SPEC = Spec(memory_mib=2048, milli_cpus=1000)
+
+
+@pytest.fixture(scope="module")
+def shipped_coefficients() -> Coefficients:
+    text = resources.files("transcode.plan") / "coefficients.toml"
+    return parse_coefficients(text.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def recipes(
+    change: Change,
+    upload: Source,
+    capable: Capabilities,
+    shipped: Callable[[str], Profile],
+) -> dict[str, tuple[Media, Recipe]]:
+    """What two profiles make of one picture that neither can copy."""
+    text = (PROFILES / "platforms" / "functiongraph.toml").read_text(encoding="utf-8")
+    platform = parse_platform(text, origin="functiongraph")
+    shipped_text = resources.files("transcode.plan") / "coefficients.toml"
+    media = change(video={"codec": "mpeg4", "profile": None})
+    found = {}
+    for name in ("preview", "hevc"):
+        plan = make_plan(
+            upload,
+            media,
+            shipped(name),
+            platform,
+            machine=Machine(milli_cpus=2000, memory_mib=8192, scratch_mib=10**5),
+            constraints=Constraints(),
+            capabilities=capable,
+            coefficients=parse_coefficients(shipped_text.read_text(encoding="utf-8")),
+            engine="local",
+            others=[],
+        )
+        found[name] = (media, plan.tasks[0].task.recipe)
+    return found
+
+
+Make = Callable[..., list[Seen]]
+
+
+@pytest.fixture
+def ran(
+    recipes: dict[str, tuple[Media, Recipe]], shipped_coefficients: Coefficients
+) -> Make:
+    """Tasks that took so many times what the shipped coefficients predict."""
+
+    def make(
+        count: int,
+        *,
+        cpu: float = 1.0,
+        wall: float = 1.0,
+        memory: float = 1.0,
+        noise: float = 0.05,
+        profile: str = "preview",
+        platform: str = "aws-lambda",
+    ) -> list[Seen]:
+        chance = random.Random(f"{profile}{platform}{count}")  # noqa: S311 - repeatable
+        media, recipe = recipes[profile]
+        told = predict(
+            media, recipe, spec=SPEC, coefficients=shipped_coefficients
+        ).usage
+        seen = []
+        for n in range(count):
+            error = math.exp(chance.gauss(0, noise))
+            usage = told.model_copy(
+                update={
+                    "cpu_seconds": told.cpu_seconds * cpu * error,
+                    "wall_seconds": told.wall_seconds * cpu * wall * error,
+                    "peak_memory_bytes": round(
+                        (told.peak_memory_bytes or 0) * memory * error
+                    ),
+                }
+            )
+            seen.append(
+                Seen(
+                    source=f"s3://up/{profile}-{platform}-{n}.mp4",
+                    day=TODAY,
+                    platform=platform,
+                    media=media,
+                    recipe=recipe,
+                    spec=SPEC,
+                    measured=usage,
+                )
+            )
+        return seen
+
+    return make
+
+
+def test_a_slow_machine_is_learned_and_held_out_files_prove_it(
+    ran: Make, shipped_coefficients: Coefficients
+) -> None:
+    """Half again the CPU time and 20 % more wall: within a few percent afterwards."""
+    seen = ran(200, cpu=1.5, wall=1.2)
+
+    learned = learn(seen, shipped_coefficients, origin="out", today=TODAY)
+
+    it = learned.learned
+    assert it is not None
+    assert it.before is not None
+    assert it.after is not None
+    assert it.before.wall_error > 0.7
+    assert it.after.wall_error < 0.1
+    assert it.after.cpu_error < 0.1
+    assert it.after.inside >= 0.85
+    after = accuracy(seen, learned)
+    assert after.wall_error < 0.1
+
+
+def test_a_platform_and_an_encoder_are_told_apart(
+    ran: Make, shipped_coefficients: Coefficients
+) -> None:
+    """One platform is twice as slow, with whatever encoder; one encoder 1.4 times."""
+    seen = [
+        *ran(40, cpu=1.0),
+        *ran(40, cpu=1.4, profile="hevc"),
+        *ran(40, cpu=2.0, platform="local"),
+        *ran(40, cpu=2.8, platform="local", profile="hevc"),
+    ]
+
+    found = learn(seen, shipped_coefficients, origin="out", today=TODAY).learned
+
+    assert found is not None
+    where, tasks = found.platform, found.encode
+    assert where["local"].cpu / where["aws-lambda"].cpu == pytest.approx(2.0, rel=0.1)
+    (light,) = (it.cpu for key, it in tasks.items() if "264" in key)
+    (heavy,) = (it.cpu for key, it in tasks.items() if "265" in key or "hevc" in key)
+    assert heavy / light == pytest.approx(1.4, rel=0.1)
+
+
+def test_a_few_absurd_tasks_change_little(
+    ran: Make, shipped_coefficients: Coefficients
+) -> None:
+    """Whose machine was asleep for an hour: medians do not follow them."""
+    seen = [*ran(60), *ran(5, cpu=100.0)]
+
+    found = learn(seen, shipped_coefficients, origin="out", today=TODAY).learned
+
+    assert found is not None
+    (task,) = found.encode.values()
+    assert task.cpu * found.platform["aws-lambda"].cpu == pytest.approx(1.0, abs=0.1)
+
+
+def test_few_tasks_are_believed_by_half(
+    ran: Make, shipped_coefficients: Coefficients
+) -> None:
+    """Twice as slow, seen five times on a platform: more than nothing, less than 2."""
+    seen = [*ran(30), *ran(5, cpu=2.0, platform="local", noise=0.0)]
+
+    found = learn(seen, shipped_coefficients, origin="out", today=TODAY).learned
+
+    assert found is not None
+    assert 1.2 < found.platform["local"].cpu < 1.8
+
+
+def test_memory_follows_the_upper_end(
+    ran: Make, shipped_coefficients: Coefficients
+) -> None:
+    """What is predicted afterwards, with its margin, holds every peak that was seen."""
+    seen = ran(60, memory=1.4, noise=0.1)
+
+    learned = learn(seen, shipped_coefficients, origin="out", today=TODAY)
+
+    assert accuracy(seen, shipped_coefficients).memory_under > 0.5
+    assert 0.0 == accuracy(seen, learned).memory_under
+
+
+def test_too_few_are_refused_with_how_many_are_missing(
+    ran: Make, shipped_coefficients: Coefficients
+) -> None:
+    """Nothing is fitted to an anecdote."""
+    with pytest.raises(UsageError, match=f"holds 7 .* {ENOUGH} are needed: 13 more"):
+        learn(ran(7), shipped_coefficients, origin="out", today=TODAY)
+
+
+def test_learning_again_forgets_what_was_learned_before(
+    ran: Make, shipped_coefficients: Coefficients
+) -> None:
+    """A factor is on what was measured, never on a factor."""
+    seen = ran(40, cpu=1.5)
+    once = learn(seen, shipped_coefficients, origin="out", today=TODAY)
+
+    again = learn(seen, once, origin="out", today=TODAY)
+
+    assert once.learned is not None
+    assert again.learned is not None
+    assert once.learned.encode == again.learned.encode
+    assert once.learned.platform == again.learned.platform
+
+
+def test_what_is_written_is_what_is_read(
+    ran: Make, shipped_coefficients: Coefficients
+) -> None:
+    """Measured and learned alike."""
+    learned = learn(ran(40, cpu=1.5), shipped_coefficients, origin="o", today=TODAY)
+
+    assert learned == parse_coefficients(coefficients_text(learned))
+    assert shipped_coefficients == parse_coefficients(
+        coefficients_text(shipped_coefficients)
+    )
