@@ -1,4 +1,4 @@
-"""Every demuxer that an upload may meet, in probing and in encoding alike."""
+"""What of libav an upload may meet, in probing and in encoding alike."""
 
 from __future__ import annotations
 
@@ -14,3 +14,7 @@ None of them opens a second file or an address: playlists (hls, dash, concat), s
 descriptions (sdp, rtsp), picture patterns (image2) and text art (tty, ansi, xbin) read
 what the upload tells them to and are left out.
 """
+
+OLDEST_LIBAVCODEC = (62, 28, 102)
+"""FFmpeg 8.1.2. Older builds have published memory-safety holes in decoders that an
+upload can reach; an upload is hostile until proven otherwise."""

@@ -11,12 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .contract import Capabilities
+from .demuxers import OLDEST_LIBAVCODEC
 from .errors import EncoderFailed, SettingsError
 from .settings import Settings
-
-OLDEST_LIBAVCODEC = (62, 28, 102)
-"""FFmpeg 8.1.2. Older builds have published memory-safety holes in decoders that an
-upload can reach; an upload is hostile until proven otherwise."""
 
 _ANSWER_SECONDS = 20.0
 _FAMILIES = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "aac", "libopus")

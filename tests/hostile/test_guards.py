@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import anyio
 import pytest
 
 from transcode.contract import Source, Task
-from transcode.errors import ProbeTimeout
+from transcode.errors import ProbeTimeout, SettingsError
 from transcode.probe import Limits, probe
 from transcode.work.command import build
 
@@ -193,3 +194,45 @@ def test_the_wall_clock_is_what_ends_a_child_that_stands_still(tmp_path: Path) -
     with pytest.raises(ProbeTimeout):
         anyio.run(ask, 0.2)
     assert anyio.run(ask, 3600)
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ((62, 28, 101), r"libavcodec 62\.28\.101, and 62\.28\.102"),
+        ((62, 28, 102), "no such file"),
+    ],
+)
+def test_decoders_with_known_holes_look_at_nothing(
+    version: tuple[int, ...], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The probe's own library is held to what the encoder is: it may be a system's.
+    """
+    import av  # noqa: PLC0415
+
+    from transcode.probe import child  # noqa: PLC0415
+    from transcode.probe.reader import Refused  # noqa: PLC0415
+
+    monkeypatch.setitem(av.library_versions, "libavcodec", version)
+
+    with pytest.raises(Refused) as caught:
+        child._examine({"location": "/gone"})
+    assert re.search(said, caught.value.message)
+
+
+def test_an_old_library_is_a_matter_of_settings(tmp_path: Path) -> None:
+    """
+    Not of the upload, which nobody opened.
+    """
+    python = tmp_path / "python"
+    said = '{"ok": false, "verdict": "outdated", "message": "it was not opened"}'
+    python.write_text(f"#!/bin/sh\nread -r x; echo '{said}'\n", encoding="ascii")
+    python.chmod(0o755)
+    source = Source(uri="x", bytes=None, etag=None, location="/x")
+
+    async def ask() -> None:
+        await probe(source, python=str(python))
+
+    with pytest.raises(SettingsError, match="it was not opened"):
+        anyio.run(ask)

@@ -24,6 +24,7 @@ from ..errors import (
     MediaTruncated,
     MediaUnsupported,
     ProbeTimeout,
+    SettingsError,
     SourceNotFound,
     SourceUnreadable,
     TranscodeError,
@@ -59,6 +60,7 @@ _VERDICTS: Mapping[str, type[TranscodeError]] = {
     "truncated": MediaTruncated,
     "not_found": SourceNotFound,
     "unreadable": SourceUnreadable,
+    "outdated": SettingsError,
 }
 _CRASHES: Mapping[int, str] = {
     signal.SIGXCPU: "kept the reader busy for longer than any honest file needs",
@@ -103,7 +105,8 @@ async def probe(
     Never hangs and never crashes, whatever the upload holds: raises `SourceNotFound`
     or `SourceUnreadable` where it cannot be read, `MediaRejected`,
     `MediaUnsupported` or `MediaTruncated` where it is at fault, `ProbeTimeout` where
-    the child had to be killed, and `WorkerLost` where no child could work.
+    the child had to be killed, `SettingsError` where its decoders have known holes,
+    and `WorkerLost` where no child could work.
     """
     limits = limits or Limits()
     started = time.monotonic()

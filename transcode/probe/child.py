@@ -17,7 +17,7 @@ import av.filter
 import av.logging
 
 from ..confine import Fence, May, ports_of
-from ..demuxers import DEMUXERS
+from ..demuxers import DEMUXERS, OLDEST_LIBAVCODEC
 from ..sidedata import light, mastering
 from .boxes import looks_like
 from .fields import WOVEN_RATIO, count_fields, may_lie
@@ -88,6 +88,7 @@ def _explain(exc: Exception) -> dict[str, Any]:
 
 
 def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
+    _refuse_old(av.library_versions["libavcodec"])
     location: str = request["location"]
     remote = location.startswith(("http://", "https://"))
     # What is open stays so: a local upload's own path need not be within reach.
@@ -106,6 +107,18 @@ def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
     found = gather(reader, _open, packet_errors=(av.error.FFmpegError, UnicodeError))
     _look_at_pictures(found, reader)
     return found.answer | {"not_confined": refused, "bytes_read": reader.bytes_read}
+
+
+def _refuse_old(version: tuple[int, ...]) -> None:
+    if version < OLDEST_LIBAVCODEC:
+        needed, present = (
+            ".".join(map(str, it)) for it in (OLDEST_LIBAVCODEC, version)
+        )
+        raise Refused(
+            "outdated",
+            f"it was not opened: PyAV here was built with libavcodec {present}, and"
+            f" {needed} (FFmpeg 8.1.2) or newer is needed; install PyAV's own wheel",
+        )
 
 
 def _give_up(request: Mapping[str, Any], *, network: bool) -> Mapping[str, str]:
