@@ -324,6 +324,9 @@ class Media(Value):
     end_unmarked: bool = False
     """Nothing says where the last picture ends: only decoding tells if it is whole."""
     start_seconds: float | None = None
+    clock_seconds: float | None = None
+    """What ffmpeg calls 0, where that is not `start_seconds`: a caption or data may
+    come first, or a picture be shown that is stored after another."""
     fragmented: bool | None = None
     faststart: bool | None = None
     """MP4 only: the index precedes the samples."""

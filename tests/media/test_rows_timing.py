@@ -63,6 +63,20 @@ def test_row_03_clocks_that_start_elsewhere(
     assert ends[1] - ends[0] == pytest.approx(apart, abs=0.05)
 
 
+def test_row_03_a_caption_that_comes_first(
+    ran: Run, eyes: Any, media_dir: Path
+) -> None:
+    """The clock begins with picture and sound, not with a caption 67 ms before."""
+    source = media_dir / "edge" / "sample_with_ass_subtitles.mkv"
+
+    result = ran(source, "mp4").path
+
+    for kind in "va":
+        theirs, ours = eyes.times(source, kind), eyes.times(result, kind)
+        assert theirs[0] - 0.067 == pytest.approx(max(ours[0], 0), abs=0.07)
+        assert theirs[-1] - 0.067 == pytest.approx(ours[-1], abs=0.03)
+
+
 def test_row_03_pictures_before_the_first_packet(
     ran: Run, eyes: Any, media_dir: Path
 ) -> None:

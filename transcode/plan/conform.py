@@ -148,6 +148,8 @@ def _time_obstacles(
         yield f"The container ({media.container}) stores no presentation times."
     if video.retimed is not None:
         yield "The times stored with the picture are wrong."
+    if (media.clock_seconds or 0.0) > (media.start_seconds or 0.0):
+        yield "Pictures are shown before the first one that is stored."
     if _lasts_less(video):
         yield "The container does not say how long each frame is shown."
     start = video.start_seconds or 0.0

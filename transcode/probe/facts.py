@@ -27,6 +27,10 @@ _MOST_PIXELS = 16384 * 8704
 """Pixels of a picture: what H.265's highest level (7.2) and AV1's (7.3) allow."""
 _BRANDS = {"qt": "mov", "M4A": "m4a", "M4B": "m4a", "M4V": "mp4", "f4v": "f4v"}
 _NAMES = {"matroska": "matroska", "asf": "asf", "mpeg": "mpegps"}
+_CLOCKED = frozenset({"mpegts", "mpeg", "matroska"})
+"""Demuxers that count from the first of whatever they hold; MP4 has its own tables."""
+_LEAST_APART, _MOST_APART = 0.001, 1.0
+"""Seconds: below, a clock's rounding; above, no neighbour but a mistake."""
 _BROKEN = "video of which no frame can be decoded"
 
 Raw = Mapping[str, Any]
@@ -79,6 +83,7 @@ def media_from(
         truncated=truncated,
         end_unmarked=bool(raw.get("unmarked")),
         start_seconds=start,
+        clock_seconds=_clock(raw, start),
         fragmented=index.get("fragmented"),
         faststart=index.get("faststart"),
         bit_rate=bit_rate,
@@ -250,6 +255,14 @@ def _duration(
             f"the header claims {claimed:.1f} s, the samples last {duration:.1f} s",
         )
     return duration, start, None
+
+
+def _clock(raw: Raw, start: float | None) -> float | None:
+    clock: float | None = raw["start"]
+    clocked = raw["format"].split(",")[0] in _CLOCKED
+    if clock is None or start is None or not clocked:
+        return None
+    return clock if _LEAST_APART < abs(clock - start) < _MOST_APART else None
 
 
 def _subtitle(stream: Raw) -> SubtitleStream:

@@ -207,7 +207,7 @@ def _input(task: Task, *, hardware_decode: bool = False) -> Any:
         # The spec's share of cores for the decoder.
         "threads": str(_threads(task)),
     }
-    options |= reading(task.recipe)
+    options |= reading(task.recipe, media)
     recipe = task.recipe
     if may_change(task):
         # The first filter takes every size; the others need not begin anew.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..contract import Clip, Recipe
+from ..contract import Clip, Media, Recipe
 
 if TYPE_CHECKING:
     from .graph import Stream
@@ -13,7 +13,7 @@ _HAIR_SECONDS = 0.001
 """Less than any picture lasts, more than a container's clock rounds."""
 
 
-def reading(recipe: Recipe) -> dict[str, str | None]:
+def reading(recipe: Recipe, media: Media) -> dict[str, str | None]:
     """
     Options of the input: none where it is read from its beginning.
 
@@ -21,12 +21,17 @@ def reading(recipe: Recipe) -> dict[str, str | None]:
     the sample.
     """
     options: dict[str, str | None] = {}
-    clip = recipe.clip
+    clip, later = recipe.clip, 0.0
+    if media.clock_seconds is not None:
+        later = media.clock_seconds - (media.start_seconds or 0.0)
+    if later and (clip is None or clip.seek_seconds is None):
+        # Times count from where sound and picture begin, not from where ffmpeg does.
+        options["itsoffset"] = f"{later:.6f}"
     if clip is None:
         return options
     if clip.seek_seconds is not None:
         # A hair more, and back again: rounding must not lead to the keyframe before.
-        options["ss"] = f"{clip.seek_seconds + _HAIR_SECONDS:.6f}"
+        options["ss"] = f"{clip.seek_seconds - later + _HAIR_SECONDS:.6f}"
         options["itsoffset"] = f"{_HAIR_SECONDS:.6f}"
         options["noaccurate_seek"] = None
     copied = any(it.made_by == "copied" for it in recipe.video)
