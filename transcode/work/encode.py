@@ -18,6 +18,7 @@ from ..errors import (
     EncoderFailed,
     EncoderMissing,
     MediaRejected,
+    MediaUnsupported,
     ObjectChanged,
     OutOfDisk,
     OutOfMemory,
@@ -64,6 +65,12 @@ _CAUSES: Sequence[tuple[str, type[TranscodeError], str]] = (
         r"Error opening input.*(?:No such file|Permission denied)",
         SourceUnreadable,
         "The source has gone or may not be read any more.",
+    ),
+    (
+        # Begun anew at the change, filters would lose sound there, or shift the rest.
+        r"Changing audio frame properties on the fly",
+        MediaUnsupported,
+        "The sound changes rate or channels in mid-stream; bring it to one form first.",
     ),
     (
         r"\[[av]ist#0:\d+.*Error while opening decoder",
