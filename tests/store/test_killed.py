@@ -125,3 +125,36 @@ async def test_a_killed_job_is_finished_by_the_next_sweep(  # noqa: PLR0917
         claims, attempts = await judge(out)
     assert claims <= 2
     assert attempts <= 2
+
+
+async def test_a_watch_outlives_a_store_that_is_down(
+    s3_address: str, s3_settings: Settings, faults: ModuleType, make_clip: Any
+) -> None:
+    """It asks again by itself, and what was in work comes to its end."""
+    endpoint = s3_settings.s3_endpoint_url
+    assert endpoint is not None
+    clip = make_clip("killed", seconds=1, audio=False)
+    async with (
+        bucket(s3_address, s3_settings) as store,
+        faults.proxied(endpoint) as proxy,
+    ):
+        await store.upload("in/a.mp4", Path(clip))
+        down = range(8, 30)
+        proxy.plan = lambda asked: faults.Fault.REFUSE if asked.number in down else None
+        argv = [sys.executable, "-m", "transcode", "watch", f"{s3_address}/in"]
+        argv += ["--to", f"{s3_address}/out", "--profile", "mp4", "--every", "1s"]
+        env = environment(f"http://{proxy.address}")
+        async with await anyio.open_process(argv, env=env, stderr=None) as process:
+            with anyio.fail_after(120):
+                while not [e async for e in store.entries("out/.transcode/ledger/")]:
+                    assert process.returncode is None
+                    await anyio.sleep(0.2)
+                while [e async for e in store.entries("out/.transcode/open/")]:
+                    assert process.returncode is None
+                    await anyio.sleep(0.2)
+            process.terminate()
+            assert 130 == await process.wait()
+
+    assert len(proxy.done) == len(down)
+    async with bucket(f"{s3_address}/out", s3_settings) as out:
+        await judge(out)

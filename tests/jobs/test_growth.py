@@ -1,0 +1,127 @@
+"""A process that does many jobs stays as it was."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+import transcode.shift
+from transcode.contract import (
+    JobCost,
+    Manifest,
+    PlatformRef,
+    ProfileRef,
+    SourceRecord,
+    Verification,
+)
+from transcode.desk import Desk
+from transcode.pipeline import Order, Request, look_up
+from transcode.record import Envelope
+from transcode.service import Crew, patrol
+from transcode.settings import Settings
+from transcode.wiring import wire
+
+MANY, FEW = 200, 20
+"""Jobs; and those after which everything is loaded that ever will be."""
+GROWTH_MIB = 20
+
+
+class Nobody:
+    """There is no one to tell."""
+
+    async def tell(
+        self, _envelope: Envelope, *, known: frozenset[str]
+    ) -> tuple[Sequence[str], bool]:
+        assert not known
+        return [], True
+
+
+def descriptors() -> int:
+    """Open ones of this process."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def resident_mib() -> float:
+    """Memory that this process holds."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+async def published(order: Order, _wiring: Any, engine: Any, **_: Any) -> Manifest:
+    """As if the work had been done."""
+    assert engine is not None
+    manifest = Manifest(
+        job_id=order.job_id,
+        status="succeeded",
+        source=SourceRecord(uri="a.mp4", bytes=1, etag="x", version=None),
+        profile=ProfileRef(name="mp4", digest="sha256:0"),
+        platform=PlatformRef(name="local", price_table="2026-01-01"),
+        engine="local",
+        media=None,
+        cost=JobCost(amount=0, currency="USD", predicted=0),
+        verification=Verification(passed=True, checks=()),
+        outputs=(),
+    )
+    staging = await order.target.prepare(order.folder)
+    await order.target.publish(order.folder, staging, manifest)
+    return manifest
+
+
+def test_two_hundred_jobs_leave_nothing_behind(
+    make_clip: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No descriptor, no temporary file, one engine, hardly any memory."""
+    scratch, uploads = tmp_path / "scratch", tmp_path / "in"
+    scratch.mkdir()
+    uploads.mkdir()
+    shutil.copyfile(make_clip("a", seconds=1, audio=False), uploads / "a.mp4")
+    settings = Settings(scratch=str(scratch))
+    monkeypatch.setattr(transcode.shift, "carry_out", published)
+
+    async def work() -> tuple[list[int], list[float], int]:
+        wiring = wire(settings)
+        to = str(tmp_path / "out")
+        request = Request(source=str(uploads / "a.mp4"), profile="mp4", to=to)
+        order = await look_up(request, wiring)
+        orders = {
+            f"{n:032x}": replace(order, job_id=f"{n:032x}", folder=f"a.{n:012x}")
+            for n in range(MANY)
+        }
+        fds, sizes = [], []
+        async with Desk.open(wiring, to=to, tells=Nobody()) as desk:
+
+            async def known(submission: Any) -> Order:
+                return orders[submission.job_id]
+
+            monkeypatch.setattr(desk, "_look_up", known)
+            for part in (list(orders)[:FEW], list(orders)[FEW:]):
+                for job in part:
+                    await desk.submit(request, order=orders[job])
+                crew = Crew(desk, 4, lambda _event: None)
+                async with anyio.create_task_group() as group:
+                    group.start_soon(crew.work)
+                    await patrol(desk, crew)
+                    await crew.idle()
+                    group.cancel_scope.cancel()
+                assert {} == crew.left
+                fds.append(descriptors())
+                sizes.append(resident_mib())
+            assert [] == [job async for job in desk.book.open_jobs()]
+            engines = len(list(scratch.iterdir()))
+        return fds, sizes, engines
+
+    fds, sizes, engines = anyio.run(work)
+
+    assert MANY == len(list((tmp_path / "out").glob("*/manifest.json")))
+    assert fds[0] == fds[1]
+    assert sizes[1] - sizes[0] < GROWTH_MIB
+    assert 1 == engines
+    assert [] == list(scratch.iterdir())
+    assert [] == list((tmp_path / "out").glob(".transcode-*"))
