@@ -45,6 +45,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 KEY, SECRET = "soak", "soak-secret"
 UPLOADS, RESULTS = "uploads", "results"
 LEASE_SECONDS = 5
+_STILL = 3
+"""Looks without a further result after which nothing is on its way."""
 PROFILE = """\
 name = "soak"
 title = "As little work as a real job can be"
@@ -410,7 +412,7 @@ class Soak:
 
     def _wait_for_results(self, started: float) -> None:
         """Until nearly all that was told of is there; the sweep finds the rest."""
-        aim = int(self.options.uploads * 0.88)
+        before, still = -1, 0
         while time.monotonic() - started < self.options.minutes * 60:
             self.over.wait(10)
             try:
@@ -420,7 +422,11 @@ class Soak:
             killed = sum(self.kills.values())
             took = time.monotonic() - started
             print(f"{took:5.0f} s: {count} results, {killed} kills", flush=True)
-            if count >= aim and killed >= self.options.kills:
+            # What was dropped, or told to a service that died, is the sweep's to find.
+            still = still + 1 if count == before else 0
+            before = count
+            all_there = count >= self.options.uploads
+            if killed >= self.options.kills and (all_there or still >= _STILL):
                 return
         print("gave up waiting", flush=True)
 
