@@ -763,6 +763,8 @@ class Artifact(Value):
     duration_seconds: float | None = None
     video: VideoFacts | None = None
     audio: AudioFacts | None = None
+    soundtracks: tuple[AudioFacts, ...] = ()
+    """All of a file with several, in its order; `audio` is the first of them."""
     media_bytes: int | None = None
     """Of a rendition that is a playlist: its segments, initialisation included."""
 
@@ -876,6 +878,7 @@ class Output(Value):
     duration_seconds: float | None = None
     video: VideoFacts | None = None
     audio: AudioFacts | None = None
+    soundtracks: tuple[AudioFacts, ...] = ()
     media_bytes: int | None = None
 
 

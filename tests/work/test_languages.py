@@ -117,6 +117,10 @@ def test_a_file_holds_every_language(
     assert [700, 500, 900, 1100] == [
         round(hertz(ffmpeg, path, n), -1) for n in range(len(streams))
     ]
+    [made] = [it for it in produced.artifacts if it.path == "video.mp4"]
+    assert ["eng", "fra", "eng", "eng"] == [it.language for it in made.soundtracks]
+    assert made.audio == made.soundtracks[0]
+    assert all(it.loudness is not None for it in made.soundtracks)
 
 
 def test_sound_alone_is_a_file_for_each(through: Any, film: Path) -> None:

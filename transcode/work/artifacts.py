@@ -110,6 +110,10 @@ def _file(
     described: dict[str, object] = {}
     for it in reversed(inside):  # the first sound describes the sound
         described |= _facts(it, facts.get(it.name))
+    sounds = [it for it in inside if isinstance(it, AudioRendition)]
+    if len(sounds) > 1:
+        each = (_facts(it, facts.get(it.name)).get("audio") for it in sounds)
+        described["soundtracks"] = tuple(it for it in each if it is not None)
     known = [facts[it.name] for it in inside if it.name in facts]
     if known:
         # What a player shows: from the first thing that begins to the last to end.
