@@ -269,13 +269,20 @@ def test_poor_sound_is_not_made_large(
     change: Change, shipped: Shipped, capable: Capabilities
 ) -> None:
     """
-    A phone call at 12 kb/s gets 32, not 64 or 80.
+    Lossy sound gets what it has, a phone call at 12 kb/s 24; lossless what is asked.
     """
-    media = change(audio={"codec": "amr_nb", "channels": 1, "bit_rate": 12_200})
 
-    (made,) = make_recipe(media, shipped("mp4"), capable).recipe.audio
+    def rate(codec: str, has: int) -> int | None:
+        media = change(audio={"codec": codec, "channels": 1, "bit_rate": has})
+        (made,) = make_recipe(media, shipped("mp4"), capable).recipe.audio
+        return made.bit_rate
 
-    assert 32_000 == made.bit_rate
+    assert 24_000 == rate("amr_nb", 12_200)
+    assert 48_000 == rate("mp3", 48_000)
+    assert 80_000 == rate("mp3", 96_000)
+    assert 64_000 == rate("pcm_mulaw", 64_000)
+    assert 80_000 == rate("pcm_u8", 64_000)
+    assert 80_000 == rate("flac", 30_000)
 
 
 # ── packaging ─────────────────────────────────────────────────────────────────

@@ -179,6 +179,8 @@ class AudioProfile(Typed):
     """Copy a soundtrack that conforms."""
     copy_bit_rate_ratio: float = Field(2.0, gt=0)
     """A copied soundtrack may have this many times the bit rate of an encoded one."""
+    source_bit_rate_ratio: float | None = Field(1.0, gt=0)
+    """Of a lossy source at most this many times its own bit rate; None: no cap."""
     languages: Literal["default", "all"] = "default"
     """`all`: one track per language and purpose (main, commentary, description), up
     to 8: audio groups of CMAF, tracks of a file with a picture, files of sound."""

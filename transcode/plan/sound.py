@@ -18,8 +18,9 @@ MOST_TRACKS = 8
 _STEREO = 2
 _FORMS = (1, 2, 6, 8)
 """Mono, stereo, 5.1 and 7.1: what players play."""
-_SOURCE_RATIO = 1.5
-_LEAST_PER_CHANNEL = 32_000
+_LEAST_PER_CHANNEL = {"aac": 24_000, "opus": 12_000}
+"""Bits per second; below, the encoder would spoil even a telephone's speech."""
+_LOSSLESS = frozenset({"alac", "ape", "flac", "mlp", "tak", "truehd", "tta", "wavpack"})
 _LONGEST_TITLE = 80
 # Tags come from the upload; only what looks like BCP 47 may become part of a path.
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", re.ASCII)
@@ -160,13 +161,15 @@ def _channels(track: AudioStream, most: int) -> int:
 
 
 def _bit_rate(track: AudioStream, entry: AudioProfile, channels: int) -> int:
-    """The profile's, or half as much again as the source's own if that is less."""
+    """The profile's, or what a lossy source's own justifies if that is less."""
     asked = entry.bit_rate_kbps_per_channel * 1000
-    if track.bit_rate is None:
+    ratio = entry.source_bit_rate_ratio
+    coded = track.codec in _LOSSLESS or track.codec.startswith("pcm_")
+    lossless = coded and track.codec not in {"pcm_alaw", "pcm_mulaw"}
+    if track.bit_rate is None or ratio is None or lossless:
         return asked * channels
-    justified = round(track.bit_rate * _SOURCE_RATIO)
-    floor = min(asked, _LEAST_PER_CHANNEL) * channels
-    return min(asked * channels, max(justified, floor))
+    floor = min(asked, _LEAST_PER_CHANNEL[entry.codec]) * channels
+    return min(asked * channels, max(round(track.bit_rate * ratio), floor))
 
 
 def _name(
