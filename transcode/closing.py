@@ -28,11 +28,18 @@ class Tells(Protocol):
         """
 
 
-async def close(
-    book: Book, bucket: Bucket, tells: Tells, history: History, ended: JobReport
+async def close(  # noqa: PLR0913 - what it closes, where, and whom it tells
+    book: Book,
+    bucket: Bucket,
+    tells: Tells,
+    history: History,
+    ended: JobReport,
+    *,
+    settled: bool,
 ) -> None:
     """
     Tell, collect, and once everybody knows, take the job off the list of open ones.
+    *settled*: whoever has just worked on it has entered the attempts.
 
     Whatever of it was cut short is done by the next to look at the job.
     """
@@ -40,12 +47,27 @@ async def close(
     if ended.manifest is not None:
         everybody = await _tell(book, bucket, tells, history, ended, ended.manifest)
     await _collect(bucket, history, ended)
-    if len(history.tried) > 1:
-        # What workers began that nobody has heard of since.
-        for record in await book.attempts(ended.job_id):
-            await book.enter(record)
+    if not settled or len(history.tried) > 1:
+        await _enter(book, ended)
     if everybody:
         await book.close(ended.job_id, history.round_number)
+
+
+async def _enter(book: Book, ended: JobReport) -> None:
+    """
+    What workers began that nobody has heard of since; and of one that vanished right
+    after its results were to be seen, what the manifest says of it.
+    """
+    tasks = ended.manifest.tasks if ended.manifest else ()
+    shown = {(t.task_id, a.number): a for t in tasks for a in t.attempts}
+    for record in await book.attempts(ended.job_id):
+        attempt = shown.get((record.task_id, record.attempt.number), record.attempt)
+        if record.attempt.measured is None and attempt != record.attempt:
+            known = record.model_copy(update={"attempt": attempt})
+            await book.keep_attempt(known)
+            await book.enter(known)
+        else:
+            await book.enter(record)
 
 
 async def _tell(  # noqa: PLR0913, PLR0917 - who, by whom, of what

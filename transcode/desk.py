@@ -175,6 +175,7 @@ class Desk:
         now = await self.book.now()
         history = await self.book.history(job_id)
         state = standing(history, now, self._patience)
+        worked = isinstance(state, Free | Exhausted)
         if isinstance(state, Free | Exhausted):
             try:
                 claim = await self.book.claim(
@@ -191,7 +192,9 @@ class Desk:
             history = await self.book.history(job_id)
         report = await self._report(history)
         if report.over:
-            await close(self.book, self.bucket, self.tells, history, report)
+            await close(
+                self.book, self.bucket, self.tells, history, report, settled=worked
+            )
         return report
 
     async def find(self, text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from .allowance import Allowance
-from .contract import Attempt, Money, Plan, Task
+from .contract import Attempt, Money, OutcomeKind, Plan, Task
 from .happenings import AttemptEnded, Event, Listener, Planned
 from .jobs import Book
 from .keeping import ledger_record
@@ -27,6 +27,8 @@ class Diary:
     plan: Plan | None = None
     allowance: Allowance | None = None
     unsaid: list[tuple[str, Attempt]] = field(default_factory=list)
+    made: list[LedgerRecord] = field(default_factory=list)
+    """Attempts that succeeded, of which nothing is written down yet."""
     entered: set[str] = field(default_factory=set)
     """Names in the ledger that need no second look."""
 
@@ -63,6 +65,11 @@ class Diary:
         entry = ledger_record(plan, task, attempt, claim=self.claim.number, now=now)
         record = entry.model_copy(update={"tags": self.submission.tags})
         self.records[task.task_id, attempt.number] = record
+        if attempt.outcome is OutcomeKind.SUCCEEDED:
+            # Until its results are to be seen, its testament is the truth: should we
+            # vanish before that, they are gone with us. See `settle`.
+            self.made.append(record)
+            return
         await self.book.keep_attempt(record)
         if attempt.measured is not None:
             await self._enter(record)
@@ -82,11 +89,17 @@ class Diary:
 
         return heard
 
-    async def settle(self) -> None:
+    async def settle(self, *, published: bool = False) -> None:
         """
         Enter what no `keep` has seen, and what workers before us left unsaid; then
-        what was set aside for the job is there for others.
+        what was set aside for the job is there for others. What was made counts as
+        lost unless it was *published*.
         """
+        for record in self.made:
+            final = record if published else _unpublished(record)
+            self.records[record.task_id, record.attempt.number] = final
+            await self.book.keep_attempt(final)
+        self.made.clear()
         for record in self.before:
             await self._enter(record)
         for task_id, attempt in self.unsaid:
@@ -110,3 +123,14 @@ class Diary:
     def _task(self, task_id: str) -> Task | None:
         tasks = self.plan.tasks if self.plan else ()
         return next((p.task for p in tasks if p.task.task_id == task_id), None)
+
+
+def _unpublished(record: LedgerRecord) -> LedgerRecord:
+    note = "its results were made, but never published"
+    attempt = record.attempt.model_copy(
+        update={
+            "outcome": OutcomeKind.LOST,
+            "notes": (*record.attempt.notes, note),
+        }
+    )
+    return record.model_copy(update={"attempt": attempt})

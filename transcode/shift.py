@@ -148,7 +148,7 @@ class Shift:
             listen=diary.listening(self.listen),
             started=started,
         )
-        await diary.settle()
+        await diary.settle(published=True)
         return manifest
 
     def _ending(self, kind: EndingKind, outcome: OutcomeKind) -> Ending:
