@@ -89,7 +89,14 @@ def test_docs_name_every_setting(docs: str, name: str) -> None:
     assert f"`{name}`" in docs
 
 
-@pytest.mark.parametrize("name", [*shipped("profiles"), *shipped("profiles/platforms")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *shipped("profiles"),
+        *shipped("profiles/platforms"),
+        *shipped("profiles/services"),
+    ],
+)
 def test_docs_name_every_profile_and_platform(docs: str, name: str) -> None:
     """What ships is listed."""
     assert f"`{name}`" in docs

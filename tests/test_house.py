@@ -41,6 +41,7 @@ KNOWS_STAGES |= {
 PROTOCOLS = ("transcode.store.bucket",)
 PURE = {
     *("contract.py", "errors.py", "event", "platforms.py", "price.py"),
+    *("caps.py", "services.py"),
     *("plan", "record.py", "reports", "work/command.py"),
     *("jobs/standing.py", "jobs/reporting.py"),
 }
@@ -61,6 +62,7 @@ DOORS = {
     "click": {"cli"},
     "ffmpeg": {"work/command.py"},
     "imageio_ffmpeg": {"tools.py"},
+    "matplotlib": {"cli/plot.py"},
     "prometheus_client": {"metrics.py"},
     "rich": {"cli"},
     "starlette": {"serve"},
@@ -74,6 +76,7 @@ HEAVY = (
     "av",
     "botocore",
     "ffmpeg",
+    "matplotlib",
     "prometheus_client",
     "rich",
     "starlette",

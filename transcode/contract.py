@@ -684,6 +684,19 @@ class Elsewhere(Value):
     """Why it would not run there, where `cost` is None."""
 
 
+class ServicePrice(Value):
+    """What a managed service charges for the same renditions, at list price."""
+
+    service: str
+    price_table: str
+    """Its date, ISO 8601."""
+    cost: Money | None
+    per_minute: Money | None
+    """Of the source, all renditions together."""
+    reason: str | None = None
+    """Why `cost` is None."""
+
+
 class ProfileRef(Value):
     name: str
     digest: str
@@ -713,6 +726,7 @@ class Plan(Value):
     predicted: Usage
     predicted_cost: Money
     elsewhere: tuple[Elsewhere, ...] = ()
+    services: tuple[ServicePrice, ...] = ()
     deadline_seconds: float | None = None
     budget: Money | None = None
     warnings: tuple[str, ...] = ()

@@ -357,6 +357,7 @@ def _plan(
         coefficients=wiring.coefficients,
         engine=request.engine,
         others=[p for p in wiring.platforms() if p.name != platform.name],
+        services=wiring.services,
     )
 
 

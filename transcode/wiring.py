@@ -29,6 +29,7 @@ from .plan.profile import Profile, parse_profile
 from .plan.profile_parts import ClipProfile, WatermarkProfile
 from .platforms import Machine, Platform, parse_platform
 from .record import Told
+from .services import Service, parse_service
 from .settings import Settings
 from .tools import capabilities
 from .watermark import look_at
@@ -97,7 +98,7 @@ class Wiring:
         """Make ready what a plan needs, off the event loop: files and a process."""
         self.capabilities()
         self.platforms()
-        _ = self.coefficients, self.machine
+        _ = self.coefficients, self.machine, self.services
 
     def own_platform(self, engine: str) -> str:
         """The platform whose rules and prices an engine's attempts follow."""
@@ -236,6 +237,16 @@ class Wiring:
 
     def platforms(self) -> tuple[Platform, ...]:
         return self._platforms
+
+    @cached_property
+    def services(self) -> tuple[Service, ...]:
+        """Managed services that plans are compared with; raises `PlatformError`."""
+        found = []
+        for folder in _folders("profiles/services", None):
+            for path in sorted(folder.glob("*.toml")):
+                text = path.read_text(encoding="utf-8")
+                found.append(parse_service(text, origin=str(path)))
+        return tuple(found)
 
     @cached_property
     def _platforms(self) -> tuple[Platform, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -153,6 +154,12 @@ def run(  # noqa: PLR0913 - one argument per option
 @source_argument
 @planning_options
 @treatment_options
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.png",
+    help="Draw cost against time of every spec here; .svg and .pdf work, too.",
+)
 @output_options
 def plan(  # noqa: PLR0913 - one argument per option
     *,
@@ -164,6 +171,7 @@ def plan(  # noqa: PLR0913 - one argument per option
     memory_mib: int | None,
     optimize: str,
     accept_partial: bool,
+    plot: Path | None,
     as_json: bool,
 ) -> None:
     """
@@ -176,6 +184,7 @@ def plan(  # noqa: PLR0913 - one argument per option
       transcode plan clip.mov
       transcode plan clip.mov --platform functiongraph --deadline 5m
       transcode plan clip.mov --platform aws-lambda --optimize cost --json
+      transcode plan clip.mov --platform functiongraph --plot frontier.png
     """
     from .. import pipeline
     from ..plan.explain import explain
@@ -193,6 +202,10 @@ def plan(  # noqa: PLR0913 - one argument per option
     )
     wired = wiring()
     made = run_to_the_end(lambda: pipeline.admit(request, wired))
+    if plot is not None:
+        from .plot import draw
+
+        draw(made, plot)
     click.echo(made.to_json(indent=2) if as_json else explain(made).rstrip())
 
 

@@ -29,6 +29,7 @@ from ..contract import (
 )
 from ..errors import EncoderMissing, MediaError, PlanError, PlatformError
 from ..platforms import Machine, Platform
+from ..services import Service, service_price
 from .choose import Choice, choose
 from .predict import Coefficients
 from .profile import Profile
@@ -68,12 +69,14 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
     coefficients: Coefficients,
     engine: str,
     others: Sequence[Platform] = (),
+    services: Sequence[Service] = (),
     exists: bool = False,
 ) -> Plan:
     """
     What to do about *source*, on which spec, and what it will take.
 
-    Nothing is read and nothing is started. *others* are priced for comparison only.
+    Nothing is read and nothing is started. *others* and *services* are priced for
+    comparison only.
     With *exists*, the destination holds this job's result and the plan is to do
     nothing.
 
@@ -133,6 +136,9 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         predicted=planned.task.predicted,
         predicted_cost=planned.task.predicted_cost,
         elsewhere=tuple(_elsewhere(other, constraints, choose_on) for other in others),
+        services=tuple(
+            service_price(it, clipped(media, recipe.clip), recipe) for it in services
+        ),
         deadline_seconds=constraints.deadline_seconds,
         budget=constraints.budget,
         warnings=(*_cut(media), *decision.warnings),

@@ -18,6 +18,7 @@ from ..contract import (
     PlannedTask,
     Recipe,
     Rung,
+    ServicePrice,
     VideoRendition,
     VideoStream,
 )
@@ -51,7 +52,7 @@ def explain(plan: Plan) -> str:
     *plan* in words and tables, at most 80 columns wide except for long names.
 
     What the source is, what will be made and why, the spec with its prediction, the
-    nearest specs that lost, and what it would cost on other platforms.
+    nearest specs that lost, and what it would cost on other platforms and services.
     """
     sections: list[Iterable[str]] = [_head(plan)]
     for planned in plan.tasks:
@@ -60,7 +61,11 @@ def explain(plan: Plan) -> str:
             _spec(plan, planned),
             _losers(planned.candidates),
         ]
-    sections += [_elsewhere(plan.elsewhere), _warnings(plan.warnings)]
+    sections += [
+        _elsewhere(plan.elsewhere),
+        _services(plan.services),
+        _warnings(plan.warnings),
+    ]
     pages = ("\n".join(section) for section in sections)
     return "\n\n".join(page for page in pages if page) + "\n"
 
@@ -271,6 +276,22 @@ def _elsewhere(others: Sequence[Elsewhere]) -> Iterator[str]:
         if it.cost is None:
             first = f"  {it.platform}: "
             yield from _wrapped(it.reason or "does not fit", first=first, rest="    ")
+
+
+def _services(services: Sequence[ServicePrice]) -> Iterator[str]:
+    if not services:
+        return
+    yield "The same renditions at a managed service's list price"
+    rows = [
+        (it.service, money(it.cost), f"{money(it.per_minute)} a minute")
+        for it in services
+        if it.cost is not None and it.per_minute is not None
+    ]
+    yield from (f"  {line}" for line in columns(rows, right=(1, 2)))
+    for it in services:
+        if it.cost is None:
+            first = f"  {it.service}: "
+            yield from _wrapped(it.reason or "not known", first=first, rest="    ")
 
 
 def _warnings(warnings: Sequence[str]) -> Iterator[str]:
