@@ -10,7 +10,7 @@ from decimal import Decimal
 from .allowance import Allowance
 from .contract import Attempt, Money, OutcomeKind, Plan, Task
 from .happenings import AttemptEnded, Event, Listener, Planned
-from .jobs import Book
+from .jobs import Book, confirm
 from .keeping import ledger_record
 from .record import Claim, LedgerRecord, Submission
 
@@ -73,6 +73,9 @@ class Diary:
         await self.book.keep_attempt(record)
         if attempt.measured is not None:
             await self._enter(record)
+        elif begun is None:
+            # Whoever ends the job after this has seen the record; before, we stop.
+            await confirm(self.book, self.claim)
 
     async def commit(self) -> None:
         await self.book.commit(self.claim)

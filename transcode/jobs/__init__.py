@@ -11,7 +11,7 @@ or the last thing a process did.
 from __future__ import annotations
 
 from .book import Book
-from .holding import hold
+from .holding import confirm, hold
 from .reporting import report
 from .standing import (
     Busy,
@@ -39,6 +39,7 @@ __all__ = [
     "Standing",
     "Tried",
     "Waiting",
+    "confirm",
     "hold",
     "report",
     "standing",

@@ -223,9 +223,10 @@ class Book:
         history = await self.history(job)
         after = max((one.claim.number for one in history.tried), default=0)
         number = history.round_number + 1
-        await self.reopen(job, number)
         key = path(job, f"rounds/{number:06d}-{after:06d}.json")
         await self._objects.put(key, b"{}")
+        # Last: the marker of a round that never began would stay for ever.
+        await self.reopen(job, number)
 
     async def keep_attempt(self, record: LedgerRecord) -> None:
         """Before an attempt as its testament, after it as what it was."""

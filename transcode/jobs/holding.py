@@ -65,6 +65,17 @@ async def _renewing(
         return
 
 
+async def confirm(book: Book, claim: Claim) -> None:
+    """
+    Renew *claim* now; raises `LeaseLost` or `Cancelled` where it is ours no more.
+
+    For whoever is about to spend something after a pause of unknown length.
+    """
+    state = await book.renew(claim)
+    if state != "renewed":
+        raise _why(claim, state)
+
+
 def _why(claim: Claim, state: str) -> TranscodeError:
     if state == "cancelled":
         return Cancelled(f"Job {claim.job_id[:12]} was cancelled.", job_id=claim.job_id)
