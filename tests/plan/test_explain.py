@@ -20,13 +20,15 @@ from transcode.contract import (
     PlatformRef,
     ProfileRef,
     Rung,
+    ServicePrice,
     Source,
     Spec,
     Task,
     Usage,
 )
 from transcode.plan import words
-from transcode.plan.explain import WIDTH, explain, source_line
+from transcode.plan.compared import WIDTH, at_services
+from transcode.plan.explain import explain, source_line
 from transcode.plan.profile import Profile
 from transcode.plan.recipe import make_recipe
 
@@ -281,3 +283,28 @@ def test_money_has_digits_enough(amount: str, expected: str) -> None:
     Three that say something, and never fewer than cents.
     """
     assert expected == words.money(Money(amount=Decimal(amount), currency="USD"))
+
+
+def test_services_are_compared_where_they_have_a_price() -> None:
+    """
+    By the job and by the minute; without one, why.
+    """
+    known = ServicePrice(
+        service="mine",
+        price_table="2026-11-22",
+        cost=Money(amount=Decimal("0.5"), currency="USD"),
+        per_minute=Money(amount=Decimal("0.05"), currency="USD"),
+    )
+    unknown = ServicePrice(
+        service="theirs",
+        price_table="2026-11-22",
+        cost=None,
+        per_minute=None,
+        reason="nobody says",
+    )
+
+    assert [
+        "The same renditions at a managed service's list price",
+        "  mine  0.500 USD  0.0500 USD a minute",
+        "  theirs: nobody says",
+    ] == list(at_services([known, unknown]))

@@ -4,7 +4,6 @@ A plan as a page of plain text, for someone who has never seen one.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..contract import (
@@ -12,16 +11,15 @@ from ..contract import (
     Candidate,
     CaptionRendition,
     CmafPackaging,
-    Elsewhere,
     Media,
     Plan,
     PlannedTask,
     Recipe,
     Rung,
-    ServicePrice,
     VideoRendition,
     VideoStream,
 )
+from .compared import at_services, elsewhere, wrapped
 from .words import (
     bit_rate,
     columns,
@@ -35,7 +33,6 @@ from .words import (
     spec_words,
 )
 
-WIDTH = 80
 _MOST_LOSERS = 4
 
 _RUNGS = {
@@ -62,8 +59,8 @@ def explain(plan: Plan) -> str:
             _losers(planned.candidates),
         ]
     sections += [
-        _elsewhere(plan.elsewhere),
-        _services(plan.services),
+        elsewhere(plan.elsewhere),
+        at_services(plan.services),
         _warnings(plan.warnings),
     ]
     pages = ("\n".join(section) for section in sections)
@@ -250,48 +247,9 @@ def _losers(candidates: Sequence[Candidate]) -> Iterator[str]:
     lines = columns(rows, right=(0, 1, 2, 3))
     for line, it in zip(lines, losers, strict=False):
         prefix = f"  {line}  "
-        yield from _wrapped(it.reason, first=prefix, rest=" " * len(prefix))
+        yield from wrapped(it.reason, first=prefix, rest=" " * len(prefix))
     if len(losers) > _MOST_LOSERS:
         yield f"  and {len(losers) - _MOST_LOSERS} more; --json lists them all"
-
-
-def _elsewhere(others: Sequence[Elsewhere]) -> Iterator[str]:
-    if not others:
-        return
-    yield "The same on other platforms"
-    fitting = [it for it in others if it.cost is not None and it.spec is not None]
-    rows = [
-        (
-            it.platform,
-            f"{it.spec.memory_mib} MiB",
-            cpus(it.spec),
-            duration(it.wall_seconds),
-            money(it.cost),
-        )
-        for it in fitting
-        if it.spec is not None and it.cost is not None
-    ]
-    yield from (f"  {line}" for line in columns(rows, right=(1, 2, 3, 4)))
-    for it in others:
-        if it.cost is None:
-            first = f"  {it.platform}: "
-            yield from _wrapped(it.reason or "does not fit", first=first, rest="    ")
-
-
-def _services(services: Sequence[ServicePrice]) -> Iterator[str]:
-    if not services:
-        return
-    yield "The same renditions at a managed service's list price"
-    rows = [
-        (it.service, money(it.cost), f"{money(it.per_minute)} a minute")
-        for it in services
-        if it.cost is not None and it.per_minute is not None
-    ]
-    yield from (f"  {line}" for line in columns(rows, right=(1, 2)))
-    for it in services:
-        if it.cost is None:
-            first = f"  {it.service}: "
-            yield from _wrapped(it.reason or "not known", first=first, rest="    ")
 
 
 def _warnings(warnings: Sequence[str]) -> Iterator[str]:
@@ -299,20 +257,9 @@ def _warnings(warnings: Sequence[str]) -> Iterator[str]:
         return
     yield "Please note"
     for warning in warnings:
-        yield from _wrapped(warning, first="  - ", rest="    ")
+        yield from wrapped(warning, first="  - ", rest="    ")
 
 
 def _item(label: str, text: str, *, indent: int = 10, hang: int = 0) -> Iterator[str]:
     first = f"{label:<{indent}}"
-    yield from _wrapped(text, first=first, rest=" " * (indent + hang))
-
-
-def _wrapped(text: str, *, first: str, rest: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    yield from wrapped(text, first=first, rest=" " * (indent + hang))
