@@ -14,7 +14,7 @@ from transcode.errors import Cancelled, EncoderFailed, OutOfMemory, SourceNotFou
 
 COMMANDS = [
     *("run", "plan", "probe", "submit", "watch", "serve", "sweep", "cancel", "retry"),
-    *("jobs", "show", "costs", "reprice", "advise"),
+    *("jobs", "show", "costs", "reprice", "advise", "calibrate"),
     *("profiles", "platforms", "doctor", "completion"),
 ]
 

@@ -117,7 +117,7 @@ def test_row_05_discontinuities(ran: Run, eyes: Any, made: Made) -> None:
 
 
 def test_row_06_size_changes(ran: Run, eyes: Any, made: Made) -> None:
-    """A broadcast that goes from 320x240 to 640x360 is one size, and all there."""
+    """A broadcast that goes from 320x240 to 640x360 is one size, none is squeezed."""
     small = made("small.ts", *PICTURE, *QUICK)
     wide = "testsrc2=size=640x360:rate=25:duration=2"
     large = made("large.ts", "-f", "lavfi", "-i", wide, *QUICK)
@@ -133,6 +133,8 @@ def test_row_06_size_changes(ran: Run, eyes: Any, made: Made) -> None:
     ).stdout.split()  # fmt: skip
     assert 100 == len(frames)
     assert {"320,240"} == {frame.rstrip(",") for frame in frames}
+    rows = [eyes.picture(result.path, number=75)[n * 96 :][:96] for n in (1, 16)]
+    assert [True, False] == [max(row) < 40 for row in rows]
 
 
 def test_row_06_size_changes_of_a_copy(ran: Run, eyes: Any, made: Made) -> None:

@@ -86,7 +86,7 @@ def lay(
 
     if may_change(task):
         # One size from here on: filters that begin anew with each would lose sprites.
-        source = source.filter("scale", w=video.width, h=video.height)
+        source = _fitted(source, video)
     if lines is not None:
         source = drawn_lines(source, video, lines)
     base = prepare(
@@ -145,6 +145,25 @@ def may_change(task: Task) -> bool:
         and not (video.rotation_degrees or video.mirrored or video.has_alpha)
         and video.dynamic_range is DynamicRange.SDR
     )
+
+
+def _fitted(source: Stream, video: VideoStream) -> Stream:
+    """
+    Every picture in the first one's size and its own shape, between black bars.
+
+    Shapes that differ by less than a pixel or two are one.
+    """
+    width, height = video.width, video.height
+    wide = f"{height}*dar/{float(video.sample_aspect_ratio):.9g}"
+    high = f"{width}/dar*{float(video.sample_aspect_ratio):.9g}"
+    source = source.filter(
+        "scale",
+        w=f"if(lt(abs({width}-{wide}),3),{width},min({width},max(1,round({wide}))))",
+        h=f"if(lt(abs({height}-{high}),3),{height},min({height},max(1,round({high}))))",
+        # Or the first picture's shape would be everyone's.
+        eval="frame",
+    )
+    return source.filter("pad", w=width, h=height, x=-1, y=-1, eval="frame")
 
 
 def fan(stream: Stream, count: int) -> list[Stream]:
