@@ -88,6 +88,7 @@ def calibrate(  # noqa: PLR0913 - one argument per option
 
 
 def _seen(records: Iterable[LedgerRecord]) -> list[Seen]:
+    from ..clipping import clipped
     from ..contract import OutcomeKind
     from ..plan.learn import Seen
 
@@ -96,7 +97,7 @@ def _seen(records: Iterable[LedgerRecord]) -> list[Seen]:
             source=record.source.uri,
             day=record.recorded_at.date(),
             platform=record.platform.name,
-            media=record.media,
+            media=clipped(record.media, record.recipe.clip),
             recipe=record.recipe,
             spec=record.attempt.spec,
             measured=record.attempt.measured,

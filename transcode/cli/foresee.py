@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .. import pipeline
+from ..clipping import clipped
 from ..contract import Constraints, Media, OutcomeKind, Recipe, Spec, Usage
 from ..errors import MediaError, PlanError
 from ..pipeline import Request
@@ -33,7 +34,7 @@ def predictor(wired: Wiring) -> Predict:
             return None
         try:
             return predict(
-                record.media,
+                clipped(record.media, record.recipe.clip),
                 record.recipe,
                 spec=spec,
                 coefficients=wired.coefficients,
@@ -68,7 +69,7 @@ def specs(
             return None
         try:
             chosen = choose(
-                record.media,
+                clipped(record.media, record.recipe.clip),
                 record.recipe,
                 platform=platform,
                 machine=wired.machine,
@@ -109,7 +110,7 @@ def _case(
 
     try:
         found = choose(
-            media,
+            clipped(media, recipe.clip),
             recipe,
             platform=platform,
             machine=wired.machine,
