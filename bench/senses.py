@@ -153,6 +153,7 @@ def _perceive(  # noqa: PLR0913  the tool, and what `perceive` takes
     argv += ["-copyts"] if keep_clock else []
     for path in inputs:
         argv += ["-allowed_extensions", "ALL"] if path.endswith(".m3u8") else []
+        argv += _decoder(video)
         argv += ["-i", f"file:{Path(path).resolve()}"]
     graph, outputs = [], []
     if video is not None:
@@ -181,10 +182,22 @@ def _perceive(  # noqa: PLR0913  the tool, and what `perceive` takes
         return seen
 
 
+def _decoder(video: dict[str, Any] | None) -> list[str]:
+    """Transparency in VP8 and VP9 is seen by libvpx alone."""
+    if video is None or not _hides(video):
+        return []
+    return ["-c:v", {"vp8": "libvpx", "vp9": "libvpx-vp9"}[video["codec_name"]]]
+
+
+def _hides(video: dict[str, Any]) -> bool:
+    tags = {key.lower(): value for key, value in video.get("tags", {}).items()}
+    return video["codec_name"] in {"vp8", "vp9"} and tags.get("alpha_mode") == "1"
+
+
 def _small(video: dict[str, Any]) -> str:
     """The filters that make a picture small, in the colours that it means."""
     filters = []
-    if _ALPHA.search(str(video.get("pix_fmt"))):
+    if _hides(video) or _ALPHA.search(str(video.get("pix_fmt"))):
         filters += ["format=gbrap", "premultiply=inplace=1"]
     options = "w=32:h=32:flags=area"
     hdr = video.get("color_transfer") in {"smpte2084", "arib-std-b67"}

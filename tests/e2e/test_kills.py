@@ -10,9 +10,9 @@ BENCH = Path(__file__).resolve().parents[2] / "bench"
 
 
 def test_kills_at_random_moments_leave_nothing() -> None:
-    """Three rounds of each kind; the seed is printed where one fails."""
+    """Two rounds of each kind; the seed is printed where one fails."""
     done = subprocess.run(
-        [sys.executable, BENCH / "kills.py", "--rounds", "3"],
+        [sys.executable, BENCH / "kills.py", "--rounds", "2"],
         capture_output=True,
         text=True,
         check=False,
