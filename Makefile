@@ -10,6 +10,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 CLIP := build/demo.mp4
 
+# Many tests wait for a server, a lease or a kill. A file's tests stay together: they
+# share what they start.
+SIDE_BY_SIDE := -n 3 --dist loadfile
+
 # Found by running them: a version manager's shim may exist and still not start.
 PROVE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 CANDIDATES := python3.13 python3.12 python3.11 python3
@@ -30,7 +34,7 @@ demo: $(STAMP) ## transcode a short clip (or FILE=…) and show the result and t
 	$(BIN)/transcode run "$$file"
 
 test: lint ## lint, then every test; pass pytest more with ARGS='-k probe'
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
 lint: $(STAMP) ## ruff, its formatter and mypy --strict
 	@$(BIN)/ruff check --quiet .
