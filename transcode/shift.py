@@ -140,6 +140,8 @@ class Shift:
         diary.before = await self.book.attempts(self.claim.job_id)
         order = await self.look_up(self.submission)
         engine = await self.engine(order)
+        # The worker imports while the source is looked at.
+        await engine.prewarm()
         manifest = await carry_out(
             order,
             self.wiring,
