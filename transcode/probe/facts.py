@@ -27,8 +27,8 @@ _MOST_PIXELS = 16384 * 8704
 """Pixels of a picture: what H.265's highest level (7.2) and AV1's (7.3) allow."""
 _BRANDS = {"qt": "mov", "M4A": "m4a", "M4B": "m4a", "M4V": "mp4", "f4v": "f4v"}
 _NAMES = {"matroska": "matroska", "asf": "asf", "mpeg": "mpegps"}
-_CLOCKED = frozenset({"mpegts", "mpeg", "matroska"})
-"""Demuxers that count from the first of whatever they hold; MP4 has its own tables."""
+_CLOCKED = frozenset({"matroska"})
+"""Demuxers of which every tool takes the same moment for 0, whatever it read before."""
 _LEAST_APART, _MOST_APART = 0.001, 1.0
 """Seconds: below, a clock's rounding; above, no neighbour but a mistake."""
 _BROKEN = "video of which no frame can be decoded"

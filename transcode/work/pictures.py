@@ -153,7 +153,9 @@ def _fitted(source: Stream, video: VideoStream) -> Stream:
 
     Shapes that differ by less than a pixel or two are one.
     """
-    width, height = video.width, video.height
+    # The frame is laid on whole samples of chroma; 4:1:1 has one for four columns.
+    whole = 4 if "41" in (video.pixel_format or "") else 2
+    width, height = (side - side % whole for side in (video.width, video.height))
     wide = f"{height}*dar/{float(video.sample_aspect_ratio):.9g}"
     high = f"{width}/dar*{float(video.sample_aspect_ratio):.9g}"
     source = source.filter(
