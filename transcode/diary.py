@@ -113,8 +113,12 @@ class Diary:
                 if plan is not None and task is not None:
                     await self.keep(plan, task, attempt)
         self.unsaid.clear()
-        for record in tuple(self.records.values()):
-            await self._enter(record)
+        for name, record in tuple(self.records.items()):
+            if record.attempt.measured is None:
+                # We are here to say so: it was stopped before anything of it ran.
+                self.records[name] = _not_begun(record)
+                await self.book.keep_attempt(self.records[name])
+            await self._enter(self.records[name])
         if self.allowance is not None:
             await self.allowance.release(self.claim.job_id, claim=self.claim.number)
 
@@ -134,6 +138,18 @@ def _unpublished(record: LedgerRecord) -> LedgerRecord:
         update={
             "outcome": OutcomeKind.LOST,
             "notes": (*record.attempt.notes, note),
+        }
+    )
+    return record.model_copy(update={"attempt": attempt})
+
+
+def _not_begun(record: LedgerRecord) -> LedgerRecord:
+    cost = record.attempt.cost.model_copy(update={"amount": Decimal(0)})
+    attempt = record.attempt.model_copy(
+        update={
+            "outcome": OutcomeKind.CANCELLED,
+            "cost": cost,
+            "notes": ("stopped before it began",),
         }
     )
     return record.model_copy(update={"attempt": attempt})

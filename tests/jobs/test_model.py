@@ -225,7 +225,17 @@ class ModelDesk(Desk):
         return self.orders[submission.job_id]
 
     async def _engine(self, order: Order) -> Any:
-        return self, order
+        return ModelEngine(self)
+
+
+@dataclass(frozen=True)
+class ModelEngine:
+    """Where nothing is encoded."""
+
+    desk: ModelDesk
+
+    async def prewarm(self) -> None:
+        """There is nothing to import."""
 
 
 @dataclass
@@ -325,7 +335,7 @@ class Model:
         self, order: Order, _wiring: Wiring, engine: Any, *, keeper: Any, **_: Any
     ) -> Manifest:
         """As `pipeline.carry_out` over S3, in small."""
-        desk, _ = engine
+        desk = engine.desk
         bucket: Any = desk.bucket
         planned = self.plan.tasks[0].task
         plan = self.plan.model_copy(update={"job_id": order.job_id})

@@ -11,7 +11,6 @@ import click
 
 from .info import wiring
 from .options import days_options, output_options, state_option
-from .units import plural
 
 # ruff: noqa: PLC0415 - as in `commands`: only what a command needs is imported
 
@@ -112,6 +111,8 @@ def _seen(records: Iterable[LedgerRecord]) -> list[Seen]:
 
 def _report(learned: Experience, out: Path | None) -> str:
     days = f"between {learned.first} and {learned.last}"
+    from .units import plural
+
     lines = [f"Learned from {plural(learned.records, 'task')} {days}."]
     for name, one in learned.encode.items():
         lines.append(
