@@ -152,7 +152,8 @@ class _Call:
         for source in sources.split():
             for one in await intake.look(source):
                 self.uploads.append(became(one.uri, one))
-        async for job in open_jobs(desk):
+        async for submission in open_jobs(desk):
+            job = submission.job_id
             self.jobs[job] = await desk.report(job)
 
     async def _work(self, desk: Desk) -> None:

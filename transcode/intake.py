@@ -27,6 +27,7 @@ from .errors import (
 from .event import Filter, from_file, is_own_output, lies_in, newest, overlaps
 from .happenings import Taken
 from .pipeline import Request, look_up
+from .record import Submission
 from .store.bucket import Bucket, Entry, bucket
 from .store.writers import open_for_writing
 from .wiring import Wiring
@@ -38,6 +39,8 @@ _OUR_FAULT = (DestinationUnwritable, SettingsError, ProfileError, PlatformError)
 AMONG_RESULTS = "it lies among our results"
 ELSEWHERE = "it lies in none of the places that uploads are taken from"
 """Of a bucket that tells of everything, most events end with one of these."""
+_GROUP = 64
+"""Open jobs that are read before the first of them is passed on."""
 _UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", "~")
 """Endings under which programs write what they rename when it is whole."""
 
@@ -235,27 +238,56 @@ def _upload(source: str, objects: Bucket, entry: Entry) -> Upload | None:
 
 
 async def open_jobs(
-    desk: Desk, troubled: Callable[[StoreError], None] = lambda _error: None
-) -> AsyncIterator[str]:
+    desk: Desk,
+    troubled: Callable[[StoreError], None] = lambda _error: None,
+    *,
+    known: Callable[[str], bool] = lambda _job: False,
+) -> AsyncIterator[Submission]:
     """
-    Jobs that are not over: of the highest priority first, then the oldest.
+    Jobs that are not over but those *known*, of which nothing is read again.
 
-    One whose submission cannot be made out is passed to *troubled* and left out.
+    They come in groups, so that work begins before thousands were read; within one,
+    the highest priority first, then the oldest. One whose submission cannot be made
+    out is passed to *troubled* and left out.
     """
-    waiting = []
+    group: list[str] = []
     async for job in desk.book.open_jobs():
-        try:
-            submission = await desk.book.submission(job)
-        except ObjectMissing:
-            # Whoever took it in died between the marker and the job, or is about to
-            # write it: their upload is taken again.
-            continue
-        except RecordUnreadable as exc:
-            troubled(exc)
-            continue
-        waiting.append((-submission.priority, submission.submitted_at, job))
-    for _, _, job in sorted(waiting):
-        yield job
+        if not known(job):
+            group.append(job)
+        if len(group) == _GROUP:
+            for submission in await _submissions(desk, group, troubled):
+                yield submission
+            group = []
+    for submission in await _submissions(desk, group, troubled):
+        yield submission
+
+
+async def _submissions(
+    desk: Desk, jobs: Sequence[str], troubled: Callable[[StoreError], None]
+) -> list[Submission]:
+    found: list[Submission] = []
+    failures: list[Exception] = []
+    limit = anyio.CapacityLimiter(_AT_ONCE)
+
+    async def read(job: str) -> None:
+        async with limit:
+            try:
+                found.append(await desk.book.submission(job))
+            except ObjectMissing:
+                # Whoever took it in died between the marker and the job, or is about
+                # to write it: their upload is taken again.
+                return
+            except RecordUnreadable as exc:
+                troubled(exc)
+            except StoreError as exc:
+                failures.append(exc)
+
+    async with anyio.create_task_group() as group:
+        for job in jobs:
+            group.start_soon(read, job)
+    if failures:
+        raise failures[0]
+    return sorted(found, key=lambda s: (-s.priority, s.submitted_at, s.job_id))
 
 
 def rule_for(wiring: Wiring, rule: Rule) -> Rule:

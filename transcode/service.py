@@ -66,6 +66,10 @@ class Crew:
         elsewhere = len(self.left.keys() - self._known)
         return {"waiting": len(self._queue) + elsewhere, "running": running}
 
+    def knows(self, job: str) -> bool:
+        """Whether *job* is queued or in work."""
+        return job in self._known
+
     async def idle(self) -> None:
         """Wait until nothing is queued or in work."""
         async with self._news:
@@ -111,9 +115,16 @@ async def patrol(desk: Desk, crew: Crew) -> None:
     """Queue every job that is not over, whoever took it in and whatever befell it."""
     lease = desk.wiring.settings.lease_seconds
     found = set()
-    async for job in open_jobs(desk, lambda error: crew.listen(Troubled(error, lease))):
+
+    def known(job: str) -> bool:
         found.add(job)
-        await crew.add(job)
+        return crew.knows(job)
+
+    def troubled(error: StoreError) -> None:
+        crew.listen(Troubled(error, lease))
+
+    async for submission in open_jobs(desk, troubled, known=known):
+        await crew.add(submission.job_id, priority=submission.priority)
     for job in crew.left.keys() - found:
         crew.left.pop(job, None)  # somebody else ended it
 
