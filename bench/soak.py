@@ -45,6 +45,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 KEY, SECRET = "soak", "soak-secret"
 UPLOADS, RESULTS = "uploads", "results"
 LEASE_SECONDS = 5
+_SWEEP_SECONDS = 600
+"""A job that failed with the server waits before it is tried again."""
 _STILL = 3
 """Looks without a further result after which nothing is on its way."""
 PROFILE = """\
@@ -442,7 +444,8 @@ class Soak:
 
     def _sweep(self) -> list[dict[str, Any]]:
         swept = []
-        for _ in range(20):
+        deadline = time.monotonic() + _SWEEP_SECONDS
+        while time.monotonic() < deadline:
             argv = [*self.command("sweep", f"s3://{UPLOADS}/in"), "--json"]
             done = subprocess.run(
                 argv, env=self.environ, capture_output=True, text=True, check=False

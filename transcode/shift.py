@@ -165,7 +165,7 @@ class Shift:
     async def _failed(
         self, error: TranscodeError, started: float, *, kind: EndingKind, final: bool
     ) -> Ending:
-        wait = _BACKOFF_SECONDS[min(self.claim.number, len(_BACKOFF_SECONDS)) - 1]
+        wait = _BACKOFF_SECONDS[min(self._failures(), len(_BACKOFF_SECONDS) - 1)]
         now = await self.book.now()
         # Many jobs that one outage has failed must not come back all at once.
         later = now + timedelta(seconds=wait * random.uniform(0.5, 1.5))  # noqa: S311
@@ -178,6 +178,14 @@ class Shift:
             failure=error.describe(),
             manifest=error.manifest or self._refused(error, started),
             not_before=None if final else later,
+        )
+
+    def _failures(self) -> int:
+        """Before this one, of this round; a worker that was killed is none."""
+        return sum(
+            one.ending is not None and one.ending.kind == "failed"
+            for one in self.history.tried
+            if one.claim.number > self.history.round_after
         )
 
     def _refused(self, error: TranscodeError, started: float) -> Manifest | None:
