@@ -269,6 +269,29 @@ async def test_pauses_are_counted_by_the_clock_of_the_store(
     assert 0 < wait < 20
 
 
+async def test_a_first_failure_waits_shortly_however_many_workers_were_killed(
+    desk: Desk, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only failures make the next one wait longer."""
+
+    async def down(_submission: Any) -> Any:
+        raise StoreError("The store did not answer.")
+
+    job = await submit(desk, clip)
+    monkeypatch.setattr(desk, "_look_up", down)
+    for number in (1, 2):
+        # A lease that is over as it begins: its holder is never heard of again.
+        await desk.book.claim(job.job_id, number, owner="killed", lease=-2.0)
+
+    await desk.perform(job.job_id)
+
+    ending = (await desk.book.history(job.job_id)).tried[-1].ending
+    assert ending is not None
+    assert ending.not_before is not None
+    wait = (ending.not_before - await desk.book.now()).total_seconds()
+    assert 0 < wait < 20
+
+
 async def test_the_ledger_names_an_attempt_by_its_beginning(
     desk: Desk, clip: Path
 ) -> None:
