@@ -3,13 +3,15 @@ How well jobs are predicted whose files calibration has not seen.
 
     python bench/accuracy.py [--files FILE …] [--profiles preview mp4]
                              [--memory 512 2048] [--seconds 6] [--platform NAME]
-                             [--keep RUNS.json]
+                             [--keep RUNS.json] [--no-sample]
     python bench/accuracy.py --runs RUNS.json      # the table again, without running
 
 Every file is run under every profile in every spec, held to it by cgroup, one at a
 time. `shipped` is predicted with the coefficients that ship. `learned` is what
 `transcode calibrate --from-ledger` makes of the other files' runs: each file is
-predicted by a fit that has not seen it (five folds by file). Only first tries count;
+predicted by a fit that has not seen it (five folds by file). `+ sample` adds what a
+sample encode of each file told, of those that one could be taken of; what it cost
+beside the job is printed. Only first tries count;
 one that was killed for its memory counts as under-predicted and in no other figure.
 
 Aims: median error of wall time and cost at most 25 % shipped and 10 % learned; 90 % of
@@ -33,14 +35,24 @@ from pathlib import Path
 
 import anyio
 
-from transcode.clipping import clipped
-from transcode.contract import Attempt, Media, Money, OutcomeKind, Recipe, Value
+from transcode.clipping import made
+from transcode.contract import (
+    Attempt,
+    Content,
+    Media,
+    Money,
+    OutcomeKind,
+    Recipe,
+    Task,
+    Value,
+)
 from transcode.errors import TranscodeError, UsageError
-from transcode.happenings import AttemptEnded, Event, Planned
+from transcode.happenings import AttemptEnded, Event, Planned, SampleBegun
 from transcode.pipeline import Request, run
 from transcode.plan.coefficients import Coefficients
 from transcode.plan.learn import Seen, learn
 from transcode.plan.option import MEMORY_MARGIN
+from transcode.plan.parts import content_of
 from transcode.plan.predict import predict
 from transcode.plan.profile_parts import ClipProfile
 from transcode.price import bill
@@ -65,6 +77,9 @@ class Run(Value):
     recipe: Recipe
     attempt: Attempt
     platform: str
+    sample: Task | None = None
+    sampled: Attempt | None = None
+    """The sample encode before it, where one was taken."""
 
 
 class Runs(Value):
@@ -126,6 +141,7 @@ def _measure(  # noqa: PLR0913, PLR0917 - the cell of the table, and where it ru
         platform=options.platform,
         memory_mib=memory,
         clip=ClipProfile(end_seconds=options.seconds),
+        sample="always" if options.sample else "never",
     )
 
     async def work() -> None:
@@ -136,7 +152,10 @@ def _measure(  # noqa: PLR0913, PLR0917 - the cell of the table, and where it ru
     except TranscodeError as exc:
         print(f"  {exc.message}", file=sys.stderr)
     plan = next((it.plan for it in heard if isinstance(it, Planned)), None)
-    tried = next((it.attempt for it in heard if isinstance(it, AttemptEnded)), None)
+    ended = [it for it in heard if isinstance(it, AttemptEnded)]
+    tried = next((it.attempt for it in ended if it.task_id.endswith("encode")), None)
+    sampled = next((it.attempt for it in ended if it.attempt.sampled), None)
+    began = next((it.plan for it in heard if isinstance(it, SampleBegun)), None)
     if plan is None or tried is None or tried.measured is None:
         return None
     if tried.outcome not in (OutcomeKind.SUCCEEDED, OutcomeKind.OUT_OF_MEMORY):
@@ -145,19 +164,26 @@ def _measure(  # noqa: PLR0913, PLR0917 - the cell of the table, and where it ru
     return Run(
         file=file.name,
         profile=profile,
-        media=clipped(task.media, task.recipe.clip),
+        media=made(task.media, task.recipe),
         recipe=task.recipe,
         attempt=tried,
         platform=plan.platform.name,
+        sample=began.tasks[0].task if began and sampled else None,
+        sampled=sampled,
     )
 
 
 def compare(
-    runs: Iterable[Run], coefficients: Coefficients, wired: Wiring
+    runs: Iterable[Run], coefficients: Coefficients, wired: Wiring, *, sample: bool
 ) -> list[Told]:
-    """Successful runs beside what these coefficients predict of them."""
+    """Successful runs beside what is predicted of them, *sample* or headers alone."""
     found = []
     for one in runs:
+        content = None
+        if sample:
+            content = content_of_run(one, coefficients)
+            if content is None:
+                continue
         real = one.attempt.measured
         if real is None or one.attempt.outcome is not OutcomeKind.SUCCEEDED:
             continue
@@ -167,6 +193,7 @@ def compare(
             spec=one.attempt.spec,
             coefficients=coefficients,
             platform=one.platform,
+            content=content,
         )
         price: Money = bill(
             wired.platform(one.platform), one.attempt.spec, told.usage
@@ -184,7 +211,18 @@ def compare(
     return found
 
 
-def learned(runs: Sequence[Run], shipped: Coefficients, wired: Wiring) -> list[Told]:
+def content_of_run(one: Run, coefficients: Coefficients) -> Content | None:
+    """What the sample told, by these coefficients."""
+    if one.sample is None or one.sampled is None:
+        return None
+    return content_of(
+        one.sampled, one.sample, coefficients=coefficients, platform=one.platform
+    )
+
+
+def learned(
+    runs: Sequence[Run], shipped: Coefficients, wired: Wiring, *, sample: bool
+) -> list[Told]:
     """Each file as a fit to the other folds' files predicts it."""
     files = sorted({one.file for one in runs})
     today = datetime.now(UTC).date()
@@ -207,7 +245,8 @@ def learned(runs: Sequence[Run], shipped: Coefficients, wired: Wiring) -> list[T
             and one.attempt.outcome is OutcomeKind.SUCCEEDED
         ]
         fit = learn(seen, shipped, origin="bench/accuracy", today=today)
-        found += compare((one for one in runs if one.file in held), fit, wired)
+        rest = (one for one in runs if one.file in held)
+        found += compare(rest, fit, wired, sample=sample)
     return found
 
 
@@ -230,14 +269,22 @@ def table(runs: Runs, wired: Wiring) -> str:
     """Both predictions side by side, and whether the machine was fit to judge them."""
     shipped = wired.coefficients
     killed = sum(r.attempt.outcome is OutcomeKind.OUT_OF_MEMORY for r in runs.runs)
-    lines = [
-        HEAD,
-        row("shipped", compare(runs.runs, shipped, wired), killed),
+    lines = [HEAD]
+    for sample, also in ((False, ""), (True, " + sample")):
+        if told := compare(runs.runs, shipped, wired, sample=sample):
+            lines.append(row(f"shipped{also}", told, killed))
+        try:
+            if told := learned(runs.runs, shipped, wired, sample=sample):
+                lines.append(row(f"learned{also}", told, killed))
+        except UsageError as exc:
+            lines.append(f"\nlearned: not measured. {exc.message}")
+    shares = [
+        float(it.sampled.cost.amount / it.attempt.cost.amount)
+        for it in runs.runs
+        if it.sampled is not None
     ]
-    try:
-        lines.append(row("learned", learned(runs.runs, shipped, wired), killed))
-    except UsageError as exc:
-        lines.append(f"\nlearned: not measured. {exc.message}")
+    if shares:
+        lines.append(f"\nSamples cost {statistics.median(shares):.0%} of the job.")
     files = len({one.file for one in runs.runs})
     lines.append(
         f"\n{files} files; load {runs.load[0]:.1f} before, {runs.load[1]:.1f} after, "
@@ -263,6 +310,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--platform", default="functiongraph")
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--no-sample", dest="sample", action="store_false")
     parser.add_argument("--runs", type=Path)
     options = parser.parse_args()
     wired = wire(Settings.from_environment(os.environ))

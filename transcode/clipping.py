@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import ceil
 
-from .contract import AudioStream, Clip, Media, VideoStream
+from .contract import AudioStream, Clip, Media, Recipe, VideoStream
 
 _NEARLY = 1e-6
 _PRIMING_SECONDS = 0.1
@@ -40,6 +41,41 @@ def clipped(media: Media, clip: Clip | None) -> Media:
             ),
         }
     )
+
+
+def made(media: Media, recipe: Recipe) -> Media:
+    """*media* as if nothing had been uploaded but what *recipe* makes something of."""
+    if not recipe.parts:
+        return clipped(media, recipe.clip)
+    several = [clipped(media, part) for part in recipe.parts]
+    first = several[0]
+    return first.model_copy(
+        update={
+            "duration_seconds": _sum(it.duration_seconds for it in several),
+            "bytes": _whole(_sum(it.bytes for it in several)),
+            "video": tuple(
+                video.model_copy(
+                    update={
+                        "duration_seconds": _sum(
+                            it.video[n].duration_seconds for it in several
+                        ),
+                        "frames": _whole(_sum(it.video[n].frames for it in several)),
+                    }
+                )
+                for n, video in enumerate(first.video)
+            ),
+            "audio": (),
+        }
+    )
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = [*values]
+    return sum(it for it in known if it is not None) if None not in known else None
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
 
 
 def zero_seconds(media: Media) -> float:

@@ -410,6 +410,19 @@ class Constraints(Value):
     """Make what is there of a cut or damaged source, and say so."""
 
 
+class Content(Value):
+    """How the source's pictures differ from what its headers make expect."""
+
+    cpu: float
+    """Measured over predicted CPU seconds of decoding, filtering and encoding."""
+    spread: float
+    """Standard deviation of that ratio's logarithm."""
+    memory: float = 1.0
+    """Factor on peak memory; never below 1, as short parts fill no look-ahead."""
+    bit_rates: Mapping[str, int] = Field(default_factory=dict)
+    """Rendition → bits per second that it will have."""
+
+
 class Candidate(Value):
     """One spec that was considered for a task, and what became of it."""
 
@@ -641,6 +654,8 @@ class Recipe(Value):
     accept_partial: bool = False
     """Verify against what could be decoded instead of against what was promised."""
     clip: Clip | None = None
+    parts: tuple[Clip, ...] = ()
+    """Only these are encoded, to learn what the whole takes; nothing of it is kept."""
     watermark: Watermark | None = None
 
 
@@ -648,7 +663,8 @@ class Task(Value):
     """One invocation's worth of work, with the promise made about it."""
 
     task_id: str
-    kind: Literal["encode"] = "encode"
+    kind: Literal["encode", "sample"] = "encode"
+    """A sample makes nothing that is kept: it says what the encode will take."""
     job_id: str
     source: Source
     media: Media
@@ -671,6 +687,20 @@ class PlannedTask(Value):
     The same without copying, where something is copied: done should the copy turn out
     to be unfit, which headers do not always tell.
     """
+
+
+class Sampling(Value):
+    """Whether to encode a little of the source first: what it brings, or brought."""
+
+    verdict: Literal["taken", "failed", "pays", "no_gain", "too_dear", "impossible"]
+    reason: str
+    """One sentence."""
+    planned: PlannedTask | None = None
+    """The sample, where one can be taken."""
+    content: Content | None = None
+    """What it showed."""
+    cost: Money | None = None
+    """Of all its attempts; in the plan's predicted cost, and on the bill."""
 
 
 class Elsewhere(Value):
@@ -725,6 +755,8 @@ class Plan(Value):
     tasks: tuple[PlannedTask, ...]
     predicted: Usage
     predicted_cost: Money
+    sampling: Sampling | None = None
+    """None: there is nothing to learn, because no picture is encoded."""
     elsewhere: tuple[Elsewhere, ...] = ()
     services: tuple[ServicePrice, ...] = ()
     deadline_seconds: float | None = None
@@ -833,6 +865,25 @@ class Partial(Value):
     """What is wrong with the source; one sentence's worth."""
 
 
+class SampledPart(Value):
+    """A short part of the source that was encoded to learn from."""
+
+    start_seconds: float
+    frames: int
+    cpu_seconds: float
+    """Of its ffmpeg, start included."""
+
+
+class Sampled(Value):
+    """What a sample encode measured."""
+
+    start: SampledPart
+    """Of hardly more than one picture: what opening, setting up and ending takes."""
+    parts: tuple[SampledPart, ...]
+    bit_rates: Mapping[str, int]
+    """Rendition → bits per second, with as many keyframes as the whole will have."""
+
+
 class Produced(Value):
     """What a worker reports when it stops by itself."""
 
@@ -844,6 +895,8 @@ class Produced(Value):
     failure: Failure | None = None
     partial: Partial | None = None
     """None: the results are of the whole source."""
+    sampled: Sampled | None = None
+    """Of a sample; None of everything else."""
     read_bytes: int | None = None
     written_bytes: int | None = None
 
@@ -864,6 +917,8 @@ class Attempt(Value):
     """Limit → what held it: `{"memory": "cgroup-v1", "cpu": "cgroup-v1"}`."""
     failure: Failure | None = None
     notes: tuple[str, ...] = ()
+    sampled: Sampled | None = None
+    """What a sample that succeeded measured: whoever takes over need not repeat it."""
 
 
 class TaskResult(Value):

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from .allowance import Allowance
 from .contract import Attempt, Money, OutcomeKind, Plan, Task
-from .happenings import AttemptEnded, Event, Listener, Planned
+from .happenings import AttemptEnded, Event, Listener, Planned, SampleBegun
 from .jobs import Book, confirm
 from .keeping import ledger_record
 from .record import Claim, LedgerRecord, Submission
@@ -65,7 +65,7 @@ class Diary:
         entry = ledger_record(plan, task, attempt, claim=self.claim.number, now=now)
         record = entry.model_copy(update={"tags": self.submission.tags})
         self.records[task.task_id, attempt.number] = record
-        if attempt.outcome is OutcomeKind.SUCCEEDED:
+        if attempt.outcome is OutcomeKind.SUCCEEDED and task.kind == "encode":
             # Until its results are to be seen, its testament is the truth: should we
             # vanish before that, they are gone with us. See `settle`.
             self.made.append(record)
@@ -84,7 +84,7 @@ class Diary:
         """Hear of attempts that were cancelled, too: they have cost something."""
 
         def heard(event: Event) -> None:
-            if isinstance(event, Planned):
+            if isinstance(event, Planned | SampleBegun):
                 self.plan = event.plan
             elif isinstance(event, AttemptEnded):
                 self.unsaid.append((event.task_id, event.attempt))

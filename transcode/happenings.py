@@ -18,6 +18,14 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleBegun:
+    """A little of the source is encoded first; the plan proper follows."""
+
+    plan: Plan
+    """Of the sample alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Progressed:
     """A worker is this far."""
 
@@ -108,6 +116,7 @@ class Weaker:
 
 Event = (
     Planned
+    | SampleBegun
     | Progressed
     | Overdue
     | AttemptEnded

@@ -13,7 +13,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +23,6 @@ from .contract import (
     Constraints,
     Manifest,
     Media,
-    Money,
     OutcomeKind,
     Plan,
     Source,
@@ -39,7 +37,6 @@ from .errors import (
     ObjectChanged,
     ObjectExists,
     TranscodeError,
-    UsageError,
     WorkerLost,
     revive,
 )
@@ -54,12 +51,14 @@ from .happenings import (
 )
 from .invoke import Engine, invoke_all
 from .keeping import Forgetful, Keeper
-from .plan import job_id, make_plan
+from .plan import job_id
 from .plan.profile import Profile
 from .plan.profile_parts import ClipProfile, WatermarkProfile
+from .planner import Wanted, constraints_of, foresee, planner_of
 from .platforms import Platform
 from .probe import Limits, probe
 from .store import Destination, destination, locate, provenance, refuse_change
+from .trial import Trial, left_of
 from .wiring import Wiring
 
 
@@ -79,6 +78,8 @@ class Request(Value):
     optimize: Literal["cost", "time", "balanced"] = "balanced"
     accept_partial: bool = False
     """Make what is there of a cut or damaged source instead of refusing it."""
+    sample: Wanted = "auto"
+    """Encode a little of the source first: where that pays, always, or never."""
     clip: ClipProfile | None = None
     watermark: WatermarkProfile | None = None
     """Over what the profile says of them."""
@@ -90,14 +91,28 @@ async def probe_source(text: str, wiring: Wiring) -> tuple[Source, Media]:
     return source, await _probe(source, wiring)
 
 
-async def admit(request: Request, wiring: Wiring) -> Plan:
-    """Decide what would be done, and at what price. Nothing is encoded."""
+async def admit(
+    request: Request, wiring: Wiring, *, listen: Listener = lambda _event: None
+) -> Plan:
+    """
+    Decide what would be done, and at what price.
+
+    Nothing is encoded, unless the request wants a sample always.
+    """
     profile = _profile(request, wiring)
     platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
-    constraints = _constraints(request, platform)
+    constraints = constraints_of(request, platform)
     source = await locate(request.source, wiring.settings)
     media = await _probe_and_prepare(source, wiring, constraints)
-    return _plan(request, wiring, source, media, (profile, platform, constraints))
+    planner = planner_of(
+        request, wiring, source, media, (profile, platform, constraints)
+    )
+    if request.sample != "always":
+        return foresee(planner)
+    async with wiring.engine(request.engine, platform) as engine:
+        trial = Trial(engine, wiring.scratch, Forgetful(), listen)
+        plan, _ = await trial.decide(planner, refused=lambda error, _plan, _done: error)
+    return plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +133,7 @@ async def look_up(request: Request, wiring: Wiring) -> Order:
     """Find source, profile, platform and destination, or say what is wrong."""
     profile = _profile(request, wiring)
     platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
-    constraints = _constraints(request, platform)
+    constraints = constraints_of(request, platform)
     source = await locate(request.source, wiring.settings)
     job = job_id(source, profile, accept_partial=request.accept_partial)
     return Order(
@@ -174,10 +189,17 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
     """Probe, plan, invoke and publish; *started* by the monotonic clock. See `run`."""
     media = await _probe_and_prepare(order.source, wiring, order.constraints)
     chosen = (order.profile, order.platform, order.constraints)
-    plan = _plan(order.request, wiring, order.source, media, chosen)
+
+    def job(plan: Plan, before: tuple[TaskResult, ...]) -> _Job:
+        return _Job(order, wiring, plan, keeper, started, listen, before)
+
+    plan, sampled = await Trial(engine, wiring.scratch, keeper, listen).decide(
+        planner_of(order.request, wiring, order.source, media, chosen),
+        refused=lambda error, plan, done: job(plan, done).with_manifest(error, ()),
+    )
     plan = await keeper.allow(plan)
     listen(Planned(plan))
-    return await _Job(order, wiring, plan, keeper, started, listen).perform(engine)
+    return await job(plan, sampled).perform(engine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +212,8 @@ class _Job:
     keeper: Keeper
     started: float
     listen: Listener
+    before: tuple[TaskResult, ...]
+    """The sample's attempts: on the bill like the others."""
 
     @property
     def target(self) -> Destination:
@@ -217,7 +241,7 @@ class _Job:
         results = await invoke_all(
             self.plan.tasks,
             engine,
-            budget=self.plan.budget,
+            budget=left_of(self.plan),
             staging_for=lambda task_id, number: staging / f"{task_id}.{number}",
             on_progress=lambda progress: self.listen(Progressed(progress)),
             on_attempt=lambda task_id, attempt: self.listen(
@@ -254,7 +278,7 @@ class _Job:
                 error = exc
             except TranscodeError as exc:
                 error.add_note(f"The source was not found again: {exc}")
-        raise self._with_manifest(error, results) from None
+        raise self.with_manifest(error, results) from None
 
     async def _publish(
         self, staging: Path, results: tuple[TaskResult, ...]
@@ -262,7 +286,7 @@ class _Job:
         token, commit = self.keeper.token, self.keeper.commit
         manifest = succeeded(
             self.plan,
-            results,
+            (*self.before, *results),
             self._ending("succeeded"),
             uri=lambda path: self.target.uri(self.folder, path, token=token),
         ).model_copy(update={"depth": self.order.source.depth})
@@ -280,7 +304,7 @@ class _Job:
             self.listen(AlreadyDone(winner))
             return winner
         except TranscodeError as exc:
-            raise self._with_manifest(exc, results) from exc
+            raise self.with_manifest(exc, results) from exc
         self.listen(Published(manifest))
         return manifest
 
@@ -289,7 +313,7 @@ class _Job:
         text, settings = self.order.request.source, self.wiring.settings
         await refuse_change(self.plan.source, text, settings)
 
-    def _with_manifest(
+    def with_manifest(
         self, error: TranscodeError, results: tuple[TaskResult, ...]
     ) -> TranscodeError:
         status: Status = "failed"
@@ -298,7 +322,10 @@ class _Job:
         elif error.outcome is OutcomeKind.REJECTED:
             status = "rejected"
         error.manifest = failed(
-            self.plan, results, self._ending(status), failure=error.describe()
+            self.plan,
+            (*self.before, *results),
+            self._ending(status),
+            failure=error.describe(),
         )
         return error
 
@@ -334,47 +361,3 @@ async def _probe_and_prepare(
     finally:
         helper.shutdown(wait=False, cancel_futures=True)
     return media
-
-
-def _plan(
-    request: Request,
-    wiring: Wiring,
-    source: Source,
-    media: Media,
-    chosen: tuple[Profile, Platform, Constraints],
-) -> Plan:
-    profile, platform, constraints = chosen
-    return make_plan(
-        source,
-        media,
-        profile,
-        platform,
-        machine=wiring.machine,
-        constraints=constraints,
-        capabilities=wiring.capabilities(
-            prove_hardware=profile.video is not None and profile.video.may_use_hardware
-        ),
-        coefficients=wiring.coefficients,
-        engine=request.engine,
-        others=[p for p in wiring.platforms() if p.name != platform.name],
-        services=wiring.services,
-    )
-
-
-def _constraints(request: Request, platform: Platform) -> Constraints:
-    budget = None
-    if request.budget is not None:
-        try:
-            budget = Money(amount=Decimal(request.budget), currency=platform.currency)
-        except InvalidOperation as exc:
-            raise UsageError(
-                f"--budget {request.budget!r} is no decimal amount; write 0.05 for "
-                f"five hundredths of a {platform.currency}.",
-            ) from exc
-    return Constraints(
-        deadline_seconds=request.deadline_seconds,
-        budget=budget,
-        memory_mib=request.memory_mib,
-        optimize=request.optimize,
-        accept_partial=request.accept_partial,
-    )

@@ -87,7 +87,7 @@ def calibrate(  # noqa: PLR0913 - one argument per option
 
 
 def _seen(records: Iterable[LedgerRecord]) -> list[Seen]:
-    from ..clipping import clipped
+    from ..clipping import made
     from ..contract import OutcomeKind
     from ..plan.learn import Seen
 
@@ -96,7 +96,7 @@ def _seen(records: Iterable[LedgerRecord]) -> list[Seen]:
             source=record.source.uri,
             day=record.recorded_at.date(),
             platform=record.platform.name,
-            media=clipped(record.media, record.recipe.clip),
+            media=made(record.media, record.recipe),
             recipe=record.recipe,
             spec=record.attempt.spec,
             measured=record.attempt.measured,

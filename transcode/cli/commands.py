@@ -95,6 +95,7 @@ def run(  # noqa: PLR0913 - one argument per option
     budget: Decimal | None,
     memory_mib: int | None,
     optimize: str,
+    sample: str,
     accept_partial: bool,
     quiet: bool,
     as_json: bool,
@@ -128,6 +129,7 @@ def run(  # noqa: PLR0913 - one argument per option
         budget=budget,
         memory_mib=memory_mib,
         optimize=optimize,
+        sample=sample,
         accept_partial=accept_partial,
     )
     wired = wiring()
@@ -170,6 +172,7 @@ def plan(  # noqa: PLR0913 - one argument per option
     budget: Decimal | None,
     memory_mib: int | None,
     optimize: str,
+    sample: str,
     accept_partial: bool,
     plot: Path | None,
     as_json: bool,
@@ -198,6 +201,7 @@ def plan(  # noqa: PLR0913 - one argument per option
         budget=budget,
         memory_mib=memory_mib,
         optimize=optimize,
+        sample=sample,
         accept_partial=accept_partial,
     )
     wired = wiring()
@@ -252,6 +256,7 @@ def _request(  # noqa: PLR0913 - one argument per option
     budget: Decimal | None,
     memory_mib: int | None,
     optimize: str,
+    sample: str,
     accept_partial: bool,
 ) -> Request:
     from ..pipeline import Request
@@ -267,6 +272,7 @@ def _request(  # noqa: PLR0913 - one argument per option
             "budget": None if budget is None else format(budget, "f"),
             "memory_mib": memory_mib,
             "optimize": optimize,
+            "sample": sample,
             "accept_partial": accept_partial,
             **treatment(),
         }

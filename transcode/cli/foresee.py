@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .. import pipeline
-from ..clipping import clipped
+from ..clipping import made
 from ..contract import Constraints, Media, OutcomeKind, Recipe, Spec, Usage
 from ..errors import MediaError, PlanError
 from ..pipeline import Request
@@ -34,7 +34,7 @@ def predictor(wired: Wiring) -> Predict:
             return None
         try:
             return predict(
-                clipped(record.media, record.recipe.clip),
+                made(record.media, record.recipe),
                 record.recipe,
                 spec=spec,
                 coefficients=wired.coefficients,
@@ -69,7 +69,7 @@ def specs(
             return None
         try:
             chosen = choose(
-                clipped(record.media, record.recipe.clip),
+                made(record.media, record.recipe),
                 record.recipe,
                 platform=platform,
                 machine=wired.machine,
@@ -110,7 +110,7 @@ def _case(
 
     try:
         found = choose(
-            clipped(media, recipe.clip),
+            made(media, recipe),
             recipe,
             platform=platform,
             machine=wired.machine,

@@ -15,11 +15,12 @@ from .options import Text
 if TYPE_CHECKING:
     from ..intake import Rule
 
+
 _TAG = re.compile(r"[A-Za-z0-9_.:/@+-]{1,64}", re.ASCII)
 
 
-class TagType(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
-    """`key=value`; becomes a pair."""
+class TagPair(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
+    """One tag as `key=value`; becomes a pair."""
 
     name = "KEY=VALUE"
 
@@ -31,15 +32,15 @@ class TagType(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
     ) -> tuple[str, str]:
         if isinstance(value, tuple):
             return value
-        key, equals, text = str(value).partition("=")
-        if not (equals and _TAG.fullmatch(key) and _TAG.fullmatch(text)):
+        key, equals, content = str(value).partition("=")
+        if not (equals and _TAG.fullmatch(key) and _TAG.fullmatch(content)):
             self.fail(
-                f"{value!r} is no tag; write key=value, each of 1 to 64 letters, "
-                "digits and _ . : / @ + -",
+                f"{value!r} is no tag; write key=value, each of at most 64 letters, "
+                "digits and _ . : / @ + -.",
                 param,
                 ctx,
             )
-        return key, text
+        return key, content
 
 
 to_option = click.option(
@@ -52,7 +53,7 @@ to_option = click.option(
 tag_option = click.option(
     "--tag",
     "tags",
-    type=TagType(),
+    type=TagPair(),
     multiple=True,
     help="Written to the ledger, metrics and destinations; may be repeated.",
 )

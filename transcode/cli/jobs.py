@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import TagPair, output_options, state_option
+from .job_options import TagPair
+from .options import output_options, state_option
 
 # Imported late, as in `commands`.
 # ruff: noqa: PLC0415

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
-from ..contract import OutcomeKind
+from ..contract import OutcomeKind, Plan
 from ..happenings import (
     AlreadyDone,
     AttemptEnded,
@@ -21,6 +21,7 @@ from ..happenings import (
     Planned,
     Progressed,
     Published,
+    SampleBegun,
 )
 from .progress import (
     Board,
@@ -30,6 +31,7 @@ from .progress import (
     overdue_line,
     planned_line,
     rounded,
+    sample_line,
 )
 from .units import clock, printable, spec
 
@@ -63,10 +65,11 @@ class Bars:
                 self._say(planned_line(event.plan))
                 for warning in event.plan.warnings:
                     self._say(f"warning: {warning}")
-                for task_id, lane in self._board.lanes.items():
-                    self._ids[task_id] = self._bars.add_task(
-                        "", total=None, row=self._row(lane)
-                    )
+                self._add(event.plan)
+            case SampleBegun():
+                self._board.plan(event.plan)
+                self._say(sample_line(event.plan))
+                self._add(event.plan)
             case Progressed():
                 self._draw(event.progress.task_id, self._board.progress(event.progress))
             case Overdue():
@@ -80,6 +83,12 @@ class Bars:
                 self._say("published: every output was verified")
             case AlreadyDone():
                 self._say("already done: the destination holds this very job's result")
+
+    def _add(self, plan: Plan) -> None:
+        for planned in plan.tasks:
+            task_id = planned.task.task_id
+            row = self._row(self._board.lanes[task_id])
+            self._ids[task_id] = self._bars.add_task("", total=None, row=row)
 
     def _draw(self, task_id: str, lane: Lane | None) -> None:
         if lane is None:

@@ -16,7 +16,6 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|)", re.ASCII)
 _MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
-_TAG = re.compile(r"[A-Za-z0-9_.:/@+-]{1,64}", re.ASCII)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -99,30 +98,6 @@ class Day(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
                 param,
                 ctx,
             )
-
-
-class TagPair(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
-    """One tag as `key=value`; becomes a pair."""
-
-    name = "KEY=VALUE"
-
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, str]:
-        if isinstance(value, tuple):
-            return value
-        key, equals, content = str(value).partition("=")
-        if not (equals and _TAG.fullmatch(key) and _TAG.fullmatch(content)):
-            self.fail(
-                f"{value!r} is no tag; write key=value, each of at most 64 letters, "
-                "digits and _ . : / @ + -.",
-                param,
-                ctx,
-            )
-        return key, content
 
 
 class Text(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
@@ -281,6 +256,13 @@ def planning_options(command: Command) -> Command:
                 default="balanced",
                 show_default=True,
                 help="What a better spec is: cheaper, faster, or a fair trade.",
+            ),
+            click.option(
+                "--sample",
+                type=click.Choice(["auto", "always", "never"]),
+                default="auto",
+                help="Encode a few short parts first, to know time and cost better: "
+                "where that pays, always, or never.",
             ),
             click.option(
                 "--accept-partial",

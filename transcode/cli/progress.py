@@ -20,6 +20,7 @@ from ..happenings import (
     Planned,
     Progressed,
     Published,
+    SampleBegun,
 )
 from .units import amount, clock, money, plural, printable, seconds, spec
 
@@ -84,7 +85,7 @@ class Board:
     lanes: dict[str, Lane] = field(default_factory=dict)
 
     def plan(self, plan: Plan) -> None:
-        self.lanes = {p.task.task_id: Lane(p) for p in plan.tasks}
+        self.lanes |= {p.task.task_id: Lane(p) for p in plan.tasks}
 
     def progress(self, progress: Progress) -> Lane | None:
         lane = self.lanes.get(progress.task_id)
@@ -129,6 +130,17 @@ def planned_line(plan: Plan) -> str:
         f"{' in ' + ' / '.join(specs) if specs else ''} on {plan.platform.name}, "
         f"about {seconds(plan.predicted.wall_seconds)} and "
         f"{rounded(plan.predicted_cost)}"
+    )
+
+
+def sample_line(plan: Plan) -> str:
+    """That a little is encoded first: how much, and at what price."""
+    parts = len(plan.tasks[0].task.recipe.parts)
+    why = "" if plan.sampling is None else f": {plan.sampling.reason}"
+    return (
+        f"sample: {plural(parts, 'part')} of the source first, about "
+        f"{seconds(plan.predicted.wall_seconds)} and {rounded(plan.predicted_cost)}"
+        f"{why}"
     )
 
 
@@ -193,6 +205,9 @@ class Lines:
                 self._say(planned_line(event.plan))
                 for warning in event.plan.warnings:
                     self._say(f"warning: {warning}")
+            case SampleBegun():
+                self._board.plan(event.plan)
+                self._say(sample_line(event.plan))
             case Progressed():
                 lane = self._board.progress(event.progress)
                 if lane is not None and self._is_due(lane):

@@ -134,6 +134,7 @@ class Run:
             enforced_by=self.enforced_by,
             failure=failure,
             notes=() if self.report is None else self.report.notes,
+            sampled=None if self.report is None else self.report.sampled,
         )
 
     async def _mind(self, on_overdue: Callable[[], None]) -> None:

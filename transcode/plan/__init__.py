@@ -9,11 +9,12 @@ import json
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from ..clipping import clipped
+from ..clipping import made
 from ..contract import (
     RESULT_VERSION,
     Capabilities,
     Constraints,
+    Content,
     Elsewhere,
     Media,
     Money,
@@ -70,6 +71,7 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
     engine: str,
     others: Sequence[Platform] = (),
     services: Sequence[Service] = (),
+    content: Content | None = None,
     exists: bool = False,
 ) -> Plan:
     """
@@ -77,6 +79,7 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
 
     Nothing is read and nothing is started. *others* and *services* are priced for
     comparison only.
+    *content* is what a sample encode showed (`sampling.content_of`).
     With *exists*, the destination holds this job's result and the plan is to do
     nothing.
 
@@ -97,12 +100,13 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         platform: Platform, constraints: Constraints, recipe: Recipe = recipe
     ) -> Choice:
         return choose(
-            clipped(media, recipe.clip),
+            made(media, recipe),
             recipe,
             platform=platform,
             machine=machine,
             constraints=constraints,
             coefficients=coefficients,
+            content=content,
         )
 
     def encoding_it() -> PlannedTask | None:
@@ -137,7 +141,7 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         predicted_cost=planned.task.predicted_cost,
         elsewhere=tuple(_elsewhere(other, constraints, choose_on) for other in others),
         services=tuple(
-            service_price(it, clipped(media, recipe.clip), recipe) for it in services
+            service_price(it, made(media, recipe), recipe) for it in services
         ),
         deadline_seconds=constraints.deadline_seconds,
         budget=constraints.budget,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from ..contract import (
     Candidate,
     Constraints,
+    Content,
     Interval,
     Media,
     Recipe,
@@ -61,9 +62,12 @@ def choose(  # noqa: PLR0913 - a choice depends on just these
     machine: Machine | None,
     constraints: Constraints,
     coefficients: Coefficients,
+    content: Content | None = None,
 ) -> Choice:
     """
     The best spec for one task, with everything that lost and why.
+
+    *content* is what a sample encode showed.
 
     A forced memory is taken even where the prediction does not fit it: the attempt is
     killed and goes to a larger spec, or the prediction was wrong. Raises PlatformError
@@ -81,7 +85,7 @@ def choose(  # noqa: PLR0913 - a choice depends on just these
     forced: tuple[Spec, ...] = ()
     if constraints.memory_mib is not None:
         forced = specs_for_memory(platform, constraints.memory_mib, machine)
-    work = workload(media, recipe, coefficients=coefficients)
+    work = workload(media, recipe, coefficients=coefficients, content=content)
     terms = Terms(platform, machine, constraints)
     options = [
         weigh(spec, on_spec(work, spec, platform=platform.name), terms)

@@ -59,6 +59,7 @@ def explain(plan: Plan) -> str:
             _losers(planned.candidates),
         ]
     sections += [
+        _sampling(plan),
         elsewhere(plan.elsewhere),
         at_services(plan.services),
         _warnings(plan.warnings),
@@ -211,6 +212,25 @@ def _spec(plan: Plan, planned: PlannedTask) -> Iterator[str]:
     yield ""
     yield "Predicted"
     yield from (f"  {line}".rstrip() for line in columns(rows, right=(1,)))
+
+
+def _sampling(plan: Plan) -> Iterator[str]:
+    sampling = plan.sampling
+    if sampling is None:
+        return
+    text = sampling.reason
+    planned = sampling.planned
+    if sampling.cost is not None:
+        text += f" It has cost {money(sampling.cost)}."
+    elif planned is None:
+        text = f"None is taken. {text}"
+    else:
+        price = money(planned.task.predicted_cost)
+        seconds = duration(planned.task.predicted.wall_seconds)
+        pays = sampling.verdict == "pays"
+        when = "`run` takes one first" if pays else "None is taken"
+        text = f"{when} ({seconds}, {price}). {text}"
+    yield from _item("Sample", text)
 
 
 def _share(planned: PlannedTask) -> str:

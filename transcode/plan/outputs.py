@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from ..contract import Media, Recipe, VideoRendition, VideoStream
 from .coefficients import Coefficients
@@ -22,13 +24,18 @@ COPIED_AUDIO_BITS = 192_000
 
 
 def written_bytes(
-    media: Media, recipe: Recipe, video: VideoStream | None, seconds: float
+    media: Media,
+    recipe: Recipe,
+    video: VideoStream | None,
+    seconds: float,
+    *,
+    shown: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[int, int]:
-    """Bytes of all outputs: likely, and at the caps."""
+    """Bytes of all outputs: likely (for those in *shown*, at its rate), and at most."""
     likely = most = 0.0
     bits = density(media, video) if video else None
     for rendition in recipe.video:
-        rate = written_rate(rendition, video, bits)
+        rate = shown.get(rendition.name) or written_rate(rendition, video, bits)
         likely += rate
         most += rendition.max_bit_rate or 2 * rate
     for track in recipe.audio:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..contract import Interval, Media, Recipe, Spec, Usage
+from ..contract import Content, Interval, Media, Recipe, Spec, Usage
 from . import memory
 from .coefficients import Coefficients, parse_coefficients
 from .learned import task_key
@@ -41,20 +41,22 @@ class Prediction:
     """Nine times out of ten."""
 
 
-def predict(
+def predict(  # noqa: PLR0913 - what is known of the work, and where it runs
     media: Media,
     recipe: Recipe,
     *,
     spec: Spec,
     coefficients: Coefficients,
     platform: str | None = None,
+    content: Content | None = None,
 ) -> Prediction:
     """
     What the recipe takes on this spec, of *platform* where its speed was learned.
 
-    Raises PlanError when the media says neither how long nor how large it is.
+    *content* is what a sample encode showed. Raises PlanError when the media says
+    neither how long nor how large it is.
     """
-    work = workload(media, recipe, coefficients=coefficients)
+    work = workload(media, recipe, coefficients=coefficients, content=content)
     return on_spec(work, spec, platform=platform)
 
 
@@ -70,8 +72,8 @@ def on_spec(work: Workload, spec: Spec, *, platform: str | None = None) -> Predi
         together /= cpus
     alone = (work.start_seconds + work.verify_seconds) / one
     wall = WAITING_SECONDS + alone + together
-    slower, longer, taller, spread = _learned(work, platform)
-    wall *= slower * longer
+    cpu, longer, taller, spread = _learned(work, platform)
+    wall *= cpu * longer
     factor = math.exp(NINETY_PERCENT * spread)
     peak = memory.peak_bytes(
         work.media,
@@ -83,13 +85,22 @@ def on_spec(work: Workload, spec: Spec, *, platform: str | None = None) -> Predi
     )
     usage = Usage(
         wall_seconds=wall,
-        cpu_seconds=work.cpu_seconds * slower,
-        peak_memory_bytes=round(peak * taller),
+        cpu_seconds=work.cpu_seconds * cpu,
+        peak_memory_bytes=round(peak * max(taller, _seen(work))),
         scratch_bytes=work.scratch_bytes,
         read_bytes=work.media.bytes,
         written_bytes=work.written_bytes,
     )
     return Prediction(usage=usage, wall=Interval(low=wall / factor, high=wall * factor))
+
+
+def slower(work: Workload, platform: str | None) -> float:
+    """Factor on CPU seconds that was learned of this kind of task and platform."""
+    return _learned(work, platform)[0]
+
+
+def _seen(work: Workload) -> float:
+    return 1.0 if work.content is None else work.content.memory
 
 
 def _learned(work: Workload, platform: str | None) -> tuple[float, float, float, float]:
@@ -99,10 +110,13 @@ def _learned(work: Workload, platform: str | None) -> tuple[float, float, float,
         return 1.0, 1.0, 1.0, work.spread
     task = experience.encode.get(task_key(work.recipe))
     where = experience.platform.get(platform or "")
-    slower = (task.cpu if task else 1.0) * (where.cpu if where else 1.0)
-    spread = math.hypot(task.spread, work.extra_spread) if task else work.spread
+    factor = (task.cpu if task else 1.0) * (where.cpu if where else 1.0)
+    # What was learned holds for any content; a sample knows this one.
+    spread = work.spread
+    if task and work.content is None:
+        spread = math.hypot(task.spread, work.extra_spread)
     return (
-        slower,
+        factor,
         where.wall if where else 1.0,
         task.memory if task else 1.0,
         spread,

@@ -9,12 +9,20 @@ source's bits per pixel.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from ..contract import AudioRendition, Media, Recipe, VideoRendition, VideoStream
-from ..errors import PlanError
+from ..contract import (
+    AudioRendition,
+    Content,
+    Media,
+    Recipe,
+    VideoRendition,
+    VideoStream,
+)
 from .coefficients import STANDS_FOR, Coefficients, EncodeCosts
-from .density import ASSUMED_BITS_PER_PIXEL, ASSUMED_RATE, DISCOUNT, density
+from .density import ASSUMED_BITS_PER_PIXEL, DISCOUNT, density
+from .extent import before, frames_made, frames_of, length_of
 from .outputs import verify_seconds, written_bytes
 
 SPEEDS = (
@@ -33,7 +41,6 @@ MACHINE_SPREAD = 0.08
 """Two runs of the same thing on a shared machine."""
 TEN_BIT = 1.4
 """Encoding 10 bits instead of 8."""
-UNKNOWN_LENGTH_SPREAD = 0.7
 LEFT_OF_START = 0.25
 """Of a worker's start, what is left when it gets its order: it imports while the source
 is probed. Of 0, 0.25, 0.5 and 1 what fits 56 runs of bench/accuracy.py best."""
@@ -66,6 +73,8 @@ class Workload:
     written_bytes: int
     scratch_bytes: int
     extra_spread: float
+    content: Content | None
+    """What a sample encode showed of the pictures."""
 
     @property
     def cpu_seconds(self) -> float:
@@ -81,25 +90,29 @@ class Workload:
         return math.hypot(own, MACHINE_SPREAD, self.extra_spread)
 
 
-@dataclass(frozen=True, slots=True)
-class _Length:
-    seconds: float
-    spread: float
+def workload(
+    media: Media,
+    recipe: Recipe,
+    *,
+    coefficients: Coefficients,
+    content: Content | None = None,
+) -> Workload:
+    """
+    Sum up what is to be done; raises PlanError as `predict` does.
 
-
-def workload(media: Media, recipe: Recipe, *, coefficients: Coefficients) -> Workload:
-    """Sum up what is to be done; raises PlanError as `predict` does."""
+    With *content*, work on pictures is as a sample encode showed it.
+    """
     video = next((v for v in media.video if v.index == recipe.video_index), None)
-    length = _length(media, video)
+    length = length_of(media, video)
     encoded = tuple(r for r in recipe.video if r.made_by == "encoded")
     decodes = video is not None and bool(encoded or recipe.sprites or recipe.poster)
     stages: list[Stage] = []
     costs: list[tuple[VideoRendition, EncodeCosts]] = []
     if video is not None and decodes:
-        frames = _frames(video, length.seconds)
+        frames = frames_of(video, length.seconds)
         if not encoded and not recipe.sprites and recipe.poster:
             frames = min(frames, recipe.poster.candidates * 25.0)
-        read = frames * (1 + _before(recipe) / max(length.seconds, 1e-3))
+        read = frames * (1 + before(recipe) / max(length.seconds, 1e-3))
         stages.append(_decode(video, read, media=media, coefficients=coefficients))
         stages.append(
             _filters(
@@ -109,13 +122,16 @@ def workload(media: Media, recipe: Recipe, *, coefficients: Coefficients) -> Wor
         for rendition in encoded:
             cost = _costs(rendition, coefficients)
             costs.append((rendition, cost[0]))
-            count = _output_frames(rendition, frames, length.seconds)
+            count = frames_made(rendition, frames, length.seconds)
             stages.append(
                 _encode(rendition, count, density(media, video), cost=cost,
                         coefficients=coefficients)
             )  # fmt: skip
+    if content is not None:
+        stages = [_as_shown(stage, content) for stage in stages]
     stages += [_audio(a, length.seconds, coefficients) for a in recipe.audio]
-    likely, most = written_bytes(media, recipe, video, length.seconds)
+    shown = content.bit_rates if content else {}
+    likely, most = written_bytes(media, recipe, video, length.seconds, shown=shown)
     package = coefficients.packager
     stages.append(
         Stage("package", package.start_seconds + package.seconds_per_megabyte
@@ -127,54 +143,36 @@ def workload(media: Media, recipe: Recipe, *, coefficients: Coefficients) -> Wor
         recipe=recipe,
         coefficients=coefficients,
         stages=tuple(stages),
-        start_seconds=start.worker_seconds * LEFT_OF_START + start.ffmpeg_seconds,
-        verify_seconds=verify_seconds(
-            recipe, video, length.seconds, coefficients=coefficients
-        ),
+        start_seconds=start.worker_seconds * LEFT_OF_START
+        + _starts(recipe, encoded) * start.ffmpeg_seconds,
+        verify_seconds=0.0
+        if recipe.parts
+        else verify_seconds(recipe, video, length.seconds, coefficients=coefficients),
         decodes=decodes,
         costs=tuple(costs),
         written_bytes=likely,
         scratch_bytes=most,
         extra_spread=length.spread,
+        content=content,
     )
 
 
-def _before(recipe: Recipe) -> float:
-    """Seconds that are decoded and thrown away, because a clip begins after them."""
-    clip = recipe.clip
-    return 0.0 if clip is None else clip.start_seconds - (clip.seek_seconds or 0.0)
+def _starts(recipe: Recipe, encoded: Sequence[VideoRendition]) -> int:
+    """Processes, and in a sample encoders, too: short parts are mostly setting up."""
+    if not recipe.parts:
+        return 1
+    return (len(recipe.parts) + 1) * (1 + 2 * len(encoded))
 
 
-def _length(media: Media, video: VideoStream | None) -> _Length:
-    known = media.duration_seconds or (video.duration_seconds if video else None)
-    if known:
-        return _Length(known, spread=0.0)
-    if video and video.frames:
-        return _Length(video.frames / float(video.frame_rate or ASSUMED_RATE), 0.1)
-    if media.bytes:
-        per_second = float(128_000)
-        if video:
-            pixels = video.width * video.height
-            rate = float(video.frame_rate or ASSUMED_RATE)
-            per_second = pixels * rate * ASSUMED_BITS_PER_PIXEL
-        return _Length(media.bytes * 8 / per_second, UNKNOWN_LENGTH_SPREAD)
-    raise PlanError(
-        "The source says neither how long nor how large it is, so no spec can be "
-        "chosen for it; store it under a length first.",
-        container=media.container,
-    )
+def picture_seconds(work: Workload) -> float:
+    """CPU seconds of decoding, filtering and encoding: what a sample is compared to."""
+    names = ("decode", "filter", "encode ")
+    return sum(it.cpu_seconds for it in work.stages if it.name.startswith(names))
 
 
-def _frames(video: VideoStream, seconds: float) -> float:
-    if video.frames:
-        return float(video.frames)
-    return seconds * float(video.frame_rate or ASSUMED_RATE)
-
-
-def _output_frames(rendition: VideoRendition, frames: float, seconds: float) -> float:
-    if rendition.frame_rate is None:
-        return frames
-    return seconds * float(rendition.frame_rate)
+def _as_shown(stage: Stage, content: Content) -> Stage:
+    seconds = stage.cpu_seconds * content.cpu
+    return replace(stage, cpu_seconds=seconds, spread=content.spread)
 
 
 def _decode(
@@ -203,31 +201,31 @@ def _filters(
     coefficients: Coefficients,
 ) -> Stage:
     rates = coefficients.filter
-    before = video.width * video.height / 1e6
+    pixels = video.width * video.height / 1e6
     per_frame = 0.0
     if recipe.deinterlace:
-        per_frame += before * rates.deinterlace
+        per_frame += pixels * rates.deinterlace
     if recipe.tone_map:
-        per_frame += before * rates.tone_map
+        per_frame += pixels * rates.tone_map
     elif (video.bit_depth or 8) > 8:  # noqa: PLR2004 - more than one byte a sample
-        per_frame += before * rates.depth
+        per_frame += pixels * rates.depth
     total = frames * per_frame
     for rendition in recipe.video:
         if rendition.made_by == "copied":
             continue
         after = rendition.width * rendition.height / 1e6
-        count = _output_frames(rendition, frames, seconds)
-        if after != before:
-            total += count * (before * rates.scale_input + after * rates.scale_output)
-        before = after
+        count = frames_made(rendition, frames, seconds)
+        if after != pixels:
+            total += count * (pixels * rates.scale_input + after * rates.scale_output)
+        pixels = after
     if recipe.watermark is not None and recipe.video:
         top = recipe.video[0]
         total += frames * top.width * top.height / 1e6 * rates.scale_output
     if recipe.sprites:
-        total += recipe.sprites.count * before * rates.scale_input
+        total += recipe.sprites.count * pixels * rates.scale_input
     if recipe.poster:
         after = recipe.poster.width * recipe.poster.height / 1e6
-        scaled = before * rates.scale_input + after * rates.thumbnail
+        scaled = pixels * rates.scale_input + after * rates.thumbnail
         total += recipe.poster.candidates * scaled
     return Stage(
         "filter", total, longest_share=rates.longest_thread_share, spread=FILTER_SPREAD

@@ -38,6 +38,7 @@ from .folders import clear, prepare
 from .lines import take_lines
 from .measure import FirstPass, measure_loudness, phase
 from .report import EncodeReport
+from .sample import take_sample
 from .sound import Measured
 from .stills import finish_stills
 from .verify import Verified, verify
@@ -112,6 +113,14 @@ def _perform(
 ) -> Produced:
     bench.staging.mkdir(parents=True, exist_ok=True)
     bench.scratch.mkdir(parents=True, exist_ok=True)
+    if task.kind == "sample":
+        return take_sample(
+            task,
+            program=bench.ffmpeg,
+            scratch=bench.scratch,
+            report=bench.report,
+            seal=seal,
+        )
     first = FirstPass()
     if any(sound.loudness is not None for sound in task.recipe.audio):
         bench.report(phase(task))

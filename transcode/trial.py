@@ -1,0 +1,173 @@
+"""A sample encode before the work proper: decide, try, decide again."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from .contract import (
+    Attempt,
+    Constraints,
+    Content,
+    Money,
+    OutcomeKind,
+    Plan,
+    PlannedTask,
+    Sampling,
+    TaskResult,
+)
+from .errors import PlanError, TranscodeError
+from .happenings import (
+    AttemptEnded,
+    Listener,
+    Overdue,
+    Progressed,
+    SampleBegun,
+)
+from .invoke import Engine, invoke_all
+from .keeping import Keeper
+from .plan.sampling import failed, less, taken
+from .planner import Planner
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Where a sample is taken, and who hears of it."""
+
+    engine: Engine
+    scratch: Path
+    keeper: Keeper
+    listen: Listener
+
+    async def decide(
+        self,
+        planner: Planner,
+        *,
+        refused: Callable[
+            [TranscodeError, Plan, tuple[TaskResult, ...]], TranscodeError
+        ],
+    ) -> tuple[Plan, tuple[TaskResult, ...]]:
+        """
+        The plan, after a sample where that pays, and the sample's attempts.
+
+        Raises the plan's refusal; through *refused* where a sample was paid for.
+        """
+        plan, refusal = planner.first()
+        sampling = plan.sampling
+        if sampling is None or sampling.planned is None or not planner.wants(sampling):
+            if refusal is not None:
+                raise refusal
+            return plan, ()
+        alone = _alone(plan, sampling.planned, planner.constraints)
+        results = await self._take(alone, sampling.planned)
+        # The next worker imports while it is planned anew.
+        await self.engine.prewarm()
+        attempts = results[0].attempts if results else ()
+        cost = _cost(attempts, alone.predicted_cost)
+        last = attempts[-1] if attempts else None
+        content = None
+        if last is not None and last.outcome is OutcomeKind.SUCCEEDED:
+            content = planner.understand(last, sampling.planned)
+        told = _told(sampling, content, cost, last)
+        if content is None and refusal is not None:
+            raise refused(refusal, alone, results)
+        waited = sum(a.measured.wall_seconds for a in attempts if a.measured)
+        left = less(planner.constraints, cost, waited)
+        try:
+            final = planner.plan(left, content)
+        except PlanError as exc:
+            raise refused(exc, alone, results) from None
+        final = final.model_copy(
+            update={
+                "sampling": told,
+                "predicted_cost": final.predicted_cost + cost,
+                "deadline_seconds": planner.constraints.deadline_seconds,
+                "budget": planner.constraints.budget,
+            }
+        )
+        return final, results
+
+    async def _take(self, plan: Plan, sample: PlannedTask) -> tuple[TaskResult, ...]:
+        earlier = self.keeper.earlier.get(sample.task.task_id, ())
+        known = next((a for a in reversed(earlier) if a.sampled is not None), None)
+        if known is not None:
+            # Somebody before us took it: it is paid for, and says the same again.
+            others = [a for a in earlier if a is not known]
+            return (_result(sample, (*others, known)),)
+        plan = await self.keeper.allow(plan)
+        self.listen(SampleBegun(plan))
+        folder = Path(tempfile.mkdtemp(prefix="transcode-sample-", dir=self.scratch))
+        self.engine.guard(folder)
+        try:
+            return await invoke_all(
+                (sample,),
+                self.engine,
+                budget=plan.budget,
+                staging_for=lambda _task_id, number: folder / str(number),
+                on_progress=lambda progress: self.listen(Progressed(progress)),
+                on_attempt=lambda task_id, attempt: self.listen(
+                    AttemptEnded(task_id, attempt)
+                ),
+                on_overdue=lambda task, number: self.listen(
+                    Overdue(
+                        task.task_id,
+                        number,
+                        task.predicted.wall_seconds,
+                        task.predicted_wall.high,
+                    )
+                ),
+                keep=lambda task, attempt: self.keeper.keep(plan, task, attempt),
+                earlier=self.keeper.earlier,
+            )
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def left_of(plan: Plan) -> Money | None:
+    """Of the plan's budget, what its sample has not spent."""
+    spent = None if plan.sampling is None else plan.sampling.cost
+    if plan.budget is None or spent is None:
+        return plan.budget
+    return Money(
+        amount=max(plan.budget.amount - spent.amount, Decimal(0)),
+        currency=plan.budget.currency,
+    )
+
+
+def _alone(plan: Plan, sample: PlannedTask, constraints: Constraints) -> Plan:
+    """The sample as a plan of its own: what budgets and ledgers go by."""
+    return plan.model_copy(
+        update={
+            "tasks": (sample,),
+            "predicted": sample.task.predicted,
+            "predicted_cost": sample.task.predicted_cost,
+            "deadline_seconds": constraints.deadline_seconds,
+            "budget": constraints.budget,
+        }
+    )
+
+
+def _cost(attempts: Sequence[Attempt], like: Money) -> Money:
+    amount = sum((a.cost.amount for a in attempts), Decimal(0))
+    return Money(amount=amount, currency=like.currency)
+
+
+def _told(
+    sampling: Sampling, content: Content | None, cost: Money, last: Attempt | None
+) -> Sampling:
+    if content is not None:
+        return taken(sampling, content, cost)
+    why = "it measured nothing."
+    if last is not None and last.failure is not None:
+        why = last.failure.message
+    return failed(sampling, why, cost)
+
+
+def _result(sample: PlannedTask, attempts: tuple[Attempt, ...]) -> TaskResult:
+    return TaskResult(
+        task_id=sample.task.task_id, kind="sample", attempts=attempts, produced=None
+    )
