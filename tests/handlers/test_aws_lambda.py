@@ -241,7 +241,9 @@ def test_a_store_that_hangs_does_not_cost_the_verdict(
         lambda_ = function(TRANSCODE_S3_ENDPOINT_URL=address)
 
         kind, said, early = lambda_.invoke(
-            queued(m=json.dumps(s3_event(f"{prefix}/in/a.mp4"))), seconds=6
+            # Long enough that loading is over, however busy the machine.
+            queued(m=json.dumps(s3_event(f"{prefix}/in/a.mp4"))),
+            seconds=20,
         )
 
     assert ("response", {"batchItemFailures": [{"itemIdentifier": "m"}]}) == (

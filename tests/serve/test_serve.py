@@ -185,19 +185,21 @@ def test_strangers_see_health_only(serve: Any) -> None:
     assert 200 == right.status
 
 
+def nowhere(address: str) -> dict[str, str]:
+    """S3 at an address where nobody answers."""
+    return {
+        "TRANSCODE_S3_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+    }
+
+
 def test_a_store_that_is_down(serve: Any) -> None:
     """503 and when to come back, so that the event is sent again; health says so."""
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        server = serve(
-            "--to=out",
-            env={
-                "TRANSCODE_S3_ENDPOINT_URL": address,
-                "AWS_ACCESS_KEY_ID": "x",
-                "AWS_SECRET_ACCESS_KEY": "x",
-            },
-        )
+        server = serve("--to=out", env=nowhere(address))
 
         reply = server.ask("POST", "/events", s3_event("b", "a.mp4"))
 
@@ -209,10 +211,13 @@ def test_a_store_that_is_down(serve: Any) -> None:
 
 def test_results_are_no_uploads(serve: Any, tmp_path: Path) -> None:
     """At the start where it can be seen, else when told: no job, no object written."""
-    server = serve("--to=s3://uploads/out", env={"AWS_EC2_METADATA_DISABLED": "true"})
-
     keys = ("out/x/manifest.json", "out/.transcode/open/1")
-    reply = server.ask("POST", "/events", s3_event("uploads", *keys))
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        # Credentials it has: without any, it would end, and not always after this.
+        server = serve("--to=s3://uploads/out", env=nowhere(address))
+        reply = server.ask("POST", "/events", s3_event("uploads", *keys))
 
     assert 200 == reply.status
     assert {"it lies among our results"} == {

@@ -7,6 +7,7 @@ import os
 import selectors
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from typing import IO, Self
 from ..confine import Fence, May
 
 _CHUNK = 65_536
+_ENDING_SECONDS = 1.0
+"""For a killed process to give back what it held, on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +116,26 @@ class Children:
                 status = self._running.pop(key.data).wait()
                 statuses[key.data] = status
                 if status != 0 and failed is None:
-                    failed = key.data
+                    failed = self._killed() if status > 0 else None
+                    failed = failed or key.data
                     for other in self._running.values():
                         _kill(other)
         return Ended(statuses, failed)
+
+    def _killed(self) -> str | None:
+        """
+        One that a signal ends by itself, shortly after another failed.
+
+        A process that is killed lets go of its pipes before its end is to be seen, so
+        that whoever reads them may be seen to fail first: losing the other end of a
+        pipe is an error like any, and being killed is never a consequence of it.
+        """
+        until = time.monotonic() + _ENDING_SECONDS
+        for name, process in self._running.items():
+            with suppress(subprocess.TimeoutExpired):
+                if process.wait(max(until - time.monotonic(), 0.0)) < 0:
+                    return name
+        return None
 
     def _drain(self, pipe: object, take: Callable[[bytes], None]) -> None:
         # What the selector holds are the pipes registered above.

@@ -1,0 +1,48 @@
+"""Children that need each other: who failed first, and who only followed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from transcode.confine import May
+from transcode.work.children import Children, Program
+
+
+def program(name: str, code: str) -> Program:
+    def ignore(_data: bytes) -> None:
+        pass
+
+    everything = May(reads=("/",), writes=("/",), runs=sys.executable)
+    return Program(name, (sys.executable, "-c", code), ignore, ignore, everything)
+
+
+def test_who_was_killed_is_to_blame_though_the_other_is_seen_first(
+    tmp_path: Path,
+) -> None:
+    """What a killed process held goes before it does: its reader fails sooner."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    late = "time.sleep(0.1); os.kill(os.getpid(), 9)"
+    killed = f"import os, time; open({str(fifo)!r}).read(); {late}"
+    follower = f"import os; pipe = open({str(fifo)!r}, 'w'); os._exit(1)"
+    with Children(tmp_path) as children:
+        children.start(program("killed", killed))
+        children.start(program("follower", follower))
+        ended = children.wait()
+
+    assert "killed" == ended.first_to_fail
+    assert {"killed": -signal.SIGKILL, "follower": 1} == ended.statuses
+
+
+def test_one_that_fails_by_itself_is_to_blame(tmp_path: Path) -> None:
+    """The other one is killed by us, and that says nothing."""
+    with Children(tmp_path) as children:
+        children.start(program("waits", "import time; time.sleep(100)"))
+        children.start(program("fails", "raise SystemExit(3)"))
+        ended = children.wait()
+
+    assert "fails" == ended.first_to_fail
+    assert {"waits": -signal.SIGKILL, "fails": 3} == ended.statuses
