@@ -26,7 +26,7 @@ from .workload import picture_seconds, workload
 PARTS = 3
 PART_SECONDS = (0.8, 2.0)
 """Shorter ones say little of an encoder that looks ahead; longer ones cost."""
-SHARE_OF_SOURCE = 0.01
+SHARE_OF_SOURCE = 0.03
 """Of the source's length, what all parts are together; within the limits above."""
 SHORTEST_SECONDS = 15.0
 """Sources below this are not worth it: the sample would be a sixth of the work."""
