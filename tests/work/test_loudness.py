@@ -141,3 +141,31 @@ def test_a_track_that_peaks_leave_no_room_for_is_a_note(
     assert found is not None
     assert found.integrated_lufs < -7
     assert [True] == ["no room for more" in note for note in produced.notes]
+
+
+def test_what_comes_last_is_weighed_too(through: Any, made: Made) -> None:
+    """
+    The leveller looks 3 s ahead, and must not answer before it has heard them.
+    """
+    swell = "(0.03+0.02*sin(t)+0.1*gte(t,5.2))*sin(2764*t)"
+    clip = made("swell.wav", "-f", "lavfi", "-i", f"aevalsrc='{swell}':d=8:s=48000")
+    soft = TARGET.replace("-16", "-30")
+
+    produced, _, _ = through(clip, f"sound\n{AAC}{soft}")
+
+    found = heard(produced).loudness
+    assert found is not None
+    assert abs(-30 - found.integrated_lufs) <= 0.5
+
+
+def test_levelling_leaves_no_hole_at_the_end(through: Any, made: Made) -> None:
+    """
+    Sound whose peaks are limited, and whose last frame is shorter than the others.
+    """
+    clicks = "aevalsrc='0.003*sin(2764*t)*(1+lt(mod(t,2),0.01)*20)':d=7.43:s=44100"
+    clip = made("held.wav", "-f", "lavfi", "-i", clicks, "-ac", "2")
+
+    produced, _, _ = through(clip, f"sound\n{AAC}{TARGET}")
+
+    assert [] == [check for check in produced.checks if not check.passed]
+    assert heard(produced).loudness is not None

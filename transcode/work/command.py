@@ -139,6 +139,9 @@ def measure(task: Task, rendition: AudioRendition, *, program: str) -> tuple[str
     plain = rendition.model_copy(update={"loudness": None})
     stream = _input(task)[str(rendition.source_index)]
     stream = soundtrack(stream, plain, task, None)
+    # The filter answers before it has weighed the last 3 s, which it looks ahead by.
+    # What silence follows them is below the gate and weighs nothing.
+    stream = stream.filter("apad", pad_dur=3)
     stream = stream.filter(
         "loudnorm",
         I=target.integrated_lufs,
