@@ -209,3 +209,26 @@ async def test_a_strangers_folder_is_not_overwritten(tmp_path: Path) -> None:
 
     with pytest.raises(DestinationUnwritable, match="not a finished job"):
         await destination(str(tmp_path), Settings()).prepare("job")
+
+
+async def test_a_file_has_one_address_from_wherever_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    `..` is followed as the kernel follows it; what a link is called stays.
+    """
+    (tmp_path / "in").mkdir()
+    (tmp_path / "far" / "deep").mkdir(parents=True)
+    (tmp_path / "in" / "clip.mp4").write_bytes(b"x")
+    (tmp_path / "far" / "link.mp4").symlink_to(tmp_path / "in" / "clip.mp4")
+    (tmp_path / "in" / "hop").symlink_to(tmp_path / "far" / "deep")
+    monkeypatch.chdir(tmp_path / "in")
+
+    named = ["clip.mp4", "../in/clip.mp4", f"file://{tmp_path}/far/../in/clip.mp4"]
+    uris = {(await locate(name, Settings())).uri for name in named}
+    link = await locate("hop/../link.mp4", Settings())
+
+    assert {str(tmp_path / "in" / "clip.mp4")} == uris
+    assert str(tmp_path / "far" / "link.mp4") == link.uri
+    assert str(tmp_path / "job") == destination("..", Settings()).uri("job")
+    assert str(tmp_path / "out/job") == destination("../out", Settings()).uri("job")

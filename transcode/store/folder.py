@@ -35,9 +35,24 @@ def path_of(text: str) -> Path:
     return Path(text)
 
 
+def absolute(text: str) -> Path:
+    """
+    Where *text* leads, from anywhere, by one name for each folder.
+
+    `../in/clip.mov` and `clip.mov` are one source, and so one job.
+    """
+    path = path_of(text).absolute()
+    if ".." not in path.parts:
+        return path
+    if path.name == "..":
+        return Path(os.path.realpath(path))
+    # What a link is called stays: `..` alone has to be followed as the kernel does.
+    return Path(os.path.realpath(path.parent), path.name)
+
+
 def locate(text: str) -> Source:
     """One version of a local file; its etag is size and modification time."""
-    path = path_of(text).absolute()
+    path = absolute(text)
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as exc:
@@ -75,7 +90,7 @@ class FolderDestination:
     """
 
     def __init__(self, text: str) -> None:
-        self._root = path_of(text).absolute()
+        self._root = absolute(text)
 
     def uri(
         self,

@@ -29,7 +29,7 @@ from ..errors import (
 )
 from . import files
 from .bucket import Entry, refuse_key
-from .folder import path_of
+from .folder import absolute
 
 Result = TypeVar("Result")
 
@@ -48,7 +48,7 @@ class FolderBucket:
     @classmethod
     @asynccontextmanager
     async def open(cls, text: str) -> AsyncIterator[Self]:
-        yield cls(path_of(text).absolute())
+        yield cls(absolute(text))
 
     def uri(self, key: str = "") -> str:
         return str(self._root / key)
