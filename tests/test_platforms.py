@@ -124,6 +124,24 @@ def test_a_memory_between_two_points_is_told_its_neighbours() -> None:
         spec_for_memory(load("functiongraph"), 5000)
 
 
+def test_a_memory_beyond_the_last_point_has_one_neighbour() -> None:
+    """
+    Of one there is no plural.
+    """
+    with pytest.raises(PlatformError, match="the nearest is 10240 MiB"):
+        spec_for_memory(load("functiongraph"), 20_000)
+
+
+def test_a_full_disk_is_a_machine_without_scratch() -> None:
+    """
+    A size like another: what needs scratch does not fit, and that is said.
+    """
+    machine = Machine(milli_cpus=2000, memory_mib=4096, scratch_mib=0)
+
+    assert lattice(load("local"), machine)
+    assert scratch_for(load("local"), 1, machine) is None
+
+
 @pytest.mark.parametrize(
     ("name", "spec"),
     [

@@ -147,7 +147,8 @@ class Machine(Value):
 
     milli_cpus: PositiveInt
     memory_mib: PositiveInt
-    scratch_mib: PositiveInt
+    scratch_mib: NonNegativeInt
+    """0 where the disk is full."""
 
 
 def parse_platform(text: str, *, origin: str) -> Platform:
@@ -298,7 +299,8 @@ def specs_for_memory(
         near = _neighbours(platform, memory_mib, machine)
         raise PlatformError(
             f"{memory_mib} MiB is no memory size of {platform.name}; "
-            f"the nearest are {' and '.join(f'{m} MiB' for m in near)}.",
+            f"the nearest {'is' if len(near) == 1 else 'are'} "
+            f"{' and '.join(f'{m} MiB' for m in near)}.",
             platform=platform.name,
             memory_mib=memory_mib,
             nearest_mib=near,

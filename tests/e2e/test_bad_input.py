@@ -162,5 +162,18 @@ def test_no_space_left_fails_and_leaves_nothing(
     ended = transcode("run", clip, "--profile", "hls", "--to", small_disk / "out")
 
     assert ended.code == 4
-    assert "space" in _paragraph(ended.err).lower()
+    assert f"no space left on '{small_disk}'" in _paragraph(ended.err)
     assert list(small_disk.iterdir()) == []
+
+
+def test_a_full_scratch_disk_is_said_to_be_full(
+    transcode: Callable, make_clip: MakeClip, small_disk: Path
+) -> None:
+    """Exit 5 when nothing at all is free: a refusal, and no bug of ours."""
+    (small_disk / "full").write_bytes(bytes(700_000))
+    env = {**os.environ, "TRANSCODE_SCRATCH": str(small_disk)}
+
+    ended = transcode("run", make_clip("tiny.mp4", 1), "--quiet", env=env)
+
+    assert ended.code == 5
+    assert "scratch" in _paragraph(ended.err)

@@ -103,7 +103,7 @@ def media_from(
 def _cut(raw: Raw, truncated: Truncation) -> MediaTruncated:
     return MediaTruncated(
         f"The file was cut off: {truncated.reason}; upload it again, or have what "
-        "is left of it made (--accept-partial).",
+        "is left of it made (run it with --accept-partial).",
         bytes=raw["size"],
         promised_seconds=truncated.promised_seconds,
     )

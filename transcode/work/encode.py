@@ -32,15 +32,11 @@ from .report import EncodeReport
 
 _FULL = 1 << 20
 """Bytes free below which a failed write is put down to a full disk."""
+_DISK_FULL = r"No space left on device|Disk quota exceeded"
 _TOO_MANY_ERRORS = 69
 """ffmpeg's status when more than two thirds of the packets did not decode."""
 
 _CAUSES: Sequence[tuple[str, type[TranscodeError], str]] = (
-    (
-        r"No space left on device|Disk quota exceeded",
-        OutOfDisk,
-        "There is no space left where the results are written.",
-    ),
     (
         r"Cannot allocate memory|malloc.*failed|out of memory",
         OutOfMemory,
@@ -131,7 +127,7 @@ def run(
     if ended.first_to_fail is not None:
         tails = {"ffmpeg": summary.tail, "packager": muxing}
         argvs = {"ffmpeg": command.argv, "packager": packager or ()}
-        raise _failure(ended, tails, argvs, folder=folder)
+        raise _failure(ended, tails, argvs, folders=folders)
     made = _report(task, command, summary, progress, seconds=seconds)
     return replace(made, notes=notes)
 
@@ -191,7 +187,7 @@ def _failure(
     tails: Mapping[str, Tail],
     argvs: Mapping[str, Sequence[str]],
     *,
-    folder: Path,
+    folders: Sequence[Path],
 ) -> TranscodeError:
     guilty = ended.first_to_fail or "ffmpeg"
     if guilty == "ffmpeg" and "packager" in ended.statuses:
@@ -206,11 +202,16 @@ def _failure(
         "status": status,
         "stderr_tail": tails[guilty].text,
     }
+    fullest = min(folders, key=_free_bytes)
+    if re.search(_DISK_FULL, text) or _free_bytes(fullest) < _FULL:
+        return OutOfDisk(
+            f"There is no space left on {_disk(fullest)!r}, where the work is done: "
+            "free some, or choose another --to or TRANSCODE_SCRATCH.",
+            **evidence,
+        )
     for pattern, kind, sentence in _CAUSES:
         if re.search(pattern, text):
             return kind(sentence, **evidence)
-    if _free_bytes(folder) < _FULL:
-        return OutOfDisk(_CAUSES[0][2], **evidence)
     if guilty == "ffmpeg" and status == _TOO_MANY_ERRORS:
         return MediaRejected(
             "More than two thirds of the source's packets cannot be decoded.",
@@ -234,3 +235,8 @@ def _last_line(text: str) -> str:
 def _free_bytes(folder: Path) -> int:
     space = os.statvfs(folder)
     return space.f_bavail * space.f_frsize
+
+
+def _disk(folder: Path) -> str:
+    """Where its file system is mounted: what `df` calls it."""
+    return str(next(it for it in (folder, *folder.parents) if it.is_mount()))
