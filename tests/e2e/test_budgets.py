@@ -37,6 +37,12 @@ def perform(
     return anyio.run(work)
 
 
+def predicted(source: Path) -> Plan:
+    """What such a job is planned as."""
+    request = Request(source=str(source), profile="preview")
+    return anyio.run(admit, request, wire(Settings()))
+
+
 def reservations(to: Path) -> list[Path]:
     return list((to / RESERVED).glob("*"))
 
@@ -49,13 +55,15 @@ def test_a_job_waits_for_the_day_after_and_leaves_no_reservation(
     source = make_clip("budget-a", seconds=1)
     first = perform(source, to, "day:1")
     assert first.manifest is not None
-    # A hair more than was spent: enough for any one job, but not for two.
-    left = first.manifest.cost.amount + Decimal("0.000001")
-    second = perform(make_clip("budget-b", seconds=2), to, f"day:{left:f}")
+    spent = first.manifest.cost.amount
+    other = make_clip("budget-b", seconds=2)
+    # Enough for either alone, however fast the machine was, and never for both.
+    budget = max(spent, predicted(other).predicted_cost.amount)
+    second = perform(other, to, f"day:{budget:f}")
 
     assert ("succeeded", "waiting") == (first.status, second.status)
     assert second.detail is not None
-    assert "for the day leaves 0.000001" in second.detail
+    assert f"for the day leaves {budget - spent:f}, " in second.detail
     assert [] == reservations(to)
 
 
@@ -76,8 +84,7 @@ def test_a_tag_that_has_spent_its_budget_fails_its_jobs(
 
 @pytest.fixture
 def plan(make_clip: Callable[..., Path]) -> Plan:
-    request = Request(source=str(make_clip("budget-a", seconds=1)), profile="preview")
-    return anyio.run(admit, request, wire(Settings()))
+    return predicted(make_clip("budget-a", seconds=1))
 
 
 def test_together_jobs_never_reserve_more_than_there_is(
