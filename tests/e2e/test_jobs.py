@@ -140,3 +140,22 @@ def test_two_watchers_do_each_upload_once(shop: Shop, make_clip: Any) -> None:
 
     assert [130, 130] == [shop.ends(watcher) for watcher in watchers]
     assert ["succeeded"] * 3 == [r["attempt"]["outcome"] for r in shop.ledger()]
+
+
+def test_waiting_ends_as_a_run_would_have(
+    make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A plan that nothing meets is 5, no media is 3, and the worst of both is 5."""
+    clip, text = make_clip("exit.mp4", seconds=1), tmp_path / "no-media.mp4"
+    text.write_text("not a video\n" * 100)
+
+    def submit(*args: str) -> int:
+        argv = [sys.executable, "-m", "transcode", "submit", *args]
+        argv += ["--to", "out", "--wait"]
+        return subprocess.run(
+            argv, cwd=tmp_path, capture_output=True, check=False
+        ).returncode
+
+    assert 5 == submit(str(clip), "--deadline", "0.01")
+    assert 3 == submit(str(text))
+    assert 5 == submit(str(text), str(clip), "--deadline", "0.01")

@@ -266,6 +266,14 @@ def _show(
 
 
 def _exit_code(reports: tuple[JobReport, ...]) -> int:
-    """The worst of them; see the contract of exit codes."""
-    codes = {"rejected": 3, "failed": 4, "waiting": 4, "running": 4, "cancelled": 130}
-    return max((codes.get(report.status, 0) for report in reports), default=0)
+    """The worst of them, each as `transcode run` would have ended."""
+    return max((_code(report) for report in reports), default=0)
+
+
+def _code(report: JobReport) -> int:
+    from ..errors import TranscodeError, revive
+
+    if report.status == "succeeded":
+        return 0
+    error = report.manifest.error if report.manifest else None
+    return revive(error).exit_code if error else TranscodeError.exit_code
