@@ -52,6 +52,10 @@ _REFUSED = {
     *("InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch", "Forbidden"),
     *("AccountProblem", "NotSignedUp", "InvalidSecurity", "MethodNotAllowed"),
 }
+_RIGHTS = (
+    "Check the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+    "AWS_PROFILE) and what they may do there."
+)
 _FULL = {"QuotaExceeded", "InsufficientStorage", "507", "XMinioStorageFull"}
 _PASSING = {
     *("BadDigest", "InvalidDigest", "IncompleteBody", "InternalError", "SlowDown"),
@@ -205,7 +209,11 @@ def _answered(exc: ClientError, uri: str, *, writes: bool) -> TranscodeError:  #
     code, said = _code(exc), _said(exc)
     if code == "NoSuchBucket":
         kind = DestinationUnwritable if writes else SourceUnreadable
-        return kind(f"There is no bucket for {uri!r}: {said}.", uri=uri)
+        return kind(
+            f"There is no bucket for {uri!r}: {said}. Check its name and "
+            "TRANSCODE_S3_ENDPOINT_URL.",
+            uri=uri,
+        )
     if code in _MISSING:
         return ObjectMissing(f"There is no {uri!r}.", uri=uri)
     if code in _TAKEN or code in _CONFLICT:
@@ -225,9 +233,9 @@ def _answered(exc: ClientError, uri: str, *, writes: bool) -> TranscodeError:  #
     if code in _REFUSED:
         if writes:
             return DestinationUnwritable(
-                f"Nothing can be written to {uri!r}: {said}.", uri=uri
+                f"Nothing can be written to {uri!r}: {said}. {_RIGHTS}", uri=uri
             )
-        return SourceUnreadable(f"{uri!r} may not be read: {said}.", uri=uri)
+        return SourceUnreadable(f"{uri!r} may not be read: {said}. {_RIGHTS}", uri=uri)
     return StoreError(f"{uri!r}: the store answered {code}: {said}.", uri=uri)
 
 
