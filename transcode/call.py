@@ -165,6 +165,9 @@ class _Call:
             if left is not None and left - margin < _WORTH_SECONDS:
                 break
             try:
+                # Asked once: of a store that takes no notice of conditions, nobody
+                # would look whether somebody else has claimed the job.
+                await desk.bucket.is_conditional()
                 self.jobs[job] = await desk.perform(
                     job,
                     listen=self._hear,

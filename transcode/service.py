@@ -143,7 +143,8 @@ async def sweep(
     Returns when nothing is left that can be done now. A second round right after it
     does nothing. Raises what the store raises.
     """
-    await _prepare(desk, listen)
+    await _ask_for_conditions(desk, listen)
+    await desk.bucket.collect(older_than=_BROKEN_OFF)
     ended: Counter[str] = Counter()
 
     def heard(event: Event) -> None:
@@ -191,17 +192,36 @@ async def watch(  # noqa: PLR0913 - what to watch, for whom, how often
     """
     crew = Crew(desk, hands, listen)
     async with anyio.create_task_group() as group:
-        group.start_soon(crew.work)
-        group.start_soon(patrolling, desk, crew)
+        group.start_soon(working, desk, crew)
         for source in sources:
             group.start_soon(_watching, intake, source, every_seconds, crew)
 
 
-async def _prepare(desk: Desk, listen: Listener) -> None:
-    """Say what the store cannot promise; remove what uploads that broke off left."""
+async def working(desk: Desk, crew: Crew) -> None:
+    """
+    Work and patrol, for ever, once it is known what the store can promise.
+
+    Nothing is claimed before: of a store that takes no notice of conditions, nobody
+    would look whether somebody else has.
+    """
+    pause, longest = _BACKOFF_SECONDS
+    while True:
+        try:
+            await _ask_for_conditions(desk, crew.listen)
+            break
+        except StoreError as exc:
+            crew.listen(Troubled(exc, pause))
+            await _wait(pause)
+            pause = min(pause * 2, longest)
+    async with anyio.create_task_group() as group:
+        group.start_soon(crew.work)
+        group.start_soon(patrolling, desk, crew)
+
+
+async def _ask_for_conditions(desk: Desk, listen: Listener) -> None:
+    """Find out, and say where the store cannot promise them."""
     if not await desk.bucket.is_conditional():
         listen(Weaker(desk.bucket.uri()))
-    await desk.bucket.collect(older_than=_BROKEN_OFF)
 
 
 async def _watching(
@@ -219,8 +239,12 @@ async def _watching(
             await anyio.sleep(every_seconds)
         except StoreError as exc:
             crew.listen(Troubled(exc, pause))
-            await anyio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
+            await _wait(pause)
             pause = min(pause * 2, longest)
+
+
+async def _wait(pause: float) -> None:
+    await anyio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
 
 
 async def patrolling(desk: Desk, crew: Crew) -> None:

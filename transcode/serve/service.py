@@ -13,7 +13,7 @@ from ..desk import Desk
 from ..happenings import AttemptEnded, Ended, Event, Listener, Published, TakenOver
 from ..intake import Intake, Rule
 from ..metrics import JOBS, QUEUE, TAKEOVERS, Metrics, Sample, of_event, of_told
-from ..service import Crew, patrolling
+from ..service import Crew, working
 from ..wiring import Wiring
 from .app import Counter, app
 from .http import answering
@@ -95,5 +95,4 @@ async def serve(  # noqa: PLR0913 - what to serve, where, for whom
             feed,
         )
         await group.start(answering, app(counter), listener)
-        group.start_soon(crew.work)
-        group.start_soon(patrolling, desk, crew)
+        group.start_soon(working, desk, crew)
