@@ -139,8 +139,7 @@ def measure(task: Task, rendition: AudioRendition, *, program: str) -> tuple[str
     plain = rendition.model_copy(update={"loudness": None})
     stream = _input(task)[str(rendition.source_index)]
     stream = soundtrack(stream, plain, task, None)
-    # The filter answers before it has weighed the last 3 s, which it looks ahead by.
-    # What silence follows them is below the gate and weighs nothing.
+    # The last 3 s it looks ahead by and never weighs; silence, as gated, does not count.
     stream = stream.filter("apad", pad_dur=3)
     stream = stream.filter(
         "loudnorm",
