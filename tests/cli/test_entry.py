@@ -127,6 +127,42 @@ def test_a_reader_who_has_seen_enough_is_no_error(transcode: Transcode) -> None:
     assert (0, "") == (ended.returncode, ended.stderr)
 
 
+@pytest.mark.parametrize(
+    "command", ["platforms", "platforms --json", "plan CLIP", "plan x --json"]
+)
+def test_an_answer_that_cannot_be_written_is_told(
+    make_clip: MakeClip, command: str
+) -> None:
+    """`transcode plan clip.mov > plan.txt` on a full disk: exit 4, one paragraph."""
+    words = command.replace("CLIP", str(make_clip("plan", 1))).split()
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "transcode", *words],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+
+    assert 4 == ended.returncode
+    *_, last = ended.stderr.splitlines()
+    message = "The answer cannot be written to standard output"
+    assert f"transcode: {message}: no space left on device." == last
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_log_that_cannot_be_written_ends_no_work(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    """`transcode run clip.mov 2> run.log` on a full disk makes the renditions."""
+    words = ["run", str(make_clip("run", 2)), "--profile", "preview", "--json"]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "transcode", *words, "--to", str(tmp_path / "to")],
+            stdout=subprocess.PIPE, stderr=full, text=True, check=False,
+        )  # fmt: skip
+
+    assert 0 == ended.returncode
+    assert "succeeded" == json.loads(ended.stdout)["status"]
+
+
 def test_a_closed_stdout_is_no_bug() -> None:
     """`transcode platforms >&-` has nowhere to print to, and that is all."""
     line = f"exec {sys.executable} -m transcode platforms >&-"

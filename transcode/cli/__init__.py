@@ -24,7 +24,9 @@ def main() -> NoReturn:
         import signal  # noqa: PLC0415
 
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        from .edge import run_command_line  # noqa: PLC0415
+        from .edge import own_streams, run_command_line  # noqa: PLC0415
+
+        own_streams()
     except KeyboardInterrupt:
         if "--json" in sys.argv:
             sys.stdout.write(f"{_CANCELLED}\n")

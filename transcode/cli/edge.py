@@ -19,6 +19,7 @@ from .completion import VARIABLE
 
 _STATUS = {2: "rejected", 3: "rejected", 5: "rejected", 130: "cancelled"}
 BUG = 4
+UNANSWERED = 4
 
 
 def run_command_line(argv: Sequence[str]) -> int:
@@ -36,9 +37,72 @@ def run_command_line(argv: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     with _readers_that_leave():
-        return _run(argv)
+        try:
+            return _run(argv)
+        except AnswerLost as exc:
+            # What is still buffered must not fail once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _tell(f"The answer cannot be written to standard output: {exc}.")
+            return UNANSWERED
     # `transcode plan clip.mov | head -1`: the reader has seen enough.
     return 0
+
+
+class Unfailing(io.TextIOWrapper):
+    """
+    A stream whose failures are nobody's business.
+
+    Progress goes to `2>run.log`; a full disk there must not end the work.
+    """
+
+    def write(self, text: str, /) -> int:
+        """All of it, or as much as can be."""
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As far as possible."""
+        with suppress(OSError):
+            super().flush()
+
+
+class AnswerLost(Exception):
+    """Standard output takes no more, as where it leads to a full disk."""
+
+
+class Answering(io.TextIOWrapper):
+    """Standard output, whose failures are told from all others."""
+
+    def write(self, text: str, /) -> int:
+        """Raises AnswerLost, or BrokenPipeError where the reader has left."""
+        with _lost():
+            return super().write(text)
+
+    def flush(self) -> None:
+        """Raises AnswerLost, or BrokenPipeError where the reader has left."""
+        with _lost():
+            super().flush()
+
+
+@contextmanager
+def _lost() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise AnswerLost((exc.strerror or str(exc)).lower()) from exc
+
+
+def own_streams() -> None:
+    """Put `Answering` and `Unfailing` in place of this process's streams."""
+    errors = "backslashreplace"
+    if (out := sys.stdout) is not None:
+        lines = out.isatty()
+        sys.stdout = Answering(out.buffer, out.encoding, errors, line_buffering=lines)
+    if (err := sys.stderr) is not None:
+        sys.stderr = Unfailing(err.buffer, err.encoding, errors, line_buffering=True)
 
 
 @contextmanager
@@ -78,7 +142,7 @@ def _attempt(argv: Sequence[str], *, as_json: bool, verbose: bool) -> int:
         if as_json:
             _print_json(exc.exit_code, "UsageError", exc.format_message())
         return exc.exit_code
-    except BrokenPipeError:
+    except (AnswerLost, BrokenPipeError):
         raise
     except Exception as exc:  # noqa: BLE001 - the outermost edge; nothing is lost
         return _fail(exc, as_json=as_json, verbose=verbose)

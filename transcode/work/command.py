@@ -139,7 +139,7 @@ def measure(task: Task, rendition: AudioRendition, *, program: str) -> tuple[str
     plain = rendition.model_copy(update={"loudness": None})
     stream = _input(task)[str(rendition.source_index)]
     stream = soundtrack(stream, plain, task, None)
-    # The last 3 s it looks ahead by and never weighs; silence, as gated, does not count.
+    # It never weighs the last 3 s, by which it looks ahead; silence does not count.
     stream = stream.filter("apad", pad_dur=3)
     stream = stream.filter(
         "loudnorm",
