@@ -25,12 +25,15 @@ from .contract import (
     Media,
     OutcomeKind,
     Plan,
+    PlatformRef,
+    ProfileRef,
     Source,
+    SourceRecord,
     Task,
     TaskResult,
     Value,
 )
-from .deliver import Ending, Status, failed, folder_name, succeeded
+from .deliver import Ending, Status, failed, folder_name, refused, succeeded
 from .deliver.gather import gather
 from .errors import (
     Cancelled,
@@ -158,8 +161,8 @@ async def run(
     """
     Do all of it here and return the manifest.
 
-    Raises a `TranscodeError`; once a plan exists, the error carries a manifest of
-    the failure as `manifest`, with every attempt on its bill. Cancellation kills
+    Raises a `TranscodeError`; once the source was found, the error carries a manifest
+    of the failure as `manifest`, with every attempt on its bill. Cancellation kills
     children and removes everything half-made before it propagates.
     """
     started = time.monotonic()
@@ -187,16 +190,20 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
     started: float,
 ) -> Manifest:
     """Probe, plan, invoke and publish; *started* by the monotonic clock. See `run`."""
-    media = await _probe_and_prepare(order.source, wiring, order.constraints)
     chosen = (order.profile, order.platform, order.constraints)
 
     def job(plan: Plan, before: tuple[TaskResult, ...]) -> _Job:
         return _Job(order, wiring, plan, keeper, started, listen, before)
 
-    plan, sampled = await Trial(engine, wiring.scratch, keeper, listen).decide(
-        planner_of(order.request, wiring, order.source, media, chosen),
-        refused=lambda error, plan, done: job(plan, done).with_manifest(error, ()),
-    )
+    try:
+        media = await _probe_and_prepare(order.source, wiring, order.constraints)
+        plan, sampled = await Trial(engine, wiring.scratch, keeper, listen).decide(
+            planner_of(order.request, wiring, order.source, media, chosen),
+            refused=lambda error, plan, done: job(plan, done).with_manifest(error, ()),
+        )
+    except TranscodeError as exc:
+        exc.manifest = exc.manifest or _refused(order, exc, started)
+        raise
     plan = await keeper.allow(plan)
     listen(Planned(plan))
     return await job(plan, sampled).perform(engine)
@@ -316,25 +323,47 @@ class _Job:
     def with_manifest(
         self, error: TranscodeError, results: tuple[TaskResult, ...]
     ) -> TranscodeError:
-        status: Status = "failed"
-        if isinstance(error, Cancelled):
-            status = "cancelled"
-        elif error.outcome is OutcomeKind.REJECTED:
-            status = "rejected"
         error.manifest = failed(
             self.plan,
             (*self.before, *results),
-            self._ending(status),
+            self._ending(_status(error)),
             failure=error.describe(),
         )
         return error
 
     def _ending(self, status: Status) -> Ending:
-        return Ending(
-            status=status,
-            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            wall_seconds=time.monotonic() - self.started,
-        )
+        return _ending(status, self.started)
+
+
+def _refused(order: Order, error: TranscodeError, started: float) -> Manifest:
+    """The manifest of what failed before there was a plan."""
+    source, profile, platform = order.source, order.profile, order.platform
+    return refused(
+        order.job_id,
+        SourceRecord(
+            uri=source.uri, bytes=source.bytes, etag=source.etag, version=source.version
+        ),
+        ProfileRef(name=profile.name, digest=profile.digest),
+        PlatformRef(name=platform.name, price_table=platform.price_table.isoformat()),
+        engine=order.request.engine,
+        currency=platform.currency,
+        ending=_ending(_status(error), started),
+        failure=error.describe(),
+    )
+
+
+def _status(error: TranscodeError) -> Status:
+    if isinstance(error, Cancelled):
+        return "cancelled"
+    return "rejected" if error.outcome is OutcomeKind.REJECTED else "failed"
+
+
+def _ending(status: Status, started: float) -> Ending:
+    return Ending(
+        status=status,
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        wall_seconds=time.monotonic() - started,
+    )
 
 
 def _profile(request: Request, wiring: Wiring) -> Profile:

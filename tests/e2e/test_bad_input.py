@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from transcode.contract import Manifest
+
 MakeClip = Callable[..., Path]
 
 
@@ -48,8 +50,12 @@ def test_a_truncated_file_is_rejected(
     ended = transcode("run", "cut.mp4", "--json", "--quiet")
 
     assert ended.code == 3
-    assert ended.document["status"] == "rejected"
-    assert ended.document["error"]["retryable"] is False
+    # The manifest's own shape, though there never was a plan.
+    failure = Manifest.from_json(ended.out)
+    assert ("rejected", (), ()) == (failure.status, failure.outputs, failure.tasks)
+    assert failure.source.uri.endswith("cut.mp4")
+    assert failure.error is not None
+    assert failure.error.retryable is False
     assert not (tmp_path / "transcoded").exists()
 
 
