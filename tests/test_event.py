@@ -345,6 +345,17 @@ def test_an_event_cannot_name_our_files(uri: str) -> None:
         parse(sent)
 
 
+@pytest.mark.parametrize("name", ["ObjectCreated:Put", "s3:ObjectCreated:Put"])
+def test_obs_is_known_by_its_name_too(name: str) -> None:
+    """It leaves its name out of a trigger's records; whoever forwards them may not."""
+    event = payload("obs-post")
+    event["Records"][0] |= {"eventSource": "OBS", "eventName": name}
+
+    (upload,) = parse(event).uploads
+
+    assert "obs" == upload.provider
+
+
 def test_encoding_can_be_what_the_subscription_says() -> None:
     """EventGrid encodes keys where `objectKeyEncode` is set; no event says so."""
     sent = payload("obs-eventgrid-list")

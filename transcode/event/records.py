@@ -144,8 +144,8 @@ def _finding(provider: Provider, told: _Record, key: str) -> Finding:
 
 
 def _provider(told: _Record) -> Provider:
-    if told.source is None:
-        # Only OBS leaves it out.
+    if told.source in (None, "OBS"):
+        # Its triggers leave it out, its other events say so.
         return "obs"
     if told.source.startswith("minio") or told.name.startswith("s3:"):
         return "minio"
