@@ -219,9 +219,10 @@ async def test_a_slow_store_is_waited_for(
         proxied = s3_settings.model_copy(
             update={"s3_endpoint_url": f"http://{proxy.address}"}
         )
-        patience = Patience(read_seconds=1, attempts=1)
+        # Less than the whole takes, and much more than between two pieces of it.
+        patience = Patience(read_seconds=3, attempts=1)
         async with S3Bucket.open(s3_address, proxied, patience=patience) as store:
-            await store.put("key", BIG[:20_000])
+            await store.put("key", BIG[:40_000])
             proxy.plan = lambda _asked: faults.Fault.TRICKLE
 
-            assert (await store.read("key"))[0] == BIG[:20_000]
+            assert (await store.read("key"))[0] == BIG[:40_000]
