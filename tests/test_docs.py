@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Iterator
@@ -111,3 +112,21 @@ def test_docs_name_every_profile_field(docs: str, name: str) -> None:
 def test_docs_name_every_metric(docs: str) -> None:
     """What can be watched is listed."""
     assert [] == [series.name for series in SERIES if f"`{series.name}`" not in docs]
+
+
+def test_every_fault_names_tests_that_exist() -> None:
+    """Of each row: a file, and after it the tests in it."""
+    page = (ROOT / "docs/faults.md").read_text(encoding="utf-8")
+    rows = [row for row in page.splitlines() if re.match(r"\| [BC]\d+ ", row)]
+
+    assert 21 == len(rows)
+    for row in rows:
+        file = ""
+        for path, name in re.findall(r"`((?:\w+/)*\w+\.py)?(?:::(\w+))?`", row):
+            file = path or file
+            if not file:
+                continue
+            text = (
+                ROOT / ("" if file.startswith("bench") else "tests") / file
+            ).read_text(encoding="utf-8")
+            assert not name or f"def {name}(" in text, (file, name)
