@@ -77,7 +77,7 @@ class RuntimeApi:
         call = str(uuid.uuid4())
         by = time.monotonic() + seconds
         self.calls.put((call, json.dumps(event).encode(), seconds))
-        path, kind, body, at = self.ended.get(timeout=_PATIENCE_SECONDS)
+        path, kind, body, at = self.ended.get(timeout=seconds + _PATIENCE_SECONDS)
         assert call in path, body
         return kind, body, by - at
 
@@ -198,14 +198,14 @@ def test_what_does_not_fit_is_handed_back(
     function: Any, objects: Any, prefix: str, make_clip: Any
 ) -> None:
     """Our verdict comes a second before the kill; the clock's call carries on."""
-    clip = make_clip("too-long", seconds=4, size="1280x720")
-    lambda_ = function(TRANSCODE_PROFILE="hls", TRANSCODE_MARGIN_SECONDS="3")
+    clip = make_clip("too-long", seconds=12, size="1280x720")
+    lambda_ = function(TRANSCODE_PROFILE="hls", TRANSCODE_MARGIN_SECONDS="7")
     lambda_.invoke({"source": "aws.events", "detail-type": "Scheduled Event"})
     objects.put(f"{prefix}/in/long.mp4", clip.read_bytes())
 
-    kind, first, early = lambda_.invoke(s3_event(f"{prefix}/in/long.mp4"), seconds=6.5)
+    kind, first, early = lambda_.invoke(s3_event(f"{prefix}/in/long.mp4"), seconds=14)
     _, second, _ = lambda_.invoke(
-        {"source": "aws.events", "detail-type": "Scheduled Event"}
+        {"source": "aws.events", "detail-type": "Scheduled Event"}, seconds=600
     )
 
     assert ("response", ["waiting"]) == (kind, [j["status"] for j in first["jobs"]])
