@@ -152,11 +152,15 @@ def _open(reader: CountingReader, probe_bytes: int) -> Demuxed:
         if stream.codec_context is not None:
             stream.codec_context.thread_count = 1
             stream.codec_context.thread_type = "NONE"
+    return Demuxed(container, lambda: _dump(container), av.VideoFormat)
+
+
+def _dump(container: Any) -> str:
     # libav prints to its log: heard for this call only, it is noisy otherwise.
     av.logging.set_level(av.logging.INFO)
-    dump = container.dumps_format()  # type: ignore[attr-defined]  # not in its stubs
+    dump: str = container.dumps_format()
     av.logging.set_level(None)
-    return Demuxed(container, dump, av.VideoFormat)
+    return dump
 
 
 def _refuse_by_name(head: bytes) -> None:

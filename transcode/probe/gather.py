@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from .boxes import Index, looks_like
 from .ending import cut_off, unmarked
+from .late import refuse_taken_over, refuse_taken_over_later
 from .movie import read_index
 from .nal import is_closed
 from .packets import Scan, scan
@@ -34,8 +35,8 @@ class Demuxed(NamedTuple):
     """What the one door to libav hands over."""
 
     container: Any
-    dump: str
-    """libav's own description of the container and its streams."""
+    dump: Callable[[], str]
+    """libav's own description of the container and its streams, so far."""
     pixel_format: Any
     """Name → libav's description of a pixel format."""
 
@@ -66,12 +67,13 @@ def gather(
     shortened = index is not None and _shorten(reader, index)
     left = reader.ceiling - reader.bytes_read
     container, dump, pixel_format = open_(reader, left // 2)
-    texts = sections(dump)
+    known = dump()
+    texts = sections(known)
     streams = [
         describe(stream, texts.get(stream.index, ""), pixel_format)
         for stream in container.streams
     ]
-    for position, number in programs(dump).items():
+    for position, number in programs(known).items():
         streams[position]["program"] = number
     if shortened:
         for facts in streams:
@@ -94,7 +96,9 @@ def gather(
     if answer["index"] is None:
         _look_at_end(reader, answer)
     if answer["index"] is None or not index_tells_all(answer):
-        _from_packets(reader, container, answer, packet_errors)
+        seen = _from_packets(reader, container, answer, packet_errors)
+        if seen.whole:
+            refuse_taken_over(streams, seen, dump(), reader.size)
     if reader.spent:
         notes.append(f"reading stopped at the limit of {reader.budget} bytes")
     return Gathered(answer, container)
@@ -198,7 +202,7 @@ def _from_packets(
     container: Any,
     answer: dict[str, Any],
     packet_errors: tuple[type[Exception], ...],
-) -> None:
+) -> Scan:
     """Counts every packet where the budget allows it, else the first few."""
     small = reader.can_afford(reader.size - reader.bytes_read)
     if small:
@@ -212,7 +216,7 @@ def _from_packets(
     for facts, stream in zip(answer["streams"], container.streams, strict=True):
         _add_packets(facts, seen, stream)
     if seen.whole:
-        return
+        return seen
     if answer["format"].split(",")[0] in _INDEXED:
         # Matroska reads its cues when first asked to seek.
         with suppress(*packet_errors):
@@ -221,12 +225,15 @@ def _from_packets(
             if facts["type"] == "video":
                 facts["index_keys"] = _index_keys(stream)
     regions = clock_regions(reader, answer["format"])
+    if regions and answer["format"] == "mpegts":
+        refuse_taken_over_later(answer["streams"], regions)
     for facts, stream in zip(answer["streams"], container.streams, strict=True):
         facts["size"] = reader.size
         if regions is not None:
             facts["span"] = span_of(regions, stream.id, facts["packets"])
         else:
             _add_tail(reader, container, facts, stream, packet_errors)
+    return seen
 
 
 def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:

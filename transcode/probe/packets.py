@@ -37,6 +37,8 @@ class Seen:
     """Sum of the durations, as far as packets have one."""
     key_count: int = 0
     decoded: int | None = None
+    position: int | None = None
+    """Where in the file its last packet begins."""
     leaps: int = 0
     """How often the clock of decoding went back, or far ahead."""
     headed: bool = False
@@ -80,6 +82,11 @@ def scan(
         except (StopIteration, EOFError):
             result.whole = True
             break
+        except IndexError:
+            # PyAV has no name for a track that begins after the file was opened; its
+            # packets are passed over from here on.
+            packets = demux()
+            continue
         except errors:
             result.errors += 1
             if result.errors > most_errors:
@@ -98,6 +105,7 @@ def scan(
 def _note(seen: Seen, packet: Any) -> None:
     seen.count += 1
     seen.size += packet.size
+    seen.position = packet.pos
     seen.ticks += packet.duration or 0
     seen.key_count += packet.is_keyframe
     seen.headed = seen.headed or seen.count == seen.key_count

@@ -28,6 +28,8 @@ class Span:
     start: int
     end: int
     """Where in the file the first and last of them were found."""
+    code: int
+    """`stream_id` of its packets: 0xC0 to 0xDF for sound, 0xE0 to 0xEF for video."""
 
 
 def packet_size(head: bytes) -> tuple[int, int] | None:
@@ -96,7 +98,7 @@ def _note(spans: dict[int, Span], key: int, data: bytes, at: int, *, base: int) 
     )
     span = spans.get(key)
     if span is None:
-        spans[key] = Span(time, time, base + at, base + at)
+        spans[key] = Span(time, time, base + at, base + at, data[at + 3])
     else:
         span.low, span.high = min(span.low, time), max(span.high, time)
         span.end = base + at
