@@ -95,6 +95,7 @@ LONG = {
     "pipeline.py": (400, "the order of everything, read from top to bottom"),
     "plan/profile.py": (360, "every field that a profile can have, on one page"),
     "platforms.py": (400, "the shape of a platform file, and its lattice"),
+    "work/graph.py": (320, "every brick of the filter graph, each with its reason"),
     "work/command.py": (400, "every ffmpeg argument with its reason, in one place"),
     "work/playlists.py": (330, "both kinds of index, and nothing but reading them"),
     "work/segments.py": (400, "one grammar: a CMAF segment, box by box"),

@@ -10,6 +10,8 @@ _BT601 = {"smpte170m", "bt470bg"}
 _SDR_MATRICES = {"bt709", *_BT601}
 _HDR_MATRICES = {"bt2020nc", *_SDR_MATRICES}
 _SDR_TRANSFERS = {"bt709", "smpte170m", "bt470bg", "bt470m", "iec61966-2-1"}
+_SCALED_MATRICES = {*_HDR_MATRICES, "fcc", "smpte240m"}
+"""What the filter `scale` converts from; it refuses a picture in any other."""
 CODES = {
     "bt709": 1,
     "bt470m": 4,
@@ -136,6 +138,11 @@ def _known(tag: str | None) -> str | None:
 def is_rgb(video: VideoStream) -> bool:
     """Whether the pixels are red, green and blue, or indices into such."""
     return (video.pixel_format or "").startswith(("rgb", "bgr", "gbr", "argb", "abgr"))
+
+
+def strange_matrix(video: VideoStream) -> bool:
+    """Whether only `zscale` reads the pixels (YCgCo, ICtCp, constant luminance)."""
+    return not is_rgb(video) and source_colour(video).matrix not in _SCALED_MATRICES
 
 
 def scaler_name(matrix: str) -> str:

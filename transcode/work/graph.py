@@ -14,7 +14,14 @@ from ..contract import (
     VideoRendition,
     VideoStream,
 )
-from .colour import Colour, fully_tagged, scaler_name, source_colour
+from .colour import (
+    Colour,
+    fully_tagged,
+    output_colour,
+    scaler_name,
+    source_colour,
+    strange_matrix,
+)
 from .mastering import peak_nits
 from .reading import cut
 
@@ -106,9 +113,19 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
         stream = _deinterlaced(stream, video)
     if tone_map_at is not None:
         return _tone_mapped(stream, video, tone_map_at)
-    if video.dynamic_range is DynamicRange.SDR and source.primaries == "bt2020":
+    return _in_known_colours(stream, video)
+
+
+def _in_known_colours(stream: Stream, video: VideoStream) -> Stream:
+    if (
+        video.dynamic_range is DynamicRange.SDR
+        and source_colour(video).primaries == "bt2020"
+    ):
         # A wide gamut in SDR: BT.709 by arithmetic, not by another label.
         return stream.filter("zscale", primaries="bt709", transfer="bt709")
+    if strange_matrix(video):
+        matrix = output_colour(video, tone_map=False).matrix
+        return stream.filter("zscale", matrix=matrix)
     return stream
 
 
@@ -124,6 +141,9 @@ def _deinterlaced(stream: Stream, video: VideoStream) -> Stream:
             # Flagged wrong: by the sample, until the next filter knows better.
             stream = stream.filter("setfield", mode="tff" if top else "bff")
         if seen.progressive or not flagged:
+            # `idet` reads three pictures at the line length of one, past the end of
+            # memory where they differ, as they do behind `pad`: a copy has its own.
+            stream = stream.filter("copy")
             # Looks at each picture and flags it as what it is: film in a stream of
             # fields and the whole frames of telecine stay as they are.
             stream = stream.filter("idet", intl_thres=_WOVEN_RATIO)

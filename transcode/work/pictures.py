@@ -16,7 +16,7 @@ from ..contract import (
     VideoStream,
 )
 from .burn import drawn_lines
-from .colour import output_colour
+from .colour import output_colour, strange_matrix
 from .graph import Drawn, Stream, poster_frames, prepare, scaled, sprite_sheets
 from .mark import drawing, on_still
 from .mastering import kept
@@ -144,6 +144,8 @@ def may_change(task: Task) -> bool:
         and task.media.format_name.split(",")[0] in _CHANGING
         and not (video.rotation_degrees or video.mirrored or video.has_alpha)
         and video.dynamic_range is DynamicRange.SDR
+        # Of these, ffmpeg would have to make others before the first filter.
+        and not strange_matrix(video)
     )
 
 
