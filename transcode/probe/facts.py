@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any
 
 from ..contract import (
@@ -14,7 +15,7 @@ from ..contract import (
     VideoStream,
 )
 from ..errors import MediaRejected, MediaTruncated, MediaUnsupported
-from .picture import video_stream
+from .picture import believable, video_stream
 from .shortfall import truncation
 from .sound import audio_stream
 from .times import guessed, jumps, language, raw_frames
@@ -230,6 +231,9 @@ def _doubts(stream: Raw) -> Iterator[str]:
         yield "has neither times nor index; its duration is estimated from its bytes"
     if stream.get("rotation", 0) % 90:
         yield f"is turned by {stream['rotation']:g} degrees; the nearest quarter counts"
+    aspect = Fraction(stream.get("sar") or 1)
+    if not believable(aspect):
+        yield f"claims pixels of {aspect}; they are taken for square"
     if (stream.get("timeline") or {}).get("several_edits"):
         yield "is an edit of several pieces; frames and keyframes are not counted"
 

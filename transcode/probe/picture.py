@@ -63,12 +63,19 @@ _SPACES = {
 """Code points of ITU-T H.273 under ffmpeg's names (libavutil/pixdesc.c)."""
 _FIELDS = {1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
 """AVFieldOrder of libavcodec."""
+_MOST_SQUASHED = Fraction(10)
+"""Pixels of half-width video are 2 wide; who says more did not mean it."""
 _LEAP_SECONDS = 10
 """From here on ffmpeg, too, takes a step for a new clock (`dts_delta_threshold`)."""
 _NEVER_INTERLACED = frozenset({"vp8", "vp9", "av1", "theora", "gif", "apng", "vvc"})
 
 
 Raw = Mapping[str, Any]
+
+
+def believable(aspect: Fraction) -> bool:
+    """Whether pixels can have a shape: no camera and no broadcast is near the limit."""
+    return 1 / _MOST_SQUASHED <= aspect <= _MOST_SQUASHED
 
 
 def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
@@ -91,7 +98,8 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
     width, height = stream["width"], stream["height"]
     # A quarter turn is the only kind a player makes.
     turn = round(-stream.get("rotation", 0.0) / 90) * 90 % 360
-    seen = (max(1, round(width * aspect)), height)
+    shape = aspect if believable(aspect) else 1
+    seen = (max(1, round(width * shape)), height)
     if turn in (90, 270):
         seen = seen[::-1]
     order = _FIELDS.get(stream.get("field_order", 0))
