@@ -59,7 +59,12 @@ def original(path: Path, manifest: dict[str, Any], *, seconds: float) -> Origina
         for index in re.findall(r"(?:Video|Audio) track (\d+)", str(warning))
     }
     probed = probe(str(path))
-    used = [s for s in probed["streams"] if s["index"] not in left_out]
+    # A picture without size is one that the second tool met before its keyframe.
+    used = [
+        s
+        for s in probed["streams"]
+        if s["index"] not in left_out and s.get("height") != 0
+    ]
     told = manifest["media"]
 
     def first(kind: str) -> dict[str, Any] | None:

@@ -80,7 +80,8 @@ def timeline(track: Track, movie_timescale: int, *, picture: bool) -> Timeline:
     lead, shown, several = _edit(track, movie_timescale)
     if not picture or track.stored > MOST_SAMPLES:
         first = track.jumps.get(0, 0)
-        end = first + stored_ticks
+        # A fragment may leave the length of its last sample to the next one's start.
+        end = max(first + stored_ticks, track.next_tick)
         low, high = shown or (first, end)
         span = max(0, min(high, end) - max(low, first))
         return Timeline(

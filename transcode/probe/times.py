@@ -29,7 +29,7 @@ def times(stream: Mapping[str, Any]) -> tuple[float | None, float | None]:
     late = unseen(stream) + _primed(stream)
     if packets.get("whole") and first is not None and packets["end"] is not None:
         length = packets["sum"] if _leaps(packets) else packets["end"] - first
-        if stream["type"] == "audio":
+        if stream["type"] == "audio" and not packets["clocked"]:
             # AVI numbers packets of sound; what they last together is the truth.
             length = max(length, packets["sum"])
         return first + late, (length - late) or None

@@ -1,0 +1,107 @@
+"""Kinds of files that the corpus lacks, each of which once failed as no file should."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Eyes
+
+Run = Callable[..., Any]
+Made = Callable[..., Path]
+
+PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=2")
+SOUND = ("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=2")
+QUICK = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+
+
+def test_a_fragment_per_sample(ran: Run, made: Made, eyes: Eyes) -> None:
+    """Its last sample's length is in no table: the next fragment's start tells it."""
+    source = made("frag.mp4", *PICTURE, *SOUND, *QUICK, "-c:a", "aac",
+                  "-movflags", "+frag_every_frame+empty_moov")  # fmt: skip
+
+    run = ran(source)
+
+    assert 2 == pytest.approx(eyes.lasts(run.path), abs=0.05)
+    assert 2 == pytest.approx(
+        run.document["media"]["audio"][0]["duration_seconds"], abs=0.05
+    )
+
+
+def test_windows_media_sound(ran: Run, made: Made, eyes: Eyes) -> None:
+    """Packets of 46 ms, of which the header rounds the last away."""
+    source = made("sound.wma", "-f", "lavfi", "-i", "sine=sample_rate=48000:duration=4",
+                  "-c:a", "wmav2")  # fmt: skip
+
+    assert 4 == pytest.approx(eyes.lasts(ran(source).path), abs=0.1)
+
+
+def test_flash_screen_video_without_sound(ran: Run, made: Made, eyes: Eyes) -> None:
+    """FLV says when the last picture begins, and nobody how long it is shown."""
+    source = made("screen.flv", *PICTURE, "-c:v", "flashsv")
+
+    assert 50 == len(eyes.times(ran(source).path))
+
+
+def test_pixels_of_an_impossible_shape_are_square(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """A thousand times as wide as high: no encoder takes that, and no eye."""
+    source = made("wide.mkv", *PICTURE, "-vf", "setsar=1000/1", *QUICK)
+
+    run = ran(source)
+
+    video = eyes.video(run.path)
+    assert (320, 240) == (video["width"], video["height"])
+    assert "claims pixels of 100" in str(run.document)
+
+
+@pytest.mark.parametrize("matrix", ["ycgco", "smpte240m", "fcc", "bt2020nc"])
+def test_matrices_that_few_players_know(
+    ran: Run, made: Made, eyes: Eyes, matrix: str
+) -> None:
+    """The colours stay, under a name that every player knows."""
+    plain = made("plain.mkv", *PICTURE, "-c:v", "ffv1", "-pix_fmt", "gbrp")
+    source = made(
+        f"{matrix}.mkv", "-i", plain,
+        "-vf", "setparams=colorspace=gbr:color_primaries=bt709:color_trc=bt709,"
+        f"zscale=matrix={matrix}:range=limited,"
+        "format=yuv444p", "-c:v", "libx264", "-preset", "ultrafast", "-qp", "4",
+    )  # fmt: skip
+
+    run = ran(source)
+
+    assert eyes.video(run.path)["color_space"] in {"bt709", "smpte170m"}
+    wanted, got = eyes.picture(plain), eyes.picture(run.path)
+    for colour in range(3):
+        means = [sum(seen[colour::3]) / len(seen[colour::3]) for seen in (wanted, got)]
+        assert means[0] == pytest.approx(means[1], abs=5)
+
+
+def test_telecine_behind_what_fits_pictures(ran: Run, made: Made, eyes: Eyes) -> None:
+    """ffmpeg died of it: pictures whose lines lie differently far apart."""
+    source = made(
+        "telecine.ts", "-f", "lavfi", "-i", "testsrc2=size=720x480:rate=24000/1001",
+        *SOUND, "-t", 4, "-vf", "telecine=first_field=top:pattern=23",
+        "-c:v", "mpeg2video", "-b:v", "6M", "-flags", "+ilme+ildct", "-c:a", "mp2",
+    )  # fmt: skip
+
+    assert 4 == pytest.approx(eyes.lasts(ran(source, "hls").path), abs=0.1)
+
+
+def test_pieces_of_sound_that_overlap(
+    ran: Run, made: Made, eyes: Eyes, tmp_path: Path
+) -> None:
+    """Each piece of a joined stream ends in a packet of sound too many."""
+    pieces = [
+        made(f"piece-{at}.ts", *PICTURE, *SOUND, *QUICK, "-c:a", "aac",
+             "-output_ts_offset", at)
+        for at in (0, 2, 4)
+    ]  # fmt: skip
+    source = tmp_path / "joined.ts"
+    source.write_bytes(b"".join(piece.read_bytes() for piece in pieces))
+
+    assert 6 == pytest.approx(eyes.lasts(ran(source).path), abs=0.06)
