@@ -218,12 +218,20 @@ class Desk:
         await self.book.cancel(job_id)
         return await self.perform(job_id)
 
-    async def retry(self, job_id: str) -> JobReport:
+    async def retry(self, job_id: str, *, task: str | None = None) -> JobReport:
         """
         Open a job that ended without a result, for as many tries as a new one.
 
-        Raises `UsageError` where it has succeeded or somebody works on it.
+        What is done of it is kept, so that only its unfinished *task* is done again; a
+        job has one. Raises `UsageError` where that is no task of the job, it has
+        succeeded, or somebody works on it.
         """
+        own = f"{job_id[:12]}-encode"
+        if task not in {None, own, "encode"}:
+            raise UsageError(
+                f"Job {job_id[:12]} has no task {task!r} to do again, only {own}.",
+                job_id=job_id,
+            )
         now = await self.book.now()
         history = await self.book.history(job_id)
         if history.done:

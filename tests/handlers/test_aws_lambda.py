@@ -198,7 +198,7 @@ def test_what_does_not_fit_is_handed_back(
     function: Any, objects: Any, prefix: str, make_clip: Any
 ) -> None:
     """Our verdict comes a second before the kill; the clock's call carries on."""
-    clip = make_clip("too-long", seconds=12, size="1280x720")
+    clip = make_clip("too-long", seconds=20, size="1280x720")
     lambda_ = function(TRANSCODE_PROFILE="hls", TRANSCODE_MARGIN_SECONDS="7")
     lambda_.invoke({"source": "aws.events", "detail-type": "Scheduled Event"})
     objects.put(f"{prefix}/in/long.mp4", clip.read_bytes())

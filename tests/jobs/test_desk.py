@@ -147,7 +147,9 @@ async def test_a_failed_job_that_is_submitted_again_stays_as_it_is(
     assert (job.job_id, "rejected") == (again.job_id, again.status)
     assert (0, {}) == (swept.uploads_taken, swept.ended)
     assert 1 == len(heard.envelopes)
-    assert "waiting" == (await desk.retry(job.job_id)).status
+    with pytest.raises(UsageError, match=f"only {job.job_id[:12]}-encode"):
+        await desk.retry(job.job_id, task="package")
+    assert "waiting" == (await desk.retry(job.job_id, task="encode")).status
     assert "succeeded" == (await desk.perform(job.job_id)).status
     assert ["rejected", "succeeded"] == [e.status for e in heard.envelopes]
     with pytest.raises(UsageError, match="succeeded"):

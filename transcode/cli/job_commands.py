@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +22,7 @@ from .options import Duration, Text, output_options, planning_options
 # ruff: noqa: PLC0415 - as in `commands`: only what a command needs is imported
 
 if TYPE_CHECKING:
+    from ..desk import Desk
     from ..intake import Rule
     from ..record import JobReport
 
@@ -186,14 +188,19 @@ def cancel(*, job: str, to: str, as_json: bool) -> None:
     Examples:
       transcode cancel 9f2c41 --to out
     """
-    _one(job, to, "cancel", as_json=as_json)
+    _one(lambda desk, found: desk.cancel(found), job, to, as_json=as_json)
 
 
 @click.command(short_help="Have a failed or cancelled job tried again.")
 @click.argument("job")
+@click.option(
+    "--task",
+    type=Text("TASK"),
+    help="Do only this one again, as `transcode show` names it: today a job has one.",
+)
 @to_option
 @output_options
-def retry(*, job: str, to: str, as_json: bool) -> None:
+def retry(*, job: str, task: str | None, to: str, as_json: bool) -> None:
     """
     Open JOB again: its id, the first digits of it, or its folder of results.
 
@@ -203,10 +210,16 @@ def retry(*, job: str, to: str, as_json: bool) -> None:
     Examples:
       transcode retry 9f2c41 --to out
     """
-    _one(job, to, "retry", as_json=as_json)
+    _one(lambda desk, found: desk.retry(found, task=task), job, to, as_json=as_json)
 
 
-def _one(job: str, to: str, verb: str, *, as_json: bool) -> None:
+def _one(
+    act: Callable[[Desk, str], Awaitable[JobReport]],
+    job: str,
+    to: str,
+    *,
+    as_json: bool,
+) -> None:
     from ..desk import Desk
     from .interrupt import run_to_the_end
 
@@ -214,8 +227,7 @@ def _one(job: str, to: str, verb: str, *, as_json: bool) -> None:
 
     async def work() -> JobReport:
         async with Desk.open(wired, to=to) as desk:
-            found = await desk.find(job)
-            return await (desk.cancel if verb == "cancel" else desk.retry)(found)
+            return await act(desk, await desk.find(job))
 
     _show((run_to_the_end(work),), as_json=as_json, to=to, single=True)
 
