@@ -110,3 +110,14 @@ def test_damaged_pictures_are_counted() -> None:
         summary.take(line)
 
     assert 5 == summary.damaged_frames
+
+
+def test_concealment_that_found_nothing_is_no_damage() -> None:
+    """MPEG-1 on one thread: each whole picture is called corrupt, a damaged one too."""
+    summary = Summary()
+    corrupt = "[vist#0:0/mpeg1video @ 0x1] [dec:mpeg1video @ 0x2] corrupt decoded frame"
+    for said in ("0 DC, 0 AC, 0 MV", "0 DC, 0 AC, 0 MV", "9 DC, 9 AC, 9 MV"):
+        summary.take(f"[mpeg1video @ 0x3] [info] concealing {said} errors in P frame")
+        summary.take(corrupt)
+
+    assert 1 == summary.damaged_frames
