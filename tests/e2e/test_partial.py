@@ -100,3 +100,20 @@ def test_a_transport_stream_cut_between_packets_is_found_by_decoding(
 
     assert 3 == ended.code, ended.err
     assert "MediaTruncated" == ended.document["error"]["type"]
+
+
+def test_damage_is_found_on_several_threads_as_on_one(
+    transcode: Callable[..., Any], media_dir: Path
+) -> None:
+    """Decoders that share a picture among threads tell of no damage in it."""
+    source = media_dir / "formats" / "myvideo.avi"
+    specs = ("functiongraph", "128"), ("functiongraph", "4096")
+
+    ended = [
+        transcode("run", source, "--profile", "preview", "--platform", platform,
+                  "--memory", memory, "--to", memory, "--json", "--quiet")
+        for platform, memory in specs
+    ]  # fmt: skip
+
+    assert [3, 3] == [it.code for it in ended]
+    assert ["MediaTruncated"] * 2 == [it.document["error"]["type"] for it in ended]

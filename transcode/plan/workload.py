@@ -34,6 +34,8 @@ UNMEASURED_SPREAD = 0.3
 ROWS_PER_THREAD = 32
 """Pixel rows under which a further thread is of no use: x264 allows itself two rows
 of macroblocks per thread (`encoder.c`, "Capped at an arbitrary 2 rows per thread")."""
+SLICED = ("mpeg1video", "mpeg2video")
+"""Decoded in one thread, as only then damage is told."""
 DECODER_SHARE = 0.1
 """Of decoding, what stays in one thread where the codec is decoded by frame threads."""
 DECODE_SPREAD, FILTER_SPREAD, START_SPREAD = 0.25, 0.15, 0.25
@@ -187,7 +189,7 @@ def _decode(
     return Stage(
         "decode",
         megapixels * rates.seconds_per_megapixel + megabits * rates.seconds_per_megabit,
-        longest_share=DECODER_SHARE if known else 1.0,
+        longest_share=DECODER_SHARE if known and video.codec not in SLICED else 1.0,
         spread=DECODE_SPREAD if known else DECODE_SPREAD + UNMEASURED_SPREAD,
     )
 

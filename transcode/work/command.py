@@ -28,7 +28,7 @@ from .mark import DEMUXERS as MARK_DEMUXERS
 from .metadata import labels, metadata
 from .muxers import JPEG, MUXERS, POSTERS, SPRITES
 from .pictures import Pictures, lay, may_change
-from .reading import reading
+from .reading import decoder_threads, reading
 from .sound import Measured, mix, soundtrack
 
 _GLOBAL = (
@@ -207,7 +207,7 @@ def _input(task: Task, *, hardware_decode: bool = False) -> Any:
         # A local upload may open nothing else; a remote one its own protocol only.
         "protocol_whitelist": "file",
         # The spec's share of cores for the decoder.
-        "threads": str(_threads(task)),
+        "threads": str(decoder_threads(task, _threads(task))),
     }
     options |= reading(task.recipe, media)
     recipe = task.recipe

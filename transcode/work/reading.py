@@ -1,16 +1,27 @@
-"""A clip: which part of the source is read, and what of it is passed on."""
+"""How a source is read: on how many threads, which part, and what is passed on."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..contract import Clip, Media, Recipe
+from ..contract import Clip, Media, Recipe, Task
 
 if TYPE_CHECKING:
     from .graph import Stream
 
 _HAIR_SECONDS = 0.001
 """Less than any picture lasts, more than a container's clock rounds."""
+
+_SLICED = frozenset({"mpeg1video", "mpeg2video"})
+"""libavcodec decodes these by slices, and then neither conceals damage nor tells of it
+(measured with FFmpeg 9.0: 66 damaged pictures on one thread, none on two)."""
+
+
+def decoder_threads(task: Task, shared: int) -> int:
+    """Of *shared* ones, as many as the decoder may have and still tell of damage."""
+    index = task.recipe.video_index
+    sliced = any(it.index == index and it.codec in _SLICED for it in task.media.video)
+    return 1 if sliced else shared
 
 
 def reading(recipe: Recipe, media: Media) -> dict[str, str | None]:
