@@ -119,14 +119,14 @@ def planning(
 def test_parts_begin_at_keyframes_spread_over_the_source(
     planning: Planning, long: Media
 ) -> None:
-    """A second or two in all, and each from where a decoder can begin."""
+    """Three hundredths of it in all, and each from where a decoder can begin."""
     recipe = planning.plan(long).tasks[0].task.recipe
     parts = parts_of(long, recipe)
     assert isinstance(parts, tuple)
 
     assert [20.0, 60.0, 100.0] == [part.start_seconds for part in parts]
     assert [20.0, 60.0, 100.0] == [part.seek_seconds for part in parts]
-    assert 2.4 == pytest.approx(
+    assert 3.6 == pytest.approx(
         sum((p.end_seconds or 0) - p.start_seconds for p in parts)
     )
 
@@ -226,7 +226,7 @@ def test_a_sample_makes_pictures_of_its_parts_alone(
         task.recipe.sprites,
     )
     seen = made(task.media, task.recipe)
-    assert (72, 2.4) == (
+    assert (108, 3.6) == (
         seen.video[0].frames,
         pytest.approx(seen.duration_seconds),
     )
@@ -265,7 +265,7 @@ def test_content_is_what_pictures_took_over_what_was_expected(
     _, task = attempt_of(planning, long, [1.0])
     seen = made(task.media, task.recipe)
     work = workload(seen, task.recipe, coefficients=COEFFICIENTS)
-    per_frame = picture_seconds(work) / 72
+    per_frame = picture_seconds(work) / 108
     done, task = attempt_of(planning, long, [2 * 23 * per_frame] * 3)
 
     content = content_of(done, task, coefficients=COEFFICIENTS, platform="x")
