@@ -63,7 +63,7 @@ class Trial:
                 raise refusal
             return plan, ()
         alone = _alone(plan, sampling.planned, planner.constraints)
-        results = await self._take(alone, sampling.planned)
+        results = await self._take(alone, sampling.planned, plan)
         # The next worker imports while it is planned anew.
         await self.engine.prewarm()
         attempts = results[0].attempts if results else ()
@@ -91,14 +91,20 @@ class Trial:
         )
         return final, results
 
-    async def _take(self, plan: Plan, sample: PlannedTask) -> tuple[TaskResult, ...]:
+    async def _take(
+        self, plan: Plan, sample: PlannedTask, whole: Plan
+    ) -> tuple[TaskResult, ...]:
         earlier = self.keeper.earlier.get(sample.task.task_id, ())
         known = next((a for a in reversed(earlier) if a.sampled is not None), None)
         if known is not None:
             # Somebody before us took it: it is paid for, and says the same again.
             others = [a for a in earlier if a is not known]
             return (_result(sample, (*others, known)),)
-        plan = await self.keeper.allow(plan)
+        # Nothing is spent on a sample of what could not be paid for afterwards.
+        cost = whole.predicted_cost + plan.predicted_cost
+        asked = {"predicted_cost": cost, "budget": plan.budget}
+        allowed = await self.keeper.allow(whole.model_copy(update=asked))
+        plan = plan.model_copy(update={"budget": allowed.budget})
         self.listen(SampleBegun(plan))
         folder = Path(tempfile.mkdtemp(prefix="transcode-sample-", dir=self.scratch))
         self.engine.guard(folder)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 import anyio
 import pytest
@@ -23,13 +24,20 @@ from transcode.wiring import wire
 
 
 def perform(
-    source: Path, to: Path, budgets: str, *, tags: dict[str, str] | None = None
+    source: Path,
+    to: Path,
+    budgets: str,
+    *,
+    tags: dict[str, str] | None = None,
+    sample: Literal["auto", "always"] = "auto",
 ) -> JobReport:
     """Submit and perform one job under these budgets."""
     settings = Settings(budgets=budgets, index=str(to.parent / "index"))
 
     async def work() -> JobReport:
-        request = Request(source=str(source), profile="preview", to=str(to))
+        request = Request(
+            source=str(source), profile="preview", to=str(to), sample=sample
+        )
         async with Desk.open(wire(settings), to=str(to)) as desk:
             report, _ = await desk.submit(request, tags=tags)
             return await desk.perform(report.job_id)
@@ -79,6 +87,29 @@ def test_a_tag_that_has_spent_its_budget_fails_its_jobs(
     assert ("rejected", "succeeded") == (mine.status, other.status)
     assert mine.detail is not None
     assert "for the tag who=me leaves" in mine.detail
+    assert [] == reservations(to)
+
+
+def test_no_sample_is_taken_of_a_job_that_cannot_be_paid_for(
+    make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The sample alone would be affordable; what it is a sample of is not."""
+    to = tmp_path / "out"
+    keys = ("-g", "50", "-keyint_min", "50", "-sc_threshold", "0")
+    film = make_clip("film", seconds=18, size="640x360", extra=keys)
+    request = Request(source=str(film), profile="preview")
+    planned = anyio.run(admit, request, wire(Settings()))
+    assert planned.sampling is not None
+    assert planned.sampling.planned is not None
+    alone = planned.sampling.planned.task.predicted_cost.amount
+    left = planned.predicted_cost.amount
+    assert alone < left
+
+    poor = perform(film, to, f"day:{left:f}", sample="always")
+
+    assert poor.status in {"waiting", "rejected"}
+    ledger = [path.name for path in (to / ".transcode/ledger").rglob("*.json")]
+    assert [] == [name for name in ledger if name.startswith(poor.job_id)]
     assert [] == reservations(to)
 
 
