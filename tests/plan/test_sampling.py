@@ -180,6 +180,25 @@ def test_without_a_limit_it_would_not_save_what_it_costs(
     assert told.planned is not None
 
 
+def test_where_everything_is_for_nothing_nothing_can_be_saved(
+    upload: Source,
+    capable: Capabilities,
+    shipped: Callable[[str], Profile],
+    functiongraph: Platform,
+    long: Media,
+) -> None:
+    """A platform of one's own may have no prices."""
+    free = {"gib_second": Decimal(0), "requests_per_million": Decimal(0)}
+    prices = functiongraph.price.model_copy(update=free)
+    platform = functiongraph.model_copy(update={"price": prices})
+    planning = Planning(upload, shipped("hls"), capable, platform)
+
+    told = planning.consider(long, optimize="cost", deadline_seconds=3600)
+
+    assert told is not None
+    assert told.verdict in {"no_gain", "too_dear"}
+
+
 def test_near_a_deadline_who_knows_the_content_takes_a_smaller_spec(
     planning: Planning, long: Media
 ) -> None:

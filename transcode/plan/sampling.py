@@ -93,7 +93,9 @@ def consider(  # noqa: PLR0913 - a plan, and what it was made from
         ),
         candidates=choice.candidates,
     )
-    share = float(best.cost.amount / main.predicted_cost.amount)
+    share = best.predicted.wall_seconds / main.predicted.wall_seconds
+    if main.predicted_cost.amount:  # a machine of one's own may be for nothing
+        share = float(best.cost.amount / main.predicted_cost.amount)
     if share > (MOST_OF_JOB if refusal is None else MOST_OF_REFUSED):
         return _told("too_dear", f"It would cost {share:.0%} of the job.", sample)
     wall = main.predicted_wall
@@ -131,7 +133,7 @@ def _judge(
         if now is not None:
             without = _at(now, weigh(_unbound(constraints), content))
             told = _worth(best, constraints.optimize, **own)
-            gains.append(_worth(without, constraints.optimize) / told)
+            gains.append(_worth(without, constraints.optimize) / told if told else 1.0)
     if now is None:
         if not fitting:
             return _told("no_gain", "Nothing that it could tell would make it fit.")
