@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -142,8 +143,19 @@ def _strike(kind: str, run: subprocess.Popen[str], mark: str) -> bool:
         "interrupt": signal.SIGINT,
         "terminate": signal.SIGTERM,
     }
+    # Before Python has begun to run our code, a signal ends it like any program.
+    ours = kind == "parent" or _catches(run.pid, signals[kind])
     _kill(run.pid, signals[kind])
-    return True
+    return ours
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    mask = re.search(r"SigCgt:\s+(\w+)", status)
+    return mask is not None and bool(int(mask[1], 16) >> (number - 1) & 1)
 
 
 def _kill(pid: int, number: signal.Signals) -> None:
