@@ -31,6 +31,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -507,7 +508,11 @@ class Soak:
                 if hashlib.sha256(body).hexdigest() != output["sha256"]:
                     broken.append(f"{key}: {name} is not what was made")
         wanted = {f"s3://{UPLOADS}/in/{n:05d}.mp4" for n in range(self.options.uploads)}
-        broken += [f"no result: {uri}" for uri in sorted(wanted - set(sources))]
+        ends = self._ends(s3, objects)
+        broken += [
+            f"no result: {uri}: {'; '.join(ends.get(uri, ['no job']))}"
+            for uri in sorted(wanted - set(sources))
+        ]
         broken += [f"{n} results: {uri}" for uri, n in sources.items() if n != 1]
         orphans = [
             key
@@ -542,6 +547,26 @@ class Soak:
             print(f"BROKEN {line}")
         print(f"{len(broken)} promises broken", flush=True)
         return 1 if broken or work > 1.02 * len(wanted) else 0
+
+    def _ends(self, s3: Any, objects: Iterable[str]) -> dict[str, list[str]]:
+        """Source → how its job's tries ended, as the job's records say."""
+        said: dict[str, list[str]] = {}
+        jobs: dict[str, str] = {}
+        for key in sorted(objects, key=lambda it: "/endings/" in it):
+            match = re.fullmatch(
+                r"out/\.transcode/jobs/([^/]+)/(submission|endings/\d+)\.json", key
+            )
+            if match is None:
+                continue
+            record = json.loads(s3.get_object(Bucket=RESULTS, Key=key)["Body"].read())
+            if match[2] == "submission":
+                jobs[match[1]] = record["source"]["uri"]
+                said[jobs[match[1]]] = []
+            else:
+                failure = record["failure"] or {}
+                told = (record["kind"], failure.get("type"), failure.get("message"))
+                said[jobs[match[1]]].append(" ".join(str(it) for it in told if it))
+        return said
 
 
 if __name__ == "__main__":

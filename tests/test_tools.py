@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from transcode.errors import SettingsError
+from transcode.errors import SettingsError, WorkerLost
 from transcode.settings import Settings
 from transcode.tools import capabilities, find_ffmpeg, find_packager, proves
 
@@ -108,3 +108,15 @@ def test_broken_program_is_refused(script: Path) -> None:
     """
     with pytest.raises(SettingsError, match="ends with status 1"):
         capabilities(Settings(ffmpeg=str(script)))
+
+
+def test_a_killed_program_is_not_at_fault(tmp_path: Path) -> None:
+    """
+    Whoever was short of memory may have more of it the next time.
+    """
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\nkill -9 $$\n", encoding="ascii")
+    program.chmod(0o755)
+
+    with pytest.raises(WorkerLost, match="was killed"):
+        capabilities(Settings(ffmpeg=str(program)))

@@ -37,6 +37,7 @@ an encode paid for?
     - GpuUnavailable
     - WorkerLost
   + StoreError            storage said no (exit 4)
+    - StoreDown           no answer, or one that asks to come back later
     - ObjectMissing
     - ObjectExists
     - ObjectChanged
@@ -251,6 +252,12 @@ class WorkerLost(WorkError):
 
 class StoreError(TranscodeError):
     """Storage said no."""
+
+
+class StoreDown(StoreError):
+    """Where a source or a result lies does not answer, or asks to come back later."""
+
+    retryable = True
 
 
 class ObjectMissing(StoreError, FileNotFoundError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import shutil
+import signal
 import subprocess
 from functools import cache
 from importlib.util import find_spec
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from .contract import Capabilities
 from .demuxers import OLDEST_LIBAVCODEC
-from .errors import EncoderFailed, SettingsError
+from .errors import EncoderFailed, SettingsError, WorkerLost
 from .settings import Settings
 
 _ANSWER_SECONDS = 20.0
@@ -61,7 +62,7 @@ def capabilities(settings: Settings, *, prove_hardware: bool = False) -> Capabil
 
     With *prove_hardware* each hardware encoder makes one picture first; without it
     none is believed. Raises `SettingsError` for a tool that is missing, does not run
-    or is older than `OLDEST_LIBAVCODEC`.
+    or is older than `OLDEST_LIBAVCODEC`, and `WorkerLost` where it was killed.
     """
     ffmpeg = find_ffmpeg(settings)
     packager = find_packager(settings)
@@ -184,6 +185,11 @@ def _answer(*argv: str) -> str:
         done = _run(list(argv))
     except EncoderFailed as exc:
         raise SettingsError(exc.message, argv=list(argv)) from exc
+    if done.returncode == -signal.SIGKILL:
+        # Short of memory, most likely: that says nothing of the program.
+        raise WorkerLost(
+            f"{' '.join(argv)} was killed before it answered.", argv=list(argv)
+        )
     if done.returncode != 0:
         raise SettingsError(
             f"{' '.join(argv)} ends with status {done.returncode}:"

@@ -54,6 +54,10 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files: dict[str, Path] = {}
         self.answers: dict[str, tuple[int, dict[str, str]]] = {}
+        self.hiccups = 0
+        """How many more requests are answered with 503."""
+        self.dies_after: int | None = None
+        """After so many more requests it never answers again."""
         self.asked: list[tuple[str, str | None]] = []
         self.drip = threading.Event()
         """Set to end whoever is being served a byte at a time, from `/drip`."""
@@ -70,6 +74,15 @@ class _Handler(BaseHTTPRequestHandler):
         span = self.headers.get("Range")
         self.server.asked.append((self.path, span))
         name = self.path.partition("?")[0]
+        if self.server.hiccups:
+            self.server.hiccups -= 1
+            self._answer(503, {}, b"")
+            return
+        if self.server.dies_after is not None:
+            self.server.dies_after -= 1
+            if self.server.dies_after < 0:
+                self.close_connection = True
+                return
         if name in self.server.answers:
             status, headers = self.server.answers[name]
             self._answer(status, headers, b"")

@@ -20,6 +20,7 @@ from transcode.errors import (
     ProbeTimeout,
     SourceNotFound,
     SourceUnreadable,
+    StoreDown,
     WorkerLost,
 )
 from transcode.probe import Limits, probe
@@ -148,7 +149,7 @@ def test_an_object_behind_http_is_read_by_ranges(
     [
         (404, {}, SourceNotFound),
         (403, {}, SourceUnreadable),
-        (500, {}, SourceUnreadable),
+        (501, {}, SourceUnreadable),
         (302, {"Location": "file:///etc/passwd"}, SourceUnreadable),
         (302, {"Location": "ftp://127.0.0.1/x"}, SourceUnreadable),
         (206, {}, SourceUnreadable),
@@ -172,16 +173,55 @@ def test_what_a_server_answers_is_mapped(
     assert 1 == len(server.asked)
 
 
-def test_nobody_at_the_other_end_is_unreadable(look: Look, server: Server) -> None:
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_server_in_trouble_is_asked_again(
+    status: int, look: Look, server: Server
+) -> None:
     """
-    A refused connection is the source's fault, and is not tried again.
+    It is down, which is no fault of the upload's, once it was asked four times.
     """
-    url = server.url
-    server.shutdown()
-    server.server_close()
+    server.answers["/x"] = (status, {})
 
+    with pytest.raises(StoreDown, match=str(status)):
+        look(f"{server.url}/x")
+
+    assert 4 == len(server.asked)
+
+
+def test_a_hiccup_is_not_noticed(
+    make_clip: MakeClip, look: Look, server: Server
+) -> None:
+    """
+    What passes at the third time of asking costs nothing but a moment.
+    """
+    server.files["/x"] = make_clip("plain")
+    server.hiccups = 2
+
+    assert 50 == look(f"{server.url}/x").video[0].frames
+
+
+@pytest.mark.parametrize("answers", [0, 1])
+@pytest.mark.parametrize("form", ["mp4", "mkv", "ts"])
+def test_nobody_at_the_other_end_is_not_the_uploads_fault(
+    answers: int, form: str, make_clip: MakeClip, look: Look, server: Server
+) -> None:
+    """
+    From the first request or in the middle: never rejected, and never cut off.
+    """
+    raw = ("-c:v", "rawvideo", "-pix_fmt", "yuv420p") if form == "mkv" else ()
+    server.files["/x"] = make_clip(f"dies.{form}", size="320x240", extra=raw)
+    server.dies_after = answers
+
+    with pytest.raises(StoreDown):
+        look(f"{server.url}/x")
+
+
+def test_a_name_that_is_nobodys_is_wrong(look: Look) -> None:
+    """
+    Trying again helps nobody who mistyped an address.
+    """
     with pytest.raises(SourceUnreadable):
-        look(f"{url}/x")
+        look("http://no-such-host.invalid/x")
 
 
 def test_a_large_object_costs_a_hundredth(
@@ -304,14 +344,14 @@ async def test_a_child_that_stands_still_is_killed(tmp_path: Path) -> None:
 
 def test_a_source_that_drips_is_given_up(look: Look, server: Server) -> None:
     """
-    A byte now and then keeps every connection alive: only the wall clock ends it.
+    A byte now and then keeps every connection alive; whose fault that is, is known.
     """
     server.drip.clear()
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     before = children.read_text(encoding="ascii")
     try:
-        with pytest.raises(ProbeTimeout):
-            look(f"{server.url}/drip", Limits(wall_seconds=1))
+        with pytest.raises(StoreDown, match="too long"):
+            look(f"{server.url}/drip", Limits(wall_seconds=5))
     finally:
         server.drip.set()
 

@@ -27,6 +27,7 @@ from ..errors import (
     SettingsError,
     SourceNotFound,
     SourceUnreadable,
+    StoreDown,
     TranscodeError,
     WorkerLost,
 )
@@ -54,12 +55,16 @@ class Limits:
     answer_bytes: int = 4 * 1024 * 1024
 
 
+_WAITING = 0.8
+"""Of the wall time, for a remote upload's server: beyond, that is what is too slow."""
+
 _VERDICTS: Mapping[str, type[TranscodeError]] = {
     "rejected": MediaRejected,
     "unsupported": MediaUnsupported,
     "truncated": MediaTruncated,
     "not_found": SourceNotFound,
     "unreadable": SourceUnreadable,
+    "down": StoreDown,
     "outdated": SettingsError,
 }
 _CRASHES: Mapping[int, str] = {
@@ -103,7 +108,8 @@ async def probe(
     as it goes (`Media.truncated`) instead of refused.
 
     Never hangs and never crashes, whatever the upload holds: raises `SourceNotFound`
-    or `SourceUnreadable` where it cannot be read, `MediaRejected`,
+    or `SourceUnreadable` where it cannot be read, `StoreDown` where it cannot now,
+    `MediaRejected`,
     `MediaUnsupported` or `MediaTruncated` where it is at fault, `ProbeTimeout` where
     the child had to be killed, `SettingsError` where its decoders have known holes,
     and `WorkerLost` where no child could work.
@@ -141,6 +147,7 @@ async def _ask(
         "location": source.location,
         "memory_bytes": limits.memory_bytes,
         "cpu_seconds": math.ceil(limits.wall_seconds),
+        "patience_seconds": limits.wall_seconds * _WAITING,
         "open_files": limits.open_files,
         "budget_bytes": limits.read_bytes,
         "large_bytes": limits.large_bytes,

@@ -95,17 +95,23 @@ def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
     opened = None if remote else open_local(location)
     refused = _give_up(request, network=remote)
     if opened is None:
-        opened = open_remote(location)
+        opened = open_remote(location, patience_seconds=request["patience_seconds"])
     if opened.size == 0:
         raise Refused("rejected", "the file is empty (0 bytes)")
     budget = request["budget_bytes"]
     if opened.size > request["large_bytes"]:
         budget = min(budget, max(opened.size // 100, request["least_bytes"]))
     reader = CountingReader(opened, budget=budget)
-    head = reader.at(0, 64)
-    _refuse_by_name(head)
-    found = gather(reader, _open, packet_errors=(av.error.FFmpegError, UnicodeError))
-    _look_at_pictures(found, reader)
+    try:
+        head = reader.at(0, 64)
+        _refuse_by_name(head)
+        errors = (av.error.FFmpegError, UnicodeError)
+        found = gather(reader, _open, packet_errors=errors)
+        _look_at_pictures(found, reader)
+    finally:
+        if reader.refused is not None:
+            # Whatever else came of it: what was not there to be read is not at fault.
+            raise reader.refused
     return found.answer | {"not_confined": refused, "bytes_read": reader.bytes_read}
 
 

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import io
 import os
+import random
 import stat
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException, HTTPMessage
 from typing import IO, NamedTuple
 
+from ..passing import PASSING, stays
+
 LOCAL_BLOCK = 4096
 REMOTE_BLOCK = 32 * 1024
 _HTTP_TIMEOUT_SECONDS = 8
+_ASKED = 4
+"""Times a range is asked for: what drops a connection is up again a moment later."""
+_PAUSE_SECONDS = 0.25
+"""Before the second; doubled each time, and a random part of it is waited."""
+_PIECE = 16 * 1024
 
 
 class Refused(Exception):
@@ -46,6 +55,8 @@ class CountingReader:
         self.budget = budget
         self.bytes_read = 0
         self.spent = False
+        self.refused: Refused | None = None
+        """Why its source could not be read; libav takes that for the end of it."""
         self.ceiling = budget
         """Like `budget`, but may be moved to keep some of it for a later question."""
         self._fetch = opened.fetch
@@ -114,7 +125,11 @@ class CountingReader:
             self.spent = True
             return False
         stop = min(stop, first + affordable)
-        data = self._fetch(first * self._block, (stop - first) * self._block)
+        try:
+            data = self._fetch(first * self._block, (stop - first) * self._block)
+        except Refused as exc:
+            self.refused = exc
+            raise
         self.bytes_read += len(data)
         for number in range(first, stop):
             at = (number - first) * self._block
@@ -165,8 +180,13 @@ class _SameWeb(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def open_remote(url: str) -> Opened:
-    """The object behind an http(s) URL, read by ranges; never retries."""
+def open_remote(url: str, *, patience_seconds: float) -> Opened:
+    """
+    The object behind an http(s) URL, read by ranges.
+
+    Verdicts `not_found` and `unreadable`; `down` where a range asked for several times
+    got no answer, or all of them together took longer than *patience_seconds*.
+    """
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -177,30 +197,29 @@ def open_remote(url: str) -> Opened:
         _SameWeb(),
     ):
         opener.add_handler(handler)
+    waited = 0.0
 
     def fetch(offset: int, count: int) -> bytes:
         return ask(offset, count)[1]
 
     def ask(offset: int, count: int) -> tuple[int, bytes]:
-        request = urllib.request.Request(  # noqa: S310  the opener knows only http(s)
-            url, headers={"Range": f"bytes={offset}-{offset + count - 1}"}
-        )
+        nonlocal waited
+        began = time.monotonic()
+        until = began + patience_seconds - waited
         try:
-            with opener.open(request, timeout=_HTTP_TIMEOUT_SECONDS) as answer:
-                total = _total_size(answer.status, answer.headers)
-                return total, answer.read(count)
-        except urllib.error.HTTPError as exc:
-            if exc.code == 416:  # noqa: PLR2004  an empty object has no first byte
-                return 0, b""
-            gone = exc.code in (404, 410)
-            raise Refused(
-                "not_found" if gone else "unreadable",
-                f"its server answers {exc.code} {exc.reason}",
-            ) from exc
-        except (OSError, HTTPException, ValueError) as exc:
-            # URLError is an OSError; its text may hold the host, never the query.
-            reason = getattr(exc, "reason", exc)
-            raise Refused("unreadable", f"its server cannot be read: {reason}") from exc
+            for number in range(_ASKED):
+                if number:
+                    pause = random.uniform(0, _PAUSE_SECONDS * 2**number)  # noqa: S311
+                    time.sleep(max(0.0, min(pause, until - time.monotonic())))
+                try:
+                    return _ranged(opener, url, offset, count, until=until)
+                except _Passing as exc:
+                    fault = exc
+                    if time.monotonic() >= until:
+                        break
+            raise Refused("down", str(fault)) from fault
+        finally:
+            waited += time.monotonic() - began
 
     size, head = ask(0, REMOTE_BLOCK)
 
@@ -211,6 +230,57 @@ def open_remote(url: str) -> Opened:
         return fetch(offset, count)
 
     return Opened(size, fetch_from_head, REMOTE_BLOCK)
+
+
+class _Passing(Exception):
+    """No answer, or one that may be another soon."""
+
+
+def _ranged(
+    opener: urllib.request.OpenerDirector,
+    url: str,
+    offset: int,
+    count: int,
+    *,
+    until: float,
+) -> tuple[int, bytes]:
+    """The size of the whole and *count* bytes of it, asked for once."""
+    request = urllib.request.Request(  # noqa: S310  the opener knows only http(s)
+        url, headers={"Range": f"bytes={offset}-{offset + count - 1}"}
+    )
+    left = min(_HTTP_TIMEOUT_SECONDS, max(until - time.monotonic(), 0.1))
+    try:
+        with opener.open(request, timeout=left) as answer:
+            total = _total_size(answer.status, answer.headers)
+            return total, _body(answer, min(count, max(total - offset, 0)), until)
+    except urllib.error.HTTPError as exc:
+        if exc.code == 416:  # noqa: PLR2004  an empty object has no first byte
+            return 0, b""
+        said = f"its server answers {exc.code} {exc.reason}"
+        if exc.code in PASSING:
+            raise _Passing(said) from exc
+        gone = exc.code in (404, 410)
+        raise Refused("not_found" if gone else "unreadable", said) from exc
+    except (OSError, HTTPException, ValueError) as exc:
+        # URLError is an OSError; its text may hold the host, never the query.
+        reason = getattr(exc, "reason", exc)
+        said = f"its server cannot be read: {reason}"
+        if stays(exc) or stays(reason):
+            raise Refused("unreadable", said) from exc
+        raise _Passing(said) from exc
+
+
+def _body(answer: IO[bytes], count: int, until: float) -> bytes:
+    """All of it: what comes a byte at a time never times out by itself."""
+    body = b""
+    while len(body) < count:
+        piece = answer.read1(min(_PIECE, count - len(body)))  # type: ignore[attr-defined]
+        if not piece:
+            raise _Passing("its server's answers end before they are whole")
+        body += piece
+        if time.monotonic() > until:
+            raise _Passing("its server takes too long to answer")
+    return body
 
 
 def _total_size(status: int, headers: HTTPMessage) -> int:

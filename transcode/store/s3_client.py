@@ -36,6 +36,7 @@ from ..errors import (
     OutOfDisk,
     SettingsError,
     SourceUnreadable,
+    StoreDown,
     StoreError,
     TranscodeError,
     UsageError,
@@ -198,7 +199,7 @@ def typed(exc: Exception, uri: str, *, writes: bool) -> TranscodeError:
             "TRANSCODE_S3_ENDPOINT_URL to an address such as https://host:port.",
             uri=uri,
         )
-    return StoreError(
+    return StoreDown(
         f"{uri!r} cannot be reached: {_sentence(exc)}. Check the network and "
         "TRANSCODE_S3_ENDPOINT_URL.",
         uri=uri,
@@ -208,8 +209,8 @@ def typed(exc: Exception, uri: str, *, writes: bool) -> TranscodeError:
 def _answered(exc: ClientError, uri: str, *, writes: bool) -> TranscodeError:  # noqa: PLR0911  one line per answer
     code, said = _code(exc), _said(exc)
     if code == "NoSuchBucket":
-        kind = DestinationUnwritable if writes else SourceUnreadable
-        return kind(
+        whose = DestinationUnwritable if writes else SourceUnreadable
+        return whose(
             f"There is no bucket for {uri!r}: {said}. Check its name and "
             "TRANSCODE_S3_ENDPOINT_URL.",
             uri=uri,
@@ -236,7 +237,8 @@ def _answered(exc: ClientError, uri: str, *, writes: bool) -> TranscodeError:  #
                 f"Nothing can be written to {uri!r}: {said}. {_RIGHTS}", uri=uri
             )
         return SourceUnreadable(f"{uri!r} may not be read: {said}. {_RIGHTS}", uri=uri)
-    return StoreError(f"{uri!r}: the store answered {code}: {said}.", uri=uri)
+    kind = StoreDown if _passes(exc) else StoreError
+    return kind(f"{uri!r}: the store answered {code}: {said}.", uri=uri)
 
 
 def code_of(exc: BaseException | None) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from http import HTTPStatus
+from http.client import HTTPException
 from urllib.parse import urlsplit, urlunsplit
 
 from anyio import to_thread
 
 from ..contract import Source
-from ..errors import SourceNotFound, SourceUnreadable
+from ..errors import SourceNotFound, SourceUnreadable, StoreDown
+from ..passing import PASSING, stays
 
 _TIMEOUT_SECONDS = 10
 
@@ -32,14 +34,19 @@ def _locate(url: str) -> Source:
             raise SourceNotFound(
                 f"There is nothing at {named} (HTTP {exc.code}).", uri=named
             ) from exc
+        if exc.code in PASSING:
+            raise StoreDown(
+                f"The server of {named} answers HTTP {exc.code} {exc.reason}; try "
+                "again later.",
+                uri=named,
+            ) from exc
         raise SourceUnreadable(
             f"{named} may not be read (HTTP {exc.code} {exc.reason}).", uri=named
         ) from exc
-    except (OSError, ValueError) as exc:
+    except (OSError, HTTPException, ValueError) as exc:
         reason = getattr(exc, "reason", exc)
-        raise SourceUnreadable(
-            f"{named} cannot be reached: {reason}.", uri=named
-        ) from exc
+        kind = SourceUnreadable if stays(exc) or stays(reason) else StoreDown
+        raise kind(f"{named} cannot be reached: {reason}.", uri=named) from exc
     if status != HTTPStatus.PARTIAL_CONTENT:
         raise SourceUnreadable(
             f"{named} does not serve byte ranges (HTTP {status}), and a video is never "

@@ -33,7 +33,7 @@ from .artifacts import collect
 from .captions import finish_captions, without_guilty
 from .codecs import SOFTWARE, software_stand_in
 from .command import build
-from .encode import run
+from .encode import run, source_down
 from .folders import clear, prepare
 from .lines import take_lines
 from .measure import FirstPass, measure_loudness, phase
@@ -279,7 +279,9 @@ def _rejected(
         "stderr_tail": encoded.stderr_tail,
     }
     error: TranscodeError
-    if any(check.name == "source_complete" for check in failed):
+    if encoded.interrupted is not None:
+        error = source_down(encoded.interrupted, **evidence)
+    elif any(check.name == "source_complete" for check in failed):
         error = MediaTruncated(
             f"The source is damaged or cut off ({said}); upload it again, or have what "
             "is left of it made (--accept-partial).",

@@ -19,6 +19,7 @@ from ..contract import (
 )
 from ..demuxers import DEMUXERS
 from ..errors import MediaRejected
+from . import progress
 from .burn import CLOCK, CLOCK_OPTIONS, lines_options
 from .captions_listing import captions_file
 from .codecs import Surroundings, audio_options, video_options
@@ -223,7 +224,8 @@ def _input(task: Task, *, hardware_decode: bool = False) -> Any:
             # Object storage drops long connections; go on where it stopped.
             "reconnect": "1",
             "reconnect_on_network_error": "1",
-            "reconnect_delay_max": "10",
+            "reconnect_on_http_error": "408,429,5xx",
+            "reconnect_delay_max": str(progress.RECONNECT_SECONDS),
             # Microseconds: a connection that is silent this long is dead.
             "rw_timeout": "30000000",
         }

@@ -17,12 +17,14 @@ from ..contract import Progress, Task
 from ..errors import (
     EncoderFailed,
     EncoderMissing,
+    MediaError,
     MediaRejected,
     MediaUnsupported,
     ObjectChanged,
     OutOfDisk,
     OutOfMemory,
     SourceUnreadable,
+    StoreDown,
     TranscodeError,
 )
 from .children import Children, Ended, Program
@@ -53,7 +55,7 @@ _CAUSES: Sequence[tuple[str, type[TranscodeError], str]] = (
         "The source is no longer the one that was planned for; run again.",
     ),
     (
-        r"Error opening input.*(?:Server returned|Connection|timed out|HTTP|resolve)",
+        r"Error opening input.*Server returned 4(?!29)",
         SourceUnreadable,
         "The source cannot be read any more.",
     ),
@@ -95,7 +97,7 @@ def run(
     They may write to all *folders*, and nowhere else.
 
     An exit status of 0 is no success yet; verification decides. Raises `OutOfDisk`,
-    `OutOfMemory`, `EncoderMissing`, `SourceUnreadable`, `MediaRejected` or
+    `OutOfMemory`, `EncoderMissing`, `SourceUnreadable`, `StoreDown`, `MediaRejected` or
     `EncoderFailed`, each with argv, status and the end of standard error.
     """
     summary, muxing = Summary(), Tail()
@@ -127,7 +129,9 @@ def run(
     if ended.first_to_fail is not None:
         tails = {"ffmpeg": summary.tail, "packager": muxing}
         argvs = {"ffmpeg": command.argv, "packager": packager or ()}
-        raise _failure(ended, tails, argvs, folders=folders)
+        raise _failure(
+            ended, tails, argvs, folders=folders, interrupted=summary.interrupted
+        )
     made = _report(task, command, summary, progress, seconds=seconds)
     return replace(made, notes=notes)
 
@@ -179,7 +183,23 @@ def _report(
         damaged_frames=summary.damaged_frames,
         exit_status=0,
         read_bytes=summary.read_bytes,
+        interrupted=summary.interrupted,
     )
+
+
+def source_down(said: str, **evidence: Any) -> StoreDown:
+    """What came of a source that broke off tells nothing of the source itself."""
+    return StoreDown(
+        f"The source's server broke off while it was read ({said.rstrip('.')}); try "
+        "again later.",
+        **evidence,
+    )
+
+
+def refuse_part(summary: Summary) -> None:
+    """Raises `StoreDown` where ffmpeg ended well and could not read to the end."""
+    if summary.given_up and summary.interrupted is not None:
+        raise source_down(summary.interrupted, stderr_tail=summary.tail.text)
 
 
 def _failure(
@@ -188,6 +208,7 @@ def _failure(
     argvs: Mapping[str, Sequence[str]],
     *,
     folders: Sequence[Path],
+    interrupted: str | None,
 ) -> TranscodeError:
     guilty = ended.first_to_fail or "ffmpeg"
     if guilty == "ffmpeg" and "packager" in ended.statuses:
@@ -209,9 +230,13 @@ def _failure(
             "free some, or choose another --to or TRANSCODE_SCRATCH.",
             **evidence,
         )
-    for pattern, kind, sentence in _CAUSES:
-        if re.search(pattern, text):
-            return kind(sentence, **evidence)
+    cause = next((it for it in _CAUSES if re.search(it[0], text)), None)
+    at_fault = cause is None or issubclass(cause[1], MediaError)
+    if at_fault and guilty == "ffmpeg" and interrupted is not None:
+        return source_down(interrupted, **evidence)
+    if cause is not None:
+        _, kind, sentence = cause
+        return kind(sentence, **evidence)
     if guilty == "ffmpeg" and status == _TOO_MANY_ERRORS:
         return MediaRejected(
             "More than two thirds of the source's packets cannot be decoded.",

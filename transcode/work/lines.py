@@ -9,7 +9,7 @@ from ..contract import Task
 from ..errors import EncoderFailed
 from .children import Children, Program
 from .command import extract
-from .encode import allowed
+from .encode import allowed, refuse_part
 from .progress import Lines, Summary, without_secrets
 
 _FILE = "lines.mkv"
@@ -43,6 +43,7 @@ def take_lines(task: Task, *, program: str, folder: Path) -> Taken:
         ended = children.wait()
     lines.close()
     status = ended.statuses["ffmpeg"]
+    refuse_part(summary)
     if status != 0:
         raise EncoderFailed(
             f"Subtitle track {task.recipe.burned_index} cannot be read to be burned in:"

@@ -12,7 +12,7 @@ from ..contract import AudioRendition, Progress, Task
 from ..errors import EncoderFailed
 from .children import Children, Program
 from .command import measure
-from .encode import allowed
+from .encode import allowed, refuse_part
 from .progress import Lines, Summary, without_secrets
 from .sound import Measured
 
@@ -83,6 +83,7 @@ def _measure(
         ended = children.wait()
     lines.close()
     status = ended.statuses["ffmpeg"]
+    refuse_part(summary)
     values = _parse(tail.text)
     if status != 0 or values is None:
         raise EncoderFailed(

@@ -53,6 +53,9 @@ class EncodeReport:
     read_bytes: int | None = None
     """Of the source, as ffmpeg's own statistics count them; seeks read twice."""
 
+    interrupted: str | None = None
+    """What ffmpeg said last of a connection to the source that broke."""
+
     def having_read(self, more: int) -> EncodeReport:
         """With bytes of the source that were read before this encode."""
         if self.read_bytes is None:
