@@ -135,8 +135,6 @@ class Eyes:
         chain = [
             f"select=eq(n\\,{number})",
             *filters,
-            # Scaled as RGB: of subsampled chroma a quarter would be left.
-            "format=gbrp",
             f"scale={SIDE}:{SIDE}:flags=area",
         ]
         argv = [self.ffmpeg, "-v", "error", "-i", f"file:{path}", "-frames:v", "1"]

@@ -19,7 +19,6 @@ from ..contract import (
 )
 from ..demuxers import DEMUXERS
 from ..errors import MediaRejected
-from . import progress
 from .burn import CLOCK, CLOCK_OPTIONS, lines_options
 from .captions_listing import captions_file
 from .codecs import Surroundings, audio_options, video_options
@@ -29,7 +28,7 @@ from .mark import DEMUXERS as MARK_DEMUXERS
 from .metadata import labels, metadata
 from .muxers import JPEG, MUXERS, POSTERS, SPRITES
 from .pictures import Pictures, lay, may_change
-from .reading import decoder_threads, reading
+from .reading import decoder_threads, over_http, reading
 from .sound import Measured, mix, soundtrack
 
 _GLOBAL = (
@@ -219,19 +218,7 @@ def _input(task: Task, *, hardware_decode: bool = False) -> Any:
         # Its usual decoder would show what lies under transparency.
         options[f"c:{recipe.video_index}"] = recipe.decoder
     if task.source.is_remote:
-        options |= {
-            "protocol_whitelist": "http,https,tcp,tls",
-            # Object storage drops long connections; go on where it stopped.
-            "reconnect": "1",
-            "reconnect_on_network_error": "1",
-            "reconnect_on_http_error": "408,429,5xx",
-            "reconnect_delay_max": str(progress.RECONNECT_SECONDS),
-            # Microseconds: a connection that is silent this long is dead.
-            "rw_timeout": "30000000",
-        }
-        if task.source.uri.startswith("s3://") and task.source.etag:
-            # On every range of it: the version planned for, or HTTP error 412.
-            options["headers"] = f'If-Match: "{task.source.etag}"\r\n'
+        options |= over_http(task.source)
         return ffmpeg.input(task.source.location, **options)
     if hardware_decode:
         # NVDEC; frames come back to memory, where the filters are.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..contract import Clip, Media, Recipe, Task
+from ..contract import Clip, Media, Recipe, Source, Task
+from . import progress
 
 if TYPE_CHECKING:
     from .graph import Stream
@@ -80,3 +81,21 @@ def cut_sound(stream: Stream, clip: Clip | None) -> Stream:
         options["end"] = f"{clip.end_seconds - seek:.6f}"
     stream = stream.filter("atrim", **options)
     return stream.filter("asetpts", f"PTS-{clip.start_seconds - seek:.6f}/TB")
+
+
+def over_http(source: Source) -> dict[str, str | None]:
+    """The options before `-i` of a source at the other end of a connection."""
+    options: dict[str, str | None] = {
+        "protocol_whitelist": "http,https,tcp,tls",
+        # Object storage drops long connections; go on where it stopped.
+        "reconnect": "1",
+        "reconnect_on_network_error": "1",
+        "reconnect_on_http_error": "408,429,5xx",
+        "reconnect_delay_max": str(progress.RECONNECT_SECONDS),
+        # Microseconds: a connection that is silent this long is dead.
+        "rw_timeout": "30000000",
+    }
+    if source.uri.startswith("s3://") and source.etag:
+        # On every range of it: the version planned for, or HTTP error 412.
+        options["headers"] = f'If-Match: "{source.etag}"\r\n'
+    return options
