@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -249,6 +250,30 @@ def test_what_the_error_says_would_do_does() -> None:
     choice = pick(height=1080, seconds=600, deadline_seconds=needed)
 
     assert choice.wall.high <= needed
+
+
+@settings(deadline=None)
+@given(deadline=st.floats(1, 400) | st.none(), tenths=st.integers(1, 4000) | st.none())
+def test_what_a_refusal_tells_to_ask_for_is_granted(
+    deadline: float | None, tenths: int | None
+) -> None:
+    """
+    A deadline, a budget, or both, in the words of the message.
+    """
+    budget = tenths and Money(amount=Decimal(tenths) / 100_000, currency="CNY")
+    wishes: dict[str, Any] = {"deadline_seconds": deadline, "budget": budget or None}
+    try:
+        pick(height=720, seconds=60, **wishes)
+    except (DeadlineTooShort, BudgetTooSmall) as exc:
+        said = exc.message
+    else:
+        return
+    if longer := re.search(r"deadline of (\d+) s", said):
+        wishes["deadline_seconds"] = float(longer[1])
+    if more := re.search(r"budget of ([\d.]+) CNY", said):
+        wishes["budget"] = Money(amount=Decimal(more[1]), currency="CNY")
+
+    pick(height=720, seconds=60, **wishes)
 
 
 def test_a_budget_in_another_currency_is_not_compared() -> None:

@@ -38,7 +38,7 @@ from ..platforms import (
 from .coefficients import Coefficients
 from .option import MEMORY_MARGIN, MIB, Option, Terms, weigh
 from .predict import on_spec
-from .words import cpus, duration, money
+from .words import cpus, duration, enough, money
 from .workload import workload
 
 NEAR_TIE = 1.02
@@ -185,18 +185,24 @@ def _refusal(
         return BudgetTooSmall(
             f"No spec of {name} does this for {money(constraints.budget)}{soon}: the "
             f"nearest, {_size(near.spec)}, is predicted at {money(near.cost)} and may "
-            f"cost {money(near.cost_high)}.",
+            f"cost {money(near.cost_high)}. A budget of {enough(near.cost_high)} "
+            "would do.",
             platform=name,
             needed=str(near.cost_high.amount),
             spec=near.spec.model_dump(mode="json"),
         )
     if late and constraints.deadline_seconds is not None:
-        near = min(late, key=lambda it: it.wall.high)
+        budget = constraints.budget
+        paid = [it for it in late if not budget or it.cost_high.amount <= budget.amount]
+        near = min(paid or late, key=lambda it: it.wall.high)
+        would_do = f"A deadline of {math.ceil(near.wall.high)} s"
+        if not paid:
+            would_do += f" and a budget of {enough(near.cost_high)}"
         return DeadlineTooShort(
             f"No spec of {name} does this in {duration(constraints.deadline_seconds)}: "
             f"the fastest, {_size(near.spec)}, is predicted to take "
             f"{duration(near.usage.wall_seconds)} and may take "
-            f"{duration(near.wall.high)}.",
+            f"{duration(near.wall.high)}. {would_do} would do.",
             platform=name,
             needed_seconds=near.wall.high,
             spec=near.spec.model_dump(mode="json"),
@@ -206,9 +212,13 @@ def _refusal(
     full = [it for it in fitting if it.obstacle == "scratch"]
     largest = max(fitting, key=lambda it: (it.spec.memory_mib, it.spec.milli_cpus))
     near = min(slow, key=lambda it: it.wall.high) if slow else (full or [largest])[0]
+    advice = "Take another platform, or a profile that makes less."
+    scratch = platform.scratch
+    if near in full and not (scratch.sizes_mib or scratch.maximum_mib):
+        advice = "Free some on this machine, set TRANSCODE_SCRATCH, or make less."
     return SpecTooSmall(
         f"This does not fit on {name}: {_size(near.spec)}, the nearest, {near.reason}. "
-        "Take another platform, or a profile that makes less.",
+        f"{advice}",
         platform=name,
         obstacle=near.obstacle,
         spec=near.spec.model_dump(mode="json"),

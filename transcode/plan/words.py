@@ -5,7 +5,7 @@ Numbers of a plan as a person reads them; unknown is said, never shown as 0.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from fractions import Fraction
 from pathlib import PurePath
 
@@ -61,6 +61,13 @@ def money(value: Money) -> str:
         return f"0 {value.currency}"
     places = max(_LEAST_DECIMALS, _SIGNIFICANT_DIGITS - 1 - amount.adjusted())
     return f"{amount.quantize(Decimal(1).scaleb(-places)):f} {value.currency}"
+
+
+def enough(value: Money) -> str:
+    """*value* or a little more, with two digits: what to ask for instead."""
+    least = Decimal(1).scaleb(value.amount.adjusted() - 1)
+    amount = value.amount.quantize(least, ROUND_UP).normalize()
+    return f"{amount:f} {value.currency}"
 
 
 def cpus(spec: Spec) -> str:
