@@ -45,6 +45,7 @@ def test_a_variable_frame_rate_conforms(change: Change, shipped: Shipped) -> Non
             {"profile": "High 4:4:4 Predictive"},
             "The picture is h264 High 4:4:4 Predictive, which few devices play.",
         ),
+        ({"level": 62}, "The picture is h264 level 6.2; devices play up to 5.2."),
         (
             {"pixel_format": "yuv422p10le"},
             "The picture's pixel format is yuv422p10le, not yuv420p.",

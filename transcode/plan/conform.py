@@ -28,6 +28,11 @@ CODEC_PROFILES: dict[str, frozenset[str]] = {
 }
 """What devices play, as libavcodec spells it. All of H.264's are subsets of High."""
 
+_LEVELS: dict[str, tuple[int, float]] = {"h264": (52, 10), "hevc": (156, 30)}
+"""The highest level that devices play, as the stream writes it, and what it is divided
+by to be spoken. H.264: Apple's HLS authoring specification, 1.2; 5.2 of either is what
+2160p at 60 frames per second needs."""
+
 COLOURS = frozenset(
     {
         *(None, "unknown", "unspecified", "reserved"),
@@ -78,6 +83,13 @@ def _coding_obstacles(video: VideoStream, wanted: VideoProfile) -> Iterator[str]
         yield f"The picture's {video.codec} profile is not known."
     elif video.profile not in CODEC_PROFILES[wanted.codec]:
         yield f"The picture is {video.codec} {video.profile}, which few devices play."
+    most = _LEVELS.get(wanted.codec) if video.codec == wanted.codec else None
+    if most is not None and (video.level or 0) > most[0]:
+        said, highest = (number / most[1] for number in (video.level or 0, most[0]))
+        yield (
+            f"The picture is {video.codec} level {said:.1f}; devices play up to "
+            f"{highest:.1f}."
+        )
     if video.pixel_format != wanted.pixel_format:
         found = video.pixel_format or "unknown"
         yield f"The picture's pixel format is {found}, not {wanted.pixel_format}."
