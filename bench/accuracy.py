@@ -28,7 +28,7 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,7 +140,7 @@ def _measure(  # noqa: PLR0913, PLR0917 - the cell of the table, and where it ru
         to=str(into),
         platform=options.platform,
         memory_mib=memory,
-        clip=ClipProfile(end_seconds=options.seconds),
+        clip=ClipProfile(end_seconds=options.seconds) if options.seconds else None,
         sample="always" if options.sample else "never",
     )
 
@@ -220,15 +220,14 @@ def content_of_run(one: Run, coefficients: Coefficients) -> Content | None:
     )
 
 
-def learned(
-    runs: Sequence[Run], shipped: Coefficients, wired: Wiring, *, sample: bool
-) -> list[Told]:
-    """Each file as a fit to the other folds' files predicts it."""
+def fits(
+    runs: Sequence[Run], shipped: Coefficients
+) -> Iterator[tuple[frozenset[str], Coefficients]]:
+    """Files, and what was learned of all the others; each file once."""
     files = sorted({one.file for one in runs})
     today = datetime.now(UTC).date()
-    found: list[Told] = []
     for fold in range(FOLDS):
-        held = set(files[fold::FOLDS])
+        held = frozenset(files[fold::FOLDS])
         seen = [
             Seen(
                 source=one.file,
@@ -244,7 +243,15 @@ def learned(
             and one.attempt.measured is not None
             and one.attempt.outcome is OutcomeKind.SUCCEEDED
         ]
-        fit = learn(seen, shipped, origin="bench/accuracy", today=today)
+        yield held, learn(seen, shipped, origin="bench/accuracy", today=today)
+
+
+def learned(
+    runs: Sequence[Run], shipped: Coefficients, wired: Wiring, *, sample: bool
+) -> list[Told]:
+    """Each file as a fit to the other folds' files predicts it."""
+    found: list[Told] = []
+    for held, fit in fits(runs, shipped):
         rest = (one for one in runs if one.file in held)
         found += compare(rest, fit, wired, sample=sample)
     return found
