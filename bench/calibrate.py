@@ -52,6 +52,8 @@ from weighing import (
     read_only,
 )
 
+from transcode.tools import yardstick_seconds
+
 HERE = Path(__file__).resolve().parent
 MANY = 16
 """Threads when looking for the busiest one: enough that it is not just any of them."""
@@ -251,6 +253,15 @@ def processes() -> dict[str, float]:
     }
 
 
+def yardstick() -> float:
+    """What tells another machine how much slower it is; the middle of several."""
+    program, found = imageio_ffmpeg.get_ffmpeg_exe(), []
+    for _ in range(9):
+        yardstick_seconds.cache_clear()
+        found.append(yardstick_seconds(program) or 0.0)
+    return statistics.median(found)
+
+
 def cpu_model() -> str:
     with suppress(OSError):
         found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
@@ -313,13 +324,15 @@ def calibrate(media: Path, *, quick: bool) -> dict[str, object]:
             ),
             "encode": partial(encoders, clips, chosen),
         }
+        found = {key: step() for key, step in steps.items()}
         return {"measured": {
             "date": datetime.now(UTC).date().isoformat(),
             "cpu": cpu_model(), "cpus": os.cpu_count() or 1,
             "ffmpeg": imageio_ffmpeg.get_ffmpeg_version(),
             "method": "quick" if quick else "full",
             "content": ", ".join(path.name for path in files),
-        }} | {key: step() for key, step in steps.items()}  # fmt: skip
+            "yardstick_seconds": round(yardstick(), 4),
+        }} | found  # fmt: skip
 
 
 def main() -> None:

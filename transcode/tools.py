@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
@@ -17,6 +18,11 @@ from .errors import EncoderFailed, SettingsError, WorkerLost
 from .settings import Settings
 
 _ANSWER_SECONDS = 20.0
+_YARDSTICK = (
+    *("-hide_banner", "-nostdin", "-loglevel", "error", "-filter_threads", "1"),
+    *("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=0.8"),
+    *("-c:v", "libx264", "-preset", "veryfast", "-threads", "1", "-f", "null", "-"),
+)
 _FAMILIES = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "aac", "libopus")
 _MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 
@@ -159,6 +165,26 @@ def _listed(ffmpeg: str, question: str) -> frozenset[str]:
 def _packager_version(packager: str) -> str | None:
     found = re.search(r"version v?([\d.]+)", _answer(packager, "--version"))
     return None if found is None else found.group(1)
+
+
+@cache
+def yardstick_seconds(ffmpeg: str) -> float | None:
+    """
+    CPU seconds of one small encode, always the same: how fast this machine is.
+
+    To be set beside what it took where the coefficients were measured. None where this
+    ffmpeg cannot do it. A tenth off from one time to the next; twenty times as long
+    would be exact, and every plan waits for it.
+    """
+    child = subprocess.Popen(
+        [ffmpeg, *_YARDSTICK],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return None if child.returncode else used.ru_utime + used.ru_stime
 
 
 @cache

@@ -31,7 +31,7 @@ from .platforms import Machine, Platform, parse_platform
 from .record import Told
 from .services import Service, parse_service
 from .settings import Settings
-from .tools import capabilities
+from .tools import capabilities, find_ffmpeg, yardstick_seconds
 from .watermark import look_at
 
 ENGINES = ("local",)
@@ -66,6 +66,13 @@ class Wiring:
 
     @cached_property
     def coefficients(self) -> Coefficients:
+        """What predictions are made of, for this machine: every engine works on it."""
+        found = self._read_coefficients()
+        if found.measured.yardstick_seconds is None:
+            return found
+        return found.here(yardstick_seconds(find_ffmpeg(self.settings)))
+
+    def _read_coefficients(self) -> Coefficients:
         if self.settings.coefficients:
             path = Path(self.settings.coefficients)
             try:

@@ -44,6 +44,7 @@ def test_this_machine_is_examined(tmp_path: Path) -> None:
 
     subjects = {
         *("python", "ffmpeg", "packager", "nvenc", "profiles", "platforms", "cores"),
+        "speed",
         *("memory", "scratch", "scratch writable", "cgroups", "s3", "profile hls"),
     }
     assert set() == subjects - set(found)

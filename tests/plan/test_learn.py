@@ -225,3 +225,22 @@ def test_what_is_written_is_what_is_read(
     assert shipped_coefficients == parse_coefficients(
         coefficients_text(shipped_coefficients)
     )
+
+
+def test_how_fast_the_machine_is_now_is_not_learned_twice(
+    ran: Make, shipped_coefficients: Coefficients
+) -> None:
+    """The pace goes where nothing was learned, and is kept in no file."""
+    seen = ran(60, cpu=1.5)
+    slow = shipped_coefficients.model_copy(update={"pace": 1.5})
+
+    by_slow = learn(seen, slow, origin="out", today=TODAY)
+    by_fast = learn(seen, shipped_coefficients, origin="out", today=TODAY)
+
+    assert by_slow.learned is not None
+    assert by_fast.learned is not None
+    assert by_slow.learned.encode == by_fast.learned.encode
+    assert by_slow.learned.platform == by_fast.learned.platform
+    assert "pace" not in coefficients_text(slow)
+    told = by_slow.model_copy(update={"pace": 1.5})
+    assert accuracy(seen, told).cpu_error < 0.1

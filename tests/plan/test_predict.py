@@ -385,3 +385,42 @@ def test_a_real_encode_takes_the_predicted_cpu_time_and_fits_the_memory(
     assert 0 == code
     assert spent / 4 < found.cpu_seconds < spent * 4 + 0.5
     assert peak_kib * 1024 < (found.peak_memory_bytes or 0) * 1.25
+
+
+def test_a_slower_machine_takes_longer_by_its_pace() -> None:
+    """
+    CPU time, wall time and its interval, and nothing of memory; the times that are
+    neither are a tenth of a second.
+    """
+    known = COEFFICIENTS.model_copy(
+        update={
+            "measured": COEFFICIENTS.measured.model_copy(
+                update={"yardstick_seconds": 0.04}
+            )
+        }
+    )
+    args = media(picture()), recipe()
+    spec = Spec(memory_mib=1024, milli_cpus=1000)
+
+    usual = predict(*args, spec=spec, coefficients=known.here(0.04))
+    slow = predict(*args, spec=spec, coefficients=known.here(0.06))
+
+    assert slow.usage.cpu_seconds == pytest.approx(1.5 * usual.usage.cpu_seconds)
+    assert slow.wall.high == pytest.approx(1.5 * usual.wall.high)
+    assert slow.usage.peak_memory_bytes == usual.usage.peak_memory_bytes
+
+
+def test_an_unknown_pace_is_no_pace() -> None:
+    """
+    Where the yardstick was not laid on, on either machine, nothing is made up.
+    """
+    bare = COEFFICIENTS.model_copy(
+        update={
+            "measured": COEFFICIENTS.measured.model_copy(
+                update={"yardstick_seconds": None}
+            )
+        }
+    )
+
+    assert 1.0 == bare.here(0.06).pace
+    assert 1.0 == COEFFICIENTS.here(None).pace

@@ -53,6 +53,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
         _tools,
         _profiles,
         _platforms,
+        _speed,
         _machine,
         _control_groups,
         _s3,
@@ -168,6 +169,19 @@ def _profiles(wiring: Wiring) -> Iterable[Finding]:
 def _platforms(wiring: Wiring) -> Iterable[Finding]:
     names = ", ".join(one.name for one in wiring.platforms())
     yield Finding("platforms", "ok", names)
+
+
+def _speed(wiring: Wiring) -> Iterable[Finding]:
+    coefficients = wiring.coefficients
+    then = coefficients.measured
+    found = f"a small encode takes {coefficients.pace:.2f} x the CPU time it took"
+    if then.yardstick_seconds is None:
+        found = "not known beside the machine"
+    where = f"{then.cpu}, {then.date.isoformat()}"
+    detail = f"{found} where predictions were measured ({where})"
+    if coefficients.learned is not None:
+        detail += "; what was learned from the ledger counts for more"
+    yield Finding("speed", "ok", detail)
 
 
 def _machine(wiring: Wiring) -> Iterable[Finding]:

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Self
 
 from pydantic import (
+    Field,
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
@@ -40,6 +41,8 @@ class Measured(Value):
     method: str
     content: str
     """The files whose pictures were encoded, the first one by every encoder."""
+    yardstick_seconds: PositiveFloat | None = None
+    """CPU seconds of `tools.yardstick_seconds` there and then."""
 
 
 class StartCosts(Value):
@@ -148,6 +151,9 @@ class Coefficients(Value):
     """By encoder, then preset."""
     learned: Experience | None = None
     """From tasks that ran; None: nothing yet."""
+    pace: PositiveFloat = Field(1.0, exclude=True)
+    """CPU seconds that a machine takes for one of those here, where nothing was learned
+    of it; no part of what was measured, and not written with it."""
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
@@ -157,6 +163,13 @@ class Coefficients(Value):
         if not self.decode:
             raise ValueError("no decoder was measured")
         return self
+
+    def here(self, yardstick_seconds: float | None) -> Self:
+        """For a machine that takes so long for the same small encode."""
+        then = self.measured.yardstick_seconds
+        if then is None or yardstick_seconds is None:
+            return self
+        return self.model_copy(update={"pace": yardstick_seconds / then})
 
     def decoding(self, codec: str) -> DecodeCosts:
         """Of a codec; the dearest per pixel stands for one that was not measured."""

@@ -73,7 +73,8 @@ def learn(
     sources that a fit to the others has not seen. Raises UsageError where there are
     fewer than `ENOUGH` that can be compared.
     """
-    bare = coefficients.model_copy(update={"learned": None})
+    # How fast the machine is, is part of what is learned.
+    bare = coefficients.model_copy(update={"learned": None, "pace": 1.0})
     rows = [(one, row) for one in seen if (row := _row(one, bare)) is not None]
     if len(rows) < ENOUGH:
         raise UsageError(

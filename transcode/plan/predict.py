@@ -107,10 +107,12 @@ def _learned(work: Workload, platform: str | None) -> tuple[float, float, float,
     """Factors on CPU, further on wall, and on memory, and the spread of wall times."""
     experience = work.coefficients.learned
     if experience is None:
-        return 1.0, 1.0, 1.0, work.spread
+        return work.coefficients.pace, 1.0, 1.0, work.spread
     task = experience.encode.get(task_key(work.recipe))
     where = experience.platform.get(platform or "")
     factor = (task.cpu if task else 1.0) * (where.cpu if where else 1.0)
+    if task is None and where is None:
+        factor = work.coefficients.pace
     # What was learned holds for any content; a sample knows this one.
     spread = work.spread
     if task and work.content is None:
