@@ -38,6 +38,7 @@ an encode paid for?
     - WorkerLost
   + StoreError            storage said no (exit 4)
     - StoreDown           no answer, or one that asks to come back later
+      * SourceDown        of an http source, when it is first asked for (exit 2)
     - ObjectMissing
     - ObjectExists
     - ObjectChanged
@@ -258,6 +259,12 @@ class StoreDown(StoreError):
     """Where a source or a result lies does not answer, or asks to come back later."""
 
     retryable = True
+
+
+class SourceDown(StoreDown):
+    """An http source was asked for and nobody answers: nothing was begun."""
+
+    exit_code = 2
 
 
 class ObjectMissing(StoreError, FileNotFoundError):

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 from anyio import to_thread
 
 from ..contract import Source
-from ..errors import SourceNotFound, SourceUnreadable, StoreDown
+from ..errors import SourceNotFound, SourceUnreadable, SourceDown
 from ..passing import PASSING, stays
 
 _TIMEOUT_SECONDS = 10
@@ -35,7 +35,7 @@ def _locate(url: str) -> Source:
                 f"There is nothing at {named} (HTTP {exc.code}).", uri=named
             ) from exc
         if exc.code in PASSING:
-            raise StoreDown(
+            raise SourceDown(
                 f"The server of {named} answers HTTP {exc.code} {exc.reason}; try "
                 "again later.",
                 uri=named,
@@ -45,7 +45,7 @@ def _locate(url: str) -> Source:
         ) from exc
     except (OSError, HTTPException, ValueError) as exc:
         reason = getattr(exc, "reason", exc)
-        kind = SourceUnreadable if stays(exc) or stays(reason) else StoreDown
+        kind = SourceUnreadable if stays(exc) or stays(reason) else SourceDown
         raise kind(f"{named} cannot be reached: {reason}.", uri=named) from exc
     if status != HTTPStatus.PARTIAL_CONTENT:
         raise SourceUnreadable(
