@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import anyio
 import pytest
@@ -16,7 +16,7 @@ from transcode.store.web import locate
 @pytest.fixture
 def answering() -> Iterator[Callable[[int], str]]:
     """An address whose server answers everything with one status."""
-    servers: list[HTTPServer] = []
+    servers: list[ThreadingHTTPServer] = []
 
     def start(status: int) -> str:
         class Handler(BaseHTTPRequestHandler):
@@ -28,7 +28,7 @@ def answering() -> Iterator[Callable[[int], str]]:
             def log_message(self, *args: object) -> None:
                 """Say nothing."""
 
-        servers.append(HTTPServer(("127.0.0.1", 0), Handler))
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
         threading.Thread(target=servers[-1].serve_forever, args=(0.05,)).start()
         return f"http://127.0.0.1:{servers[-1].server_port}/a.mp4?signature=secret"
 

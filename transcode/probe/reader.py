@@ -254,6 +254,7 @@ def _ranged(
             total = _total_size(answer.status, answer.headers)
             return total, _body(answer, min(count, max(total - offset, 0)), until)
     except urllib.error.HTTPError as exc:
+        exc.close()
         if exc.code == 416:  # noqa: PLR2004  an empty object has no first byte
             return 0, b""
         said = f"its server answers {exc.code} {exc.reason}"

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 from anyio import to_thread
 
 from ..contract import Source
-from ..errors import SourceNotFound, SourceUnreadable, SourceDown
+from ..errors import SourceDown, SourceNotFound, SourceUnreadable
 from ..passing import PASSING, stays
 
 _TIMEOUT_SECONDS = 10
@@ -30,6 +30,7 @@ def _locate(url: str) -> Source:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as reply:  # noqa: S310
             headers, status = reply.headers, reply.status
     except urllib.error.HTTPError as exc:
+        exc.close()
         if exc.code in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
             raise SourceNotFound(
                 f"There is nothing at {named} (HTTP {exc.code}).", uri=named
