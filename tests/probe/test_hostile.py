@@ -351,7 +351,7 @@ def test_a_source_that_drips_is_given_up(look: Look, server: Server) -> None:
     before = children.read_text(encoding="ascii")
     try:
         with pytest.raises(StoreDown, match="too long"):
-            look(f"{server.url}/drip", Limits(wall_seconds=5))
+            look(f"{server.url}/drip", Limits(wall_seconds=60, server_seconds=1))
     finally:
         server.drip.set()
 
