@@ -232,17 +232,17 @@ class _Job:
 
     async def perform(self, engine: Engine) -> Manifest:
         staging = await self.target.prepare(self.folder, token=self.keeper.token)
-        try:
-            engine.guard(staging)
-            token = self.keeper.token
-            marks = provenance(self.order.job_id, self.order.profile.name)
-            sending = self.target.sending
-            async with sending(self.folder, staging, token=token, marks=marks):
-                results = await self._invoke(engine, staging)
-            return await self._publish(staging, results)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self.target.discard(staging)
+        with engine.guard(staging):
+            try:
+                token = self.keeper.token
+                marks = provenance(self.order.job_id, self.order.profile.name)
+                sending = self.target.sending
+                async with sending(self.folder, staging, token=token, marks=marks):
+                    results = await self._invoke(engine, staging)
+                return await self._publish(staging, results)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self.target.discard(staging)
 
     async def _invoke(self, engine: Engine, staging: Path) -> tuple[TaskResult, ...]:
         results = await invoke_all(

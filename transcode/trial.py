@@ -107,30 +107,30 @@ class Trial:
         plan = plan.model_copy(update={"budget": allowed.budget})
         self.listen(SampleBegun(plan))
         folder = Path(tempfile.mkdtemp(prefix="transcode-sample-", dir=self.scratch))
-        self.engine.guard(folder)
-        try:
-            return await invoke_all(
-                (sample,),
-                self.engine,
-                budget=plan.budget,
-                staging_for=lambda _task_id, number: folder / str(number),
-                on_progress=lambda progress: self.listen(Progressed(progress)),
-                on_attempt=lambda task_id, attempt: self.listen(
-                    AttemptEnded(task_id, attempt)
-                ),
-                on_overdue=lambda task, number: self.listen(
-                    Overdue(
-                        task.task_id,
-                        number,
-                        task.predicted.wall_seconds,
-                        task.predicted_wall.high,
-                    )
-                ),
-                keep=lambda task, attempt: self.keeper.keep(plan, task, attempt),
-                earlier=self.keeper.earlier,
-            )
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with self.engine.guard(folder):
+            try:
+                return await invoke_all(
+                    (sample,),
+                    self.engine,
+                    budget=plan.budget,
+                    staging_for=lambda _task_id, number: folder / str(number),
+                    on_progress=lambda progress: self.listen(Progressed(progress)),
+                    on_attempt=lambda task_id, attempt: self.listen(
+                        AttemptEnded(task_id, attempt)
+                    ),
+                    on_overdue=lambda task, number: self.listen(
+                        Overdue(
+                            task.task_id,
+                            number,
+                            task.predicted.wall_seconds,
+                            task.predicted_wall.high,
+                        )
+                    ),
+                    keep=lambda task, attempt: self.keeper.keep(plan, task, attempt),
+                    earlier=self.keeper.earlier,
+                )
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def left_of(plan: Plan) -> Money | None:

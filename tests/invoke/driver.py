@@ -28,13 +28,13 @@ async def main(platform: Platform) -> None:
         cgroup_root=Path(cgroup_root),
     )
     async with engine:
-        engine.guard(Path(staging).with_name("guarded"))
-        await engine.attempt(
-            Task.from_json(sys.stdin.readline()),
-            number=1,
-            staging=Path(staging),
-            on_progress=say,
-        )
+        with engine.guard(Path(staging).with_name("guarded")):
+            await engine.attempt(
+                Task.from_json(sys.stdin.readline()),
+                number=1,
+                staging=Path(staging),
+                on_progress=say,
+            )
 
 
 anyio.run(

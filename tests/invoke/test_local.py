@@ -12,6 +12,7 @@ import pytest
 from transcode.contract import Attempt, OutcomeKind, Produced, Progress, Task
 from transcode.errors import PlanError
 from transcode.invoke.cgroup import PREFIX
+from transcode.invoke.janitor import Janitor
 from transcode.invoke.local import LocalEngine
 from transcode.platforms import Machine
 
@@ -392,3 +393,31 @@ async def test_a_warm_worker_that_died_is_replaced(
         attempt, _ = await run_one(engine, make_task(), tmp_path / "s")
 
     assert OutcomeKind.SUCCEEDED is attempt.outcome
+
+
+async def test_a_long_life_makes_the_janitor_no_slower(
+    make_engine: MakeEngine,
+    make_task: MakeTask,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    What it is told of an attempt it is told to forget; it goes through all it knows.
+    """
+    known: list[str] = []
+
+    def hear(_janitor: Janitor, line: str) -> None:
+        if line.startswith("forget "):
+            known.remove(line.removeprefix("forget "))
+        else:
+            known.append(line)
+
+    async with make_engine("work") as engine:
+        monkeypatch.setattr(Janitor, "_say", hear)
+        for number in range(3):
+            with engine.guard(tmp_path / f"job-{number}"):
+                task = make_task(task_id=f"t{number}")
+                await run_one(engine, task, tmp_path / f"job-{number}" / "s")
+        monkeypatch.undo()
+
+    assert [] == known

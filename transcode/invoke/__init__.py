@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from functools import partial
@@ -43,8 +44,8 @@ class Engine(Protocol):
     async def prewarm(self) -> None:
         """Whatever makes the first attempt start sooner."""
 
-    def guard(self, path: Path) -> None:
-        """Have `path` removed should this process be killed."""
+    def guard(self, path: Path) -> AbstractContextManager[None]:
+        """Have `path` removed should this process be killed in the block."""
 
     def fits(self, spec: Spec) -> bool:
         """Whether `spec` can run here at all."""

@@ -88,6 +88,10 @@ class Janitor:
         """Remove this file or folder if we die."""
         self._say(f"remove {path.absolute()}")
 
+    def spare(self, path: Path) -> None:
+        """It has gone, or is somebody else's to remove."""
+        self._say(f"forget remove {path.absolute()}")
+
     def end(self, session: int, directories: Sequence[Path]) -> None:
         """If we die, end the processes of the session and what is in these groups."""
         for directory in directories:

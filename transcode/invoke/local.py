@@ -6,7 +6,8 @@ import errno
 import itertools
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -96,9 +97,14 @@ class LocalEngine:
         if self._warm is None:
             self._warm = self._start()
 
-    def guard(self, path: Path) -> None:
-        """Have `path` removed should this process be killed before the engine ends."""
+    @contextmanager
+    def guard(self, path: Path) -> Iterator[None]:
+        """Have `path` removed should this process be killed in the block."""
         self._janitor.remove(path)
+        try:
+            yield
+        finally:
+            self._janitor.spare(path)
 
     def fits(self, spec: Spec) -> bool:
         """Whether this machine is large enough for `spec`."""
@@ -123,25 +129,27 @@ class LocalEngine:
         removes everything first, tells `on_cancelled` what was spent, and propagates.
         """
         async with self._pool.admitted(task.spec):
-            run = await self._run(task, number, staging)
-            try:
-                await run.perform(
-                    self._settings,
-                    limit=run.limit(self._platform),
-                    on_progress=on_progress,
-                    on_overdue=on_overdue,
-                )
-            finally:
-                with anyio.CancelScope(shield=True):
-                    attempt = await run.close(self._platform)
-                    self._janitor.forget(run.worker.pid, run.worker.box.directories)
-                    if not run.over:
-                        on_cancelled(attempt)
+            # What it has made is guarded by whoever asked for it.
+            with self.guard(staging):
+                run = await self._run(task, number, staging)
+                try:
+                    await run.perform(
+                        self._settings,
+                        limit=run.limit(self._platform),
+                        on_progress=on_progress,
+                        on_overdue=on_overdue,
+                    )
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        attempt = await run.close(self._platform)
+                        worker = run.worker
+                        self._janitor.forget(worker.pid, worker.box.directories)
+                        if not run.over:
+                            on_cancelled(attempt)
         return attempt, run.report
 
     async def _run(self, task: Task, number: int, staging: Path) -> Run:
         scratch = self._scratch.path / f"{task.task_id}.{number}"
-        self._janitor.remove(staging)
         staging = _make_folders(staging, scratch)
         worker = await self._worker()
         return Run(
