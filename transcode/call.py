@@ -19,13 +19,14 @@ import anyio
 from .becoming import as_ours, became, passed_over, shown, stands
 from .contract import Attempt, OutcomeKind, PlatformRef, Upload, Usage
 from .desk import Desk
-from .errors import EventError, StoreError, TranscodeError
+from .errors import EventError, StoreDown, TranscodeError
 from .event import Ignored, batch, parse
 from .function import Function
 from .happenings import AttemptEnded, Event, Taken
 from .intake import Intake, open_jobs
 from .meter import Meter, metering, settle
 from .record import JobReport, LedgerRecord
+from .store.kept import keep_open
 
 _VERDICT_SECONDS = 1.5
 """Before the platform's kill, whatever hangs, what was found out is returned: the
@@ -78,11 +79,12 @@ async def answer(function: Function, event: object, invocation: Invocation) -> A
     call = _Call(function, invocation)
     with metering() as meter, anyio.move_on_after(hard) as scope:
         try:
-            await call.run(event, meter)
+            async with keep_open():
+                await call.run(event, meter)
         except Exception as exc:  # noqa: BLE001 - the outermost edge; it is answered
             call.failed(exc)
     if scope.cancelled_caught:
-        call.failed(StoreError("The store did not answer before our time was over."))
+        call.failed(StoreDown("The store did not answer before our time was over."))
     return call.answer()
 
 

@@ -225,7 +225,7 @@ def test_a_store_that_is_down_has_the_event_repeated(
     kind, said, _ = lambda_.invoke(direct)
     _, told, _ = lambda_.invoke(queued(m=json.dumps(direct)))
 
-    assert ("error", "StoreError") == (kind, said["errorType"])
+    assert ("error", "StoreDown") == (kind, said["errorType"])
     assert {"batchItemFailures": [{"itemIdentifier": "m"}]} == told
 
 

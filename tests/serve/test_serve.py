@@ -206,7 +206,7 @@ def test_a_store_that_is_down(serve: Any) -> None:
     assert 503 == reply.status
     assert int(reply.headers["retry-after"]) > 0
     assert reply.json["retryable"] is True
-    assert "StoreError" == reply.json["type"]
+    assert "StoreDown" == reply.json["type"]
 
 
 def test_results_are_no_uploads(serve: Any, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from ..errors import Cancelled, WorkerLost
+from ..store.kept import keep_open
 
 T = TypeVar("T")
 
@@ -33,7 +34,8 @@ async def _guard(work: Callable[[], Awaitable[T]]) -> T:
     async def settle() -> tuple[T | None, Exception | None]:
         # Carried out as a value: a task group would wrap it into a group.
         try:
-            return await work(), None
+            async with keep_open():
+                return await work(), None
         except BrokenPipeError as exc:
             # At the edge a closed pipe means a reader of ours that left, and success.
             lost = WorkerLost(

@@ -18,7 +18,7 @@ from ..becoming import as_ours, became, passed_over
 from ..desk import Desk
 from ..errors import (
     ObjectMissing,
-    StoreError,
+    StoreDown,
     TranscodeError,
     UsageError,
 )
@@ -126,7 +126,7 @@ class Counter:
             with anyio.fail_after(_HEALTH_SECONDS):
                 await self.desk.book.now()
         except TimeoutError:
-            return failed(StoreError(f"The store of {self.desk.to!r} does not answer."))
+            return failed(StoreDown(f"The store of {self.desk.to!r} does not answer."))
         except TranscodeError as exc:
             return failed(exc, 503)
         return answer({"status": "ok", "store": "ok"})
@@ -207,12 +207,12 @@ async def _unforeseen(request: Request, exc: Exception) -> Response:
 
 
 async def _in_time(work: Awaitable[T]) -> T:
-    """Its result, or `StoreError` while somebody still listens."""
+    """Its result, or `StoreDown` while somebody still listens."""
     try:
         with anyio.fail_after(_ANSWER_SECONDS):
             return await work
     except TimeoutError as exc:
-        error = StoreError(f"The store did not answer within {_ANSWER_SECONDS:g} s.")
+        error = StoreDown(f"The store did not answer within {_ANSWER_SECONDS:g} s.")
         raise error from exc
 
 

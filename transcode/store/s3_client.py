@@ -42,6 +42,7 @@ from ..errors import (
     UsageError,
 )
 from ..settings import Settings
+from .kept import kept
 
 Result = TypeVar("Result")
 
@@ -147,8 +148,20 @@ class Door:
 async def door(
     settings: Settings, uri: str, *, patience: Patience | None = None
 ) -> AsyncIterator[Door]:
-    """Open a client for the block; credentials come by the standard chain of AWS."""
+    """A client for the block, its own or one that is kept open (`kept`)."""
+    shared = kept()
     patience = patience or Patience()
+    if shared is None:
+        async with _new(settings, uri, patience) as opened:
+            yield opened
+        return
+    where = (settings.s3_endpoint_url, settings.s3_region, settings.s3_path_style)
+    yield await shared.opened((where, patience), lambda: _new(settings, uri, patience))
+
+
+@asynccontextmanager
+async def _new(settings: Settings, uri: str, patience: Patience) -> AsyncIterator[Door]:
+    """Open a client for the block; credentials come by the standard chain of AWS."""
     config = Config(
         connect_timeout=patience.connect_seconds,
         read_timeout=patience.read_seconds,
