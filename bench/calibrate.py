@@ -52,11 +52,12 @@ from weighing import (
     read_only,
 )
 
-from transcode.tools import yardstick_seconds
+from transcode.tools import small_encode_seconds
 
 HERE = Path(__file__).resolve().parent
 MANY = 16
 """Threads when looking for the busiest one: enough that it is not just any of them."""
+REPEATS = 5
 
 
 def encoders(
@@ -164,12 +165,13 @@ def decoders(clip: Clip, folder: Path) -> dict[str, object]:
 
 def filters(clip: Clip) -> dict[str, float]:
     """Per megapixel of input; scaling also per megapixel of output, by two sizes."""
-    idle = read_only(clip).cpu_seconds
+    # Small differences of large numbers: of one measurement little would be left.
+    idle = statistics.median(read_only(clip).cpu_seconds for _ in range(REPEATS))
 
     def run(graph: str) -> float:
-        cost = ffmpeg(*clip.arguments, "-vf", graph, "-c:v", "wrapped_avframe", "-f",
-                      "null", "-")  # fmt: skip
-        return max(cost.cpu_seconds - idle, 1e-3)
+        argv = (*clip.arguments, "-vf", graph, "-c:v", "wrapped_avframe", "-f", "null")
+        costs = [ffmpeg(*argv, "-").cpu_seconds for _ in range(REPEATS)]
+        return max(statistics.median(costs) - idle, 1e-3)
 
     half, sixth = (
         run("scale=iw/2:ih/2:flags=bicubic"),
@@ -257,8 +259,8 @@ def yardstick() -> float:
     """What tells another machine how much slower it is; the middle of several."""
     program, found = imageio_ffmpeg.get_ffmpeg_exe(), []
     for _ in range(9):
-        yardstick_seconds.cache_clear()
-        found.append(yardstick_seconds(program) or 0.0)
+        small_encode_seconds.cache_clear()
+        found.append(small_encode_seconds(program) or 0.0)
     return statistics.median(found)
 
 

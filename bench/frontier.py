@@ -251,10 +251,11 @@ def report(
     lines.append("|" + " --- |" * 5)
     for name, each_ in policies.items():
         kept = [it.regret for it in each_ if not it.missed]
-        tail = statistics.quantiles(kept, n=20, method="inclusive")[-1]
+        several = kept if len(kept) > 1 else [0.0, 0.0]
+        tail = statistics.quantiles(several, n=20, method="inclusive")[-1]
         lines.append(
             f"| {name} | {sum(it.cost for it in each_) / best:.2f} | "
-            f"{sum(it.missed for it in each_)} | {statistics.median(kept):.0%} | "
+            f"{sum(it.missed for it in each_)} | {statistics.median(several):.0%} | "
             f"{tail:.0%} |"
         )
     lines += [

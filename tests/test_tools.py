@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from transcode import tools
 from transcode.errors import SettingsError, WorkerLost
 from transcode.settings import Settings
-from transcode.tools import capabilities, find_ffmpeg, find_packager, proves
+from transcode.tools import (
+    capabilities,
+    find_ffmpeg,
+    find_packager,
+    proves,
+    yardstick_seconds,
+)
 
 
 @pytest.fixture
@@ -120,3 +129,52 @@ def test_a_killed_program_is_not_at_fault(tmp_path: Path) -> None:
 
     with pytest.raises(WorkerLost, match="was killed"):
         capabilities(Settings(ffmpeg=str(program)))
+
+
+@pytest.fixture
+def timings(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the small encode takes, one after the other, in place of running it."""
+    left: list[float] = []
+    monkeypatch.setattr(tools, "small_encode_seconds", lambda _ffmpeg: left.pop(0))
+    return left
+
+
+def test_a_small_encode_takes_some_time(ffmpeg: str) -> None:
+    """
+    CPU time of a real one; a program that cannot do it has no figure.
+    """
+    seconds = yardstick_seconds(ffmpeg)
+
+    assert seconds is not None
+    assert 0.001 < seconds < 10
+    assert None is yardstick_seconds("/bin/false")
+
+
+def test_five_timings_of_a_day_are_enough(tmp_path: Path, timings: list[float]) -> None:
+    """
+    Their median counts, whichever of them was disturbed; then nothing is timed.
+    """
+    kept = tmp_path / "new" / "yardstick.json"
+    timings += [5.0, 1.0, 9.0, 2.0, 3.0]
+
+    found = [yardstick_seconds("ffmpeg", kept) for _ in range(7)]
+
+    assert [5.0, 3.0, 5.0, 3.5, 3.0, 3.0, 3.0] == found
+    assert [] == timings
+
+
+def test_old_timings_and_those_of_another_ffmpeg_do_not_count(
+    tmp_path: Path, timings: list[float]
+) -> None:
+    """
+    Nor does what is no timing at all.
+    """
+    kept = tmp_path / "yardstick.json"
+    yesterday = time.time() - 90_000
+    timings += [1.0, 2.0, 3.0]
+
+    kept.write_text(json.dumps({"ffmpeg": [[yesterday, 9.0]] * 5}))
+    assert 1.0 == yardstick_seconds("ffmpeg", kept)
+    assert 2.0 == yardstick_seconds("other", kept)
+    kept.write_text("[]")
+    assert 3.0 == yardstick_seconds("ffmpeg", kept)

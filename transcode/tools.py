@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
 import shutil
 import signal
+import statistics
 import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +28,8 @@ _YARDSTICK = (
     *("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=0.8"),
     *("-c:v", "libx264", "-preset", "veryfast", "-threads", "1", "-f", "null", "-"),
 )
+_ENOUGH = 5
+_A_DAY = 86_400.0
 _FAMILIES = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "aac", "libopus")
 _MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 
@@ -167,15 +174,28 @@ def _packager_version(packager: str) -> str | None:
     return None if found is None else found.group(1)
 
 
-@cache
-def yardstick_seconds(ffmpeg: str) -> float | None:
+def yardstick_seconds(ffmpeg: str, kept: Path | None = None) -> float | None:
     """
     CPU seconds of one small encode, always the same: how fast this machine is.
 
-    To be set beside what it took where the coefficients were measured. None where this
-    ffmpeg cannot do it. A tenth off from one time to the next; twenty times as long
-    would be exact, and every plan waits for it.
+    To be set beside what it took where the coefficients were measured. One timing is a
+    tenth off: in the file *kept* stand those of the last day, and once there are
+    `_ENOUGH` their median answers and nothing is timed. None where this ffmpeg cannot
+    do it.
     """
+    timings = _timings(kept, ffmpeg)
+    if len(timings) < _ENOUGH:
+        seconds = small_encode_seconds(ffmpeg)
+        if seconds is None:
+            return None
+        timings.append((time.time(), seconds))
+        _keep(kept, ffmpeg, timings)
+    return statistics.median(seconds for _, seconds in timings)
+
+
+@cache
+def small_encode_seconds(ffmpeg: str) -> float | None:
+    """Once per process: one that lives for long is as fast later."""
     child = subprocess.Popen(
         [ffmpeg, *_YARDSTICK],
         stdin=subprocess.DEVNULL,
@@ -185,6 +205,34 @@ def yardstick_seconds(ffmpeg: str) -> float | None:
     _, status, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     return None if child.returncode else used.ru_utime + used.ru_stime
+
+
+def _timings(kept: Path | None, ffmpeg: str) -> list[tuple[float, float]]:
+    """(when, seconds) of the last day; a file that is none of ours is no timing."""
+    if kept is None:
+        return []
+    since = time.time() - _A_DAY
+    try:
+        found = json.loads(kept.read_text(encoding="utf-8"))[ffmpeg]
+        timings = [(float(when), float(seconds)) for when, seconds in found]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [
+        (when, seconds) for when, seconds in timings if when > since and seconds > 0
+    ]
+
+
+def _keep(
+    kept: Path | None, ffmpeg: str, timings: Sequence[tuple[float, float]]
+) -> None:
+    """A convenience: where it cannot be written, the next process times anew."""
+    if kept is None:
+        return
+    with suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        new = kept.with_name(f"{kept.name}.{os.getpid()}")
+        new.write_text(json.dumps({ffmpeg: timings}), encoding="utf-8")
+        new.replace(kept)
 
 
 @cache

@@ -70,7 +70,11 @@ class Wiring:
         found = self._read_coefficients()
         if found.measured.yardstick_seconds is None:
             return found
-        return found.here(yardstick_seconds(find_ffmpeg(self.settings)))
+        try:
+            kept = self.index_folder / "yardstick.json"
+        except RuntimeError:
+            kept = None  # somebody without a home, as in a container
+        return found.here(yardstick_seconds(find_ffmpeg(self.settings), kept))
 
     def _read_coefficients(self) -> Coefficients:
         if self.settings.coefficients:
