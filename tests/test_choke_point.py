@@ -26,11 +26,12 @@ PLACES = {
     },
     "encoder argument": {
         ("tools.py", "_refusal"): "a test picture of lavfi's own, no upload",
+        ("tools.py", ""): "the yardstick: lavfi's own pictures, no upload",
         ("work/encode.py", "allowed"): "reads which inputs a command has",
     },
     "address": {
         ("cli/doctor.py", "_s3"): "asks whether storage answers",
-        ("probe/reader.py", "ask"): "ranges of the upload, http(s) alone",
+        ("probe/reader.py", "_ranged"): "ranges of the upload, http(s) alone",
         ("store/web.py", "_locate"): "one byte, for size and etag",
     },
     "process": {
@@ -38,6 +39,7 @@ PLACES = {
         ("invoke/janitor.py", "__init__"): "cleans up after us",
         ("probe/__init__.py", "_ask"): "the probing child",
         ("tools.py", "_run"): "asks the tools what they can do",
+        ("tools.py", "small_encode_seconds"): "how fast they are here",
         ("work/children.py", "start"): "encoder and packager, each fenced",
     },
 }

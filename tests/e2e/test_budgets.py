@@ -102,8 +102,9 @@ def test_no_sample_is_taken_of_a_job_that_cannot_be_paid_for(
     assert planned.sampling is not None
     assert planned.sampling.planned is not None
     alone = planned.sampling.planned.task.predicted_cost.amount
-    left = planned.predicted_cost.amount
-    assert alone < left
+    # How fast this machine is is timed anew each time, and differs by a tenth.
+    left = planned.predicted_cost.amount * 2 / 3
+    assert alone < left * 2 / 3
 
     poor = perform(film, to, f"day:{left:f}", sample="always")
 
