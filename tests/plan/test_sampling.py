@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -29,11 +30,16 @@ from transcode.contract import (
 from transcode.errors import DeadlineTooShort
 from transcode.plan import make_plan
 from transcode.plan.coefficients import parse_coefficients
-from transcode.plan.parts import content_of, parts_of
+from transcode.plan.parts import (
+    content_of,
+    parts_of,
+    picture_seconds,
+    picture_spread,
+)
 from transcode.plan.predict import predict
 from transcode.plan.profile import Profile
 from transcode.plan.sampling import consider
-from transcode.plan.workload import picture_seconds, workload
+from transcode.plan.workload import MACHINE_SPREAD, workload
 from transcode.platforms import Machine, Platform, parse_platform
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -280,7 +286,7 @@ def attempt_of(planning: Planning, media: Media, seconds: list[float]) -> Any:
 def test_content_is_what_pictures_took_over_what_was_expected(
     planning: Planning, long: Media
 ) -> None:
-    """Twice the CPU of 23 pictures, whose start is taken off, is twice the content."""
+    """Twice the CPU of 23 pictures, beside their start: nearly twice the content."""
     _, task = attempt_of(planning, long, [1.0])
     seen = made(task.media, task.recipe)
     work = workload(seen, task.recipe, coefficients=COEFFICIENTS)
@@ -290,7 +296,7 @@ def test_content_is_what_pictures_took_over_what_was_expected(
     content = content_of(done, task, coefficients=COEFFICIENTS, platform="x")
 
     assert content is not None
-    assert 2.0 == pytest.approx(content.cpu)
+    assert 1.9 < content.cpu < 2.0
     assert 1.0 == content.memory
     assert {"720p": 1_000_000} == content.bit_rates
 
@@ -309,6 +315,23 @@ def test_parts_that_disagree_leave_a_wider_interval(
     assert told[0] is not None
     assert told[1] is not None
     assert told[0].spread < 0.1 < told[1].spread
+
+
+@settings(max_examples=50, deadline=None)
+@given(seconds=st.lists(st.floats(0.05, 5.0), min_size=1, max_size=3))
+def test_nobody_knows_less_after_a_sample(
+    planning: Planning, long: Media, seconds: list[float]
+) -> None:
+    """Parts may scatter as they like: the spread is below what it was without them."""
+    done, task = attempt_of(planning, long, seconds)
+    work = workload(
+        made(task.media, task.recipe), task.recipe, coefficients=COEFFICIENTS
+    )
+
+    content = content_of(done, task, coefficients=COEFFICIENTS, platform="x")
+
+    assert content is not None
+    assert content.spread < math.hypot(picture_spread(work), MACHINE_SPREAD)
 
 
 @settings(max_examples=30, deadline=None)

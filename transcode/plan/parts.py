@@ -21,7 +21,7 @@ from ..contract import (
 from .coefficients import Coefficients
 from .extent import frames_of
 from .predict import predict, slower
-from .workload import picture_seconds, workload
+from .workload import MACHINE_SPREAD, Stage, Workload, workload
 
 PARTS = 3
 PART_SECONDS = (0.8, 2.0)
@@ -108,7 +108,13 @@ def sample_recipe(recipe: Recipe, parts: tuple[Clip, ...]) -> Recipe:
 def content_of(
     attempt: Attempt, task: Task, *, coefficients: Coefficients, platform: str
 ) -> Content | None:
-    """What a sample's measurements say of the whole; None where they say nothing."""
+    """
+    What a sample's measurements say of the whole; None where they say nothing.
+
+    They are weighed against what was known before, each by the inverse of its variance
+    (two normal distributions of the logarithm), so that nobody knows less afterwards: a
+    machine busy with something else scatters the parts.
+    """
     sampled = attempt.sampled
     if sampled is None or attempt.measured is None:
         return None
@@ -129,14 +135,33 @@ def content_of(
     ]
     logs = [math.log(ratio) for ratio in ratios]
     scatter = statistics.stdev(logs) if len(logs) > 1 else CONTENT_SPREAD
+    shown = math.hypot(FEW_PARTS * scatter / math.sqrt(len(logs)), CONTENT_SPREAD)
+    known = math.hypot(picture_spread(work), MACHINE_SPREAD)
+    told = known**2 / (known**2 + shown**2)
     peak = attempt.measured.peak_memory_bytes
     promised = predict(
         seen, task.recipe, spec=attempt.spec, coefficients=coefficients,
         platform=platform,
     ).usage.peak_memory_bytes  # fmt: skip
     return Content(
-        cpu=statistics.mean(ratios),
-        spread=math.hypot(FEW_PARTS * scatter / math.sqrt(len(logs)), CONTENT_SPREAD),
+        cpu=math.pow(statistics.mean(ratios), told),
+        spread=shown * math.sqrt(told),
         memory=max(1.0, (peak or 0) / promised) if promised else 1.0,
         bit_rates=sampled.bit_rates,
     )
+
+
+def picture_seconds(work: Workload) -> float:
+    """CPU seconds of decoding, filtering and encoding: what a sample is compared to."""
+    return sum(stage.cpu_seconds for stage in _pictures(work))
+
+
+def picture_spread(work: Workload) -> float:
+    """Standard deviation of the logarithm of those; their errors add up."""
+    parts = sum(stage.cpu_seconds * stage.spread for stage in _pictures(work))
+    return parts / max(picture_seconds(work), 1e-9)
+
+
+def _pictures(work: Workload) -> list[Stage]:
+    names = ("decode", "filter", "encode ")
+    return [stage for stage in work.stages if stage.name.startswith(names)]

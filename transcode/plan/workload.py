@@ -166,12 +166,6 @@ def _starts(recipe: Recipe, encoded: Sequence[VideoRendition]) -> int:
     return (len(recipe.parts) + 1) * (1 + 2 * len(encoded))
 
 
-def picture_seconds(work: Workload) -> float:
-    """CPU seconds of decoding, filtering and encoding: what a sample is compared to."""
-    names = ("decode", "filter", "encode ")
-    return sum(it.cpu_seconds for it in work.stages if it.name.startswith(names))
-
-
 def _as_shown(stage: Stage, content: Content) -> Stage:
     seconds = stage.cpu_seconds * content.cpu
     return replace(stage, cpu_seconds=seconds, spread=content.spread)
