@@ -28,13 +28,19 @@ help: ## what you are reading
 	@echo
 	@echo "  make demo FILE=/some/video.mov   the same for a video of yours"
 
+# As pip does for whoever installs: thousands of processes need not compile it anew, which
+# they do where PYTHONDONTWRITEBYTECODE is set.
+COMPILE = $(BIN)/python -m compileall -q transcode handlers
+
 demo: $(STAMP) ## transcode a short clip (or FILE=…) and show the result and the bill
+	@$(COMPILE)
 	@file="$${FILE:-}"; \
 	if [ -z "$$file" ]; then $(MAKE) --no-print-directory $(CLIP); file=$(CLIP); fi; \
 	echo "transcode run $$file"; \
 	$(BIN)/transcode run "$$file"
 
 test: lint ## lint, then every test; pass pytest more with ARGS='-k probe'
+	@$(COMPILE)
 	@$(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
 lint: $(STAMP) ## ruff, its formatter and mypy --strict

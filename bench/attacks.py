@@ -32,7 +32,7 @@ from tests.hostile.rig import Rig, rigged
 from transcode.contract import MarkImage, Source, Task, Watermark
 from transcode.errors import TranscodeError
 from transcode.pipeline import Request, admit, run
-from transcode.probe import probe
+from transcode.probe.ask import probe
 from transcode.settings import Settings
 from transcode.tools import find_ffmpeg
 from transcode.watermark import look_at

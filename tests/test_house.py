@@ -200,6 +200,15 @@ def test_importing_is_light(name: str) -> None:
     assert done.stdout.strip() == ""
 
 
+def test_what_starts_early_is_light() -> None:
+    """It comes before all other imports, so that these do not delay it."""
+    code = "import sys, transcode.cli.early; print(*sorted(sys.modules))"
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+
+    assert not {"anyio", "click", "pydantic"} & {*done.stdout.split()}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=place)
 def test_files_are_short_or_have_a_reason(path: Path) -> None:
     """One file, one idea; a long one stands in `LONG` with the reason."""

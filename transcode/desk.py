@@ -34,7 +34,7 @@ from .errors import (
     revive,
 )
 from .happenings import Listener, TakenOver
-from .invoke import Engine
+from .invoke.tasks import Engine
 from .jobs import (
     Book,
     Busy,

@@ -52,14 +52,14 @@ from .happenings import (
     Progressed,
     Published,
 )
-from .invoke import Engine, invoke_all
+from .invoke.tasks import Engine, invoke_all
 from .keeping import Forgetful, Keeper
 from .plan import job_id
 from .plan.profile import Profile
 from .plan.profile_parts import ClipProfile, WatermarkProfile
 from .planner import Wanted, constraints_of, foresee, planner_of
 from .platforms import Platform
-from .probe import Limits, probe
+from .probe.ask import Limits, probe
 from .store import Destination, destination, locate, provenance, refuse_change
 from .trial import Trial, left_of
 from .wiring import Wiring

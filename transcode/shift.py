@@ -32,7 +32,7 @@ from .errors import (
     WorkerLost,
 )
 from .happenings import Listener
-from .invoke import Engine
+from .invoke.tasks import Engine
 from .jobs import Book, History, hold
 from .pipeline import Order, carry_out
 from .record import Claim, Ending, Submission

@@ -28,7 +28,7 @@ from .happenings import (
     Progressed,
     SampleBegun,
 )
-from .invoke import Engine, invoke_all
+from .invoke.tasks import Engine, invoke_all
 from .keeping import Keeper
 from .plan.sampling import failed, less, taken
 from .planner import Planner

@@ -22,7 +22,7 @@ from .errors import (
     UsageError,
     WatermarkError,
 )
-from .invoke import Engine
+from .invoke.tasks import Engine
 from .machine import this_machine
 from .plan.predict import Coefficients, parse_coefficients
 from .plan.profile import Profile, parse_profile

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 
 from transcode.cli.foresee import predictor
-from transcode.invoke import testament as will
+from transcode.invoke.tasks import testament as will
 from transcode.keeping import ledger_record
 from transcode.pipeline import Request, admit
 from transcode.plan.profile_parts import ClipProfile

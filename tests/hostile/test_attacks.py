@@ -13,7 +13,7 @@ import pytest
 
 from transcode.contract import OutcomeKind, Produced, Progress, Task
 from transcode.errors import MediaError, TranscodeError
-from transcode.probe import probe
+from transcode.probe.ask import probe
 from transcode.settings import Settings
 from transcode.work import perform
 from transcode.work.children import Children, Program

@@ -15,7 +15,7 @@ import pytest
 
 from transcode.contract import Source, Task
 from transcode.errors import ProbeTimeout, SettingsError
-from transcode.probe import Limits, probe
+from transcode.probe.ask import Limits, probe
 from transcode.work.command import build
 
 from .rig import Rig

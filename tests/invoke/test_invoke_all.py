@@ -23,8 +23,8 @@ from transcode.contract import (
     Usage,
 )
 from transcode.errors import PlanError
-from transcode.invoke import invoke_all
 from transcode.invoke.local import LocalEngine
+from transcode.invoke.tasks import invoke_all
 from transcode.platforms import Platform
 from transcode.price import bill
 

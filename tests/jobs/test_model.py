@@ -44,7 +44,7 @@ from transcode.errors import (
     StoreError,
     UsageError,
 )
-from transcode.invoke import testament as before_it_ran
+from transcode.invoke.tasks import testament as before_it_ran
 from transcode.pipeline import Order, Request, admit, look_up
 from transcode.record import Envelope, LedgerRecord, Submission
 from transcode.service import Crew, patrol, patrolling

@@ -15,7 +15,7 @@ from transcode.errors import (
     MediaTruncated,
     MediaUnsupported,
 )
-from transcode.probe import Limits, probe
+from transcode.probe.ask import Limits, probe
 
 from .conftest import PATIENT, source_at
 

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from transcode.contract import CaptionRendition, FilePackaging, OutcomeKind, OutputFile
-from transcode.probe import probe
+from transcode.probe.ask import probe
 from transcode.work.playlists import read_master_playlist, read_mpd
 from transcode.work.webvtt import Cue, read
 

@@ -14,7 +14,7 @@ import pytest
 from transcode.contract import OutcomeKind, Source
 from transcode.plan.profile import parse_profile
 from transcode.plan.recipe import make_recipe
-from transcode.probe import probe
+from transcode.probe.ask import probe
 from transcode.settings import Settings
 from transcode.tools import capabilities
 

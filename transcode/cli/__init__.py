@@ -24,6 +24,9 @@ def main() -> NoReturn:
         import signal  # noqa: PLC0415
 
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        from . import early  # noqa: PLC0415
+
+        early.begin(sys.argv[1:])
         from .edge import own_streams, run_command_line  # noqa: PLC0415
 
         own_streams()
@@ -44,6 +47,8 @@ def _leave(code: int) -> NoReturn:
     An interpreter that takes itself apart first gives signals back to the system, and
     a SIGTERM in those last milliseconds would deny a result that is already visible.
     """
+    if (early := sys.modules.get(f"{__name__}.early")) is not None:
+        early.abandon()
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:

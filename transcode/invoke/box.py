@@ -8,11 +8,15 @@ import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..contract import Spec
-from ..platforms import Machine
 from . import cgroup
 from .tree import Tree
+
+if TYPE_CHECKING:
+    # `early` is to stay light.
+    from ..contract import Spec
+    from ..platforms import Machine
 
 MIB = 2**20
 _DATA_SLACK = 256 * MIB

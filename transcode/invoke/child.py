@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 from typing import IO
 
 import anyio
 
 from ..contract import Produced, Progress
 from ..wire import Order, Report
-from .box import Box
+from .early import Started
 
 _CHUNK = 65536
 _TAIL_BYTES = 16384
@@ -24,26 +22,11 @@ _TEARDOWN_SECONDS = 2.0
 
 
 class Worker:
-    """
-    A worker in its own session and box.
+    """A worker that was started: given its order, listened to, ended, reaped."""
 
-    Must be made in the thread that outlives it: the worker asks the kernel to be
-    killed when its parent dies, and the kernel means the *thread* that forked it.
-    """
-
-    def __init__(self, argv: Sequence[str], *, cgroup_root: Path) -> None:
-        self.process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            bufsize=0,
-        )
+    def __init__(self, started: Started) -> None:
+        self.process, self.box = started.process, started.box
         self.pid = self.process.pid
-        # Boxed before it has an order, unlimited until then: what it imports while
-        # the parent still probes is charged to the attempt, as on a platform.
-        self.box = Box(self.pid, str(self.pid), root=cgroup_root)
         self._pidfd = os.pidfd_open(self.pid)
         self._stdin = _unblocked(self.process.stdin)
         self._stdout = _unblocked(self.process.stdout)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,14 +18,12 @@ from ..contract import Attempt, Produced, Progress, Spec, Task
 from ..errors import DestinationUnwritable, OutOfDisk, SettingsError
 from ..platforms import Machine, Platform
 from ..settings import Settings
-from . import cgroup
+from . import cgroup, early
 from .child import Worker
 from .janitor import Claim, Janitor, sweep
 from .pool import Pool
 from .run import Run
 
-WORKER = (sys.executable, "-P", "-m", "transcode.work")
-"""-P: a file of the working folder must not be imported in place of a library's."""
 SCRATCH_PREFIX = "transcode-scratch-"
 
 
@@ -49,7 +46,7 @@ class LocalEngine:
         platform: Platform,
         settings: Settings,
         *,
-        worker: Sequence[str] = WORKER,
+        worker: Sequence[str] = early.WORKER,
         cgroup_root: Path = cgroup.ROOT,
         kept_mib: int = 0,
     ) -> None:
@@ -75,7 +72,10 @@ class LocalEngine:
                 f"({exc.strerror}); name another folder.",
                 setting="TRANSCODE_SCRATCH",
             ) from exc
-        self._janitor = Janitor()
+        waiting = early.take(self._argv, cgroup_root=self._cgroup_root)
+        if waiting is not None:
+            self._warm = Worker(waiting.worker)
+        self._janitor = Janitor() if waiting is None else waiting.janitor
         self._janitor.remove(self._scratch.path)
         return self
 
@@ -182,7 +182,7 @@ class LocalEngine:
             self._janitor.forget(worker.pid, worker.box.directories)
 
     def _start(self) -> Worker:
-        worker = Worker(self._argv, cgroup_root=self._cgroup_root)
+        worker = Worker(early.start(self._argv, cgroup_root=self._cgroup_root))
         self._janitor.end(worker.pid, worker.box.directories)
         return worker
 

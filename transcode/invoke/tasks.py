@@ -1,0 +1,293 @@
+"""Planned tasks → attempts → results: where things run, repeat and give up."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
+
+import anyio
+
+from ..contract import (
+    Attempt,
+    Candidate,
+    Interval,
+    Money,
+    OutcomeKind,
+    PlannedTask,
+    Produced,
+    Progress,
+    Spec,
+    Task,
+    TaskResult,
+)
+from ..errors import BudgetSpent, PlanError
+from .instead import in_force, told
+from .policy import GiveUp, Retry, after, first
+from .purse import Purse
+
+__all__ = ["Engine", "invoke_all", "testament"]
+
+
+_TO_BE_SAFE = Decimal("1.25")
+"""What is left to do may be harder than what was done."""
+
+
+class Engine(Protocol):
+    """Where attempts run."""
+
+    async def prewarm(self) -> None:
+        """Whatever makes the first attempt start sooner."""
+
+    def guard(self, path: Path) -> AbstractContextManager[None]:
+        """Have `path` removed should this process be killed in the block."""
+
+    def fits(self, spec: Spec) -> bool:
+        """Whether `spec` can run here at all."""
+
+    async def attempt(  # noqa: PLR0913 - who listens is three callbacks
+        self,
+        task: Task,
+        *,
+        number: int,
+        staging: Path,
+        on_progress: Callable[[Progress], None],
+        on_cancelled: Callable[[Attempt], None],
+        on_overdue: Callable[[], None],
+    ) -> tuple[Attempt, Produced | None]:
+        """
+        Do `task` once; failures are outcomes. The report is there where the worker
+        lived to give one. When cancelled, `on_cancelled` gets the attempt. `on_overdue`
+        is called once, when it runs past its predicted interval; it is stopped before
+        it costs more than its `spend_limit`.
+        """
+
+
+async def _keep_nothing(_task: Task, _attempt: Attempt) -> None:
+    """Where nobody asks after a kill what was begun."""
+
+
+def _say_nothing(_task: Task, _number: int) -> None:
+    """Where nobody watches the clock."""
+
+
+async def invoke_all(  # noqa: PLR0913 - who listens is six callbacks
+    planned: Sequence[PlannedTask],
+    engine: Engine,
+    *,
+    budget: Money | None,
+    staging_for: Callable[[str, int], Path],
+    on_progress: Callable[[Progress], None],
+    on_attempt: Callable[[str, Attempt], None],
+    on_overdue: Callable[[Task, int], None] = _say_nothing,
+    keep: Callable[[Task, Attempt], Awaitable[None]] = _keep_nothing,
+    earlier: Mapping[str, Sequence[Attempt]] = MappingProxyType({}),
+) -> tuple[TaskResult, ...]:
+    """
+    Run every task until it succeeds or there is no sense in going on.
+
+    Results come in the order of `planned`, failed ones too: look at the outcome of the
+    last attempt, whose failure also says why there was no further one. Once a task has
+    failed for good the others are cancelled, because a job is all or nothing.
+    `on_attempt` hears of every attempt, cancelled ones included. `keep` is waited for
+    before an attempt with its testament, as which it counts should nothing more be
+    heard of it, and after it with what it was. `earlier`: attempts of the same task
+    by workers before us, which count towards the budget and are learned from.
+    `on_overdue` hears of an attempt that runs past its predicted interval, as it does.
+
+    The budget is a hard stop: an attempt is given what is left of it at most, and is
+    stopped before it costs more. Raises `PlanError` where the machine cannot hold a
+    chosen spec, before anything runs.
+    """
+    for one in planned:
+        if not engine.fits(one.task.spec):
+            raise PlanError(
+                f"Task {one.task.task_id} was given {one.task.spec.memory_mib} MiB, "
+                "more than this machine has: choose a smaller --memory, or run it on "
+                "another engine.",
+                memory_mib=one.task.spec.memory_mib,
+            )
+    purse = Purse(
+        budget, {p.task.task_id: p.task.predicted_cost.amount for p in planned}
+    )
+    jobs = [
+        _Job(
+            one,
+            engine,
+            purse,
+            staging_for,
+            on_progress,
+            on_attempt,
+            on_overdue,
+            keep,
+            list(earlier.get(one.task.task_id, ())),
+        )
+        for one in planned
+    ]
+    try:
+        async with anyio.create_task_group() as group:
+            for job in jobs:
+                group.start_soon(job.run, group.cancel_scope)
+    except BaseExceptionGroup as several:
+        # Who calls us waits for one error, not for the shape of our concurrency.
+        raise _only(several) from None
+    return tuple(job.result() for job in jobs if job.attempts)
+
+
+@dataclass(slots=True)
+class _Job:
+    """One planned task and all its attempts."""
+
+    planned: PlannedTask
+    engine: Engine
+    purse: Purse
+    staging_for: Callable[[str, int], Path]
+    on_progress: Callable[[Progress], None]
+    on_attempt: Callable[[str, Attempt], None]
+    on_overdue: Callable[[Task, int], None]
+    keep: Callable[[Task, Attempt], Awaitable[None]]
+    attempts: list[Attempt]
+    produced: Produced | None = None
+    progress: Progress | None = None
+
+    def result(self) -> TaskResult:
+        task = self.planned.task
+        return TaskResult(
+            task_id=task.task_id,
+            kind=task.kind,
+            attempts=tuple(self.attempts),
+            produced=self.produced,
+        )
+
+    async def run(self, siblings: anyio.CancelScope) -> None:
+        planned, alike = in_force(self.planned, self.attempts)
+        task = planned.task
+        for attempt in self.attempts:
+            self.purse.spend(attempt.cost.amount)
+        if self.attempts:
+            able, left = self._able(planned), self.purse.left()
+            learned = after(able, alike, left=left) if alike else first(able, left)
+            if isinstance(learned, Retry):
+                task = _reassign(task, learned.candidate)
+            if left is not None and left.amount < 0:
+                reason = "Not tried again: earlier tries left too little of the budget."
+                self.attempts[-1] = _final(self.attempts[-1], reason)
+                siblings.cancel()
+                return
+        while True:
+            number = max((a.number for a in self.attempts), default=0) + 1
+            task = self._funded(task)
+            await self.keep(task, testament(task, number))
+            attempt, self.produced = await self.engine.attempt(
+                task,
+                number=number,
+                staging=self.staging_for(task.task_id, number),
+                on_progress=self._progressed,
+                on_cancelled=self._keep,
+                on_overdue=partial(self.on_overdue, task, number),
+            )
+            self.purse.settle(task.task_id, attempt.cost.amount)
+            await self.keep(task, attempt)
+            if attempt.outcome is OutcomeKind.SUCCEEDED:
+                self.produced = told(self.produced, self.planned, self.attempts)
+                self._keep(attempt)
+                return
+            planned, alike = in_force(self.planned, [*self.attempts, attempt])
+            able, left = self._able(planned), self.purse.left()
+            decision = after(able, alike, left=left) if alike else first(able, left)
+            if isinstance(decision, GiveUp):
+                reason = self._enough(attempt) or decision.reason
+                self._keep(_final(attempt, reason))
+                siblings.cancel()
+                return
+            self._keep(
+                attempt.model_copy(update={"notes": (*attempt.notes, decision.reason)})
+            )
+            task = _reassign(planned.task, decision.candidate)
+
+    def _able(self, planned: PlannedTask) -> list[Candidate]:
+        return [c for c in planned.candidates if self.engine.fits(c.spec)]
+
+    def _funded(self, task: Task) -> Task:
+        limit = self.purse.reserve(task.task_id, task.predicted_cost.amount)
+        return task.model_copy(update={"spend_limit": limit})
+
+    def _progressed(self, progress: Progress) -> None:
+        self.progress = progress
+        self.on_progress(progress)
+
+    def _enough(self, attempt: Attempt) -> str | None:
+        """What budget would have done, by how far an attempt came that it ended."""
+        failure, far = attempt.failure, self.progress
+        if failure is None or failure.type != BudgetSpent.__name__:
+            return None
+        if far is None or not far.total_seconds or far.done_seconds <= 0:
+            return "Raise the budget."
+        share = Decimal(min(far.done_seconds / far.total_seconds, 1.0))
+        before = sum((a.cost.amount for a in self.attempts), Decimal(0))
+        enough = (before + attempt.cost.amount / share) * _TO_BE_SAFE
+        return (
+            f"{share:.0%} was done: a budget of {_rounded_up(enough)} "
+            f"{attempt.cost.currency} would do."
+        )
+
+    def _keep(self, attempt: Attempt) -> None:
+        self.attempts.append(attempt)
+        self.on_attempt(self.planned.task.task_id, attempt)
+
+
+def _rounded_up(amount: Decimal) -> str:
+    """Two figures, upwards: more would promise too much."""
+    step = Decimal(1).scaleb(amount.adjusted() - 1)
+    return f"{(amount / step).to_integral_value(ROUND_CEILING) * step:f}"
+
+
+def testament(task: Task, number: int) -> Attempt:
+    """What an attempt counts as when its worker and we vanish together."""
+    return Attempt(
+        number=number,
+        spec=task.spec,
+        predicted=task.predicted,
+        predicted_wall=task.predicted_wall,
+        measured=None,
+        cost=task.predicted_cost,
+        outcome=OutcomeKind.LOST,
+        notes=("nothing was heard of it after its start; its cost is as predicted",),
+    )
+
+
+def _final(attempt: Attempt, reason: str) -> Attempt:
+    failure = attempt.failure
+    if failure is None:
+        return attempt
+    said = failure.model_copy(update={"message": f"{failure.message} {reason}"})
+    return attempt.model_copy(update={"failure": said})
+
+
+def _reassign(task: Task, candidate: Candidate) -> Task:
+    """The same task on another spec; the wall interval is stretched with the wall."""
+    before, now = task.predicted.wall_seconds, candidate.predicted.wall_seconds
+    stretch = now / before if before else 1.0
+    return task.model_copy(
+        update={
+            "spec": candidate.spec,
+            "predicted": candidate.predicted,
+            "predicted_cost": candidate.cost,
+            "predicted_wall": Interval(
+                low=task.predicted_wall.low * stretch,
+                high=task.predicted_wall.high * stretch,
+            ),
+        }
+    )
+
+
+def _only(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = several
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
