@@ -79,8 +79,19 @@ def capabilities(settings: Settings, *, prove_hardware: bool = False) -> Capabil
     """
     ffmpeg = find_ffmpeg(settings)
     packager = find_packager(settings)
-    version = _ffmpeg_version(ffmpeg)
-    encoders = _listed(ffmpeg, "-encoders")
+    # Only who plans asks, and a worker waits for every import.
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
+    # Each starts a process: side by side, and the version's verdict comes first.
+    with ThreadPoolExecutor() as side_by_side:
+        asked = side_by_side.submit(_ffmpeg_version, ffmpeg)
+        listed = [
+            side_by_side.submit(_listed, ffmpeg, kind)
+            for kind in ("-encoders", "-decoders")
+        ]
+        packing = packager and side_by_side.submit(_packager_version, packager)
+    version = asked.result()
+    encoders, decoders = (it.result() for it in listed)
     unavailable = {
         name: "not in this ffmpeg build" for name in _FAMILIES if name not in encoders
     }
@@ -100,10 +111,10 @@ def capabilities(settings: Settings, *, prove_hardware: bool = False) -> Capabil
         ffmpeg=ffmpeg,
         ffmpeg_version=version,
         encoders=encoders,
-        decoders=_listed(ffmpeg, "-decoders"),
+        decoders=decoders,
         hardware_encoders=frozenset(proven),
         packager=packager,
-        packager_version=None if packager is None else _packager_version(packager),
+        packager_version=packing.result() if packing else None,
         unavailable=unavailable,
     )
 

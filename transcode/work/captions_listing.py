@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 from ..contract import CaptionRendition
 from .languages import shortest
@@ -105,7 +105,7 @@ def _adaptation_set(
 ) -> str:
     language = ""
     if captions.language:
-        language = f" lang={quoteattr(shortest(captions.language))}"
+        language = f' lang="{escape(shortest(captions.language))}"'
     roles = ["forced-subtitle" if captions.forced else "subtitle"]
     roles += ["main"] if captions.default else []
     said = "".join(
