@@ -322,3 +322,38 @@ def test_a_guessed_duration_is_no_promise(
     produced, _ = performed(task)
 
     check(produced)
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_gap_before_the_last_picture_counts(
+    *,
+    make_task: Any,
+    make_recipe: Any,
+    made: Any,
+    performed: Any,
+    video: Any,
+    ffprobe: str,
+    copied: bool,
+) -> None:
+    """
+    The last picture comes four frames late: the file lasts until it has been shown,
+    although MP4 adds up durations in the order of decoding.
+    """
+    picture = ("-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=20")
+    gap = ("-vf", "select='not(between(n,495,498))'", "-fps_mode", "vfr")
+    codec = ("-c:v", "libx264" if copied else "mpeg2video", "-pix_fmt", "yuv420p")
+    clip = made(f"gap-{copied}.ts", *picture, *gap, *codec)
+    changes = {"made_by": "copied", "encoder": None} if copied else {}
+    recipe = make_recipe(
+        video=(video(320, 240, preset="veryfast", **changes),),
+        audio=(),
+        packaging=FilePackaging(
+            files=(OutputFile(name="video.mp4", container="mp4", video="240p"),)
+        ),
+    )
+
+    produced, staging = performed(make_task(clip, recipe))
+
+    check(produced)
+    assert 496 == len(times(ffprobe, staging / "video.mp4"))
+    assert 20 == pytest.approx(lasting(ffprobe, staging / "video.mp4"))

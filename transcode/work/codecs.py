@@ -92,6 +92,24 @@ def video_options(
     return keyed | _tag(rendition, index, copied=False)
 
 
+LAST_PICTURE = (
+    "setts=pts=PTS:dts=DTS:duration='"
+    "st(0,if(N,max(ld(0),PTS+DURATION),PTS+DURATION));"
+    "st(1,if(N,min(ld(1),PTS),PTS));"
+    "st(2,if(N,ld(2),DTS));"
+    "if(eq(NEXT_DTS,NOPTS)*gt(min(min(DTS,ld(1)),ld(2)),NOPTS),"
+    "max(DURATION,ld(0)-ld(1)-DTS+ld(2)),DURATION)'"
+)
+"""
+A bitstream filter for MP4: samples last until the last picture has been shown.
+
+MP4 adds up the samples' durations in the order in which they are decoded. A picture
+that is shown after a gap but decoded before others takes the gap out of the sum, and
+players that go by it end too early. The last sample gets what is missing; `st` and `ld`
+keep the end shown so far and where both clocks began.
+"""
+
+
 def audio_options(rendition: AudioRendition, index: int) -> Options:
     """Options of the *index*-th audio stream of an output, keyed without the dash."""
     if rendition.made_by == "copied":

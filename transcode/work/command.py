@@ -21,7 +21,7 @@ from ..demuxers import DEMUXERS
 from ..errors import MediaRejected
 from .burn import CLOCK, CLOCK_OPTIONS, lines_options
 from .captions_listing import captions_file
-from .codecs import Surroundings, audio_options, video_options
+from .codecs import LAST_PICTURE, Surroundings, audio_options, video_options
 from .colour import tagging
 from .mark import DECODERS as MARK_DECODERS
 from .mark import DEMUXERS as MARK_DEMUXERS
@@ -117,7 +117,7 @@ def build(  # noqa: PLR0913  each is one fact about this machine
                 source[str(sound.source_index)] if copied else sounds[sound.name].pop()
             )
             mapped.append(tap)
-        options |= _clock(group, pictures) | metadata(recipe, group.muxer)
+        options |= _clock(group, pictures, options) | metadata(recipe, group.muxer)
         streams += _listed(len(outputs), group)
         outputs.append(ffmpeg.output(*mapped, group.url, **options))
 
@@ -323,11 +323,16 @@ def _tags(task: Task, rendition: VideoRendition, index: int) -> dict[str, str]:
     return tagging(video, rendition.codec, index)
 
 
-def _clock(group: _Group, pictures: Pictures) -> dict[str, str]:
+def _clock(
+    group: _Group, pictures: Pictures, options: Mapping[str, str]
+) -> dict[str, str]:
     if not group.video or group.muxer["f"] != "mp4":
         return {}
     # One clock for all tracks: cuts fall on the same tick in every rendition.
-    return {"video_track_timescale": str(pictures.ticks)}
+    clock = {"video_track_timescale": str(pictures.ticks)}
+    for key in (f"bsf:v:{index}" for index in range(len(group.video))):
+        clock[key] = ",".join([*filter(None, [options.get(key)]), LAST_PICTURE])
+    return clock
 
 
 def _stills(recipe: Recipe, pictures: Pictures) -> list[Any]:
