@@ -375,6 +375,11 @@ class Spec(Value):
     scratch_mib: int | None = None
     time_limit_seconds: int | None = None
 
+    @property
+    def threads(self) -> int:
+        """Whole ones: a share of a core still needs one."""
+        return max(1, -(-self.milli_cpus // 1000))
+
 
 class Usage(Value):
     """What one invocation takes: predicted before, measured after, one type."""

@@ -126,7 +126,7 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     if burned is not None:
         outputs.append(ffmpeg.output(burned["a"], "-", f="null", c="copy"))
     # The spec's share of cores for the filters, too.
-    shared = ("-filter_complex_threads", str(_threads(task)))
+    shared = ("-filter_complex_threads", str(task.spec.threads))
     arguments = ffmpeg.merge_outputs(*outputs).get_args()
     return Command((program, *_GLOBAL, *shared, *arguments), tuple(streams))
 
@@ -207,7 +207,7 @@ def _input(task: Task, *, hardware_decode: bool = False) -> Any:
         # A local upload may open nothing else; a remote one its own protocol only.
         "protocol_whitelist": "file",
         # The spec's share of cores for the decoder.
-        "threads": str(decoder_threads(task, _threads(task))),
+        "threads": str(decoder_threads(task, task.spec.threads)),
     }
     options |= reading(task.recipe, media)
     recipe = task.recipe
@@ -290,7 +290,7 @@ def _video(
     task: Task, rendition: VideoRendition, index: int, *, pictures: Pictures
 ) -> dict[str, str]:
     around = Surroundings(
-        threads=_threads(task),
+        threads=task.spec.threads,
         gop_seconds=task.recipe.gop_seconds,
         keyframes=task.recipe.keyframes,
         frame_rate=rendition.frame_rate or pictures.frame_rate,
@@ -387,8 +387,3 @@ def _listed(output: int, group: _Group) -> list[OutputStream]:
         for n, a in enumerate(group.audio)
     ]
     return video + audio
-
-
-def _threads(task: Task) -> int:
-    # Whole threads: a share of a core still needs one.
-    return max(1, -(-task.spec.milli_cpus // 1000))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 from ..contract import (
     AudioRendition,
@@ -27,6 +28,9 @@ from .verify_read import picture_size, read_cmaf, read_file
 from .verify_soundtracks import soundtracks_check
 from .verify_source import mean_rate
 from .verify_stills import stills_check
+
+_From = TypeVar("_From")
+_To = TypeVar("_To")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,11 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
     plans: tuple[VideoRendition | AudioRendition, ...]
     plans = (*recipe.video, *recipe.audio)
     if isinstance(recipe.packaging, CmafPackaging):
-        for index, plan in enumerate(plans):
-            read = read_cmaf(task, plan, index, staging=staging)
+        for read in _side_by_side(
+            lambda index: read_cmaf(task, plans[index], index, staging=staging),
+            range(len(plans)),
+            task,
+        ):
             if isinstance(read, Track):
                 tracks.append(read)
             else:
@@ -96,8 +103,10 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
         checks.append(playlists_check(task, recipe.packaging, tracks, staging=staging))
         checks += soundtracks_check(recipe, staging=staging)
     else:
-        for file in recipe.packaging.files:
-            found, wrong = read_file(task, file, staging=staging)
+        files = recipe.packaging.files
+        for found, wrong in _side_by_side(
+            lambda file: read_file(task, file, staging=staging), files, task
+        ):
             tracks += found
             problems += wrong
         checks += faststart_check(recipe.packaging, staging=staging)
@@ -125,6 +134,17 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
         notes=level.notes,
         partial=partial,
     )
+
+
+def _side_by_side(
+    read: Callable[[_From], _To], each: Sequence[_From], task: Task
+) -> list[_To]:
+    """The encoder has ended: all of the spec's cores are free for this."""
+    # Not before there is something to verify: a short job is mostly imports.
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
+    with ThreadPoolExecutor(task.spec.threads) as threads:
+        return list(threads.map(read, each))
 
 
 def _decodable(task: Task, tracks: Sequence[Track], problems: Iterable[str]) -> Check:
