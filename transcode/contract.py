@@ -719,6 +719,25 @@ class Elsewhere(Value):
     """Why it would not run there, where `cost` is None."""
 
 
+class HardwareOffer(Value):
+    """A GPU of the platform beside the chosen spec: priced, but not predicted."""
+
+    title: str
+    spec: Spec
+    """The cheapest that may have it and holds the task."""
+    per_second: Money | None = None
+    """Of the whole spec; None: not known."""
+    within_seconds: float | None = None
+    """In this time the task would cost as much as on the chosen spec."""
+    times_real_time: float | None = None
+    """The same as a speed; None where the source's length is not known."""
+    predicted: Usage | None = None
+    bit_rate_penalty: float | None = None
+    """More bits for the same picture than the software encoder; None: not measured."""
+    reason: str
+    """Why it is not chosen."""
+
+
 class ServicePrice(Value):
     """What a managed service charges for the same renditions, at list price."""
 
@@ -764,6 +783,7 @@ class Plan(Value):
     """None: there is nothing to learn, because no picture is encoded."""
     elsewhere: tuple[Elsewhere, ...] = ()
     services: tuple[ServicePrice, ...] = ()
+    hardware: tuple[HardwareOffer, ...] = ()
     deadline_seconds: float | None = None
     budget: Money | None = None
     warnings: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from .contract import Value
+from .contract import Amount, Value
 
 
 class Sourced(Value):
@@ -83,3 +83,20 @@ Lattice = Annotated[
     ListLattice | RangeLattice | GridLattice | TableLattice | MachineLattice,
     Field(discriminator="kind"),
 ]
+
+
+class GpuCard(Sourced):
+    """A card that an instance may have."""
+
+    kind: str
+    """As the platform's API calls it."""
+    title: str
+    memory_mib: PositiveInt
+    """Of the card that is taken."""
+    encoders: tuple[str, ...] = Field(min_length=1)
+    """Its hardware encoders, as ffmpeg calls them."""
+    second: Annotated[Amount, Field(ge=0)] | None = None
+    """For one second of that memory, in units as `[price]`; None: not known."""
+    least_memory_mib: PositiveInt
+    least_milli_cpus: PositiveInt
+    """What an instance with it has at least."""

@@ -19,6 +19,7 @@ from .contract import Amount, Spec, Value
 from .errors import PlatformError
 from .lattices import (
     CpuRow,
+    GpuCard,
     GridLattice,
     Lattice,
     ListLattice,
@@ -33,6 +34,7 @@ __all__ = [
     "CpuRow",
     "Flow",
     "FreeTier",
+    "GpuCard",
     "GridLattice",
     "Lattice",
     "Limits",
@@ -140,6 +142,7 @@ class Platform(Value):
     flow: Flow | None = None
     scratch: Scratch
     limits: Limits
+    gpus: tuple[GpuCard, ...] = ()
 
 
 class Machine(Value):

@@ -13,7 +13,7 @@ from decimal import Context, Decimal, localcontext
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from .contract import Amount, Money, Spec, Usage, Value
+from .contract import Amount, Gpu, Money, Spec, Usage, Value
 from .errors import PlatformError
 from .platforms import Platform, Prices
 
@@ -94,7 +94,24 @@ def bill(platform: Platform, spec: Spec, usage: Usage) -> Bill:
         _line(item, unit, quantity=quantity, price=prices[item])
         for item, unit, quantity in quantities
     ]
+    if spec.gpu is not None:
+        price = _gpu_second(platform, spec.gpu)
+        lines.insert(-1, _line("gpu", "GPU-s", quantity=seconds, price=price))
     return _sum([line for line in lines if line.amount], platform)
+
+
+def _gpu_second(platform: Platform, gpu: Gpu) -> Decimal:
+    for card in platform.gpus:
+        same = (card.kind, card.memory_mib) == (gpu.kind, gpu.memory_mib)
+        if same and card.second is not None:
+            with localcontext(EXACT):
+                return card.second * platform.price.unit_price
+    raise PlatformError(
+        f"No price is known for {gpu.kind} with {gpu.memory_mib} MiB on "
+        f"{platform.name}; name it in the platform's file.",
+        platform=platform.name,
+        gpu=gpu.kind,
+    )
 
 
 _ITEMS = ("compute", "memory", "scratch", "requests")

@@ -32,6 +32,7 @@ from ..errors import EncoderMissing, MediaError, PlanError, PlatformError
 from ..platforms import Machine, Platform
 from ..services import Service, service_price
 from .choose import Choice, choose
+from .hardware import offers
 from .predict import Coefficients
 from .profile import Profile
 from .recipe import make_recipe
@@ -143,6 +144,7 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         services=tuple(
             service_price(it, made(media, recipe), recipe) for it in services
         ),
+        hardware=offers(platform, planned.candidates[0], made(media, recipe), recipe),
         deadline_seconds=constraints.deadline_seconds,
         budget=constraints.budget,
         warnings=(*_cut(media), *decision.warnings),

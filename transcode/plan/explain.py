@@ -20,6 +20,7 @@ from ..contract import (
     VideoStream,
 )
 from .compared import at_services, elsewhere, wrapped
+from .hardware import in_words
 from .words import (
     bit_rate,
     columns,
@@ -59,6 +60,7 @@ def explain(plan: Plan) -> str:
             _losers(planned.candidates),
         ]
     sections += [
+        in_words(plan.hardware),
         _sampling(plan),
         elsewhere(plan.elsewhere),
         at_services(plan.services),

@@ -1,0 +1,106 @@
+"""
+GPUs that a platform has: what they cost, and how fast they would have to be.
+
+Nobody has measured a hardware encoder for this model yet, so none has a prediction
+and none is chosen. Its price is known, and with it the time within which it would be
+the cheaper one: whoever has such a card can tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from ..contract import Candidate, Gpu, HardwareOffer, Media, Money, Recipe, Spec, Usage
+from ..platforms import GpuCard, Platform, lattice
+from ..price import bill
+from .compared import wrapped
+from .option import MEMORY_MARGIN, MIB
+from .words import cpus, duration, money
+
+NOT_MEASURED = (
+    "No hardware encoder was measured: neither its speed nor how many more bits it "
+    "needs for the same picture. So none is chosen."
+)
+_PER = {"h264": "h264_nvenc", "hevc": "hevc_nvenc", "av1": "av1_nvenc"}
+
+
+def offers(
+    platform: Platform, chosen: Candidate, media: Media, recipe: Recipe
+) -> tuple[HardwareOffer, ...]:
+    """The platform's cards that could encode this, beside the spec that was chosen."""
+    codecs = {it.codec for it in recipe.video if it.made_by == "encoded"}
+    if not codecs:
+        return ()
+    return tuple(
+        _offer(platform, card, chosen, media)
+        for card in platform.gpus
+        if {_PER.get(codec) for codec in codecs} <= {*card.encoders}
+    )
+
+
+def _offer(
+    platform: Platform, card: GpuCard, chosen: Candidate, media: Media
+) -> HardwareOffer:
+    spec = _smallest(platform, card, chosen)
+    if card.second is None:
+        return HardwareOffer(title=card.title, spec=spec, reason=NOT_MEASURED)
+    each = _per_second(platform, spec)
+    within = float(chosen.cost.amount / each.amount) if each.amount else math.inf
+    lasts = media.duration_seconds
+    return HardwareOffer(
+        title=card.title,
+        spec=spec,
+        per_second=each,
+        within_seconds=within,
+        times_real_time=lasts / within if lasts and within else None,
+        reason=NOT_MEASURED,
+    )
+
+
+def _smallest(platform: Platform, card: GpuCard, chosen: Candidate) -> Spec:
+    """The cheapest point that may have the card and holds what the task needs."""
+    needed = (chosen.predicted.peak_memory_bytes or 0) / MIB * MEMORY_MARGIN
+    least = max(card.least_memory_mib, math.ceil(needed))
+    points = [
+        it
+        for it in lattice(platform)
+        if it.memory_mib >= least and it.milli_cpus >= card.least_milli_cpus
+    ]
+    gpu = Gpu(kind=card.kind, memory_mib=card.memory_mib)
+    # Where nothing of what is searched is large enough, the card's own least is.
+    own = Spec(memory_mib=card.least_memory_mib, milli_cpus=card.least_milli_cpus)
+    best = min(points, key=lambda it: _per_second(platform, it).amount, default=own)
+    return best.model_copy(update={"gpu": gpu, "scratch_mib": chosen.spec.scratch_mib})
+
+
+def _per_second(platform: Platform, spec: Spec) -> Money:
+    one = Usage(
+        wall_seconds=1.0,
+        billed_milliseconds=1000,
+        cpu_seconds=0.0,
+        peak_memory_bytes=None,
+        requests=0,
+    )
+    return bill(platform, spec, one).total
+
+
+def in_words(found: Sequence[HardwareOffer]) -> Iterator[str]:
+    """Lines for a person; none where there is no card."""
+    if not found:
+        return
+    yield "With a GPU"
+    for it in found:
+        size = f"{it.spec.memory_mib} MiB, {cpus(it.spec)}"
+        said = f"{it.title} beside {size}: "
+        if it.per_second is None or it.within_seconds is None:
+            said += "its price is not known."
+        else:
+            within = duration(it.within_seconds)
+            said += f"{money(it.per_second)} a second, so cheaper only within {within}"
+            if it.times_real_time is not None:
+                said += f", {it.times_real_time:.3g} times as fast as real time"
+            said += "."
+        yield from wrapped(said, first="  ", rest="    ")
+    for reason in dict.fromkeys(it.reason for it in found):
+        yield from wrapped(reason, first="  ", rest="  ")
