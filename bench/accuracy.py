@@ -23,6 +23,7 @@ so its load is printed; CPU time suffers least.
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import statistics
@@ -59,7 +60,8 @@ from transcode.price import bill
 from transcode.settings import Settings
 from transcode.wiring import Wiring, wire
 
-WORKLOAD = Path(__file__).resolve().parents[2] / "shared" / "media" / "workload"
+ROOT = Path(__file__).resolve().parents[1]
+WORKLOAD = ROOT.parent / "shared" / "media" / "workload"
 FOLDS = 5
 HEAD = """\
 | prediction | runs | wall | CPU | cost | inside 90 % | memory under | memory over |
@@ -106,6 +108,8 @@ class Told:
 
 def measure(options: argparse.Namespace, wired: Wiring) -> Runs:
     """Run everything, one after the other."""
+    # What is installed has its bytecode; a checkout may be kept from writing it.
+    compileall.compile_dir(ROOT / "transcode", quiet=1)
     before = os.getloadavg()[0]
     found: list[Run] = []
     with tempfile.TemporaryDirectory(prefix="accuracy-") as folder:

@@ -14,6 +14,7 @@ measures fewer heights and presets and says so in the file.
 from __future__ import annotations
 
 import argparse
+import compileall
 import math
 import os
 import platform
@@ -345,6 +346,8 @@ def main() -> None:
     )
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
+    # What is installed has its bytecode; a checkout may be kept from writing it.
+    compileall.compile_dir(HERE.parent / "transcode", quiet=1)
     began = time.monotonic()
     tables = calibrate(options.media, quick=options.quick)
     text = "\n".join(to_toml(tables)).lstrip() + "\n"
