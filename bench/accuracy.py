@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import compileall
 import json
+import math
 import os
 import statistics
 import sys
@@ -58,6 +59,7 @@ from transcode.plan.predict import predict
 from transcode.plan.profile_parts import ClipProfile
 from transcode.price import bill
 from transcode.settings import Settings
+from transcode.tools import find_ffmpeg, small_encode_seconds
 from transcode.wiring import Wiring, wire
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,7 +92,15 @@ class Runs(Value):
     load: tuple[float, float]
     """Average of a minute before the first and after the last."""
     cores: int
+    yardstick_seconds: float | None = None
+    """CPU seconds of a small encode, the median of one before each file."""
     runs: tuple[Run, ...]
+
+    def coefficients(self, wired: Wiring) -> Coefficients:
+        """Those that are shipped, for the machine as fast as it was then."""
+        return wired.coefficients.model_copy(update={"pace": 1.0}).here(
+            self.yardstick_seconds
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +122,12 @@ def measure(options: argparse.Namespace, wired: Wiring) -> Runs:
     compileall.compile_dir(ROOT / "transcode", quiet=1)
     before = os.getloadavg()[0]
     found: list[Run] = []
+    yardsticks: list[float] = []
+    ffmpeg = find_ffmpeg(wired.settings)
     with tempfile.TemporaryDirectory(prefix="accuracy-") as folder:
         for file in options.files:
+            # Anew each time: how fast the machine is changes within minutes.
+            yardsticks.append(small_encode_seconds.__wrapped__(ffmpeg) or math.nan)
             for profile in options.profiles:
                 for memory in options.memory:
                     into = Path(folder) / f"{len(found)}"
@@ -125,6 +139,7 @@ def measure(options: argparse.Namespace, wired: Wiring) -> Runs:
     return Runs(
         load=(before, os.getloadavg()[0]),
         cores=len(os.sched_getaffinity(0)),
+        yardstick_seconds=statistics.median(yardsticks),
         runs=tuple(found),
     )
 
@@ -278,7 +293,7 @@ def row(name: str, told: Sequence[Told], killed: int) -> str:
 
 def table(runs: Runs, wired: Wiring) -> str:
     """Both predictions side by side, and whether the machine was fit to judge them."""
-    shipped = wired.coefficients
+    shipped = runs.coefficients(wired)
     killed = sum(r.attempt.outcome is OutcomeKind.OUT_OF_MEMORY for r in runs.runs)
     lines = [HEAD]
     for sample, also in ((False, ""), (True, " + sample")):

@@ -89,7 +89,7 @@ SOFT_LIMIT = 300
 HARD_LIMIT = 400
 # Past the soft limit only for a reason; the number is the file's own limit.
 LONG = {
-    "contract.py": (1010, "every value that crosses an arrow, on one page"),
+    "contract.py": (1030, "every value that crosses an arrow, on one page"),
     "desk.py": (400, "the life of a job, from being taken in to being told of"),
     "errors.py": (330, "every error of the package, with the tree on top"),
     "pipeline.py": (400, "the order of everything, read from top to bottom"),
