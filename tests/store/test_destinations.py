@@ -196,6 +196,15 @@ async def test_foreign_schemes_are_refused(address: str) -> None:
         await locate(address, Settings())
 
 
+@pytest.mark.parametrize("address", ["file://nas/films/x.mp4", "file://x.mp4"])
+async def test_files_of_another_host_are_refused(address: str) -> None:
+    """Rather than another file taken for them; two slashes are easily written."""
+    with pytest.raises(UsageError, match="file:///absolute/path"):
+        await locate(address, Settings())
+    with pytest.raises(UsageError, match="names the host"):
+        destination(address, Settings())
+
+
 async def test_a_folder_is_no_source(tmp_path: Path) -> None:
     """One media file is asked for."""
     with pytest.raises(SourceUnreadable, match="is a folder"):

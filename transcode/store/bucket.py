@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from ..errors import UsageError
 from ..settings import Settings
@@ -104,6 +105,14 @@ def refuse_scheme(text: str, what: str, allowed: str) -> None:
         raise UsageError(
             f"The {what} {text!r} has the scheme {scheme}://, which is not one of "
             f"ours: give {allowed}.",
+            address=text,
+        )
+    host = urlsplit(text).netloc if scheme == "file" and found else ""
+    if host not in {"", "localhost"}:
+        # What stands after two slashes is a host, and so never looked for here.
+        raise UsageError(
+            f"The {what} {text!r} names the host {host!r}, and file:// is this "
+            "machine's: write file:///absolute/path.",
             address=text,
         )
 
