@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 from collections.abc import Callable
@@ -230,7 +231,7 @@ def test_what_is_written_is_what_is_read(
 def test_how_fast_the_machine_is_now_is_not_learned_twice(
     ran: Make, shipped_coefficients: Coefficients
 ) -> None:
-    """The pace goes where nothing was learned, and is kept in no file."""
+    """A platform's factor stands in for the pace, which is kept in no file."""
     seen = ran(60, cpu=1.5)
     slow = shipped_coefficients.model_copy(update={"pace": 1.5})
 
@@ -239,8 +240,29 @@ def test_how_fast_the_machine_is_now_is_not_learned_twice(
 
     assert by_slow.learned is not None
     assert by_fast.learned is not None
-    assert by_slow.learned.encode == by_fast.learned.encode
-    assert by_slow.learned.platform == by_fast.learned.platform
+    for one in (by_slow.learned, by_fast.learned):
+        factor = one.encode["libx264/ultrafast"].cpu * one.platform["aws-lambda"].cpu
+        assert 1.5 == pytest.approx(factor, rel=0.01)
     assert "pace" not in coefficients_text(slow)
     told = by_slow.model_copy(update={"pace": 1.5})
     assert accuracy(seen, told).cpu_error < 0.1
+
+
+def test_many_tasks_of_one_source_are_one_witness(
+    ran: Make, shipped_coefficients: Coefficients
+) -> None:
+    """Its error may be its own: less is learned than from as many sources."""
+    many = ran(40, cpu=2.0)
+    one = [dataclasses.replace(it, source="same.mp4") for it in many]
+
+    wide, narrow = (
+        learn(seen, shipped_coefficients, origin="out", today=TODAY).learned
+        for seen in (many, one)
+    )
+
+    assert wide is not None
+    assert narrow is not None
+    key, place = "libx264/ultrafast", "aws-lambda"
+    assert wide.encode[key].cpu * wide.platform[place].cpu > 1.9
+    assert narrow.encode[key].cpu * narrow.platform[place].cpu < 1.5
+    assert (40, 1) == (wide.encode[key].sources, narrow.encode[key].sources)

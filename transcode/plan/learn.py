@@ -3,8 +3,9 @@ Re-fit of the model from tasks that ran: robust, cautious with few, checked on o
 
     log(measured CPU / predicted) = platform + encoder and preset + rest
 
-Both terms are medians, taken one after the other until they stand (Tukey's median
-polish), each drawn towards 0 as if `PRIOR` more tasks had been predicted exactly.
+Both terms are medians over sources, taken one after the other until they stand (Tukey's
+median polish), each drawn towards 0 as if `PRIOR` more sources had been predicted
+exactly.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from datetime import date
 from ..contract import Media, Recipe, Spec, Usage
 from ..errors import PlanError, UsageError
 from .coefficients import Coefficients
-from .learned import Accuracy, Experience, Learned, LearnedPlatform, task_key
+from .learned import (
+    PRIOR,
+    Accuracy,
+    Experience,
+    Learned,
+    LearnedPlatform,
+    task_key,
+)
 from .option import MEMORY_MARGIN
 from .predict import NINETY_PERCENT, predict
 
@@ -28,7 +36,6 @@ ENOUGH = 20
 """Tasks under which nothing is fitted: a median of fewer is an anecdote."""
 GROUP = 5
 """Tasks of one encoder and preset, or of one platform, that make a factor."""
-PRIOR = 4
 ROUNDS = 4
 FOLDS = 5
 """One source in so many is held out."""
@@ -56,6 +63,7 @@ class Seen:
 class _Row:
     """Logarithms of measured over predicted, by the model without experience."""
 
+    source: str
     key: str
     platform: str
     cpu: float
@@ -73,8 +81,8 @@ def learn(
     sources that a fit to the others has not seen. Raises UsageError where there are
     fewer than `ENOUGH` that can be compared.
     """
-    # How fast the machine is, is part of what is learned.
-    bare = coefficients.model_copy(update={"learned": None, "pace": 1.0})
+    # A platform's factor stands in for the pace, and begins with it.
+    bare = coefficients.model_copy(update={"learned": None})
     rows = [(one, row) for one in seen if (row := _row(one, bare)) is not None]
     if len(rows) < ENOUGH:
         raise UsageError(
@@ -87,10 +95,10 @@ def learn(
     others = [(one, row) for one, row in rows if not _is_held_out(one.source)]
     before = after = None
     if held and others:
-        trial = _fit(others, origin=origin, today=today)
+        trial = _fit(others, bare.pace, origin=origin, today=today)
         before = accuracy(held, coefficients)
         after = accuracy(held, bare.model_copy(update={"learned": trial}))
-    found = _fit(rows, origin=origin, today=today)
+    found = _fit(rows, bare.pace, origin=origin, today=today)
     found = found.model_copy(update={"before": before, "after": after})
     return bare.model_copy(update={"learned": found})
 
@@ -130,6 +138,7 @@ def _row(one: Seen, bare: Coefficients) -> _Row | None:
         return None
     peak = real.peak_memory_bytes and told.peak_memory_bytes
     return _Row(
+        source=one.source,
         key=task_key(one.recipe),
         platform=one.platform,
         cpu=math.log(real.cpu_seconds / told.cpu_seconds),
@@ -140,7 +149,9 @@ def _row(one: Seen, bare: Coefficients) -> _Row | None:
     )
 
 
-def _fit(rows: Sequence[tuple[Seen, _Row]], *, origin: str, today: date) -> Experience:
+def _fit(
+    rows: Sequence[tuple[Seen, _Row]], pace: float, *, origin: str, today: date
+) -> Experience:
     only = [row for _, row in rows]
     keys, platforms = _several(r.key for r in only), _several(r.platform for r in only)
     by_key = dict.fromkeys(keys, 0.0)
@@ -148,19 +159,21 @@ def _fit(rows: Sequence[tuple[Seen, _Row]], *, origin: str, today: date) -> Expe
     for _ in range(ROUNDS):
         for name in platforms:
             by_platform[name] = _centre(
-                [r.cpu - by_key.get(r.key, 0.0) for r in only if r.platform == name]
+                (r.source, r.cpu - by_key.get(r.key, 0.0))
+                for r in only
+                if r.platform == name
             )
         for key in keys:
             by_key[key] = _centre(
-                [r.cpu - by_platform.get(r.platform, 0.0) for r in only if r.key == key]
+                (r.source, r.cpu - by_platform.get(r.platform, 0.0))
+                for r in only
+                if r.key == key
             )
     walls = {
         name: _centre(
-            [
-                r.wall - by_key.get(r.key, 0.0) - by_platform[name]
-                for r in only
-                if r.platform == name
-            ]
+            (r.source, r.wall - by_key.get(r.key, 0.0) - by_platform[name])
+            for r in only
+            if r.platform == name
         )
         for name in platforms
     }
@@ -183,7 +196,7 @@ def _fit(rows: Sequence[tuple[Seen, _Row]], *, origin: str, today: date) -> Expe
         platform={
             name: LearnedPlatform(
                 records=sum(r.platform == name for r in only),
-                cpu=round(math.exp(by_platform[name]), 4),
+                cpu=round(math.exp(by_platform[name]) * pace, 4),
                 wall=round(math.exp(walls[name]), 4),
             )
             for name in platforms
@@ -201,6 +214,7 @@ def _learned(
         memory = upper * len(peaks) / (len(peaks) + PRIOR)
     return Learned(
         records=len(rows),
+        sources=len({row.source for row in rows}),
         cpu=round(math.exp(cpu), 4),
         memory=round(math.exp(memory), 4),
         spread=round(_spread([rest(row) for row in rows]), 4),
@@ -221,9 +235,17 @@ def _spread(rest: Sequence[float]) -> float:
     return max(ninth / NINETY_PERCENT, mad, LEAST_SPREAD)
 
 
-def _centre(values: Sequence[float]) -> float:
-    """The median, drawn towards 0 where it is of few."""
-    return statistics.median(values) * len(values) / (len(values) + PRIOR)
+def _centre(values: Iterable[tuple[str, float]]) -> float:
+    """
+    The median over sources, drawn towards 0 where these are few.
+
+    A source is off by the same in each of its tasks: twenty of one are one witness.
+    """
+    by_source: dict[str, list[float]] = defaultdict(list)
+    for source, value in values:
+        by_source[source].append(value)
+    found = [statistics.median(it) for it in by_source.values()]
+    return statistics.median(found) * len(found) / (len(found) + PRIOR)
 
 
 def _several(names: Iterable[str]) -> list[str]:

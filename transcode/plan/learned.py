@@ -10,12 +10,16 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 from ..contract import Recipe, Value
 
 COPIED = "copy"
+PRIOR = 4
+"""Something learned counts as if so many more had been as the model says."""
 
 
 class Learned(Value):
     """One encoder with one preset, as `task_key` names it."""
 
     records: PositiveInt
+    sources: PositiveInt = 1
+    """How many different ones: tasks of one source have one error."""
     cpu: PositiveFloat
     """Measured over predicted CPU seconds of whole tasks."""
     memory: PositiveFloat

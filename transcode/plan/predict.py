@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from ..contract import Content, Interval, Media, Recipe, Spec, Usage
 from . import memory
 from .coefficients import Coefficients, parse_coefficients
-from .learned import task_key
+from .learned import PRIOR, task_key
 from .workload import Workload, workload
 
 __all__ = [
@@ -110,15 +110,15 @@ def _learned(work: Workload, platform: str | None) -> tuple[float, float, float,
         return work.coefficients.pace, 1.0, 1.0, work.spread
     task = experience.encode.get(task_key(work.recipe))
     where = experience.platform.get(platform or "")
-    factor = (task.cpu if task else 1.0) * (where.cpu if where else 1.0)
-    if task is None and where is None:
-        factor = work.coefficients.pace
+    pace = where.cpu if where else work.coefficients.pace
     # What was learned holds for any content; a sample knows this one.
     spread = work.spread
     if task and work.content is None:
-        spread = math.hypot(task.spread, work.extra_spread)
+        known = math.hypot(task.spread, work.extra_spread)
+        weight = task.sources / (task.sources + PRIOR)
+        spread = math.sqrt(weight * known**2 + (1 - weight) * spread**2)
     return (
-        factor,
+        pace * (task.cpu if task else 1.0),
         where.wall if where else 1.0,
         task.memory if task else 1.0,
         spread,
