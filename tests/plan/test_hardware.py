@@ -22,6 +22,7 @@ from transcode.errors import PlatformError
 from transcode.plan import make_plan
 from transcode.plan.coefficients import parse_coefficients
 from transcode.plan.explain import explain
+from transcode.plan.hardware import offers
 from transcode.plan.profile import Profile
 from transcode.platforms import Platform, parse_platform
 from transcode.price import bill
@@ -136,3 +137,20 @@ def test_a_card_without_a_price_is_refused_on_a_bill() -> None:
 
     with pytest.raises(PlatformError, match="No price is known for nvidia-l4"):
         bill(platform("cloud-run"), spec, one_second(spec))
+
+
+def test_a_card_whose_instances_are_too_small_is_not_named(
+    planned: Planned,
+) -> None:
+    """Never an instance that could not hold the task."""
+    plan = planned("cloud-run", "hevc")
+    chosen, task = plan.tasks[0].candidates[0], plan.tasks[0].task
+    large = chosen.predicted.model_copy(update={"peak_memory_bytes": 2**40})
+
+    assert 1 == len(offers(platform("cloud-run"), chosen, task.media, task.recipe))
+    assert () == offers(
+        platform("cloud-run"),
+        chosen.model_copy(update={"predicted": large}),
+        task.media,
+        task.recipe,
+    )

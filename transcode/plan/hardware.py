@@ -32,21 +32,22 @@ def offers(
     codecs = {it.codec for it in recipe.video if it.made_by == "encoded"}
     if not codecs:
         return ()
+    needed = {_PER.get(codec) for codec in codecs}
     return tuple(
-        _offer(platform, card, chosen, media)
+        _offer(platform, card, spec, chosen, media)
         for card in platform.gpus
-        if {_PER.get(codec) for codec in codecs} <= {*card.encoders}
+        if needed <= {*card.encoders}
+        and (spec := _smallest(platform, card, chosen)) is not None
     )
 
 
 def _offer(
-    platform: Platform, card: GpuCard, chosen: Candidate, media: Media
+    platform: Platform, card: GpuCard, spec: Spec, chosen: Candidate, media: Media
 ) -> HardwareOffer:
-    spec = _smallest(platform, card, chosen)
     if card.second is None:
         return HardwareOffer(title=card.title, spec=spec, reason=NOT_MEASURED)
     each = _per_second(platform, spec)
-    within = float(chosen.cost.amount / each.amount) if each.amount else math.inf
+    within = float(chosen.cost.amount / each.amount) if each.amount else None
     lasts = media.duration_seconds
     return HardwareOffer(
         title=card.title,
@@ -58,8 +59,8 @@ def _offer(
     )
 
 
-def _smallest(platform: Platform, card: GpuCard, chosen: Candidate) -> Spec:
-    """The cheapest point that may have the card and holds what the task needs."""
+def _smallest(platform: Platform, card: GpuCard, chosen: Candidate) -> Spec | None:
+    """The cheapest point that may have the card and holds the task, if there is one."""
     needed = (chosen.predicted.peak_memory_bytes or 0) / MIB * MEMORY_MARGIN
     least = max(card.least_memory_mib, math.ceil(needed))
     points = [
@@ -67,10 +68,10 @@ def _smallest(platform: Platform, card: GpuCard, chosen: Candidate) -> Spec:
         for it in lattice(platform)
         if it.memory_mib >= least and it.milli_cpus >= card.least_milli_cpus
     ]
+    if not points:
+        return None
     gpu = Gpu(kind=card.kind, memory_mib=card.memory_mib)
-    # Where nothing of what is searched is large enough, the card's own least is.
-    own = Spec(memory_mib=card.least_memory_mib, milli_cpus=card.least_milli_cpus)
-    best = min(points, key=lambda it: _per_second(platform, it).amount, default=own)
+    best = min(points, key=lambda it: _per_second(platform, it).amount)
     return best.model_copy(update={"gpu": gpu, "scratch_mib": chosen.spec.scratch_mib})
 
 
@@ -93,8 +94,10 @@ def in_words(found: Sequence[HardwareOffer]) -> Iterator[str]:
     for it in found:
         size = f"{it.spec.memory_mib} MiB, {cpus(it.spec)}"
         said = f"{it.title} beside {size}: "
-        if it.per_second is None or it.within_seconds is None:
+        if it.per_second is None:
             said += "its price is not known."
+        elif it.within_seconds is None:
+            said += "costs nothing."
         else:
             within = duration(it.within_seconds)
             said += f"{money(it.per_second)} a second, so cheaper only within {within}"

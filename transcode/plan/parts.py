@@ -157,7 +157,7 @@ def picture_seconds(work: Workload) -> float:
 
 
 def picture_spread(work: Workload) -> float:
-    """Standard deviation of the logarithm of those; their errors add up."""
+    """Of those, as if their errors were all alike: a sample has one ratio for them."""
     parts = sum(stage.cpu_seconds * stage.spread for stage in _pictures(work))
     return parts / max(picture_seconds(work), 1e-9)
 
