@@ -24,19 +24,19 @@ from __future__ import annotations
 
 import argparse
 import compileall
-import json
 import math
 import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
+from together import Weighed, side_by_side
 
 from transcode.clipping import made
 from transcode.contract import (
@@ -45,6 +45,7 @@ from transcode.contract import (
     Media,
     Money,
     OutcomeKind,
+    Plan,
     Recipe,
     Task,
     Value,
@@ -87,6 +88,8 @@ class Run(Value):
     sample: Task | None = None
     sampled: Attempt | None = None
     """The sample encode before it, where one was taken."""
+    plan: Plan | None = None
+    """Where the plan chose the spec, and nobody asked for one."""
 
 
 class Runs(Value):
@@ -107,6 +110,22 @@ class Runs(Value):
 
 
 @dataclass(frozen=True, slots=True)
+class Cell:
+    """One run to be made."""
+
+    file: Path
+    profile: str
+    memory: int | None
+    """MiB; None: as the plan chooses."""
+    milli_cpus: int
+    """What it may take of the machine."""
+    platform: str
+    seconds: float | None
+    """Of the source; None: all."""
+    sample: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """One run beside its prediction."""
 
@@ -119,51 +138,61 @@ class Told:
     """Predicted over actual."""
 
 
-def measure(options: argparse.Namespace, wired: Wiring) -> Runs:
-    """Run everything, one after the other."""
+def measure(
+    cells: Sequence[Cell], *, seen: Callable[[Runs], None], milli_cpus: int | None
+) -> Runs:
+    """
+    Run everything: one after the other, or side by side on so many *milli_cpus*.
+
+    *seen* gets what is there after each.
+    """
     # What is installed has its bytecode; a checkout may be kept from writing it.
     compileall.compile_dir(ROOT / "transcode", quiet=1)
     before = os.getloadavg()[0]
     found: list[Run] = []
     yardsticks: list[float] = []
-    ffmpeg = find_ffmpeg(wired.settings)
+    several: Iterator[tuple[Cell, float, Run | None]] = map(run_cell, cells)
+    if milli_cpus is not None:
+        several = side_by_side(
+            run_cell,
+            [Weighed(it, it.milli_cpus) for it in cells],
+            milli_cpus=milli_cpus,
+            preload="accuracy",
+        )
+    for cell, yardstick, run_ in several:
+        said = "not run" if run_ is None else run_.attempt.outcome.value
+        memory = cell.memory or "any memory"
+        print(f"{cell.file.name} {cell.profile} {memory}: {said}", file=sys.stderr)
+        yardsticks.append(yardstick)
+        found += [] if run_ is None else [run_]
+        runs = Runs(
+            load=(before, os.getloadavg()[0]),
+            cores=len(os.sched_getaffinity(0)),
+            yardstick_seconds=statistics.median(yardsticks),
+            runs=tuple(found),
+        )
+        seen(runs)
+    return runs
+
+
+def run_cell(cell: Cell) -> tuple[Cell, float, Run | None]:
+    """One run, and the yardstick before it: a machine's speed changes in minutes."""
+    wired = wire(Settings.from_environment(os.environ))
+    yardstick = small_encode_seconds.__wrapped__(find_ffmpeg(wired.settings))
     with tempfile.TemporaryDirectory(prefix="accuracy-") as folder:
-        for file in options.files:
-            # Anew each time: how fast the machine is changes within minutes.
-            yardsticks.append(small_encode_seconds.__wrapped__(ffmpeg) or math.nan)
-            for profile in options.profiles:
-                for memory in options.memory:
-                    into = Path(folder) / f"{len(found)}"
-                    one = _measure(file, profile, memory, into, options, wired)
-                    said = "not run" if one is None else one.attempt.outcome.value
-                    print(f"{file.name} {profile} {memory}: {said}", file=sys.stderr)
-                    if one is not None:
-                        found.append(one)
-    return Runs(
-        load=(before, os.getloadavg()[0]),
-        cores=len(os.sched_getaffinity(0)),
-        yardstick_seconds=statistics.median(yardsticks),
-        runs=tuple(found),
-    )
+        return cell, yardstick or math.nan, _measure(cell, Path(folder), wired)
 
 
-def _measure(  # noqa: PLR0913, PLR0917 - the cell of the table, and where it runs
-    file: Path,
-    profile: str,
-    memory: int,
-    into: Path,
-    options: argparse.Namespace,
-    wired: Wiring,
-) -> Run | None:
+def _measure(cell: Cell, folder: Path, wired: Wiring) -> Run | None:
     heard: list[Event] = []
     request = Request(
-        source=str(file),
-        profile=profile,
-        to=str(into),
-        platform=options.platform,
-        memory_mib=memory,
-        clip=ClipProfile(end_seconds=options.seconds) if options.seconds else None,
-        sample="always" if options.sample else "never",
+        source=str(cell.file),
+        profile=cell.profile,
+        to=str(folder / "out"),
+        platform=cell.platform,
+        memory_mib=cell.memory,
+        clip=ClipProfile(end_seconds=cell.seconds) if cell.seconds else None,
+        sample="always" if cell.sample else "never",
     )
 
     async def work() -> None:
@@ -189,14 +218,15 @@ def _measure(  # noqa: PLR0913, PLR0917 - the cell of the table, and where it ru
         return None
     task = plan.tasks[0].task
     return Run(
-        file=file.name,
-        profile=profile,
+        file=cell.file.name,
+        profile=cell.profile,
         media=made(task.media, task.recipe),
         recipe=task.recipe,
         attempt=tried,
         platform=plan.platform.name,
         sample=began.tasks[0].task if began and sampled else None,
         sampled=sampled,
+        plan=plan if cell.memory is None else None,
     )
 
 
@@ -335,6 +365,12 @@ def unseen(wired: Wiring) -> list[Path]:
     return [path for path in sorted(WORKLOAD.glob("*")) if path.name not in used]
 
 
+def keep(runs: Runs, path: Path | None) -> None:
+    """Write them, if anywhere."""
+    if path is not None:
+        path.write_text(runs.to_json(indent=1), encoding="utf-8")
+
+
 def main() -> None:
     """Measure or read, then print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
@@ -351,10 +387,16 @@ def main() -> None:
     if options.runs:
         runs = Runs.from_json(options.runs.read_text(encoding="utf-8"))
     else:
-        options.files = options.files or unseen(wired)
-        runs = measure(options, wired)
-    if options.keep:
-        options.keep.write_text(json.dumps(json.loads(runs.to_json()), indent=1))
+        cells = [
+            Cell(file, profile, memory, 0, options.platform, options.seconds,
+                 options.sample)
+            for file in options.files or unseen(wired)
+            for profile in options.profiles
+            for memory in options.memory
+        ]  # fmt: skip
+        runs = measure(
+            cells, seen=lambda runs: keep(runs, options.keep), milli_cpus=None
+        )
     print(table(runs, wired))
 
 
