@@ -17,16 +17,25 @@ PLACES = {
     "libav": {
         ("probe/child.py", "_open"): "uploads: whitelisted, in a child, from memory",
         ("work/verify_decode.py", "open_media"): "our own outputs, demuxer forced",
+        ("work/join.py", "__init__"): "writes what is made of our own chunks",
     },
     "encoder input": {
-        ("work/command.py", "_input"): "whitelists, forced demuxer, file: prefix",
-        ("work/command.py", "_mark"): "a watermark: one format, one decoder, a file",
-        ("work/command.py", "_burned"): "what was copied out of an upload, likewise",
+        ("work/inputs.py", "upload"): "whitelists, forced demuxer, file: prefix",
+        (
+            "work/inputs.py",
+            "mark_image",
+        ): "a watermark: one format, one decoder, a file",
+        (
+            "work/inputs.py",
+            "burned_lines",
+        ): "what was copied out of an upload, likewise",
+        ("work/inputs.py", "joined_file"): "our own chunks in one: one format, a file",
         ("work/command.py", "extract"): "silence of lavfi's own, no upload",
     },
     "encoder argument": {
         ("tools.py", "_refusal"): "a test picture of lavfi's own, no upload",
         ("tools.py", ""): "the yardstick: lavfi's own pictures, no upload",
+        ("work/command.py", "build"): "tells which input the upload is",
         ("work/encode.py", "allowed"): "reads which inputs a command has",
     },
     "address": {

@@ -57,12 +57,12 @@ DOORS = {
     "aiobotocore": {"deliver/send_aws.py", "store/s3_client.py"},
     "aiohttp": {"deliver/http.py", "store/s3_client.py"},
     "av": {
-        *("probe/child.py", "work/stills.py", "work/verify.py"),
+        *("probe/child.py", "work/join.py", "work/stills.py", "work/verify.py"),
         *("work/loudness.py", "work/verify_decode.py", "work/verify_read.py"),
     },
     "botocore": {"deliver/send_aws.py", "store/s3_client.py"},
     "click": {"cli"},
-    "ffmpeg": {"work/command.py"},
+    "ffmpeg": {"work/command.py", "work/inputs.py"},
     "imageio_ffmpeg": {"tools.py"},
     "matplotlib": {"cli/plot.py"},
     "prometheus_client": {"metrics.py"},
@@ -89,7 +89,7 @@ SOFT_LIMIT = 300
 HARD_LIMIT = 400
 # Past the soft limit only for a reason; the number is the file's own limit.
 LONG = {
-    "contract.py": (1030, "every value that crosses an arrow, on one page"),
+    "contract.py": (1060, "every value that crosses an arrow, on one page"),
     "desk.py": (400, "the life of a job, from being taken in to being told of"),
     "errors.py": (330, "every error of the package, with the tree on top"),
     "pipeline.py": (400, "the order of everything, read from top to bottom"),

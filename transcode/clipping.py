@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from math import ceil
 
 from .contract import AudioStream, Clip, Media, Recipe, VideoStream
@@ -67,6 +68,52 @@ def made(media: Media, recipe: Recipe) -> Media:
             "audio": (),
         }
     )
+
+
+def joined(media: Media, recipe: Recipe) -> Media:
+    """
+    *media* with the largest rendition, upright and plain, in place of the picture.
+
+    What a join takes stills from: its chunks were decoded by others.
+    """
+    top = recipe.video[0]
+    seen = {
+        "codec": top.codec,
+        "width": top.width,
+        "height": top.height,
+        "sample_aspect_ratio": Fraction(1),
+        "display_width": top.width,
+        "display_height": top.height,
+        "rotation_degrees": 0,
+        "mirrored": False,
+        "start_seconds": 0.0,
+        "bit_rate": None,
+        "pixel_format": top.pixel_format,
+        "bit_depth": 10 if "10" in top.pixel_format else 8,
+        "has_alpha": False,
+        "color_range": "tv",
+        "interlaced": False,
+        "keyframe_seconds": None,
+        "longest_gop_seconds": recipe.gop_seconds,
+    }
+    return media.model_copy(
+        update={
+            "container": "mp4",
+            "format_name": "mov,mp4,m4a,3gp,3g2,mj2",
+            "start_seconds": 0.0,
+            "clock_seconds": None,
+            "video": tuple(
+                it.model_copy(update=seen) if it.index == recipe.video_index else it
+                for it in media.video
+            ),
+        }
+    )
+
+
+def between_keyframes(recipe: Recipe) -> bool:
+    """Whether a join needs pictures for stills that are no keyframes of its own."""
+    sprites = recipe.sprites
+    return sprites is not None and sprites.interval_seconds < recipe.gop_seconds
 
 
 def _sum(values: Iterable[float | None]) -> float | None:

@@ -413,6 +413,8 @@ class Constraints(Value):
     optimize: Literal["cost", "time", "balanced"] = "balanced"
     accept_partial: bool = False
     """Make what is there of a cut or damaged source, and say so."""
+    chunks: int | None = None
+    """In just so many parts at once, 1: in one piece; None: as is best."""
 
 
 class Content(Value):
@@ -661,6 +663,8 @@ class Recipe(Value):
     clip: Clip | None = None
     parts: tuple[Clip, ...] = ()
     """Only these are encoded, to learn what the whole takes; nothing of it is kept."""
+    chunks: tuple[Clip, ...] = ()
+    """The encoded renditions were made in these parts, by others: they are joined."""
     watermark: Watermark | None = None
 
 
@@ -668,8 +672,11 @@ class Task(Value):
     """One invocation's worth of work, with the promise made about it."""
 
     task_id: str
-    kind: Literal["encode", "sample"] = "encode"
-    """A sample makes nothing that is kept: it says what the encode will take."""
+    kind: Literal["encode", "sample", "chunk", "join"] = "encode"
+    """
+    A sample makes nothing that is kept: it says what the encode will take. Chunks make
+    parts of the renditions, and a join everything else and the whole of them.
+    """
     job_id: str
     source: Source
     media: Media
@@ -681,6 +688,10 @@ class Task(Value):
     predicted_cost: Money
     spend_limit: Money | None = None
     """What one attempt may cost: it is stopped before it costs more."""
+    joins: tuple[str, ...] = ()
+    """Ids of the chunks that have to be done before, in the order of their times."""
+    inputs: tuple[str, ...] = ()
+    """Folders with what those made; known when they are done."""
 
 
 class PlannedTask(Value):
@@ -689,8 +700,8 @@ class PlannedTask(Value):
     """Chosen one first, then the losers, nearest first."""
     instead: PlannedTask | None = None
     """
-    The same without copying, where something is copied: done should the copy turn out
-    to be unfit, which headers do not always tell.
+    The same without copying, or in one piece: done should what is copied or joined
+    turn out to be unfit, which headers do not always tell.
     """
 
 
@@ -708,6 +719,15 @@ class Sampling(Value):
     """Of all its attempts; in the plan's predicted cost, and on the bill."""
 
 
+class Division(Value):
+    """In how many parts the pictures are encoded at once."""
+
+    chunks: int = 1
+    """1: in one piece."""
+    reason: str
+    """Why, and what the other way would take; one sentence or two."""
+
+
 class Elsewhere(Value):
     """What the same plan would cost on another platform."""
 
@@ -717,6 +737,8 @@ class Elsewhere(Value):
     cost: Money | None
     reason: str | None = None
     """Why it would not run there, where `cost` is None."""
+    chunks: int = 1
+    """So many at once, each in `spec`."""
 
 
 class HardwareOffer(Value):
@@ -781,6 +803,8 @@ class Plan(Value):
     predicted_cost: Money
     sampling: Sampling | None = None
     """None: there is nothing to learn, because no picture is encoded."""
+    division: Division | None = None
+    """None: there is nothing to divide, because no picture is encoded."""
     elsewhere: tuple[Elsewhere, ...] = ()
     services: tuple[ServicePrice, ...] = ()
     hardware: tuple[HardwareOffer, ...] = ()

@@ -227,7 +227,7 @@ class Desk:
         succeeded, or somebody works on it.
         """
         own = f"{job_id[:12]}-encode"
-        if task not in {None, own, "encode"}:
+        if task not in {None, own, "encode", f"{job_id[:12]}-join", "join"}:
             raise UsageError(
                 f"Job {job_id[:12]} has no task {task!r} to do again, only {own}.",
                 job_id=job_id,

@@ -65,7 +65,7 @@ class Diary:
         entry = ledger_record(plan, task, attempt, claim=self.claim.number, now=now)
         record = entry.model_copy(update={"tags": self.submission.tags})
         self.records[task.task_id, attempt.number] = record
-        if attempt.outcome is OutcomeKind.SUCCEEDED and task.kind == "encode":
+        if attempt.outcome is OutcomeKind.SUCCEEDED and task.kind != "sample":
             # Until its results are to be seen, its testament is the truth: should we
             # vanish before that, they are gone with us. See `settle`.
             self.made.append(record)

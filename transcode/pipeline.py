@@ -12,13 +12,13 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import anyio
 import anyio.to_thread
 
+from .apart import apart
 from .contract import (
     Constraints,
     Manifest,
@@ -33,10 +33,10 @@ from .contract import (
     TaskResult,
     Value,
 )
-from .deliver import Ending, Status, failed, folder_name, refused, succeeded
+from .deliver import failed, folder_name, refused, succeeded
+from .deliver.endings import ending_of, status_of, was_cancelled
 from .deliver.gather import gather
 from .errors import (
-    Cancelled,
     ObjectChanged,
     ObjectExists,
     TranscodeError,
@@ -81,6 +81,8 @@ class Request(Value):
     optimize: Literal["cost", "time", "balanced"] = "balanced"
     accept_partial: bool = False
     """Make what is there of a cut or damaged source instead of refusing it."""
+    chunks: int | None = None
+    """As in `Constraints`."""
     sample: Wanted = "auto"
     """Encode a little of the source first: where that pays, always, or never."""
     clip: ClipProfile | None = None
@@ -238,18 +240,28 @@ class _Job:
                 marks = provenance(self.order.job_id, self.order.profile.name)
                 sending = self.target.sending
                 async with sending(self.folder, staging, token=token, marks=marks):
-                    results = await self._invoke(engine, staging)
+                    with apart(engine, self.wiring.scratch, "chunks") as chunks:
+                        results = await self._invoke(engine, staging, chunks)
                 return await self._publish(staging, results)
             finally:
                 with anyio.CancelScope(shield=True):
                     await self.target.discard(staging)
 
-    async def _invoke(self, engine: Engine, staging: Path) -> tuple[TaskResult, ...]:
+    async def _invoke(
+        self, engine: Engine, staging: Path, chunks: Path
+    ) -> tuple[TaskResult, ...]:
+        kinds = {one.task.task_id: one.task.kind for one in self.plan.tasks}
+
+        def staging_for(task_id: str, number: int) -> Path:
+            # What is joined is not published.
+            own = chunks if kinds[task_id] == "chunk" else staging
+            return own / f"{task_id}.{number}"
+
         results = await invoke_all(
             self.plan.tasks,
             engine,
             budget=left_of(self.plan),
-            staging_for=lambda task_id, number: staging / f"{task_id}.{number}",
+            staging_for=staging_for,
             on_progress=lambda progress: self.listen(Progressed(progress)),
             on_attempt=lambda task_id, attempt: self.listen(
                 AttemptEnded(task_id, attempt)
@@ -258,7 +270,8 @@ class _Job:
             keep=lambda task, attempt: self.keeper.keep(self.plan, task, attempt),
             earlier=self.keeper.earlier,
         )
-        for result in results:
+        # Siblings of what failed were cancelled: they are not to blame.
+        for result in sorted(results, key=was_cancelled):
             await self._refuse_failure(result, results)
         return results
 
@@ -294,12 +307,13 @@ class _Job:
         manifest = succeeded(
             self.plan,
             (*self.before, *results),
-            self._ending("succeeded"),
+            ending_of("succeeded", self.started),
             uri=lambda path: self.target.uri(self.folder, path, token=token),
         ).model_copy(update={"depth": self.order.source.depth})
         try:
             await self._refuse_change()
-            staged = gather(staging, results)
+            made = tuple(one for one in results if one.kind != "chunk")
+            staged = gather(staging, made)
             await self.target.publish(
                 self.folder, staged, manifest, token=token, commit=commit
             )
@@ -326,13 +340,10 @@ class _Job:
         error.manifest = failed(
             self.plan,
             (*self.before, *results),
-            self._ending(_status(error)),
+            ending_of(status_of(error), self.started),
             failure=error.describe(),
         )
         return error
-
-    def _ending(self, status: Status) -> Ending:
-        return _ending(status, self.started)
 
 
 def _refused(order: Order, error: TranscodeError, started: float) -> Manifest:
@@ -347,22 +358,8 @@ def _refused(order: Order, error: TranscodeError, started: float) -> Manifest:
         PlatformRef(name=platform.name, price_table=platform.price_table.isoformat()),
         engine=order.request.engine,
         currency=platform.currency,
-        ending=_ending(_status(error), started),
+        ending=ending_of(status_of(error), started),
         failure=error.describe(),
-    )
-
-
-def _status(error: TranscodeError) -> Status:
-    if isinstance(error, Cancelled):
-        return "cancelled"
-    return "rejected" if error.outcome is OutcomeKind.REJECTED else "failed"
-
-
-def _ending(status: Status, started: float) -> Ending:
-    return Ending(
-        status=status,
-        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        wall_seconds=time.monotonic() - started,
     )
 
 

@@ -150,5 +150,6 @@ def constraints_of(request: Request, platform: Platform) -> Constraints:
         budget=budget,
         memory_mib=request.memory_mib,
         optimize=request.optimize,
+        chunks=request.chunks,
         accept_partial=request.accept_partial,
     )

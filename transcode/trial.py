@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from .apart import apart
 from .contract import (
     Attempt,
     Constraints,
@@ -106,31 +105,27 @@ class Trial:
         allowed = await self.keeper.allow(whole.model_copy(update=asked))
         plan = plan.model_copy(update={"budget": allowed.budget})
         self.listen(SampleBegun(plan))
-        folder = Path(tempfile.mkdtemp(prefix="transcode-sample-", dir=self.scratch))
-        with self.engine.guard(folder):
-            try:
-                return await invoke_all(
-                    (sample,),
-                    self.engine,
-                    budget=plan.budget,
-                    staging_for=lambda _task_id, number: folder / str(number),
-                    on_progress=lambda progress: self.listen(Progressed(progress)),
-                    on_attempt=lambda task_id, attempt: self.listen(
-                        AttemptEnded(task_id, attempt)
-                    ),
-                    on_overdue=lambda task, number: self.listen(
-                        Overdue(
-                            task.task_id,
-                            number,
-                            task.predicted.wall_seconds,
-                            task.predicted_wall.high,
-                        )
-                    ),
-                    keep=lambda task, attempt: self.keeper.keep(plan, task, attempt),
-                    earlier=self.keeper.earlier,
-                )
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+        with apart(self.engine, self.scratch, "sample") as folder:
+            return await invoke_all(
+                (sample,),
+                self.engine,
+                budget=plan.budget,
+                staging_for=lambda _task_id, number: folder / str(number),
+                on_progress=lambda progress: self.listen(Progressed(progress)),
+                on_attempt=lambda task_id, attempt: self.listen(
+                    AttemptEnded(task_id, attempt)
+                ),
+                on_overdue=lambda task, number: self.listen(
+                    Overdue(
+                        task.task_id,
+                        number,
+                        task.predicted.wall_seconds,
+                        task.predicted_wall.high,
+                    )
+                ),
+                keep=lambda task, attempt: self.keeper.keep(plan, task, attempt),
+                earlier=self.keeper.earlier,
+            )
 
 
 def left_of(plan: Plan) -> Money | None:

@@ -95,6 +95,7 @@ def run(  # noqa: PLR0913 - one argument per option
     budget: Decimal | None,
     memory_mib: int | None,
     optimize: str,
+    chunks: int | None,
     sample: str,
     accept_partial: bool,
     quiet: bool,
@@ -129,6 +130,7 @@ def run(  # noqa: PLR0913 - one argument per option
         budget=budget,
         memory_mib=memory_mib,
         optimize=optimize,
+        chunks=chunks,
         sample=sample,
         accept_partial=accept_partial,
     )
@@ -172,6 +174,7 @@ def plan(  # noqa: PLR0913 - one argument per option
     budget: Decimal | None,
     memory_mib: int | None,
     optimize: str,
+    chunks: int | None,
     sample: str,
     accept_partial: bool,
     plot: Path | None,
@@ -201,6 +204,7 @@ def plan(  # noqa: PLR0913 - one argument per option
         budget=budget,
         memory_mib=memory_mib,
         optimize=optimize,
+        chunks=chunks,
         sample=sample,
         accept_partial=accept_partial,
     )
@@ -256,6 +260,7 @@ def _request(  # noqa: PLR0913 - one argument per option
     budget: Decimal | None,
     memory_mib: int | None,
     optimize: str,
+    chunks: int | None,
     sample: str,
     accept_partial: bool,
 ) -> Request:
@@ -272,6 +277,7 @@ def _request(  # noqa: PLR0913 - one argument per option
             "budget": None if budget is None else format(budget, "f"),
             "memory_mib": memory_mib,
             "optimize": optimize,
+            "chunks": chunks,
             "sample": sample,
             "accept_partial": accept_partial,
             **treatment(),

@@ -258,6 +258,13 @@ def planning_options(command: Command) -> Command:
                 help="What a better spec is: cheaper, faster, or a fair trade.",
             ),
             click.option(
+                "--chunks",
+                type=click.IntRange(min=1),
+                metavar="N",
+                help="Encode in so many parts at once and join them; 1: in one piece. "
+                "By default as few as the deadline allows.",
+            ),
+            click.option(
                 "--sample",
                 type=click.Choice(["auto", "always", "never"]),
                 default="auto",

@@ -16,6 +16,7 @@ from ..contract import (
     Output,
     Plan,
     PlatformRef,
+    Produced,
     ProfileRef,
     SourceRecord,
     TaskRecord,
@@ -44,7 +45,7 @@ def succeeded(
     uri: Callable[[str], str],
 ) -> Manifest:
     """The receipt of a job whose every output was verified."""
-    artifacts = [a for r in results if r.produced for a in r.produced.artifacts]
+    artifacts = [a for p in _kept(results) for a in p.artifacts]
     return _manifest(plan, results, ending).model_copy(
         update={
             "outputs": tuple(_output(a, uri) for a in artifacts),
@@ -93,7 +94,7 @@ def refused(  # noqa: PLR0913 - what a plan would have held
 
 
 def _manifest(plan: Plan, results: Sequence[TaskResult], ending: Ending) -> Manifest:
-    checks = tuple(c for r in results if r.produced for c in r.produced.checks)
+    checks = tuple(c for p in _kept(results) for c in p.checks)
     spent = sum((a.cost.amount for r in results for a in r.attempts), start=Decimal(0))
     return Manifest(
         job_id=plan.job_id,
@@ -111,7 +112,8 @@ def _manifest(plan: Plan, results: Sequence[TaskResult], ending: Ending) -> Mani
         rung=plan.rung,
         tasks=tuple(
             TaskRecord(task_id=r.task_id, kind=r.kind, attempts=r.attempts)
-            for r in results
+            # In the order in which they were done.
+            for r in sorted(results, key=lambda one: one.kind == "join")
         ),
         cost=JobCost(
             amount=spent,
@@ -121,11 +123,16 @@ def _manifest(plan: Plan, results: Sequence[TaskResult], ending: Ending) -> Mani
         verification=Verification(
             passed=bool(checks) and all(c.passed for c in checks), checks=checks
         ),
-        partial=next((r.produced.partial for r in results if r.produced), None),
+        partial=next((p.partial for p in _kept(results)), None),
         warnings=tuple(_unique([*plan.warnings, *_notes(results)])),
         finished_at=ending.finished_at,
         wall_seconds=ending.wall_seconds,
     )
+
+
+def _kept(results: Iterable[TaskResult]) -> list[Produced]:
+    """What was made to be kept: chunks are gone once they are joined."""
+    return [r.produced for r in results if r.produced and r.kind != "chunk"]
 
 
 def _notes(results: Iterable[TaskResult]) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +16,6 @@ import anyio
 from ..contract import (
     Attempt,
     Candidate,
-    Interval,
     Money,
     OutcomeKind,
     PlannedTask,
@@ -27,6 +26,7 @@ from ..contract import (
     TaskResult,
 )
 from ..errors import BudgetSpent, PlanError
+from .again import final, reassign, rounded_up
 from .instead import in_force, told
 from .policy import GiveUp, Retry, after, first
 from .purse import Purse
@@ -91,7 +91,8 @@ async def invoke_all(  # noqa: PLR0913 - who listens is six callbacks
     """
     Run every task until it succeeds or there is no sense in going on.
 
-    Results come in the order of `planned`, failed ones too: look at the outcome of the
+    A task that joins others waits for them, and is told where their files lie. Results
+    come in the order of `planned`, failed ones too: look at the outcome of the
     last attempt, whose failure also says why there was no further one. Once a task has
     failed for good the others are cancelled, because a job is all or nothing.
     `on_attempt` hears of every attempt, cancelled ones included. `keep` is waited for
@@ -115,9 +116,11 @@ async def invoke_all(  # noqa: PLR0913 - who listens is six callbacks
     purse = Purse(
         budget, {p.task.task_id: p.task.predicted_cost.amount for p in planned}
     )
+    chunks = {p.task.task_id: _Done() for p in planned}
     jobs = [
         _Job(
             one,
+            chunks,
             engine,
             purse,
             staging_for,
@@ -140,10 +143,20 @@ async def invoke_all(  # noqa: PLR0913 - who listens is six callbacks
 
 
 @dataclass(slots=True)
+class _Done:
+    """Where a task's files lie, once it has succeeded."""
+
+    event: anyio.Event = field(default_factory=anyio.Event)
+    folder: str = ""
+
+
+@dataclass(slots=True)
 class _Job:
     """One planned task and all its attempts."""
 
     planned: PlannedTask
+    tasks: Mapping[str, _Done]
+    """Every task of the job, by its id."""
     engine: Engine
     purse: Purse
     staging_for: Callable[[str, int], Path]
@@ -173,12 +186,13 @@ class _Job:
             able, left = self._able(planned), self.purse.left()
             learned = after(able, alike, left=left) if alike else first(able, left)
             if isinstance(learned, Retry):
-                task = _reassign(task, learned.candidate)
+                task = reassign(task, learned.candidate)
             if left is not None and left.amount < 0:
                 reason = "Not tried again: earlier tries left too little of the budget."
-                self.attempts[-1] = _final(self.attempts[-1], reason)
+                self.attempts[-1] = final(self.attempts[-1], reason)
                 siblings.cancel()
                 return
+        task = await self._ready(task)
         while True:
             number = max((a.number for a in self.attempts), default=0) + 1
             task = self._funded(task)
@@ -196,19 +210,29 @@ class _Job:
             if attempt.outcome is OutcomeKind.SUCCEEDED:
                 self.produced = told(self.produced, self.planned, self.attempts)
                 self._keep(attempt)
+                done = self.tasks[task.task_id]
+                done.folder = str(self.staging_for(task.task_id, number))
+                done.event.set()
                 return
             planned, alike = in_force(self.planned, [*self.attempts, attempt])
             able, left = self._able(planned), self.purse.left()
             decision = after(able, alike, left=left) if alike else first(able, left)
             if isinstance(decision, GiveUp):
                 reason = self._enough(attempt) or decision.reason
-                self._keep(_final(attempt, reason))
+                self._keep(final(attempt, reason))
                 siblings.cancel()
                 return
             self._keep(
                 attempt.model_copy(update={"notes": (*attempt.notes, decision.reason)})
             )
-            task = _reassign(planned.task, decision.candidate)
+            task = await self._ready(reassign(planned.task, decision.candidate))
+
+    async def _ready(self, task: Task) -> Task:
+        """*task* when everything is there that it joins."""
+        chunks = [self.tasks[name] for name in task.joins]
+        for chunk in chunks:
+            await chunk.event.wait()
+        return task.model_copy(update={"inputs": tuple(it.folder for it in chunks)})
 
     def _able(self, planned: PlannedTask) -> list[Candidate]:
         return [c for c in planned.candidates if self.engine.fits(c.spec)]
@@ -232,19 +256,13 @@ class _Job:
         before = sum((a.cost.amount for a in self.attempts), Decimal(0))
         enough = (before + attempt.cost.amount / share) * _TO_BE_SAFE
         return (
-            f"{share:.0%} was done: a budget of {_rounded_up(enough)} "
+            f"{share:.0%} was done: a budget of {rounded_up(enough)} "
             f"{attempt.cost.currency} would do."
         )
 
     def _keep(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)
         self.on_attempt(self.planned.task.task_id, attempt)
-
-
-def _rounded_up(amount: Decimal) -> str:
-    """Two figures, upwards: more would promise too much."""
-    step = Decimal(1).scaleb(amount.adjusted() - 1)
-    return f"{(amount / step).to_integral_value(ROUND_CEILING) * step:f}"
 
 
 def testament(task: Task, number: int) -> Attempt:
@@ -258,31 +276,6 @@ def testament(task: Task, number: int) -> Attempt:
         cost=task.predicted_cost,
         outcome=OutcomeKind.LOST,
         notes=("nothing was heard of it after its start; its cost is as predicted",),
-    )
-
-
-def _final(attempt: Attempt, reason: str) -> Attempt:
-    failure = attempt.failure
-    if failure is None:
-        return attempt
-    said = failure.model_copy(update={"message": f"{failure.message} {reason}"})
-    return attempt.model_copy(update={"failure": said})
-
-
-def _reassign(task: Task, candidate: Candidate) -> Task:
-    """The same task on another spec; the wall interval is stretched with the wall."""
-    before, now = task.predicted.wall_seconds, candidate.predicted.wall_seconds
-    stretch = now / before if before else 1.0
-    return task.model_copy(
-        update={
-            "spec": candidate.spec,
-            "predicted": candidate.predicted,
-            "predicted_cost": candidate.cost,
-            "predicted_wall": Interval(
-                low=task.predicted_wall.low * stretch,
-                high=task.predicted_wall.high * stretch,
-            ),
-        }
     )
 
 

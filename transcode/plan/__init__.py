@@ -15,6 +15,7 @@ from ..contract import (
     Capabilities,
     Constraints,
     Content,
+    Division,
     Elsewhere,
     Media,
     Money,
@@ -25,17 +26,27 @@ from ..contract import (
     Recipe,
     Rung,
     Source,
-    Task,
     Usage,
 )
-from ..errors import EncoderMissing, MediaError, PlanError, PlatformError
+from ..errors import (
+    BudgetTooSmall,
+    DeadlineTooShort,
+    EncoderMissing,
+    MediaError,
+    PlanError,
+    PlatformError,
+    SpecTooSmall,
+)
 from ..platforms import Machine, Platform
 from ..services import Service, service_price
 from .choose import Choice, choose
+from .divide import Divided, Divider
 from .hardware import offers
+from .pieces import decide
 from .predict import Coefficients
 from .profile import Profile
 from .recipe import make_recipe
+from .tasking import planned_task, tasks_of, together, total
 
 __all__ = ["job_id", "make_plan"]
 
@@ -110,6 +121,20 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
             content=content,
         )
 
+    def divide_on(
+        platform: Platform, constraints: Constraints
+    ) -> tuple[Choice | None, Divided | None, str]:
+        divider = Divider(
+            media, recipe, platform, machine, constraints, coefficients, content
+        )
+        whole: Choice | PlanError
+        try:
+            whole = choose_on(platform, constraints)
+        except (DeadlineTooShort, SpecTooSmall, BudgetTooSmall) as exc:
+            whole = exc
+        divided, why = decide(divider, whole)
+        return None if isinstance(whole, PlanError) else whole, divided, why
+
     def encoding_it() -> PlannedTask | None:
         try:
             encoding = make_recipe(media, _encoding_all(profile), capabilities).recipe
@@ -117,17 +142,18 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         except (PlanError, EncoderMissing, MediaError):
             # What cannot be done is no way out; copying is what was asked for.
             return None
-        return _planned_task(source, media, encoding, choice=choice, job=job)
+        return planned_task(source, media, encoding, choice=choice, job=job)
 
-    planned = _planned_task(
-        source,
-        media,
-        recipe,
-        choice=choose_on(platform, constraints),
-        job=job,
-    )
-    if _copies(recipe):
-        planned = planned.model_copy(update={"instead": encoding_it()})
+    whole, divided, why = divide_on(platform, constraints)
+    single = None
+    if whole is not None:
+        single = planned_task(source, media, recipe, choice=whole, job=job)
+    if single and _copies(recipe):
+        single = single.model_copy(update={"instead": encoding_it()})
+    tasks = tasks_of(source, media, divided, single, job=job)
+    planned = tasks[0]
+    encodes = any(it.made_by == "encoded" for it in recipe.video)
+    count = len(divided.chunks) if divided else 1
     return Plan(
         job_id=planned.task.job_id,
         source=source,
@@ -137,14 +163,17 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         media=media,
         rung=decision.rung,
         reasons=decision.reasons,
-        tasks=(planned,),
-        predicted=planned.task.predicted,
-        predicted_cost=planned.task.predicted_cost,
-        elsewhere=tuple(_elsewhere(other, constraints, choose_on) for other in others),
+        tasks=tasks,
+        predicted=together(tasks, divided),
+        predicted_cost=total(task.task.predicted_cost for task in tasks),
+        division=Division(chunks=count, reason=why) if encodes else None,
+        elsewhere=tuple(_elsewhere(other, constraints, divide_on) for other in others),
         services=tuple(
             service_price(it, made(media, recipe), recipe) for it in services
         ),
-        hardware=offers(platform, planned.candidates[0], made(media, recipe), recipe),
+        hardware=offers(platform, planned.candidates[0], made(media, recipe), recipe)
+        if divided is None
+        else (),
         deadline_seconds=constraints.deadline_seconds,
         budget=constraints.budget,
         warnings=(*_cut(media), *decision.warnings),
@@ -171,39 +200,12 @@ def _cut(media: Media) -> list[str]:
     return [f"The source was cut off ({reason}): what is left of it is made."]
 
 
-def _planned_task(
-    source: Source, media: Media, recipe: Recipe, *, choice: Choice, job: str
-) -> PlannedTask:
-    best = choice.candidates[0]
-    task = Task(
-        task_id=f"{job[:12]}-encode",
-        job_id=job,
-        source=source,
-        media=_without_keyframes(media),
-        recipe=recipe,
-        spec=best.spec,
-        predicted=best.predicted,
-        predicted_wall=choice.wall,
-        predicted_cost=best.cost,
-    )
-    return PlannedTask(task=task, candidates=choice.candidates)
-
-
-def _without_keyframes(media: Media) -> Media:
-    # An hour has thousands of them, and an asynchronous call has 128 kB to 1 MB.
-    return media.model_copy(
-        update={
-            "video": tuple(
-                it.model_copy(update={"keyframe_seconds": None}) for it in media.video
-            )
-        }
-    )
-
-
 def _elsewhere(
     platform: Platform,
     constraints: Constraints,
-    choose_on: Callable[[Platform, Constraints], Choice],
+    divide_on: Callable[
+        [Platform, Constraints], tuple[Choice | None, Divided | None, str]
+    ],
 ) -> Elsewhere:
     # A forced memory is a point of one platform's lattice, a budget is in one currency.
     comparable = constraints.model_copy(update={"memory_mib": None})
@@ -211,7 +213,7 @@ def _elsewhere(
     if budget is not None and budget.currency != platform.currency:
         comparable = comparable.model_copy(update={"budget": None})
     try:
-        choice = choose_on(platform, comparable)
+        choice, divided, _ = divide_on(platform, comparable)
     except (PlanError, PlatformError) as exc:
         return Elsewhere(
             platform=platform.name,
@@ -220,12 +222,22 @@ def _elsewhere(
             cost=None,
             reason=exc.message,
         )
-    best = choice.candidates[0]
+    if divided is not None:
+        chunk, count = divided.chunks[0].choice.candidates[0], len(divided.chunks)
+        parts = (*divided.chunks, divided.join)
+        return Elsewhere(
+            platform=platform.name,
+            spec=chunk.spec,
+            wall_seconds=divided.wall_seconds,
+            cost=total(it.choice.candidates[0].cost for it in parts),
+            chunks=count,
+        )
+    best = choice.candidates[0] if choice else None
     return Elsewhere(
         platform=platform.name,
-        spec=best.spec,
-        wall_seconds=best.predicted.wall_seconds,
-        cost=best.cost,
+        spec=best and best.spec,
+        wall_seconds=best and best.predicted.wall_seconds,
+        cost=best and best.cost,
     )
 
 

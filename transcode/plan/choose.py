@@ -11,6 +11,7 @@ Predictions are compared with limits at the upper end of their interval.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..contract import (
@@ -39,7 +40,7 @@ from .coefficients import Coefficients
 from .option import MEMORY_MARGIN, MIB, Option, Terms, weigh
 from .predict import on_spec
 from .words import cpus, duration, enough, money
-from .workload import workload
+from .workload import Workload, workload
 
 NEAR_TIE = 1.02
 EQUAL_WALL = 1.005
@@ -86,16 +87,27 @@ def choose(  # noqa: PLR0913 - a choice depends on just these
     if constraints.memory_mib is not None:
         forced = specs_for_memory(platform, constraints.memory_mib, machine)
     work = workload(media, recipe, coefficients=coefficients, content=content)
-    terms = Terms(platform, machine, constraints)
-    options = [
-        weigh(spec, on_spec(work, spec, platform=platform.name), terms)
-        for spec in dict.fromkeys((*forced, *lattice(platform, machine)))
-    ]
+    options = weigh_all(work, Terms(platform, machine, constraints), also=forced)
     able = [option for option in options if option.obstacle is None]
     if not able:
         raise _refusal(options, platform=platform, constraints=constraints)
-    best = _best(able, constraints.optimize)
-    why = _why(best, able, constraints)
+    best = best_of(able, constraints.optimize)
+    return ranked(best, options, why=_why(best, able, constraints))
+
+
+def weigh_all(
+    work: Workload, terms: Terms, *, also: Sequence[Spec] = ()
+) -> list[Option]:
+    """Every lattice point, and *also* those that somebody asked for."""
+    name = terms.platform.name
+    return [
+        weigh(spec, on_spec(work, spec, platform=name), terms)
+        for spec in dict.fromkeys((*also, *lattice(terms.platform, terms.machine)))
+    ]
+
+
+def ranked(best: Option, options: Sequence[Option], *, why: str) -> Choice:
+    """*best* first, then the losers, nearest first."""
     losers = [option for option in options if option is not best]
     return Choice(
         candidates=(
@@ -109,7 +121,8 @@ def choose(  # noqa: PLR0913 - a choice depends on just these
     )
 
 
-def _best(able: list[Option], optimize: str) -> Option:
+def best_of(able: Sequence[Option], optimize: str) -> Option:
+    """What *optimize* means; ties go to the faster one."""
     if optimize == "cost":
         return min(able, key=lambda it: (it.cost.amount, it.usage.wall_seconds))
     if optimize == "time":

@@ -19,7 +19,7 @@ def elsewhere(others: Sequence[Elsewhere]) -> Iterator[str]:
     rows = [
         (
             it.platform,
-            f"{it.spec.memory_mib} MiB",
+            f"{f'{it.chunks} x ' if it.chunks > 1 else ''}{it.spec.memory_mib} MiB",
             cpus(it.spec),
             duration(it.wall_seconds),
             money(it.cost),

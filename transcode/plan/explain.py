@@ -8,33 +8,33 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..contract import (
     AudioRendition,
-    Candidate,
     CaptionRendition,
     CmafPackaging,
     Media,
     Plan,
-    PlannedTask,
     Recipe,
     Rung,
     VideoRendition,
     VideoStream,
+)
+from .choices import (
+    divided_specs,
+    division_words,
+    item,
+    losers_of,
+    sampling_words,
+    single_spec,
 )
 from .compared import at_services, elsewhere, wrapped
 from .hardware import in_words
 from .words import (
     bit_rate,
     columns,
-    cpus,
     duration,
     frame_rate,
     marked,
-    memory,
-    money,
     size,
-    spec_words,
 )
-
-_MOST_LOSERS = 4
 
 _RUNGS = {
     Rung.SKIP: "skip: the result is there already",
@@ -53,15 +53,20 @@ def explain(plan: Plan) -> str:
     nearest specs that lost, and what it would cost on other platforms and services.
     """
     sections: list[Iterable[str]] = [_head(plan)]
-    for planned in plan.tasks:
-        sections += [
-            _renditions(planned.task.recipe),
-            _spec(plan, planned),
-            _losers(planned.candidates),
-        ]
+    if plan.tasks:
+        main, *chunks = plan.tasks
+        sections.append(_renditions(main.task.recipe))
+        if chunks:
+            sections += [
+                divided_specs(plan, main, chunks),
+                losers_of(chunks[0].candidates),
+            ]
+        else:
+            sections += [single_spec(plan, main), losers_of(main.candidates)]
     sections += [
         in_words(plan.hardware),
-        _sampling(plan),
+        division_words(plan),
+        sampling_words(plan),
         elsewhere(plan.elsewhere),
         at_services(plan.services),
         _warnings(plan.warnings),
@@ -71,13 +76,13 @@ def explain(plan: Plan) -> str:
 
 
 def _head(plan: Plan) -> Iterator[str]:
-    yield from _item("Source", f"{plan.source.uri}")
+    yield from item("Source", f"{plan.source.uri}")
     used = [planned.task.recipe.video_index for planned in plan.tasks]
-    yield from _item("", source_line(plan.media, used[0] if used else None))
-    yield from _item("Profile", f"{plan.profile.name}")
-    yield from _item("Work", _RUNGS[plan.rung])
+    yield from item("", source_line(plan.media, used[0] if used else None))
+    yield from item("Profile", f"{plan.profile.name}")
+    yield from item("Work", _RUNGS[plan.rung])
     for reason in plan.reasons:
-        yield from _item("", f"- {reason}", hang=2)
+        yield from item("", f"- {reason}", hang=2)
 
 
 def source_line(media: Media, used: int | None = None) -> str:
@@ -116,7 +121,7 @@ def _picture(video: VideoStream) -> str:
 
 
 def _renditions(recipe: Recipe) -> Iterator[str]:
-    yield from _item("Makes", _made(recipe))
+    yield from item("Makes", _made(recipe))
     rows = [("name", "size", "codec", "how", "bit rate")]
     rows += [_video_row(it) for it in recipe.video]
     rows += [_audio_row(it) for it in recipe.audio]
@@ -132,7 +137,7 @@ def _renditions(recipe: Recipe) -> Iterator[str]:
     ]
     if notes:
         yield ""
-        yield from _item("", " ".join(notes), indent=2)
+        yield from item("", " ".join(notes), indent=2)
 
 
 def _follows(recipe: Recipe) -> bool:
@@ -192,96 +197,9 @@ def _caption_row(it: CaptionRendition) -> tuple[str, str, str, str, str]:
     )
 
 
-def _spec(plan: Plan, planned: PlannedTask) -> Iterator[str]:
-    task, usage = planned.task, planned.task.predicted
-    price = f"{plan.platform.name}, prices of {plan.platform.price_table}"
-    yield from _item("Platform", price)
-    yield from _item("Spec", spec_words(task.spec))
-    if planned.candidates:
-        yield from _item("", planned.candidates[0].reason)
-    wall = task.predicted_wall
-    rows = [
-        (
-            "time",
-            duration(usage.wall_seconds),
-            f"90 % sure of {duration(wall.low)} to {duration(wall.high)}",
-        ),
-        ("processor", duration(usage.cpu_seconds), "of one vCPU"),
-        ("memory", memory(usage.peak_memory_bytes), _share(planned)),
-        ("scratch", memory(usage.scratch_bytes), ""),
-        ("price", money(task.predicted_cost), _limits(plan)),
-    ]
-    yield ""
-    yield "Predicted"
-    yield from (f"  {line}".rstrip() for line in columns(rows, right=(1,)))
-
-
-def _sampling(plan: Plan) -> Iterator[str]:
-    sampling = plan.sampling
-    if sampling is None:
-        return
-    text = sampling.reason
-    planned = sampling.planned
-    if sampling.cost is not None:
-        text += f" It has cost {money(sampling.cost)}."
-    elif planned is None:
-        text = f"None is taken. {text}"
-    else:
-        price = money(planned.task.predicted_cost)
-        seconds = duration(planned.task.predicted.wall_seconds)
-        pays = sampling.verdict == "pays"
-        when = "`run` takes one first" if pays else "None is taken"
-        text = f"{when} ({seconds}, {price}). {text}"
-    yield from _item("Sample", text)
-
-
-def _share(planned: PlannedTask) -> str:
-    peak = planned.task.predicted.peak_memory_bytes
-    if peak is None:
-        return ""
-    share = peak / (planned.task.spec.memory_mib * 2**20)
-    return f"{share:.0%} of the spec"
-
-
-def _limits(plan: Plan) -> str:
-    said = []
-    if plan.deadline_seconds is not None:
-        said.append(f"deadline {duration(plan.deadline_seconds)}")
-    if plan.budget is not None:
-        said.append(f"budget {money(plan.budget)}")
-    return ", ".join(said)
-
-
-def _losers(candidates: Sequence[Candidate]) -> Iterator[str]:
-    losers = [it for it in candidates if not it.chosen]
-    if not losers:
-        return
-    yield "Specs that lost, nearest first"
-    rows = [
-        (
-            f"{it.spec.memory_mib} MiB",
-            cpus(it.spec),
-            duration(it.predicted.wall_seconds),
-            money(it.cost),
-        )
-        for it in losers[:_MOST_LOSERS]
-    ]
-    lines = columns(rows, right=(0, 1, 2, 3))
-    for line, it in zip(lines, losers, strict=False):
-        prefix = f"  {line}  "
-        yield from wrapped(it.reason, first=prefix, rest=" " * len(prefix))
-    if len(losers) > _MOST_LOSERS:
-        yield f"  and {len(losers) - _MOST_LOSERS} more; --json lists them all"
-
-
 def _warnings(warnings: Sequence[str]) -> Iterator[str]:
     if not warnings:
         return
     yield "Please note"
     for warning in warnings:
         yield from wrapped(warning, first="  - ", rest="    ")
-
-
-def _item(label: str, text: str, *, indent: int = 10, hang: int = 0) -> Iterator[str]:
-    first = f"{label:<{indent}}"
-    yield from wrapped(text, first=first, rest=" " * (indent + hang))

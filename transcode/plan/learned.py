@@ -72,8 +72,9 @@ class Experience(Value):
 
 def task_key(recipe: Recipe) -> str:
     """`encoder/preset` of the picture that takes most of the work; `copy` for none."""
+    # A join copies, too: others have encoded.
     encoded = [it for it in recipe.video if it.made_by == "encoded"]
-    if not encoded:
+    if not encoded or recipe.chunks:
         return COPIED
     top = max(encoded, key=lambda it: it.width * it.height)
     return f"{top.encoder or top.codec}/{top.preset or 'default'}"

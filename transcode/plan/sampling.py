@@ -60,6 +60,8 @@ def consider(  # noqa: PLR0913 - a plan, and what it was made from
     if not plan.tasks:
         return None
     main = plan.tasks[0].task
+    if main.kind == "join":
+        return _told("impossible", "All chunks begin at once, none can tell of others.")
     parts = parts_of(plan.media, main.recipe)
     if parts is None:
         return None

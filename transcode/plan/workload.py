@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..clipping import between_keyframes, joined
 from ..contract import (
     AudioRendition,
     Content,
@@ -24,13 +25,8 @@ from .coefficients import STANDS_FOR, Coefficients, EncodeCosts
 from .density import ASSUMED_BITS_PER_PIXEL, DISCOUNT, density
 from .extent import before, frames_made, frames_of, length_of
 from .outputs import verify_seconds, written_bytes
+from .presets import UNMEASURED_SPREAD, costs_of
 
-SPEEDS = (
-    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower",
-    "veryslow",
-)  # fmt: skip
-UNMEASURED_SPREAD = 0.3
-"""Added where the nearest slower preset, or another encoder, stands for one."""
 ROWS_PER_THREAD = 32
 """Pixel rows under which a further thread is of no use: x264 allows itself two rows
 of macroblocks per thread (`encoder.c`, "Capped at an arbitrary 2 rows per thread")."""
@@ -46,6 +42,8 @@ ALIKE = 0.5
 the benches lie in the 90 % interval, which leaves room for a pace a tenth off."""
 TEN_BIT = 1.4
 """Encoding 10 bits instead of 8."""
+KEYFRAME = 3.0
+"""Of decoding a keyframe beside the mean of all pictures: it has the most bits."""
 LEFT_OF_START = 0.5
 """Of a worker's start, what is left when it gets its order: it imports while the source
 is probed. Of 0.25, 0.5, 0.75 and 1 what leaves no bias in 183 runs of the benches."""
@@ -111,7 +109,12 @@ def workload(
     """
     video = next((v for v in media.video if v.index == recipe.video_index), None)
     length = length_of(media, video)
-    encoded = tuple(r for r in recipe.video if r.made_by == "encoded")
+    if recipe.chunks:
+        media = joined(media, recipe)
+        video = next((v for v in media.video if v.index == recipe.video_index), None)
+    # What others made in chunks is joined, not made again.
+    made = () if recipe.chunks else recipe.video
+    encoded = tuple(r for r in made if r.made_by == "encoded")
     decodes = video is not None and bool(encoded or recipe.sprites or recipe.poster)
     stages: list[Stage] = []
     costs: list[tuple[VideoRendition, EncodeCosts]] = []
@@ -119,6 +122,8 @@ def workload(
         frames = frames_of(video, length.seconds)
         if not encoded and not recipe.sprites and recipe.poster:
             frames = min(frames, recipe.poster.candidates * 25.0)
+        if recipe.chunks and not between_keyframes(recipe):
+            frames = length.seconds / recipe.gop_seconds * KEYFRAME
         read = frames * (1 + before(recipe) / max(length.seconds, 1e-3))
         stages.append(_decode(video, read, media=media, coefficients=coefficients))
         stages.append(
@@ -127,7 +132,7 @@ def workload(
             )
         )
         for rendition in encoded:
-            cost = _costs(rendition, coefficients)
+            cost = costs_of(rendition, coefficients)
             costs.append((rendition, cost[0]))
             count = frames_made(rendition, frames, length.seconds)
             stages.append(
@@ -140,9 +145,11 @@ def workload(
     shown = content.bit_rates if content else {}
     likely, most = written_bytes(media, recipe, video, length.seconds, shown=shown)
     package = coefficients.packager
+    # Joined files are written once more before.
+    written = likely * (2 if recipe.chunks else 1) / 1e6
     stages.append(
-        Stage("package", package.start_seconds + package.seconds_per_megabyte
-              * likely / 1e6, longest_share=1.0, spread=FILTER_SPREAD)
+        Stage("package", package.start_seconds + package.seconds_per_megabyte * written,
+              longest_share=1.0, spread=FILTER_SPREAD)
     )  # fmt: skip
     start = coefficients.start
     return Workload(
@@ -158,7 +165,7 @@ def workload(
         decodes=decodes,
         costs=tuple(costs),
         written_bytes=likely,
-        scratch_bytes=most,
+        scratch_bytes=most * (2 if recipe.chunks else 1),
         extra_spread=length.spread,
         content=content,
     )
@@ -212,14 +219,14 @@ def _filters(
         per_frame += pixels * rates.depth
     total = frames * per_frame
     for rendition in recipe.video:
-        if rendition.made_by == "copied":
+        if rendition.made_by == "copied" or recipe.chunks:
             continue
         after = rendition.width * rendition.height / 1e6
         count = frames_made(rendition, frames, seconds)
         if after != pixels:
             total += count * (pixels * rates.scale_input + after * rates.scale_output)
         pixels = after
-    if recipe.watermark is not None and recipe.video:
+    if recipe.watermark is not None and recipe.video and not recipe.chunks:
         top = recipe.video[0]
         total += frames * top.width * top.height / 1e6 * rates.scale_output
     if recipe.sprites:
@@ -231,30 +238,6 @@ def _filters(
     return Stage(
         "filter", total, longest_share=rates.longest_thread_share, spread=FILTER_SPREAD
     )
-
-
-def _costs(
-    rendition: VideoRendition, coefficients: Coefficients
-) -> tuple[EncodeCosts, float]:
-    """Measured costs, or the nearest slower preset's, and how unsure that makes."""
-    name = rendition.encoder or STANDS_FOR[rendition.codec]
-    unsure = 0.0
-    if name not in coefficients.encode:
-        name, unsure = STANDS_FOR[rendition.codec], UNMEASURED_SPREAD
-    presets = coefficients.encode[name]
-    if rendition.preset is not None and rendition.preset in presets:
-        return presets[rendition.preset], unsure
-    slowness = _slowness(rendition.preset)
-    ranked = sorted(presets, key=_slowness)
-    nearest = next((p for p in ranked if _slowness(p) >= slowness), ranked[-1])
-    return presets[nearest], unsure + UNMEASURED_SPREAD
-
-
-def _slowness(preset: str | None) -> int:
-    """A rank, larger is slower; unknown words count as x264's default."""
-    if preset is not None and preset.isdigit():
-        return -int(preset)
-    return SPEEDS.index(preset if preset in SPEEDS else "medium")
 
 
 def _encode(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..clipping import clipped
@@ -26,15 +26,15 @@ from ..errors import (
     TranscodeError,
 )
 from ..settings import Settings
-from ..tools import find_ffmpeg, proves
+from ..tools import find_ffmpeg
 from ..watermark import refuse_change
 from . import package
 from .artifacts import collect
 from .captions import finish_captions, without_guilty
-from .codecs import SOFTWARE, software_stand_in
 from .command import build
 from .encode import run, source_down
 from .folders import clear, prepare
+from .join import join
 from .lines import take_lines
 from .measure import FirstPass, measure_loudness, phase
 from .report import EncodeReport
@@ -43,6 +43,7 @@ from .sound import Measured
 from .stills import finish_stills
 from .verify import Verified, verify
 from .verify_damage import in_words
+from .ways import Way, ways_to_do
 
 __all__ = ["perform"]
 
@@ -86,16 +87,6 @@ def perform(  # noqa: PLR0913 - what, where and with what; who listens, who seal
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """One way to do the task; the next is tried when its hardware fails."""
-
-    task: Task
-    hardware_decode: bool
-    note: str | None
-    """What to tell when this way was taken."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Bench:
     """What every step needs."""
 
@@ -106,6 +97,8 @@ class _Bench:
     report: Callable[[Progress], None]
     lines: str | None = None
     """Path of the subtitles that are drawn into the picture."""
+    joined: Mapping[str, str] = field(default_factory=dict)
+    """Rendition → what was made of its chunks."""
 
 
 def _perform(
@@ -130,8 +123,14 @@ def _perform(
         refuse_change(task.recipe.watermark.image)
     lines = take_lines(task, program=bench.ffmpeg, folder=bench.scratch)
     bench = replace(bench, lines=lines.path)
+    if task.kind == "join":
+        bench.report(phase(task, "join"))
+        bench = replace(bench, joined=join(task, bench.scratch))
     done, encoded, taken = _encode_what_can_be(task, bench, first.found)
     encoded = encoded.having_read(first.read_bytes + lines.read_bytes)
+    if task.kind == "join":
+        # Pictures are decoded for stills alone here, and as far as those need.
+        encoded = replace(encoded, decoded_frames=None)
     # From here on the clip is all there is.
     done = done.model_copy(update={"media": clipped(done.media, done.recipe.clip)})
     sealed = seal((bench.staging, bench.scratch))
@@ -185,7 +184,7 @@ def _encode(
 ) -> tuple[Task, EncodeReport, tuple[str, ...]]:
     """The task as it was done, the encoder's report, and notes on what failed."""
     notes: list[str] = []
-    ways = list(_ways(task, bench.ffmpeg))
+    ways = list(ways_to_do(task, bench.ffmpeg))
     for position, way in enumerate(ways):
         if way.note is not None:
             notes.append(way.note)
@@ -201,33 +200,7 @@ def _encode(
     raise AssertionError  # there is always one way
 
 
-def _ways(task: Task, ffmpeg: str) -> Iterator[_Way]:
-    recipe = task.recipe
-    named = {r.encoder for r in recipe.video}
-    hardware = [encoder for encoder in SOFTWARE if encoder in named]
-    if not hardware:
-        yield _Way(task, hardware_decode=False, note=None)
-        return
-    names = ", ".join(hardware)
-    unproven = [name for name in hardware if not proves(ffmpeg, name)]
-    if unproven:
-        note = f"{', '.join(unproven)} made no test picture here: encoded in software."
-    else:
-        yield _Way(task, hardware_decode=True, note=None)
-        yield _Way(
-            task,
-            hardware_decode=False,
-            note=f"Decoded in software, encoded by {names}.",
-        )
-        note = f"Encoded in software instead of by {names}."
-    renditions = tuple(software_stand_in(r) for r in recipe.video)
-    softened = recipe.model_copy(update={"video": renditions})
-    yield _Way(task.model_copy(update={"recipe": softened}), False, note)
-
-
-def _attempt(
-    way: _Way, bench: _Bench, loudness: Mapping[str, Measured]
-) -> EncodeReport:
+def _attempt(way: Way, bench: _Bench, loudness: Mapping[str, Measured]) -> EncodeReport:
     fifo = str(bench.scratch / "media.fifo")
     try:
         command = build(
@@ -236,6 +209,7 @@ def _attempt(
             fifo=fifo,
             loudness=loudness,
             lines=bench.lines,
+            joined=bench.joined,
             hardware_decode=way.hardware_decode,
         )
     except KeyError as exc:

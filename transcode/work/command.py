@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Literal
 
 import ffmpeg
 
+from ..clipping import between_keyframes
 from ..contract import (
     AudioRendition,
     CmafPackaging,
@@ -17,18 +20,14 @@ from ..contract import (
     Task,
     VideoRendition,
 )
-from ..demuxers import DEMUXERS
-from ..errors import MediaRejected
-from .burn import CLOCK, CLOCK_OPTIONS, lines_options
+from .burn import CLOCK, CLOCK_OPTIONS
 from .captions_listing import captions_file
 from .codecs import LAST_PICTURE, Surroundings, audio_options, video_options
 from .colour import tagging
-from .mark import DECODERS as MARK_DECODERS
-from .mark import DEMUXERS as MARK_DEMUXERS
+from .inputs import address, burned_lines, joined_file, mark_image, upload
 from .metadata import labels, metadata
 from .muxers import JPEG, MUXERS, POSTERS, SPRITES
-from .pictures import Pictures, lay, may_change
-from .reading import decoder_threads, over_http, reading
+from .pictures import Pictures, finished, lay
 from .sound import Measured, mix, soundtrack
 
 _GLOBAL = (
@@ -68,6 +67,8 @@ class Command:
 
     argv: tuple[str, ...]
     streams: tuple[OutputStream, ...] = field(default=())
+    source_input: int = 0
+    """Which of the inputs the upload is: ffmpeg-python orders them as it likes."""
 
 
 def build(  # noqa: PLR0913  each is one fact about this machine
@@ -77,6 +78,7 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     fifo: str,
     loudness: Mapping[str, Measured] | None = None,
     lines: str | None = None,
+    joined: Mapping[str, str] = MappingProxyType({}),
     hardware_decode: bool = False,
 ) -> Command:
     """
@@ -87,16 +89,23 @@ def build(  # noqa: PLR0913  each is one fact about this machine
 
     *loudness* holds the first pass's findings per audio rendition; a rendition
     without one is left at its level. *lines* is what `extract` made of the subtitles
-    that are drawn into the picture. Raises KeyError for an encoder that has no
+    that are drawn into the picture. *joined* has a file for each rendition that others
+    have encoded in chunks. Raises KeyError for an encoder that has no
     mapping in `codecs`, ValueError where the recipe contradicts itself.
     """
     recipe = task.recipe
-    source = _input(task, hardware_decode=hardware_decode)
+    source = upload(task, hardware_decode=hardware_decode)
     picture = None if recipe.video_index is None else source[str(recipe.video_index)]
-    burned = None if lines is None else _burned(task, lines)
-    pictures = lay(
-        task, picture, image=_mark(recipe), lines=burned["s"] if burned else None
-    )
+    burned = None if lines is None else burned_lines(task, lines)
+    if joined:
+        pictures = _stills_of_joined(task, picture, joined)
+    else:
+        pictures = lay(
+            task,
+            picture,
+            image=mark_image(recipe),
+            lines=burned["s"] if burned else None,
+        )
     sounds = mix(task, source, loudness or {})
     outputs: list[Any] = []
     streams: list[OutputStream] = []
@@ -105,9 +114,13 @@ def build(  # noqa: PLR0913  each is one fact about this machine
         options = dict(group.muxer)
         mapped: list[Any] = []
         for index, rendition in enumerate(group.video):
-            copied = rendition.made_by == "copied"
             taps = pictures.renditions.get(rendition.name, [])
-            mapped.append(picture if copied else taps.pop())
+            if rendition.name in joined:
+                mapped.append(joined_file(joined[rendition.name]))
+            elif rendition.made_by == "copied":
+                mapped.append(picture)
+            else:
+                mapped.append(taps.pop())
             options |= _video(task, rendition, index, pictures=pictures)
         for index, sound in enumerate(group.audio):
             options |= labels(sound, index, position=len(mapped))
@@ -128,7 +141,10 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     # The spec's share of cores for the filters, too.
     shared = ("-filter_complex_threads", str(task.spec.threads))
     arguments = ffmpeg.merge_outputs(*outputs).get_args()
-    return Command((program, *_GLOBAL, *shared, *arguments), tuple(streams))
+    argv = (program, *_GLOBAL, *shared, *arguments)
+    inputs = [value for flag, value in pairwise(argv) if flag == "-i"]
+    number = next((n for n, it in enumerate(inputs) if it == address(task)), 0)
+    return Command(argv, tuple(streams), number)
 
 
 def measure(task: Task, rendition: AudioRendition, *, program: str) -> tuple[str, ...]:
@@ -137,7 +153,7 @@ def measure(task: Task, rendition: AudioRendition, *, program: str) -> tuple[str
     if target is None:
         raise ValueError(f"audio {rendition.name} has no loudness to measure for")
     plain = rendition.model_copy(update={"loudness": None})
-    stream = _input(task)[str(rendition.source_index)]
+    stream = upload(task)[str(rendition.source_index)]
     stream = soundtrack(stream, plain, task, None)
     # It never weighs the last 3 s, by which it looks ahead; silence does not count.
     stream = stream.filter("apad", pad_dur=3)
@@ -156,7 +172,7 @@ def measure(task: Task, rendition: AudioRendition, *, program: str) -> tuple[str
 def extract(task: Task, *, program: str, path: str) -> tuple[str, ...]:
     """Writes the subtitles that are drawn into the picture, with a clock, to *path*."""
     recipe = task.recipe.model_copy(update={"clip": None})
-    source = _input(task.model_copy(update={"recipe": recipe}))
+    source = upload(task.model_copy(update={"recipe": recipe}))
     # Somewhat longer, in case that the index promises too little.
     lasts = (task.media.duration_seconds or 0.0) + _SPARE_SECONDS
     clock = ffmpeg.input(CLOCK, f="lavfi", t=f"{lasts:.3f}")["a"]
@@ -178,10 +194,6 @@ def extract(task: Task, *, program: str, path: str) -> tuple[str, ...]:
     return (program, *_GLOBAL[:3], *quiet, *both.get_args())
 
 
-def _burned(task: Task, path: str) -> Any:
-    return ffmpeg.input(f"file:{path}", **lines_options(task))
-
-
 @dataclass(frozen=True, slots=True)
 class _Group:
     """The streams of one output URL."""
@@ -192,55 +204,19 @@ class _Group:
     audio: tuple[AudioRendition, ...]
 
 
-def _input(task: Task, *, hardware_decode: bool = False) -> Any:
-    media = task.media
-    if not {*media.format_name.split(",")} <= {*DEMUXERS.split(",")}:
-        raise MediaRejected(
-            f"{media.format_name!r} is no format that an upload may have: whatever"
-            " looked at it was misled.",
-        )
-    options: dict[str, str | None] = {
-        # What probing found, not what the content persuades a second guess of.
-        "f": media.format_name.split(",")[0],
-        # Also for whatever a container may embed: no playlist, no script.
-        "format_whitelist": media.format_name,
-        # A local upload may open nothing else; a remote one its own protocol only.
-        "protocol_whitelist": "file",
-        # The spec's share of cores for the decoder.
-        "threads": str(decoder_threads(task, task.spec.threads)),
-    }
-    options |= reading(task.recipe, media)
+def _stills_of_joined(task: Task, picture: Any, joined: Mapping[str, str]) -> Pictures:
+    """The clock of the whole, and stills from the largest rendition's keyframes."""
     recipe = task.recipe
-    if may_change(task):
-        # The first filter takes every size; the others need not begin anew.
-        options["reinit_filter"] = "0"
-    if recipe.decoder is not None and recipe.video_index is not None:
-        # Its usual decoder would show what lies under transparency.
-        options[f"c:{recipe.video_index}"] = recipe.decoder
-    if task.source.is_remote:
-        options |= over_http(task.source)
-        return ffmpeg.input(task.source.location, **options)
-    if hardware_decode:
-        # NVDEC; frames come back to memory, where the filters are.
-        options["hwaccel"] = "cuda"
-    # The prefix keeps a colon in a file name from becoming a protocol.
-    return ffmpeg.input(f"file:{task.source.location}", **options)
-
-
-def _mark(recipe: Recipe) -> Any:
-    """The watermark's image: one picture of one format, by one decoder."""
-    if recipe.watermark is None:
-        return None
-    image = recipe.watermark.image
-    demuxer = MARK_DEMUXERS[image.format]
-    return ffmpeg.input(
-        f"file:{image.path}",
-        f=demuxer,
-        format_whitelist=demuxer,
-        protocol_whitelist="file",
-        codec_whitelist=MARK_DECODERS[image.format],
-        threads="1",
-    )["v"]
+    bare = recipe.model_copy(update={"poster": None, "sprites": None})
+    timed = lay(task.model_copy(update={"recipe": bare}), picture)
+    if recipe.poster is None and recipe.sprites is None:
+        return timed
+    # Keyframes are decoded alone, where there is one for each still.
+    options = {"threads": str(task.spec.threads)}
+    if not between_keyframes(recipe):
+        options["skip_frame"] = "nokey"
+    made = lay(finished(task), joined_file(joined[recipe.video[0].name], **options))
+    return replace(timed, poster=made.poster, sprites=made.sprites)
 
 
 def _groups(recipe: Recipe, fifo: str) -> tuple[_Group, ...]:
@@ -296,6 +272,8 @@ def _video(
         frame_rate=rendition.frame_rate or pictures.frame_rate,
         hdr=pictures.hdr,
     )
+    if task.recipe.chunks:
+        return video_options(as_copied(rendition), index, around=around)
     options = video_options(rendition, index, around=around)
     if rendition.made_by == "copied":
         return options | _tags(task, rendition, index)
@@ -306,6 +284,11 @@ def _video(
         # The clock in which those times are exact, and not 1/frame rate.
         f"enc_time_base:v:{index}": f"1/{pictures.ticks}",
     }
+
+
+def as_copied(rendition: VideoRendition) -> VideoRendition:
+    """How a join treats what others have encoded."""
+    return rendition.model_copy(update={"made_by": "copied"})
 
 
 def _tags(task: Task, rendition: VideoRendition, index: int) -> dict[str, str]:

@@ -100,7 +100,7 @@ def run(
     `OutOfMemory`, `EncoderMissing`, `SourceUnreadable`, `StoreDown`, `MediaRejected` or
     `EncoderFailed`, each with argv, status and the end of standard error.
     """
-    summary, muxing = Summary(), Tail()
+    summary, muxing = Summary(source=command.source_input), Tail()
     seconds_due = clipped(task.media, task.recipe.clip).duration_seconds
     progress = ProgressLines(task.task_id, seconds_due, report)
     out, err, packing = Lines(progress.take), Lines(summary.take), Lines(muxing.take)

@@ -59,14 +59,14 @@ def measure_loudness(task: Task, *, program: str, folder: Path) -> FirstPass:
     return FirstPass(found, tuple(notes), read)
 
 
-def phase(task: Task) -> Progress:
-    """What is reported while the first pass runs, which has no progress of its own."""
+def phase(task: Task, name: str = "loudness") -> Progress:
+    """What is reported of a step before encoding, which has no progress of its own."""
     return Progress(
         task_id=task.task_id,
         done_seconds=0.0,
         total_seconds=task.media.duration_seconds,
         speed=None,
-        phase="loudness",
+        phase=name,
     )
 
 

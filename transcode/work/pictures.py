@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ..clipping import clipped
+from ..clipping import clipped, joined
 from ..contract import (
     CmafPackaging,
     DynamicRange,
@@ -63,12 +63,14 @@ def lay(
         return Pictures(None, None, {})
 
     recipe = task.recipe
+    # What a join takes from its chunks is timed as if it were made here.
+    made_here = () if recipe.chunks else recipe.video
     copied = any(r.made_by == "copied" for r in recipe.video)
     rates = frozenset(r.frame_rate for r in recipe.video) or frozenset({None})
     ticks = timescale(video, rates, exact_copy=copied)
     constant = video.frame_rate if video.variable_frame_rate is False else None
 
-    encoded = [r for r in recipe.video if r.made_by == "encoded"]
+    encoded = [r for r in made_here if r.made_by == "encoded"]
     parents = _parents(encoded)
     roots = [r for r in encoded if parents[r.name] is None]
     mark = task.recipe.watermark
@@ -128,6 +130,30 @@ def lay(
         poster=made.get("poster"),
         sprites=made.get("sprites"),
         hdr=kept(video, recipe),
+    )
+
+
+def finished(task: Task) -> Task:
+    """A join's task as if its largest rendition were its source: stills are all."""
+    recipe, video = task.recipe, _picture_stream(task)
+    media = joined(task.media, recipe)
+    if video is not None:
+        colour = output_colour(video, tone_map=recipe.tone_map)
+        seen = {
+            "color_space": colour.matrix,
+            "color_primaries": colour.primaries,
+            "color_transfer": colour.transfer,
+        }
+        if recipe.tone_map:
+            seen["dynamic_range"] = DynamicRange.SDR
+        used = recipe.video_index
+        pictures = tuple(
+            it.model_copy(update=seen) if it.index == used else it for it in media.video
+        )
+        media = media.model_copy(update={"video": pictures})
+    plain = {"video": (), "tone_map": False, "watermark": None, "decoder": None}
+    return task.model_copy(
+        update={"media": media, "recipe": recipe.model_copy(update=plain)}
     )
 
 

@@ -21,6 +21,7 @@ _INPUT = re.compile(
     r" \(\d+ bytes\);"
     r"(?: (\d+) frames decoded;(?: (\d+) decode errors)?(?: \((\d+) samples\))?)?"
 )
+_NUMBERED = re.compile(r"(Input stream #|\[[avs]ist#)(\d+):")
 _OUTPUT = re.compile(
     r"Output stream #(\d+):(\d+) \((?:video|audio)\):.*? (\d+) packets muxed"
 )
@@ -114,7 +115,9 @@ class _Counted:
 class Summary:
     """ffmpeg's standard error: the tail, and the counts it prints when it ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, source: int = 0) -> None:
+        """*source* is the number of the input that is the upload."""
+        self._source = str(source)
         self.tail = Tail()
         self.packets: dict[int, int] = {}
         """Input stream → packets read."""
@@ -135,6 +138,8 @@ class Summary:
         """As far as can be told, one was not: what was read ends there."""
 
     def take(self, line: str) -> None:
+        if self._source != "0":
+            line = _NUMBERED.sub(self._upload_first, line)
         if "[verbose]" in line:
             if _NOISE.search(line):
                 return
@@ -147,6 +152,11 @@ class Summary:
         self._corrupt.take(line)
         self._whole.take(line)
         self.tail.take(line)
+
+    def _upload_first(self, found: re.Match[str]) -> str:
+        """Beside other inputs the upload counts as number 0, and 0 in its place."""
+        places = {self._source: "0", "0": self._source}
+        return f"{found[1]}{places.get(found[2], found[2])}:"
 
     @property
     def damaged_frames(self) -> int:

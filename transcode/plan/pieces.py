@@ -1,0 +1,139 @@
+"""In one piece or in chunks: which it is, and what to say of the other."""
+
+from __future__ import annotations
+
+import math
+
+from ..errors import DeadlineTooShort, PlanError, SpecTooSmall
+from ..lattices import MachineLattice
+from .choose import NEAR_TIE, Choice
+from .divide import Divided, Divider
+from .option import PATIENCE
+from .split import LEAST_SECONDS, cuts, obstacle
+from .words import duration
+
+__all__ = ["decide"]
+
+
+def decide(divider: Divider, whole: Choice | PlanError) -> tuple[Divided | None, str]:
+    """
+    In chunks or, where that is None, in one piece; and why.
+
+    *whole* is the best single task, or why there is none. Who is not in a hurry gets
+    one piece: chunks cost a little more each, and fail each for itself. Raises *whole*,
+    or what comes nearer, where nothing fits, and PlanError for chunks that were asked
+    for and cannot be.
+    """
+    wishes = divider.constraints
+    if wishes.chunks is not None and wishes.chunks > 1:
+        return _as_asked(divider, wishes.chunks)
+    why = _one_piece(divider)
+    divided = divider.best() if why is None else None
+    if isinstance(whole, PlanError):
+        if divided is None:
+            raise whole if why is not None else _nearer(divider, whole)
+        return divided, "In one piece it does not fit, in chunks it does."
+    if divided is None:
+        return None, why or "In one piece, since it is too short for chunks."
+    said = _compared(divided, whole)
+    count = len(divided.chunks)
+    hurried = wishes.deadline_seconds is not None or wishes.optimize == "time"
+    if hurried and _better(divided, whole, wishes.optimize):
+        return divided, f"It is to {said}."
+    way = "" if hurried else f" (--chunks {count})"
+    return None, f"In {count} chunks it would {said}{way}."
+
+
+def _as_asked(divider: Divider, count: int) -> tuple[Divided, str]:
+    why = obstacle(divider.media, divider.recipe)
+    if why is not None:
+        raise PlanError(f"It cannot be encoded in chunks: {why}; leave out --chunks.")
+    if cuts(divider.media, divider.recipe, count) is None:
+        most = max(
+            (n for n in range(2, count) if cuts(divider.media, divider.recipe, n)),
+            default=1,
+        )
+        advice = f"--chunks {most} is the most" if most > 1 else "leave out --chunks"
+        raise PlanError(
+            f"It is too short for {count} chunks, since each lasts {LEAST_SECONDS:g} s "
+            f"at least: {advice}.",
+            most=most,
+        )
+    divided = divider.best([count])
+    if divided is not None:
+        return divided, "As many chunks as asked for."
+    nearest = divider.soonest([count])
+    name = divider.platform.name
+    if nearest is None:
+        raise SpecTooSmall(
+            f"No spec of {name} holds a chunk, or their join; ask for another number.",
+            platform=name,
+        )
+    raise PlanError(
+        f"In {count} chunks it may take {duration(nearest.wall.high)} and cost "
+        f"{nearest.price_high:.4g} {divider.platform.currency}, which is over the "
+        "deadline or the budget; leave out --chunks, or allow more.",
+        needed_seconds=nearest.wall.high,
+    )
+
+
+def _one_piece(divider: Divider) -> str | None:
+    """Why chunks are not even considered."""
+    if divider.constraints.chunks == 1:
+        return "In one piece, as asked for."
+    why = obstacle(divider.media, divider.recipe)
+    if why is not None:
+        return f"In one piece, since {why}."
+    if divider.constraints.memory_mib is not None:
+        return "In one piece, since a size was asked for."
+    if isinstance(divider.platform.lattice, MachineLattice):
+        return "In one piece, since chunks would share one machine."
+    return None
+
+
+def _nearer(divider: Divider, whole: PlanError) -> PlanError:
+    """The refusal of the whole, unless chunks come nearer to the deadline."""
+    if not isinstance(whole, DeadlineTooShort):
+        return whole
+    nearest = divider.soonest()
+    if nearest is None or nearest.wall.high >= whole.evidence["needed_seconds"]:
+        return whole
+    deadline = divider.constraints.deadline_seconds
+    budget = ""
+    if divider.constraints.budget is not None:
+        budget = f" and {nearest.price_high:.4g} {divider.platform.currency}"
+    return DeadlineTooShort(
+        f"Nothing that {divider.platform.name} has does this in {duration(deadline)}: "
+        f"the fastest, {len(nearest.chunks)} chunks at once, is predicted to take "
+        f"{duration(nearest.wall_seconds)} and may take "
+        f"{duration(nearest.wall.high)}. A deadline of "
+        f"{math.ceil(nearest.wall.high)} s{budget} would do.",
+        platform=divider.platform.name,
+        needed_seconds=nearest.wall.high,
+        chunks=len(nearest.chunks),
+    )
+
+
+def _compared(divided: Divided, whole: Choice) -> str:
+    best = whole.candidates[0]
+    price = float(best.cost.amount)
+    more = divided.price / price - 1 if price else 0.0
+    cost = "the same price"
+    if abs(more) >= 0.005:  # noqa: PLR2004 - shown without decimals
+        cost = f"{abs(more):.0%} {'more' if more > 0 else 'less'}"
+    return (
+        f"take {duration(divided.wall_seconds)} instead of "
+        f"{duration(best.predicted.wall_seconds)} in one piece, for {cost}"
+    )
+
+
+def _better(divided: Divided, whole: Choice, optimize: str) -> bool:
+    """Chunks beat the best single task; in a tie they do not."""
+    best = whole.candidates[0]
+    price, wall = float(best.cost.amount), best.predicted.wall_seconds
+    if optimize == "cost":
+        return divided.price < price
+    if optimize == "time":
+        return divided.wall_seconds * NEAR_TIE < wall
+    score = divided.price * math.pow(divided.wall_seconds, PATIENCE)
+    return score * NEAR_TIE < price * math.pow(wall, PATIENCE)

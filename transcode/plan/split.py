@@ -1,0 +1,165 @@
+"""
+Where a source can be cut, so that its parts are encoded at once, and joined.
+
+Every chunk begins where a segment of the whole would, with a keyframe of its own. It is
+decoded from the source's keyframe before that, and what lies between is dropped: the
+source's keyframes need not lie where ours do. Sound is never cut; stills, captions and
+packaging are the join's.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from fractions import Fraction
+from math import ceil
+
+from ..clipping import zero_seconds
+from ..contract import (
+    Clip,
+    CmafPackaging,
+    FilePackaging,
+    Media,
+    OutputFile,
+    Recipe,
+    VideoStream,
+)
+
+LEAST_SECONDS = 10.0
+"""Of a chunk: below that it is mostly starting, and decoding what is dropped."""
+MOST_CHUNKS = 64
+INDEXED = frozenset({"mp4", "mov", "matroska", "webm"})
+_NEARLY = Fraction(1, 1000)
+"""Of a picture: so far indexes round."""
+_LATE_SECONDS = 0.001
+"""What containers that count in milliseconds cannot tell from 0."""
+
+
+def obstacle(media: Media, recipe: Recipe) -> str | None:
+    """Why it can only be done in one piece, as a clause; None where it can be cut."""
+    video = _picture(media, recipe)
+    if video is None:
+        return "no picture is encoded"
+    renditions = recipe.video
+    first, zero = video.start_seconds or 0.0, zero_seconds(media)
+    rate = video.frame_rate
+    clauses = (
+        (recipe.clip is not None, "only a part of it is made"),
+        (
+            any(it.made_by == "copied" for it in renditions),
+            "one rendition is copied, and the others are cut as that one is",
+        ),
+        (
+            media.container not in INDEXED or bool(media.fragmented),
+            f"{media.container} has no full index to seek by",
+        ),
+        (
+            bool(video.retimed) or any(it.retimed for it in media.audio),
+            "its times are wrong and have to be counted from the beginning",
+        ),
+        (
+            media.truncated is not None or recipe.accept_partial,
+            "what is missing of a damaged source shows only from its beginning",
+        ),
+        (
+            not rate or video.variable_frame_rate is not False or not video.frames,
+            "its pictures come at no constant rate",
+        ),
+        (not _counts(video), "its clock cannot count its pictures"),
+        (abs(first - zero) > _LATE_SECONDS, "its picture begins after its sound"),
+        (recipe.deinterlace, "deinterlacing looks at pictures before and after"),
+        (
+            any(it.frame_rate is not None for it in renditions),
+            "its rate is converted, picture by picture from the beginning",
+        ),
+        (recipe.burned_index is not None, "subtitles are drawn into the picture"),
+        (not video.keyframe_seconds, "its index does not say where keyframes are"),
+    )
+    return next((why for true, why in clauses if true), None)
+
+
+def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
+    """
+    *count* chunks of nearly one length, from the first picture to the last.
+
+    None where they would be too short, or `obstacle` forbids it.
+    """
+    video = _picture(media, recipe)
+    if video is None or obstacle(media, recipe) is not None:
+        return None
+    rate, frames = Fraction(video.frame_rate or 1), video.frames or 0
+    grid = _grid(recipe)
+    whole = frames / rate
+    units = int(whole / grid)
+    least = ceil(Fraction(LEAST_SECONDS) / grid)
+    if count < 2 or units < count * least:  # noqa: PLR2004 - a whole is no chunk
+        return None
+    # Cut at pictures: the first one that begins at or after a segment's due time.
+    firsts = [ceil(grid * (units * n // count) * rate - _NEARLY) for n in range(count)]
+    zero = zero_seconds(media)
+    keys = sorted(key - zero for key in video.keyframe_seconds or ())
+    slack = float(Fraction(1, 2) / rate)
+    starts = [float(first / rate) for first in firsts]
+    ends: list[float | None] = [*starts[1:], None]
+    return tuple(
+        Clip(
+            start_seconds=start,
+            end_seconds=end,
+            seek_seconds=_before(keys, start + slack) if start else None,
+            slack_seconds=slack,
+        )
+        for start, end in zip(starts, ends, strict=True)
+    )
+
+
+def chunk_recipe(recipe: Recipe, clip: Clip) -> Recipe:
+    """The encoded pictures of *clip* alone, into files of their own."""
+    return recipe.model_copy(
+        update={
+            "audio": (),
+            "captions": (),
+            "packaging": FilePackaging(
+                files=tuple(
+                    OutputFile(name=f"{it.name}.mp4", container="mp4", video=it.name)
+                    for it in recipe.video
+                )
+            ),
+            "poster": None,
+            "sprites": None,
+            "keep_metadata": False,
+            "clip": clip,
+        }
+    )
+
+
+def join_recipe(recipe: Recipe, clips: tuple[Clip, ...]) -> Recipe:
+    """Everything else, and the whole made of the chunks."""
+    return recipe.model_copy(update={"chunks": clips})
+
+
+def _picture(media: Media, recipe: Recipe) -> VideoStream | None:
+    """The one that is encoded."""
+    if not any(it.made_by == "encoded" for it in recipe.video):
+        return None
+    return next((it for it in media.video if it.index == recipe.video_index), None)
+
+
+def _counts(video: VideoStream) -> bool:
+    """Whether every picture gets a whole number of ticks, as in `work/timing`."""
+    rate, base = video.frame_rate, video.time_base
+    if not rate or base is None:
+        return False
+    return (1 / (rate * base)).denominator == 1 or rate.denominator in {1, 1001}
+
+
+def _grid(recipe: Recipe) -> Fraction:
+    """Seconds from one place to cut at to the next."""
+    packaging = recipe.packaging
+    if isinstance(packaging, CmafPackaging):
+        return Fraction(packaging.segment_seconds).limit_denominator(1000)
+    return Fraction(recipe.gop_seconds).limit_denominator(1000)
+
+
+def _before(keys: list[float], time: float) -> float | None:
+    """The last keyframe until *time*; None: the beginning."""
+    at = bisect_right(keys, time) - 1
+    return keys[at] or None if at >= 0 else None
