@@ -34,7 +34,7 @@ from .contract import (
     Value,
 )
 from .deliver import failed, folder_name, refused, succeeded
-from .deliver.endings import ending_of, status_of, was_cancelled
+from .deliver.endings import ending_of, has_succeeded, status_of, was_cancelled
 from .deliver.gather import gather
 from .errors import (
     ObjectChanged,
@@ -270,6 +270,8 @@ class _Job:
             keep=lambda task, attempt: self.keeper.keep(self.plan, task, attempt),
             earlier=self.keeper.earlier,
         )
+        if any(one.kind != "chunk" and has_succeeded(one) for one in results):
+            return results
         # Siblings of what failed were cancelled: they are not to blame.
         for result in sorted(results, key=was_cancelled):
             await self._refuse_failure(result, results)

@@ -9,7 +9,7 @@ from ..contract import OutcomeKind, TaskResult
 from ..errors import Cancelled, TranscodeError
 from .manifest import Ending, Status
 
-__all__ = ["ending_of", "status_of", "was_cancelled"]
+__all__ = ["ending_of", "has_succeeded", "status_of", "was_cancelled"]
 
 
 def status_of(error: TranscodeError) -> Status:
@@ -26,5 +26,11 @@ def ending_of(status: Status, started: float) -> Ending:
     )
 
 
+def has_succeeded(result: TaskResult) -> bool:
+    """Its last attempt did."""
+    return result.attempts[-1].outcome is OutcomeKind.SUCCEEDED
+
+
 def was_cancelled(result: TaskResult) -> bool:
+    """Its last attempt was."""
     return result.attempts[-1].outcome is OutcomeKind.CANCELLED

@@ -1,11 +1,12 @@
-"""Encoding instead of copying, where what was copied turned out to be unfit. Pure."""
+"""Encoding it all, where what was copied or joined turned out to be unfit. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..contract import Attempt, PlannedTask, Produced
+from ..contract import Attempt, Failure, PlannedTask, Produced, TaskResult
 
+_WHOLE = "Its chunks made no whole, so it was encoded in one piece"
 _UNFIT = frozenset({"OutputRejected", "EncoderFailed"})
 """Failures by which a copy shows that the source is not what its headers say."""
 
@@ -28,10 +29,33 @@ def told(
     failure = next((it.failure for it in attempts if _is_unfit(it)), None)
     if failure is None or produced is None or planned.instead is None:
         return produced
-    note = (
-        "Copying gave no sound result, so everything was encoded; both are on the "
-        f"bill. What was wrong: {failure.message}"
-    )
+    what = "Copying gave no sound result, so everything was encoded"
+    if planned.task.kind == "join":
+        what = _WHOLE
+    return _noted(produced, what, failure)
+
+
+def one_piece(
+    planned: Sequence[PlannedTask], results: Sequence[TaskResult]
+) -> PlannedTask | None:
+    """What to do instead where a chunk is unfit: the source is not what it says."""
+    join = next((it for it in planned if it.task.kind == "join"), None)
+    unfit = (it for it in results if it.kind == "chunk" and _is_unfit(it.attempts[-1]))
+    return join.instead if join is not None and any(unfit) else None
+
+
+def told_of_chunks(result: TaskResult, before: Sequence[TaskResult]) -> TaskResult:
+    """*result* of one piece, with a note on the chunk that was unfit."""
+    tried = (it.attempts[-1] for it in before if it.kind == "chunk")
+    failure = next((it.failure for it in tried if _is_unfit(it)), None)
+    if failure is None or result.produced is None:
+        return result
+    produced = _noted(result.produced, _WHOLE, failure)
+    return result.model_copy(update={"produced": produced})
+
+
+def _noted(produced: Produced, what: str, failure: Failure) -> Produced:
+    note = f"{what}; both are on the bill. What was wrong: {failure.message}"
     return produced.model_copy(update={"notes": (note, *produced.notes)})
 
 

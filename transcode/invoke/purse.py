@@ -55,6 +55,10 @@ class Purse:
             return None
         return self._money(self._free() - sum(self._promised.values(), Decimal(0)))
 
+    def unspent(self) -> Money | None:
+        """What is neither spent nor reserved, whatever was promised."""
+        return None if self._budget is None else self._money(self._free())
+
     def _free(self) -> Decimal:
         budget = self._budget.amount if self._budget else Decimal(0)
         return budget - self._spent - sum(self._reserved.values(), Decimal(0))

@@ -27,7 +27,7 @@ from ..contract import (
 )
 from ..errors import BudgetSpent, PlanError
 from .again import final, reassign, rounded_up
-from .instead import in_force, told
+from .instead import in_force, one_piece, told, told_of_chunks
 from .policy import GiveUp, Retry, after, first
 from .purse import Purse
 
@@ -100,6 +100,7 @@ async def invoke_all(  # noqa: PLR0913 - who listens is six callbacks
     heard of it, and after it with what it was. `earlier`: attempts of the same task
     by workers before us, which count towards the budget and are learned from.
     `on_overdue` hears of an attempt that runs past its predicted interval, as it does.
+    Where a chunk shows that the source is not what it says, it is done in one piece.
 
     The budget is a hard stop: an attempt is given what is left of it at most, and is
     stopped before it costs more. Raises `PlanError` where the machine cannot hold a
@@ -139,7 +140,16 @@ async def invoke_all(  # noqa: PLR0913 - who listens is six callbacks
     except BaseExceptionGroup as several:
         # Who calls us waits for one error, not for the shape of our concurrency.
         raise _only(several) from None
-    return tuple(job.result() for job in jobs if job.attempts)
+    results = tuple(job.result() for job in jobs if job.attempts)
+    whole = one_piece(planned, results)
+    if whole is None:
+        return results
+    more = await invoke_all(
+        (whole,), engine, budget=purse.unspent(), staging_for=staging_for,
+        on_progress=on_progress, on_attempt=on_attempt, on_overdue=on_overdue,
+        keep=keep,
+    )  # fmt: skip
+    return (*results, *(told_of_chunks(it, results) for it in more))
 
 
 @dataclass(slots=True)

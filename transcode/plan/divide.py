@@ -23,7 +23,7 @@ from ..contract import (
     Recipe,
     Spec,
 )
-from ..platforms import Machine, Platform
+from ..platforms import Machine, Platform, specs_for_memory
 from .choose import EQUAL_WALL, NEAR_TIE, Choice, ranked, weigh_all
 from .coefficients import Coefficients
 from .option import PATIENCE, Option, Terms
@@ -98,10 +98,15 @@ class Divider:
             return None
         return self._divided(_best(pairs, self.constraints.optimize))
 
-    def soonest(self, counts: Sequence[int] = COUNTS) -> Divided | None:
-        """What would come nearest to a deadline."""
+    def nearest(self, counts: Sequence[int] = COUNTS) -> Divided | None:
+        """What comes nearest to the deadline or, where there is none, to the budget."""
+
+        def distance(pair: _Pair) -> float:
+            hurried = self.constraints.deadline_seconds is not None
+            return pair.high_seconds if hurried else pair.price_high
+
         pairs = self._pairs(counts)
-        nearest = min(pairs, key=lambda it: it.high_seconds, default=None)
+        nearest = min(pairs, key=distance, default=None)
         return None if nearest is None else self._divided(nearest)
 
     def _allowed(self, pair: _Pair) -> bool:
@@ -129,16 +134,23 @@ class Divider:
     def _options(self, recipe: Recipe) -> list[Option]:
         return [
             it
-            for it in weigh_all(self._work(recipe), self._terms)
+            for it in weigh_all(self._work(recipe), self._terms, also=self._forced)
             if it.obstacle is None
         ]
 
     @property
     def _terms(self) -> Terms:
         # Limits are the whole job's; of a single task only the platform's count.
-        free = {"deadline_seconds": None, "budget": None, "memory_mib": None}
+        free = {"deadline_seconds": None, "budget": None}
         own = self.constraints.model_copy(update=free)
         return Terms(self.platform, self.machine, own)
+
+    @property
+    def _forced(self) -> tuple[Spec, ...]:
+        asked = self.constraints.memory_mib
+        if asked is None:
+            return ()
+        return specs_for_memory(self.platform, asked, self.machine)
 
     def _work(self, recipe: Recipe) -> Workload:
         return workload(
@@ -169,7 +181,7 @@ class Divider:
 
     def _part(self, recipe: Recipe, spec: Spec, *, why: str) -> Part:
         work = self._work(recipe)
-        options = weigh_all(work, self._terms)
+        options = weigh_all(work, self._terms, also=self._forced)
         size = spec.memory_mib, spec.milli_cpus
         best = next(
             it for it in options if (it.spec.memory_mib, it.spec.milli_cpus) == size

@@ -62,7 +62,7 @@ def _as_asked(divider: Divider, count: int) -> tuple[Divided, str]:
     divided = divider.best([count])
     if divided is not None:
         return divided, "As many chunks as asked for."
-    nearest = divider.soonest([count])
+    nearest = divider.nearest([count])
     name = divider.platform.name
     if nearest is None:
         raise SpecTooSmall(
@@ -95,7 +95,7 @@ def _nearer(divider: Divider, whole: PlanError) -> PlanError:
     """The refusal of the whole, unless chunks come nearer to the deadline."""
     if not isinstance(whole, DeadlineTooShort):
         return whole
-    nearest = divider.soonest()
+    nearest = divider.nearest()
     if nearest is None or nearest.wall.high >= whole.evidence["needed_seconds"]:
         return whole
     deadline = divider.constraints.deadline_seconds
