@@ -6,17 +6,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from ..clipping import made
 from ..contract import (
     RESULT_VERSION,
+    Candidate,
     Capabilities,
     Constraints,
     Content,
     Division,
-    Elsewhere,
     Media,
     Money,
     Plan,
@@ -34,11 +35,11 @@ from ..errors import (
     EncoderMissing,
     MediaError,
     PlanError,
-    PlatformError,
     SpecTooSmall,
 )
 from ..platforms import Machine, Platform
 from ..services import Service, service_price
+from .abroad import look_elsewhere
 from .choose import Choice, choose
 from .divide import Divided, Divider
 from .hardware import offers
@@ -108,52 +109,28 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
     if constraints.accept_partial:
         recipe = recipe.model_copy(update={"accept_partial": True})
 
-    def choose_on(
-        platform: Platform, constraints: Constraints, recipe: Recipe = recipe
-    ) -> Choice:
-        return choose(
-            made(media, recipe),
-            recipe,
-            platform=platform,
-            machine=machine,
-            constraints=constraints,
-            coefficients=coefficients,
-            content=content,
-        )
-
-    def divide_on(
-        platform: Platform, constraints: Constraints
-    ) -> tuple[Choice | None, Divided | None, str]:
-        divider = Divider(
-            media, recipe, platform, machine, constraints, coefficients, content
-        )
-        whole: Choice | PlanError
-        try:
-            whole = choose_on(platform, constraints)
-        except (DeadlineTooShort, SpecTooSmall, BudgetTooSmall) as exc:
-            whole = exc
-        divided, why = decide(divider, whole)
-        return None if isinstance(whole, PlanError) else whole, divided, why
+    desk = _Desk(media, recipe, machine, coefficients, content)
 
     def encoding_it() -> PlannedTask | None:
         try:
             encoding = make_recipe(media, _encoding_all(profile), capabilities).recipe
-            choice = choose_on(platform, constraints, encoding)
+            choice = desk.choose(platform, constraints, encoding)
         except (PlanError, EncoderMissing, MediaError):
             # What cannot be done is no way out; copying is what was asked for.
             return None
         return planned_task(source, media, encoding, choice=choice, job=job)
 
-    whole, divided, why = divide_on(platform, constraints)
+    divider, whole, divided, why = desk.decide(platform, constraints)
     single = None
     if whole is not None:
         single = planned_task(source, media, recipe, choice=whole, job=job)
     if single and _copies(recipe):
         single = single.model_copy(update={"instead": encoding_it()})
-    tasks = tasks_of(source, media, divided, single, job=job)
+    parts = divider.parts(divided) if divided else None
+    tasks = tasks_of(source, media, parts, single, job=job)
     planned = tasks[0]
-    encodes = any(it.made_by == "encoded" for it in recipe.video)
-    count = len(divided.chunks) if divided else 1
+    # In chunks elsewhere only if in chunks here: the same is compared.
+    look_at = desk.look_at if divided is None else desk.look_at_chunks
     return Plan(
         job_id=planned.task.job_id,
         source=source,
@@ -166,8 +143,10 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         tasks=tasks,
         predicted=together(tasks, divided),
         predicted_cost=total(task.task.predicted_cost for task in tasks),
-        division=Division(chunks=count, reason=why) if encodes else None,
-        elsewhere=tuple(_elsewhere(other, constraints, divide_on) for other in others),
+        division=_division(recipe, divided, why),
+        elsewhere=tuple(
+            look_elsewhere(other, constraints, look_at) for other in others
+        ),
         services=tuple(
             service_price(it, made(media, recipe), recipe) for it in services
         ),
@@ -178,6 +157,71 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         budget=constraints.budget,
         warnings=(*_cut(media), *decision.warnings),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What is the same on every platform."""
+
+    media: Media
+    recipe: Recipe
+    machine: Machine | None
+    coefficients: Coefficients
+    content: Content | None
+
+    def choose(
+        self, platform: Platform, wishes: Constraints, recipe: Recipe | None = None
+    ) -> Choice:
+        """The best single task."""
+        recipe = recipe or self.recipe
+        return choose(
+            made(self.media, recipe),
+            recipe,
+            platform=platform,
+            machine=self.machine,
+            constraints=wishes,
+            coefficients=self.coefficients,
+            content=self.content,
+        )
+
+    def decide(
+        self, platform: Platform, wishes: Constraints
+    ) -> tuple[Divider, Choice | None, Divided | None, str]:
+        """In one piece or in chunks, and why."""
+        divider = Divider(
+            self.media,
+            self.recipe,
+            platform,
+            self.machine,
+            wishes,
+            self.coefficients,
+            self.content,
+        )
+        whole: Choice | PlanError
+        try:
+            whole = self.choose(platform, wishes)
+        except (DeadlineTooShort, SpecTooSmall, BudgetTooSmall) as exc:
+            whole = exc
+        divided, why = decide(divider, whole)
+        choice = None if isinstance(whole, PlanError) else whole
+        return divider, choice, divided, why
+
+    def look_at(
+        self, platform: Platform, wishes: Constraints
+    ) -> tuple[Candidate | None, Divided | None]:
+        return self.choose(platform, wishes).candidates[0], None
+
+    def look_at_chunks(
+        self, platform: Platform, wishes: Constraints
+    ) -> tuple[Candidate | None, Divided | None]:
+        _, choice, divided, _ = self.decide(platform, wishes)
+        return choice.candidates[0] if choice else None, divided
+
+
+def _division(recipe: Recipe, divided: Divided | None, why: str) -> Division | None:
+    if not any(it.made_by == "encoded" for it in recipe.video):
+        return None
+    return Division(chunks=divided.count if divided else 1, reason=why)
 
 
 def _copies(recipe: Recipe) -> bool:
@@ -198,47 +242,6 @@ def _cut(media: Media) -> list[str]:
         return []
     reason = media.truncated.reason
     return [f"The source was cut off ({reason}): what is left of it is made."]
-
-
-def _elsewhere(
-    platform: Platform,
-    constraints: Constraints,
-    divide_on: Callable[
-        [Platform, Constraints], tuple[Choice | None, Divided | None, str]
-    ],
-) -> Elsewhere:
-    # A forced memory is a point of one platform's lattice, a budget is in one currency.
-    comparable = constraints.model_copy(update={"memory_mib": None})
-    budget = constraints.budget
-    if budget is not None and budget.currency != platform.currency:
-        comparable = comparable.model_copy(update={"budget": None})
-    try:
-        choice, divided, _ = divide_on(platform, comparable)
-    except (PlanError, PlatformError) as exc:
-        return Elsewhere(
-            platform=platform.name,
-            spec=None,
-            wall_seconds=None,
-            cost=None,
-            reason=exc.message,
-        )
-    if divided is not None:
-        chunk, count = divided.chunks[0].choice.candidates[0], len(divided.chunks)
-        parts = (*divided.chunks, divided.join)
-        return Elsewhere(
-            platform=platform.name,
-            spec=chunk.spec,
-            wall_seconds=divided.wall_seconds,
-            cost=total(it.choice.candidates[0].cost for it in parts),
-            chunks=count,
-        )
-    best = choice.candidates[0] if choice else None
-    return Elsewhere(
-        platform=platform.name,
-        spec=best and best.spec,
-        wall_seconds=best and best.predicted.wall_seconds,
-        cost=best and best.cost,
-    )
 
 
 def _skipped(  # noqa: PLR0913 - as above

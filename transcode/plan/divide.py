@@ -18,7 +18,6 @@ from ..contract import (
     Clip,
     Constraints,
     Content,
-    Interval,
     Media,
     Recipe,
     Spec,
@@ -26,7 +25,8 @@ from ..contract import (
 from ..platforms import Machine, Platform, specs_for_memory
 from .choose import EQUAL_WALL, NEAR_TIE, Choice, ranked, weigh_all
 from .coefficients import Coefficients
-from .option import PATIENCE, Option, Terms
+from .option import PATIENCE, Option, Terms, weigh
+from .predict import on_spec
 from .split import (
     MOST_CHUNKS,
     chunk_recipe,
@@ -51,28 +51,22 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Divided:
-    """A job in chunks."""
-
-    chunks: tuple[Part, ...]
-    join: Part
-    wall_seconds: float
-    wall: Interval
-    """Of all of it, nine times out of ten."""
-    price: float
-    price_high: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Pair:
     """One count of chunks with one spec for them, and one for the join."""
 
     clips: tuple[Clip, ...]
     chunk: Option
+    """Of the longest."""
     join: Option
     wall_seconds: float
     high_seconds: float
+    """So long at most, nineteen times out of twenty."""
     price: float
+    """Every chunk at the price of the longest."""
     price_high: float
+
+    @property
+    def count(self) -> int:
+        return len(self.clips)
 
     @property
     def score(self) -> float:
@@ -93,39 +87,62 @@ class Divider:
 
     def best(self, counts: Sequence[int] = COUNTS) -> Divided | None:
         """The best within deadline and budget; None where nothing fits."""
-        pairs = [it for it in self._pairs(counts) if self._allowed(it)]
-        if not pairs:
-            return None
-        return self._divided(_best(pairs, self.constraints.optimize))
+        able = [it for it in self._every(counts) if self._allowed(it)]
+        return _best(able, self.constraints.optimize) if able else None
 
     def nearest(self, counts: Sequence[int] = COUNTS) -> Divided | None:
         """What comes nearest to the deadline or, where there is none, to the budget."""
+        if self.constraints.deadline_seconds is not None:
+            return min(
+                self._every(counts), key=lambda it: it.high_seconds, default=None
+            )
+        return min(self._every(counts), key=lambda it: it.price_high, default=None)
 
-        def distance(pair: _Pair) -> float:
-            hurried = self.constraints.deadline_seconds is not None
-            return pair.high_seconds if hurried else pair.price_high
+    def parts(self, divided: Divided) -> tuple[tuple[Part, ...], Part]:
+        """Every chunk, and the join, each with what lost."""
+        longest = chunk_recipe(self.recipe, self._longest(divided.clips))
+        others = weigh_all(self._work(longest), self._terms, also=self._forced)
+        chunks = tuple(
+            self._part(
+                chunk_recipe(self.recipe, clip), divided.chunk, others,
+                why=f"of {divided.count} chunks at once",
+            )
+            for clip in divided.clips
+        )  # fmt: skip
+        join = join_recipe(self.recipe, divided.clips)
+        options = weigh_all(self._work(join), self._terms, also=self._forced)
+        why = f"joins {divided.count} chunks"
+        return chunks, self._part(join, divided.join, options, why=why)
 
-        pairs = self._pairs(counts)
-        nearest = min(pairs, key=distance, default=None)
-        return None if nearest is None else self._divided(nearest)
+    def _part(
+        self, recipe: Recipe, chosen: Option, options: list[Option], *, why: str
+    ) -> Part:
+        size = chosen.spec.memory_mib, chosen.spec.milli_cpus
+        losers = [
+            it for it in options if (it.spec.memory_mib, it.spec.milli_cpus) != size
+        ]
+        bare = Spec(memory_mib=size[0], milli_cpus=size[1], gpu=chosen.spec.gpu)
+        told = on_spec(self._work(recipe), bare, platform=self.platform.name)
+        own = weigh(bare, told, self._terms)
+        return Part(recipe, ranked(own, losers, why=why))
 
-    def _allowed(self, pair: _Pair) -> bool:
+    def _allowed(self, it: Divided) -> bool:
         deadline, budget = self.constraints.deadline_seconds, self.constraints.budget
-        if deadline is not None and pair.high_seconds > deadline:
+        if deadline is not None and it.high_seconds > deadline:
             return False
-        return budget is None or pair.price_high <= float(budget.amount)
+        return budget is None or it.price_high <= float(budget.amount)
 
-    def _pairs(self, counts: Iterable[int]) -> list[_Pair]:
-        found: list[_Pair] = []
+    def _every(self, counts: Iterable[int]) -> list[Divided]:
+        found: list[Divided] = []
         for count in counts:
             clips = cuts(self.media, self.recipe, count)
             if clips is None:
                 continue
-            longest = max(clips, key=lambda it: _seconds(it, self.media))
-            chunks = self._options(chunk_recipe(self.recipe, longest))
+            longest = chunk_recipe(self.recipe, self._longest(clips))
+            chunks = self._options(longest)
             joins = self._options(join_recipe(self.recipe, clips))
             found += [
-                _pair(clips, chunk, join)
+                _together(clips, chunk, join)
                 for chunk in _undominated(chunks)
                 for join in _undominated(joins)
             ]
@@ -160,41 +177,16 @@ class Divider:
             content=self.content,
         )
 
-    def _divided(self, pair: _Pair) -> Divided:
-        count = len(pair.clips)
-        why = f"of {count} chunks at once"
-        chunks = tuple(
-            self._part(chunk_recipe(self.recipe, clip), pair.chunk.spec, why=why)
-            for clip in pair.clips
-        )
-        join = join_recipe(self.recipe, pair.clips)
-        return Divided(
-            chunks=chunks,
-            join=self._part(join, pair.join.spec, why=f"joins {count} chunks"),
-            wall_seconds=pair.wall_seconds,
-            wall=Interval(
-                low=pair.chunk.wall.low + pair.join.wall.low, high=pair.high_seconds
-            ),
-            price=pair.price,
-            price_high=pair.price_high,
-        )
-
-    def _part(self, recipe: Recipe, spec: Spec, *, why: str) -> Part:
-        work = self._work(recipe)
-        options = weigh_all(work, self._terms, also=self._forced)
-        size = spec.memory_mib, spec.milli_cpus
-        best = next(
-            it for it in options if (it.spec.memory_mib, it.spec.milli_cpus) == size
-        )
-        return Part(recipe, ranked(best, options, why=why))
+    def _longest(self, clips: tuple[Clip, ...]) -> Clip:
+        return max(clips, key=lambda it: _seconds(it, self.media))
 
 
-def _pair(clips: tuple[Clip, ...], chunk: Option, join: Option) -> _Pair:
+def _together(clips: tuple[Clip, ...], chunk: Option, join: Option) -> Divided:
     count = len(clips)
     # The slowest of several: the expected largest of so many normal values, roughly.
     slowest = math.exp(UNEVEN * math.sqrt(2 * math.log(count)))
     wall = chunk.usage.wall_seconds * slowest
-    return _Pair(
+    return Divided(
         clips=clips,
         chunk=chunk,
         join=join,
@@ -214,16 +206,16 @@ def _undominated(options: Sequence[Option]) -> list[Option]:
     return kept
 
 
-def _best(pairs: Sequence[_Pair], optimize: str) -> _Pair:
+def _best(able: Sequence[Divided], optimize: str) -> Divided:
     if optimize == "cost":
-        return min(pairs, key=lambda it: (it.price, it.wall_seconds, len(it.clips)))
+        return min(able, key=lambda it: (it.price, it.wall_seconds, it.count))
     if optimize == "time":
-        fastest = min(it.wall_seconds for it in pairs)
-        tied = [it for it in pairs if it.wall_seconds <= fastest * EQUAL_WALL]
-        return min(tied, key=lambda it: (it.price, len(it.clips)))
-    lowest = min(it.score for it in pairs)
-    tied = [it for it in pairs if it.score <= lowest * NEAR_TIE]
-    return min(tied, key=lambda it: (len(it.clips), it.wall_seconds))
+        fastest = min(it.wall_seconds for it in able)
+        tied = [it for it in able if it.wall_seconds <= fastest * EQUAL_WALL]
+        return min(tied, key=lambda it: (it.price, it.count))
+    lowest = min(it.score for it in able)
+    tied = [it for it in able if it.score <= lowest * NEAR_TIE]
+    return min(tied, key=lambda it: (it.count, it.wall_seconds))
 
 
 def _seconds(clip: Clip, media: Media) -> float:

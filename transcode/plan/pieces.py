@@ -7,12 +7,15 @@ import math
 from ..errors import DeadlineTooShort, PlanError, SpecTooSmall
 from ..lattices import MachineLattice
 from .choose import NEAR_TIE, Choice
-from .divide import Divided, Divider
+from .divide import COUNTS, Divided, Divider
 from .option import PATIENCE
 from .split import LEAST_SECONDS, cuts, obstacle
 from .words import duration
 
 __all__ = ["decide"]
+
+FEW = COUNTS[::2]
+"""Enough to tell somebody who is not in a hurry."""
 
 
 def decide(divider: Divider, whole: Choice | PlanError) -> tuple[Divided | None, str]:
@@ -24,11 +27,14 @@ def decide(divider: Divider, whole: Choice | PlanError) -> tuple[Divided | None,
     or what comes nearer, where nothing fits, and PlanError for chunks that were asked
     for and cannot be.
     """
-    wishes = divider.constraints
-    if wishes.chunks is not None and wishes.chunks > 1:
-        return _as_asked(divider, wishes.chunks)
+    asked = divider.constraints.chunks
+    if asked is not None and asked > 1:
+        return _as_asked(divider, asked)
     why = _one_piece(divider)
-    divided = divider.best() if why is None else None
+    wishes = divider.constraints
+    hurried = wishes.deadline_seconds is not None or wishes.optimize == "time"
+    counts = COUNTS if hurried or isinstance(whole, PlanError) else FEW
+    divided = divider.best(counts) if why is None else None
     if isinstance(whole, PlanError):
         if divided is None:
             raise whole if why is not None else _nearer(divider, whole)
@@ -36,8 +42,7 @@ def decide(divider: Divider, whole: Choice | PlanError) -> tuple[Divided | None,
     if divided is None:
         return None, why or "In one piece, since it is too short for chunks."
     said = _compared(divided, whole)
-    count = len(divided.chunks)
-    hurried = wishes.deadline_seconds is not None or wishes.optimize == "time"
+    count = divided.count
     if hurried and _better(divided, whole, wishes.optimize):
         return divided, f"It is to {said}."
     way = "" if hurried else f" (--chunks {count})"
@@ -70,10 +75,10 @@ def _as_asked(divider: Divider, count: int) -> tuple[Divided, str]:
             platform=name,
         )
     raise PlanError(
-        f"In {count} chunks it may take {duration(nearest.wall.high)} and cost "
+        f"In {count} chunks it may take {duration(nearest.high_seconds)} and cost "
         f"{nearest.price_high:.4g} {divider.platform.currency}, which is over the "
         "deadline or the budget; leave out --chunks, or allow more.",
-        needed_seconds=nearest.wall.high,
+        needed_seconds=nearest.high_seconds,
     )
 
 
@@ -96,7 +101,7 @@ def _nearer(divider: Divider, whole: PlanError) -> PlanError:
     if not isinstance(whole, DeadlineTooShort):
         return whole
     nearest = divider.nearest()
-    if nearest is None or nearest.wall.high >= whole.evidence["needed_seconds"]:
+    if nearest is None or nearest.high_seconds >= whole.evidence["needed_seconds"]:
         return whole
     deadline = divider.constraints.deadline_seconds
     budget = ""
@@ -104,13 +109,13 @@ def _nearer(divider: Divider, whole: PlanError) -> PlanError:
         budget = f" and {nearest.price_high:.4g} {divider.platform.currency}"
     return DeadlineTooShort(
         f"Nothing that {divider.platform.name} has does this in {duration(deadline)}: "
-        f"the fastest, {len(nearest.chunks)} chunks at once, is predicted to take "
+        f"the fastest, {nearest.count} chunks at once, is predicted to take "
         f"{duration(nearest.wall_seconds)} and may take "
-        f"{duration(nearest.wall.high)}. A deadline of "
-        f"{math.ceil(nearest.wall.high)} s{budget} would do.",
+        f"{duration(nearest.high_seconds)}. A deadline of "
+        f"{math.ceil(nearest.high_seconds)} s{budget} would do.",
         platform=divider.platform.name,
-        needed_seconds=nearest.wall.high,
-        chunks=len(nearest.chunks),
+        needed_seconds=nearest.high_seconds,
+        chunks=nearest.count,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ..contract import Media, Money, PlannedTask, Recipe, Source, Task, Usage
 from .choose import Choice
-from .divide import Divided
+from .divide import Divided, Part
 
 __all__ = ["planned_task", "tasks_of", "together", "total"]
 
@@ -42,23 +42,24 @@ def planned_task(  # noqa: PLR0913 - a task is made of just these things
 def tasks_of(
     source: Source,
     media: Media,
-    divided: Divided | None,
+    parts: tuple[tuple[Part, ...], Part] | None,
     single: PlannedTask | None,
     *,
     job: str,
 ) -> tuple[PlannedTask, ...]:
     """What ends the job comes first, what has to be done before it after."""
-    if divided is None:
+    if parts is None:
         return (single,) if single else ()
+    pieces, joining_them = parts
     chunks = tuple(
         planned_task(
             source, media, part.recipe, choice=part.choice, job=job, kind="chunk",
             number=number,
         )
-        for number, part in enumerate(divided.chunks, 1)
+        for number, part in enumerate(pieces, 1)
     )  # fmt: skip
     join = planned_task(
-        source, media, divided.join.recipe, choice=divided.join.choice, job=job,
+        source, media, joining_them.recipe, choice=joining_them.choice, job=job,
         kind="join",
     )  # fmt: skip
     joining = join.task.model_copy(
