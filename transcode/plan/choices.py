@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..contract import Candidate, Plan, PlannedTask, Task
+from ..contract import Plan, PlannedTask, Task
 from .compared import wrapped
 from .words import columns, cpus, duration, memory, money, spec_words
 
@@ -111,11 +111,11 @@ def _limits(plan: Plan) -> str:
     return ", ".join(said)
 
 
-def losers_of(candidates: Sequence[Candidate]) -> Iterator[str]:
-    losers = [it for it in candidates if not it.chosen]
+def losers_of(planned: PlannedTask, *, of: str = "") -> Iterator[str]:
+    losers = [it for it in planned.candidates if not it.chosen]
     if not losers:
         return
-    yield "Specs that lost, nearest first"
+    yield f"Specs that lost{f' for {of}' if of else ''}, nearest first"
     rows = [
         (
             f"{it.spec.memory_mib} MiB",

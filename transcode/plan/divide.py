@@ -25,8 +25,7 @@ from ..contract import (
 from ..platforms import Machine, Platform, specs_for_memory
 from .choose import EQUAL_WALL, NEAR_TIE, Choice, ranked, weigh_all
 from .coefficients import Coefficients
-from .option import PATIENCE, Option, Terms, weigh
-from .predict import on_spec
+from .option import PATIENCE, Option, Terms
 from .split import (
     MOST_CHUNKS,
     chunk_recipe,
@@ -100,31 +99,22 @@ class Divider:
 
     def parts(self, divided: Divided) -> tuple[tuple[Part, ...], Part]:
         """Every chunk, and the join, each with what lost."""
-        longest = chunk_recipe(self.recipe, self._longest(divided.clips))
-        others = weigh_all(self._work(longest), self._terms, also=self._forced)
+        why = f"of {divided.count} chunks at once"
         chunks = tuple(
-            self._part(
-                chunk_recipe(self.recipe, clip), divided.chunk, others,
-                why=f"of {divided.count} chunks at once",
-            )
+            self._part(chunk_recipe(self.recipe, clip), divided.chunk, why=why)
             for clip in divided.clips
-        )  # fmt: skip
+        )
         join = join_recipe(self.recipe, divided.clips)
-        options = weigh_all(self._work(join), self._terms, also=self._forced)
         why = f"joins {divided.count} chunks"
-        return chunks, self._part(join, divided.join, options, why=why)
+        return chunks, self._part(join, divided.join, why=why)
 
-    def _part(
-        self, recipe: Recipe, chosen: Option, options: list[Option], *, why: str
-    ) -> Part:
+    def _part(self, recipe: Recipe, chosen: Option, *, why: str) -> Part:
+        options = weigh_all(self._work(recipe), self._terms, also=self._forced)
         size = chosen.spec.memory_mib, chosen.spec.milli_cpus
-        losers = [
-            it for it in options if (it.spec.memory_mib, it.spec.milli_cpus) != size
-        ]
-        bare = Spec(memory_mib=size[0], milli_cpus=size[1], gpu=chosen.spec.gpu)
-        told = on_spec(self._work(recipe), bare, platform=self.platform.name)
-        own = weigh(bare, told, self._terms)
-        return Part(recipe, ranked(own, losers, why=why))
+        best = next(
+            it for it in options if (it.spec.memory_mib, it.spec.milli_cpus) == size
+        )
+        return Part(recipe, ranked(best, options, why=why))
 
     def _allowed(self, it: Divided) -> bool:
         deadline, budget = self.constraints.deadline_seconds, self.constraints.budget

@@ -59,10 +59,13 @@ def explain(plan: Plan) -> str:
         if chunks:
             sections += [
                 divided_specs(plan, main, chunks),
-                losers_of(chunks[0].candidates),
+                losers_of(
+                    max(chunks, key=lambda it: it.task.predicted.wall_seconds),
+                    of="the longest chunk",
+                ),
             ]
         else:
-            sections += [single_spec(plan, main), losers_of(main.candidates)]
+            sections += [single_spec(plan, main), losers_of(main)]
     sections += [
         in_words(plan.hardware),
         division_words(plan),
