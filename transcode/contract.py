@@ -724,8 +724,10 @@ class Division(Value):
 
     chunks: int = 1
     """1: in one piece."""
+    possible: bool
+    """False: it can only be done in one piece."""
     reason: str
-    """Why, and what the other way would take; one sentence or two."""
+    """Why, and what the other way would take."""
 
 
 class Elsewhere(Value):

@@ -43,7 +43,7 @@ from .abroad import look_elsewhere
 from .choose import Choice, choose
 from .divide import Divided, Divider
 from .hardware import offers
-from .pieces import decide
+from .pieces import Why, decide
 from .predict import Coefficients
 from .profile import Profile
 from .recipe import make_recipe
@@ -186,7 +186,7 @@ class _Desk:
 
     def decide(
         self, platform: Platform, wishes: Constraints
-    ) -> tuple[Divider, Choice | None, Divided | None, str]:
+    ) -> tuple[Divider, Choice | None, Divided | None, Why]:
         """In one piece or in chunks, and why."""
         divider = Divider(
             self.media,
@@ -218,10 +218,12 @@ class _Desk:
         return choice.candidates[0] if choice else None, divided
 
 
-def _division(recipe: Recipe, divided: Divided | None, why: str) -> Division | None:
+def _division(recipe: Recipe, divided: Divided | None, why: Why) -> Division | None:
     if not any(it.made_by == "encoded" for it in recipe.video):
         return None
-    return Division(chunks=divided.count if divided else 1, reason=why)
+    return Division(
+        chunks=divided.count if divided else 1, possible=why.possible, reason=why.said
+    )
 
 
 def _copies(recipe: Recipe) -> bool:

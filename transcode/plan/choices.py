@@ -70,9 +70,10 @@ def _sure(task: Task) -> str:
 
 
 def division_words(plan: Plan) -> Iterator[str]:
-    """What the other way would be, where it is done in one piece."""
-    if plan.division is not None and plan.division.chunks == 1:
-        yield from item("Chunks", f"None are made. {plan.division.reason}")
+    """What chunks would be, where it is done in one piece and need not be."""
+    said = plan.division
+    if said is not None and said.chunks == 1 and said.possible:
+        yield from item("Chunks", f"None are made. {said.reason}")
 
 
 def sampling_words(plan: Plan) -> Iterator[str]:

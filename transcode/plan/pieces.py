@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from ..errors import DeadlineTooShort, PlanError, SpecTooSmall
 from ..lattices import MachineLattice
@@ -12,13 +13,22 @@ from .option import PATIENCE
 from .split import LEAST_SECONDS, cuts, obstacle
 from .words import duration
 
-__all__ = ["decide"]
+__all__ = ["Why", "decide"]
 
 FEW = COUNTS[::2]
 """Enough to tell somebody who is not in a hurry."""
 
 
-def decide(divider: Divider, whole: Choice | PlanError) -> tuple[Divided | None, str]:
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What is said of it."""
+
+    said: str
+    possible: bool = True
+    """False: it can only be done in one piece."""
+
+
+def decide(divider: Divider, whole: Choice | PlanError) -> tuple[Divided | None, Why]:
     """
     In chunks or, where that is None, in one piece; and why.
 
@@ -38,18 +48,19 @@ def decide(divider: Divider, whole: Choice | PlanError) -> tuple[Divided | None,
     if isinstance(whole, PlanError):
         if divided is None:
             raise whole if why is not None else _nearer(divider, whole)
-        return divided, "In one piece it does not fit, in chunks it does."
+        return divided, Why("In one piece it does not fit, in chunks it does.")
     if divided is None:
-        return None, why or "In one piece, since it is too short for chunks."
+        why = why or "In one piece, since no chunks of it fit."
+        return None, Why(why, possible=False)
     said = _compared(divided, whole)
     count = divided.count
     if hurried and _better(divided, whole, wishes.optimize):
-        return divided, f"It is to {said}."
+        return divided, Why(f"It is to {said}.")
     way = "" if hurried else f" (--chunks {count})"
-    return None, f"In {count} chunks it would {said}{way}."
+    return None, Why(f"In {count} chunks it would {said}{way}.")
 
 
-def _as_asked(divider: Divider, count: int) -> tuple[Divided, str]:
+def _as_asked(divider: Divider, count: int) -> tuple[Divided, Why]:
     why = obstacle(divider.media, divider.recipe)
     if why is not None:
         raise PlanError(f"It cannot be encoded in chunks: {why}; leave out --chunks.")
@@ -66,7 +77,7 @@ def _as_asked(divider: Divider, count: int) -> tuple[Divided, str]:
         )
     divided = divider.best([count])
     if divided is not None:
-        return divided, "As many chunks as asked for."
+        return divided, Why("As many chunks as asked for.")
     nearest = divider.nearest([count])
     name = divider.platform.name
     if nearest is None:

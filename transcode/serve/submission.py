@@ -32,6 +32,7 @@ class Asked(Value):
     """As text, in the platform's currency."""
     memory_mib: Annotated[int, Field(ge=1)] | None = None
     optimize: Literal["cost", "time", "balanced"] | None = None
+    chunks: Annotated[int, Field(ge=1)] | None = None
     accept_partial: bool | None = None
     clip: ClipProfile | None = None
     tags: Mapping[Tag, Tag] = Field(default_factory=dict)
