@@ -28,8 +28,8 @@ LEAST_SECONDS = 10.0
 """Of a chunk: below that it is mostly starting, and decoding what is dropped."""
 MOST_CHUNKS = 64
 INDEXED = frozenset({"mp4", "mov", "matroska", "webm"})
-_NEARLY = Fraction(1, 1000)
-"""Of a picture: so far indexes round."""
+_EARLY_SECONDS = Fraction(1, 1000)
+"""So far before its due time a keyframe may be: containers round (`work/codecs.py`)."""
 _LATE_SECONDS = 0.001
 """What containers that count in milliseconds cannot tell from 0."""
 
@@ -94,7 +94,8 @@ def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
     if count < 2 or units < count * least:  # noqa: PLR2004 - a whole is no chunk
         return None
     # Cut at pictures: the first one that begins at or after a segment's due time.
-    firsts = [ceil(grid * (units * n // count) * rate - _NEARLY) for n in range(count)]
+    dues = [grid * (units * n // count) for n in range(count)]
+    firsts = [max(0, ceil((due - _EARLY_SECONDS) * rate)) for due in dues]
     zero = zero_seconds(media)
     keys = sorted(key - zero for key in video.keyframe_seconds or ())
     slack = float(Fraction(1, 2) / rate)
@@ -152,7 +153,7 @@ def _counts(video: VideoStream) -> bool:
 
 
 def _grid(recipe: Recipe) -> Fraction:
-    """Seconds from one place to cut at to the next."""
+    """Seconds from one place to cut at to the next; a multiple of the keyframes'."""
     packaging = recipe.packaging
     if isinstance(packaging, CmafPackaging):
         return Fraction(packaging.segment_seconds).limit_denominator(1000)

@@ -56,6 +56,8 @@ class Surroundings:
     """Frames per second going in; None where unknown or not one number."""
     hdr: VideoStream | None = None
     """The source, where its HDR is kept."""
+    late_seconds: float = 0.0
+    """So long after a keyframe of the whole is due a chunk begins: a picture's rest."""
 
 
 def video_options(
@@ -135,7 +137,8 @@ def _key_frames(around: Surroundings) -> str:
         return "source"
     # One millisecond early, because containers round to milliseconds and the frame
     # at 1.9999 is the one that was meant.
-    return f"expr:gte(t,n_forced*{around.gop_seconds:g}-0.001)"
+    time = "t" if not around.late_seconds else f"t+{around.late_seconds:.6f}"
+    return f"expr:gte({time},n_forced*{around.gop_seconds:g}-0.001)"
 
 
 def _tag(rendition: VideoRendition, index: int, *, copied: bool) -> Options:

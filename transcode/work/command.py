@@ -271,6 +271,7 @@ def _video(
         keyframes=task.recipe.keyframes,
         frame_rate=rendition.frame_rate or pictures.frame_rate,
         hdr=pictures.hdr,
+        late_seconds=_late(task),
     )
     if task.recipe.chunks:
         return video_options(as_copied(rendition), index, around=around)
@@ -284,6 +285,14 @@ def _video(
         # The clock in which those times are exact, and not 1/frame rate.
         f"enc_time_base:v:{index}": f"1/{pictures.ticks}",
     }
+
+
+def _late(task: Task) -> float:
+    """Of a chunk, as `plan/split.py` cuts it: at the first picture after a due time."""
+    if task.kind != "chunk" or task.recipe.clip is None:
+        return 0.0
+    early, gop = 0.001, task.recipe.gop_seconds
+    return (task.recipe.clip.start_seconds + early) % gop - early
 
 
 def as_copied(rendition: VideoRendition) -> VideoRendition:
