@@ -6,7 +6,14 @@ from collections.abc import Iterable
 from fractions import Fraction
 from math import ceil
 
-from .contract import AudioStream, Clip, Media, Recipe, VideoStream
+from .contract import (
+    AudioStream,
+    Clip,
+    Media,
+    Recipe,
+    VideoRendition,
+    VideoStream,
+)
 
 _NEARLY = 1e-6
 _PRIMING_SECONDS = 0.1
@@ -76,7 +83,7 @@ def joined(media: Media, recipe: Recipe) -> Media:
 
     What a join takes stills from: its chunks were decoded by others.
     """
-    top = recipe.video[0]
+    top = joined_rendition(recipe)
     seen = {
         "codec": top.codec,
         "width": top.width,
@@ -108,6 +115,21 @@ def joined(media: Media, recipe: Recipe) -> Media:
             ),
         }
     )
+
+
+def joined_rendition(recipe: Recipe) -> VideoRendition:
+    """The largest of those that a join has to join."""
+    return next(it for it in recipe.video if it.made_by == "encoded")
+
+
+def looks_at_joined(recipe: Recipe) -> bool:
+    """
+    Whether stills are taken from what was joined, and nobody decodes the source again.
+
+    Beside a copy the largest picture is the source's own, and so are the keyframes.
+    """
+    copied = any(it.made_by == "copied" for it in recipe.video)
+    return bool(recipe.chunks) and not copied
 
 
 def between_keyframes(recipe: Recipe) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil
 
 from ..clipping import zero_seconds
@@ -45,10 +46,6 @@ def obstacle(media: Media, recipe: Recipe) -> str | None:
     clauses = (
         (recipe.clip is not None, "only a part of it is made"),
         (
-            any(it.made_by == "copied" for it in renditions),
-            "one rendition is copied, and the others are cut as that one is",
-        ),
-        (
             media.container not in INDEXED or bool(media.fragmented),
             f"{media.container} has no full index to seek by",
         ),
@@ -64,7 +61,10 @@ def obstacle(media: Media, recipe: Recipe) -> str | None:
             not rate or video.variable_frame_rate is not False or not video.frames,
             "its pictures come at no constant rate",
         ),
-        (not _counts(video), "its clock cannot count its pictures"),
+        (
+            not _counts(video, exactly=_follows(recipe)),
+            "its clock cannot count its pictures",
+        ),
         (abs(first - zero) > _LATE_SECONDS, "its picture begins after its sound"),
         (recipe.deinterlace, "deinterlacing looks at pictures before and after"),
         (
@@ -87,17 +87,15 @@ def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
     if video is None or obstacle(media, recipe) is not None:
         return None
     rate, frames = Fraction(video.frame_rate or 1), video.frames or 0
-    grid = _grid(recipe)
-    whole = frames / rate
-    units = int(whole / grid)
-    least = ceil(Fraction(LEAST_SECONDS) / grid)
-    if count < 2 or units < count * least:  # noqa: PLR2004 - a whole is no chunk
-        return None
-    # Cut at pictures: the first one that begins at or after a segment's due time.
-    dues = [grid * (units * n // count) for n in range(count)]
-    firsts = [max(0, ceil((due - _EARLY_SECONDS) * rate)) for due in dues]
     zero = zero_seconds(media)
     keys = sorted(key - zero for key in video.keyframe_seconds or ())
+    if _follows(recipe):
+        firsts = _at_keyframes(keys, rate, frames, count)
+    else:
+        firsts = _at_segments(_grid(recipe), rate, frames, count)
+    shortest = min(b - a for a, b in pairwise([*firsts, frames]))
+    if count < 2 or shortest < LEAST_SECONDS * rate:  # noqa: PLR2004 - else no chunks
+        return None
     slack = float(Fraction(1, 2) / rate)
     starts = [float(first / rate) for first in firsts]
     ends: list[float | None] = [*starts[1:], None]
@@ -112,16 +110,36 @@ def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
     )
 
 
+def _at_segments(grid: Fraction, rate: Fraction, frames: int, count: int) -> list[int]:
+    """First pictures: those that begin at or after the time a segment is due."""
+    units = int(frames / rate / grid)
+    dues = [grid * (units * n // count) for n in range(count)]
+    return [max(0, ceil((due - _EARLY_SECONDS) * rate)) for due in dues]
+
+
+def _at_keyframes(
+    keys: list[float], rate: Fraction, frames: int, count: int
+) -> list[int]:
+    """First pictures: keyframes of the source, where a copied rendition is cut, too."""
+    able = [round(key * rate) for key in keys]
+    return [
+        0 if not n else min(able, key=lambda key: abs(key - frames * n / count))
+        for n in range(count)
+    ]
+
+
 def chunk_recipe(recipe: Recipe, clip: Clip) -> Recipe:
     """The encoded pictures of *clip* alone, into files of their own."""
+    encoded = tuple(it for it in recipe.video if it.made_by == "encoded")
     return recipe.model_copy(
         update={
+            "video": encoded,
             "audio": (),
             "captions": (),
             "packaging": FilePackaging(
                 files=tuple(
                     OutputFile(name=f"{it.name}.mp4", container="mp4", video=it.name)
-                    for it in recipe.video
+                    for it in encoded
                 )
             ),
             "poster": None,
@@ -144,12 +162,21 @@ def _picture(media: Media, recipe: Recipe) -> VideoStream | None:
     return next((it for it in media.video if it.index == recipe.video_index), None)
 
 
-def _counts(video: VideoStream) -> bool:
-    """Whether every picture gets a whole number of ticks, as in `work/timing`."""
+def _follows(recipe: Recipe) -> bool:
+    """Whether all are cut where a copied rendition has its keyframes."""
+    return recipe.keyframes == "source"
+
+
+def _counts(video: VideoStream, *, exactly: bool) -> bool:
+    """
+    Whether every picture gets a whole number of ticks, as in `work/timing`; *exactly*:
+    of the source's own clock, since a copy keeps its times.
+    """
     rate, base = video.frame_rate, video.time_base
     if not rate or base is None:
         return False
-    return (1 / (rate * base)).denominator == 1 or rate.denominator in {1, 1001}
+    exact = (1 / (rate * base)).denominator == 1
+    return exact or (not exactly and rate.denominator in {1, 1001})
 
 
 def _grid(recipe: Recipe) -> Fraction:

@@ -67,8 +67,10 @@ def tasks_of(
     )
     instead = None
     if single is not None:
-        named = single.task.model_copy(update={"task_id": joining.task_id})
-        instead = single.model_copy(update={"task": named})
+        # What is copied, too, was not what it seemed.
+        way_out = single.instead or single
+        named = way_out.task.model_copy(update={"task_id": joining.task_id})
+        instead = way_out.model_copy(update={"task": named, "instead": None})
     return (
         join.model_copy(update={"task": joining, "instead": instead}),
         *chunks,

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..clipping import between_keyframes, joined
+from ..clipping import between_keyframes, joined, looks_at_joined
 from ..contract import (
     AudioRendition,
     Content,
@@ -109,7 +109,7 @@ def workload(
     """
     video = next((v for v in media.video if v.index == recipe.video_index), None)
     length = length_of(media, video)
-    if recipe.chunks:
+    if looks_at_joined(recipe):
         media = joined(media, recipe)
         video = next((v for v in media.video if v.index == recipe.video_index), None)
     # What others made in chunks is joined, not made again.
@@ -122,7 +122,7 @@ def workload(
         frames = frames_of(video, length.seconds)
         if not encoded and not recipe.sprites and recipe.poster:
             frames = min(frames, recipe.poster.candidates * 25.0)
-        if recipe.chunks and not between_keyframes(recipe):
+        if looks_at_joined(recipe) and not between_keyframes(recipe):
             frames = length.seconds / recipe.gop_seconds * KEYFRAME
         read = frames * (1 + before(recipe) / max(length.seconds, 1e-3))
         stages.append(_decode(video, read, media=media, coefficients=coefficients))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import ffmpeg
 
-from ..clipping import between_keyframes
+from ..clipping import between_keyframes, joined_rendition, looks_at_joined
 from ..contract import (
     AudioRendition,
     CmafPackaging,
@@ -97,7 +97,7 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     source = upload(task, hardware_decode=hardware_decode)
     picture = None if recipe.video_index is None else source[str(recipe.video_index)]
     burned = None if lines is None else burned_lines(task, lines)
-    if joined:
+    if looks_at_joined(recipe):
         pictures = _stills_of_joined(task, picture, joined)
     else:
         pictures = lay(
@@ -215,7 +215,8 @@ def _stills_of_joined(task: Task, picture: Any, joined: Mapping[str, str]) -> Pi
     options = {"threads": str(task.spec.threads)}
     if not between_keyframes(recipe):
         options["skip_frame"] = "nokey"
-    made = lay(finished(task), joined_file(joined[recipe.video[0].name], **options))
+    top = joined[joined_rendition(recipe).name]
+    made = lay(finished(task), joined_file(top, **options))
     return replace(timed, poster=made.poster, sprites=made.sprites)
 
 
@@ -273,7 +274,7 @@ def _video(
         hdr=pictures.hdr,
         late_seconds=_late(task),
     )
-    if task.recipe.chunks:
+    if task.recipe.chunks and rendition.made_by == "encoded":
         return video_options(as_copied(rendition), index, around=around)
     options = video_options(rendition, index, around=around)
     if rendition.made_by == "copied":

@@ -41,6 +41,7 @@ def join(task: Task, scratch: Path) -> dict[str, str]:
     return {
         rendition.name: str(_join(task, rendition, folders, scratch))
         for rendition in task.recipe.video
+        if rendition.made_by == "encoded"
     }
 
 
