@@ -85,17 +85,24 @@ class Bars:
                 self._say("already done: the destination holds this very job's result")
 
     def _add(self, plan: Plan) -> None:
-        for planned in plan.tasks:
-            task_id = planned.task.task_id
-            row = self._row(self._board.lanes[task_id])
-            self._ids[task_id] = self._bars.add_task("", total=None, row=row)
+        # Of many tasks those are shown that run.
+        if len(plan.tasks) == 1:
+            self._show(plan.tasks[0].task.task_id)
+
+    def _show(self, task_id: str) -> None:
+        row = self._row(self._board.lanes[task_id])
+        self._ids[task_id] = self._bars.add_task("", total=None, row=row)
 
     def _draw(self, task_id: str, lane: Lane | None) -> None:
         if lane is None:
             return
+        if task_id not in self._ids:
+            self._show(task_id)
         percent = lane.percent
+        chunk = lane.planned.task.kind == "chunk"
         self._bars.update(
             self._ids[task_id],
+            visible=not (chunk and lane.ended is OutcomeKind.SUCCEEDED),
             total=None if percent is None else 100,
             completed=percent or 0,
             row=self._row(lane),

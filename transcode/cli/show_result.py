@@ -6,7 +6,15 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import PurePosixPath
 
-from ..contract import Attempt, Manifest, Output, Partial, Usage
+from ..contract import (
+    Attempt,
+    Manifest,
+    OutcomeKind,
+    Output,
+    Partial,
+    TaskRecord,
+    Usage,
+)
 from .units import (
     UNKNOWN,
     amount,
@@ -21,6 +29,8 @@ from .units import (
     table,
 )
 
+MOST_CHUNKS = 4
+"""More of them that went well are one line of the bill."""
 _ORDER = ("rendition", "audio", "captions", "poster", "thumbnails", "sprite")
 _ENTRANCES = (("master.m3u8", "HLS"), ("manifest.mpd", "DASH"))
 
@@ -52,12 +62,22 @@ def bill_text(manifest: Manifest) -> str:
     """Every attempt with what was predicted and what was measured, and the total."""
     currency = manifest.cost.currency
     head = ("task", "try", "spec", "", "wall", "CPU", "memory", f"cost ({currency})")
+    even = [task for task in manifest.tasks if _went_well(task)]
+    if len(even) <= MOST_CHUNKS:
+        even = []
     rows = [
-        row
-        for task in manifest.tasks
-        for attempt in task.attempts
-        for row in attempt_rows(task.task_id, (str(attempt.number), attempt))
+        *(attempt_rows(f"{len(even)} chunks", ("1", _all_of(even))) if even else ()),
+        *(
+            row
+            for task in manifest.tasks
+            if task not in even
+            for attempt in task.attempts
+            for row in attempt_rows(task.task_id, (str(attempt.number), attempt))
+        ),
     ]
+    note = ""
+    if even:
+        note = "  Of the chunks, time and memory are the largest, the rest is summed.\n"
     total = (
         f"Total {amount(manifest.cost.amount)} {currency}, predicted "
         f"{amount(manifest.cost.predicted)} {currency}"
@@ -65,7 +85,36 @@ def bill_text(manifest: Manifest) -> str:
     )
     platform = f"{manifest.platform.name}, prices of {manifest.platform.price_table}"
     title = f"Bill ({platform})"
-    return "\n".join([title, table(rows, head=head), f"  {total}"])
+    return "\n".join([title, table(rows, head=head), f"{note}  {total}"])
+
+
+def _went_well(task: TaskRecord) -> bool:
+    """A chunk about which there is nothing to tell but what it took."""
+    first, *more = task.attempts
+    done = first.outcome is OutcomeKind.SUCCEEDED and first.measured is not None
+    return task.kind == "chunk" and done and not more
+
+
+def _all_of(tasks: Sequence[TaskRecord]) -> Attempt:
+    each = [task.attempts[0] for task in tasks]
+    measured = [it.measured for it in each if it.measured is not None]
+    return each[0].model_copy(
+        update={
+            "predicted": _together([it.predicted for it in each]),
+            "measured": _together(measured),
+            "cost": sum((it.cost for it in each[1:]), start=each[0].cost),
+        }
+    )
+
+
+def _together(several: Sequence[Usage]) -> Usage:
+    """What was used side by side: the longest, the largest, and the sum."""
+    peaks = [it.peak_memory_bytes for it in several if it.peak_memory_bytes is not None]
+    return Usage(
+        wall_seconds=max(it.wall_seconds for it in several),
+        cpu_seconds=sum(it.cpu_seconds for it in several),
+        peak_memory_bytes=max(peaks, default=None),
+    )
 
 
 def _headline(manifest: Manifest, *, already: bool) -> str:
