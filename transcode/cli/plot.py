@@ -52,7 +52,7 @@ def draw(plan: Plan, file: Path) -> None:
             "pip install 'transcode[plot]'."
         ) from exc
     figure = Figure(figsize=(9, 5.6), dpi=120, layout="constrained")
-    _axes(plan, figure.add_subplot())
+    _axes(_drawn(plan), figure.add_subplot(), title=_title(plan))
     try:
         figure.savefig(file)
     except OSError as exc:
@@ -61,7 +61,25 @@ def draw(plan: Plan, file: Path) -> None:
         ) from exc
 
 
-def _axes(plan: Plan, axes: Any) -> None:
+def _drawn(plan: Plan) -> Plan:
+    """Of a job in chunks, the longest of them: limits are those of the whole job."""
+    chunks = [it for it in plan.tasks if it.task.kind == "chunk"]
+    if not chunks:
+        return plan
+    longest = max(chunks, key=lambda it: it.task.predicted.wall_seconds)
+    alone = {"tasks": (longest,), "deadline_seconds": None, "budget": None}
+    return plan.model_copy(update=alone)
+
+
+def _title(plan: Plan) -> str:
+    what = f"{plan.profile.name} on {plan.platform.name}"
+    if plan.division is not None and plan.division.chunks > 1:
+        what += f", the longest of {plan.division.chunks} chunks; the job"
+    wall = duration(plan.predicted.wall_seconds)
+    return f"{what}: {wall}, {money(plan.predicted_cost)}"
+
+
+def _axes(plan: Plan, axes: Any, *, title: str) -> None:
     planned = plan.tasks[0]
     chosen = next((it for it in planned.candidates if it.chosen), None)
     if chosen is None:
@@ -113,11 +131,7 @@ def _axes(plan: Plan, axes: Any) -> None:
     axes.margins(y=0.08)
     _plain_numbers(axes)
     axes.grid(visible=True, which="both", alpha=0.15)
-    axes.set_title(
-        f"{plan.profile.name} on {plan.platform.name}: {duration(wall)}, "
-        f"{money(chosen.cost)}",
-        fontsize=11,
-    )
+    axes.set_title(title, fontsize=11)
     axes.legend(fontsize=8, loc="upper right", framealpha=0.9)
 
 
