@@ -31,6 +31,10 @@ MOST_CHUNKS = 64
 INDEXED = frozenset({"mp4", "mov", "matroska", "webm"})
 _EARLY_SECONDS = Fraction(1, 1000)
 """So far before its due time a keyframe may be: containers round (`work/codecs.py`)."""
+_HAIR_SECONDS = 0.0005
+"""Less than any picture lasts."""
+_FINEST = 90_000
+"""Ticks a second up to which an index in microseconds tells one from the next."""
 _LATE_SECONDS = 0.001
 """What containers that count in milliseconds cannot tell from 0."""
 
@@ -40,9 +44,7 @@ def obstacle(media: Media, recipe: Recipe) -> str | None:
     video = _picture(media, recipe)
     if video is None:
         return "no picture is encoded"
-    renditions = recipe.video
     first, zero = video.start_seconds or 0.0, zero_seconds(media)
-    rate = video.frame_rate
     clauses = (
         (recipe.clip is not None, "only a part of it is made"),
         (
@@ -57,18 +59,15 @@ def obstacle(media: Media, recipe: Recipe) -> str | None:
             media.truncated is not None or recipe.accept_partial,
             "what is missing of a damaged source shows only from its beginning",
         ),
+        (not video.frames, "its index does not say how many pictures it has"),
         (
-            not rate or video.variable_frame_rate is not False or not video.frames,
-            "its pictures come at no constant rate",
-        ),
-        (
-            not _counts(video, exactly=_follows(recipe)),
+            not _counts(video, exactly=_follows(recipe) or not _constant(video)),
             "its clock cannot count its pictures",
         ),
         (abs(first - zero) > _LATE_SECONDS, "its picture begins after its sound"),
         (recipe.deinterlace, "deinterlacing looks at pictures before and after"),
         (
-            any(it.frame_rate is not None for it in renditions),
+            any(it.frame_rate is not None for it in recipe.video),
             "its rate is converted, picture by picture from the beginning",
         ),
         (recipe.burned_index is not None, "subtitles are drawn into the picture"),
@@ -86,18 +85,24 @@ def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
     video = _picture(media, recipe)
     if video is None or obstacle(media, recipe) is not None:
         return None
-    rate, frames = Fraction(video.frame_rate or 1), video.frames or 0
-    zero = zero_seconds(media)
-    keys = sorted(key - zero for key in video.keyframe_seconds or ())
-    if _follows(recipe):
-        firsts = _at_keyframes(keys, rate, frames, count)
-    else:
-        firsts = _at_segments(_grid(recipe), rate, frames, count)
-    shortest = min(b - a for a, b in pairwise([*firsts, frames]))
-    if count < 2 or shortest < LEAST_SECONDS * rate:  # noqa: PLR2004 - else no chunks
+    if count < 2:  # noqa: PLR2004 - a whole is no chunk
         return None
-    slack = float(Fraction(1, 2) / rate)
-    starts = [float(first / rate) for first in firsts]
+    zero, rate = zero_seconds(media), Fraction(video.frame_rate or 1)
+    keys = sorted(key - zero for key in video.keyframe_seconds or ())
+    lasts = (video.frames or 0) / float(rate)
+    if not _constant(video):
+        lasts = video.duration_seconds or media.duration_seconds or 0.0
+        starts, slack = _nearest(keys, lasts, count), _HAIR_SECONDS
+    else:
+        slack = float(Fraction(1, 2) / rate)
+        starts = _nearest(keys, lasts, count)
+        if not _follows(recipe):
+            starts = _at_segments(_grid(recipe), lasts, count)
+        # The first picture there; an index rounds.
+        early = float(_EARLY_SECONDS)
+        starts = [max(0, ceil((it - early) * rate)) / float(rate) for it in starts]
+    if min(b - a for a, b in pairwise([*starts, lasts])) < LEAST_SECONDS:
+        return None
     ends: list[float | None] = [*starts[1:], None]
     return tuple(
         Clip(
@@ -110,20 +115,19 @@ def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
     )
 
 
-def _at_segments(grid: Fraction, rate: Fraction, frames: int, count: int) -> list[int]:
-    """First pictures: those that begin at or after the time a segment is due."""
-    units = int(frames / rate / grid)
-    dues = [grid * (units * n // count) for n in range(count)]
-    return [max(0, ceil((due - _EARLY_SECONDS) * rate)) for due in dues]
+def _at_segments(grid: Fraction, lasts: float, count: int) -> list[float]:
+    """When segments are due, at nearly equal distances."""
+    units = int(Fraction(lasts) / grid)
+    return [float(grid * (units * n // count)) for n in range(count)]
 
 
-def _at_keyframes(
-    keys: list[float], rate: Fraction, frames: int, count: int
-) -> list[int]:
-    """First pictures: keyframes of the source, where a copied rendition is cut, too."""
-    able = [round(key * rate) for key in keys]
+def _nearest(keys: list[float], lasts: float, count: int) -> list[float]:
+    """
+    Keyframes of the source, at nearly equal distances: where a copied rendition is cut,
+    too, or where alone the time of a picture is known.
+    """
     return [
-        0 if not n else min(able, key=lambda key: abs(key - frames * n / count))
+        0.0 if not n else min(keys, key=lambda key: abs(key - lasts * n / count))
         for n in range(count)
     ]
 
@@ -167,16 +171,24 @@ def _follows(recipe: Recipe) -> bool:
     return recipe.keyframes == "source"
 
 
+def _constant(video: VideoStream) -> bool:
+    return bool(video.frame_rate) and video.variable_frame_rate is False
+
+
 def _counts(video: VideoStream, *, exactly: bool) -> bool:
     """
     Whether every picture gets a whole number of ticks, as in `work/timing`; *exactly*:
-    of the source's own clock, since a copy keeps its times.
+    of the source's own clock, whose times are kept beside a copy and at no constant
+    rate.
     """
     rate, base = video.frame_rate, video.time_base
     if not rate or base is None:
         return False
     exact = (1 / (rate * base)).denominator == 1
-    return exact or (not exactly and rate.denominator in {1, 1001})
+    if exactly:
+        steady = exact or not _constant(video)
+        return steady and base.numerator == 1 and base.denominator <= _FINEST
+    return exact or rate.denominator in {1, 1001}
 
 
 def _grid(recipe: Recipe) -> Fraction:

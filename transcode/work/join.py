@@ -48,7 +48,7 @@ def join(task: Task, scratch: Path) -> dict[str, str]:
 def _join(
     task: Task, rendition: VideoRendition, folders: list[Path], scratch: Path
 ) -> Path:
-    path = scratch / f"joined-{rendition.name}.mp4"
+    path, total = scratch / f"joined-{rendition.name}.mp4", 0
     with ExitStack() as opened:
         whole: _Whole | None = None
         for number, (folder, clip) in enumerate(
@@ -64,6 +64,13 @@ def _join(
                     whole = opened.enter_context(_Whole(path, stream))
                 added = whole.add(chunk.demux(stream), stream, clip, name=name)
             _count(task, clip, added, name=name)
+            total += added
+    source = source_video(task)
+    if source is not None and source.frames not in {None, total}:
+        raise OutputRejected(
+            f"{rendition.name}: the chunks have {total} pictures, the source "
+            f"{source.frames}."
+        )
     return path
 
 
