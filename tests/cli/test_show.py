@@ -116,3 +116,27 @@ def test_every_platform_can_be_shown(name: str, golden: Golden) -> None:
     platform = wire(Settings()).platform(name)
 
     golden(f"platform-{name}.txt", one_text(platform) + "\n")
+
+
+def test_many_chunks_that_went_well_are_one_line_of_the_bill(
+    manifest: Manifest,
+) -> None:
+    """The longest, the largest and the sum; one that was tried twice stands apart."""
+    kind = manifest.tasks[0].model_copy(update={"kind": "chunk"})
+    good = kind.attempts[-1]
+    alone = [
+        kind.model_copy(update={"task_id": f"chunk-{n}", "attempts": (good,)})
+        for n in range(1, 6)
+    ]
+    again = kind.model_copy(update={"task_id": "chunk-6"})
+    tasks = (*alone, again)
+
+    text = result_text(manifest.model_copy(update={"tasks": tasks}))
+
+    assert "  5 chunks " in text
+    assert "chunk-5" not in text
+    assert "chunk-6" in text
+    assert str(5 * good.cost.amount) in text
+    assert "Of the chunks, time and memory are the largest" in text
+    few = result_text(manifest.model_copy(update={"tasks": tuple(alone[:4])}))
+    assert "chunk-4" in few
