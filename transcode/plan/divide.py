@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from ..clipping import made
 from ..contract import (
@@ -19,13 +20,15 @@ from ..contract import (
     Constraints,
     Content,
     Media,
+    Money,
     Recipe,
     Spec,
 )
 from ..platforms import Machine, Platform, specs_for_memory
 from .choose import EQUAL_WALL, NEAR_TIE, Choice, ranked, weigh_all
 from .coefficients import Coefficients
-from .option import PATIENCE, Option, Terms
+from .option import PATIENCE, Option, Terms, weigh
+from .predict import on_spec
 from .split import (
     MOST_CHUNKS,
     chunk_recipe,
@@ -35,6 +38,8 @@ from .split import (
 from .workload import Workload, workload
 
 COUNTS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, MOST_CHUNKS)
+NEARLY = 1.1
+"""How far what chunks cost may be off before each is weighed by itself."""
 UNEVEN = 0.15
 """Standard deviation of the logarithm of what chunks of one source take: scenes differ.
 Measured by `bench/chunks.py`."""
@@ -60,12 +65,15 @@ class Divided:
     high_seconds: float
     """So long at most, nineteen times out of twenty."""
     price: float
-    """Every chunk at the price of the longest."""
     price_high: float
 
     @property
     def count(self) -> int:
         return len(self.clips)
+
+    def price_money(self, currency: str) -> Money:
+        """What it may cost at most."""
+        return Money(amount=Decimal(repr(self.price_high)), currency=currency)
 
     @property
     def score(self) -> float:
@@ -86,16 +94,38 @@ class Divider:
 
     def best(self, counts: Sequence[int] = COUNTS) -> Divided | None:
         """The best within deadline and budget; None where nothing fits."""
-        able = [it for it in self._every(counts) if self._allowed(it)]
-        return _best(able, self.constraints.optimize) if able else None
+        able = [it for it in self._every(counts) if self._allowed(it, NEARLY)]
+        while able:
+            found = _best(able, self.constraints.optimize)
+            exact = self._exact(found)
+            if exact is not None and self._allowed(exact):
+                return exact
+            able.remove(found)
+        return None
 
     def nearest(self, counts: Sequence[int] = COUNTS) -> Divided | None:
         """What comes nearest to the deadline or, where there is none, to the budget."""
-        if self.constraints.deadline_seconds is not None:
-            return min(
-                self._every(counts), key=lambda it: it.high_seconds, default=None
-            )
-        return min(self._every(counts), key=lambda it: it.price_high, default=None)
+
+        def distance(it: Divided) -> float:
+            hurried = self.constraints.deadline_seconds is not None
+            return it.high_seconds if hurried else it.price_high
+
+        each = map(self._exact, sorted(self._every(counts), key=distance))
+        return next((it for it in each if it is not None), None)
+
+    def _exact(self, it: Divided) -> Divided | None:
+        """With every chunk weighed by itself; None where one of them does not fit."""
+        chunks = [self._weighed(clip, it.chunk.spec) for clip in it.clips]
+        if any(one.obstacle is not None for one in chunks):
+            return None
+        return _together(it.clips, chunks, it.join)
+
+    def _weighed(self, clip: Clip, spec: Spec) -> Option:
+        bare = spec.model_copy(update={"scratch_mib": None, "time_limit_seconds": None})
+        work = self._work(chunk_recipe(self.recipe, clip))
+        return weigh(
+            bare, on_spec(work, bare, platform=self.platform.name), self._terms
+        )
 
     def parts(self, divided: Divided) -> tuple[tuple[Part, ...], Part]:
         """Every chunk, and the join, each with what lost."""
@@ -116,11 +146,11 @@ class Divider:
         )
         return Part(recipe, ranked(best, options, why=why))
 
-    def _allowed(self, it: Divided) -> bool:
+    def _allowed(self, it: Divided, slack: float = 1.0) -> bool:
         deadline, budget = self.constraints.deadline_seconds, self.constraints.budget
         if deadline is not None and it.high_seconds > deadline:
             return False
-        return budget is None or it.price_high <= float(budget.amount)
+        return budget is None or it.price_high <= float(budget.amount) * slack
 
     def _every(self, counts: Iterable[int]) -> list[Divided]:
         found: list[Divided] = []
@@ -128,20 +158,22 @@ class Divider:
             clips = cuts(self.media, self.recipe, count)
             if clips is None:
                 continue
-            longest = chunk_recipe(self.recipe, self._longest(clips))
-            chunks = self._options(longest)
-            joins = self._options(join_recipe(self.recipe, clips))
+            works = [self._work(chunk_recipe(self.recipe, clip)) for clip in clips]
+            seconds = [work.cpu_seconds for work in works]
+            # Of most work: what is decoded and dropped may be most of it.
+            longest = works[seconds.index(max(seconds))]
+            joins = self._options(self._work(join_recipe(self.recipe, clips)))
             found += [
-                _together(clips, chunk, join)
-                for chunk in _undominated(chunks)
+                _roughly(clips, chunk, join, like=sum(seconds) / max(seconds))
+                for chunk in _undominated(self._options(longest))
                 for join in _undominated(joins)
             ]
         return found
 
-    def _options(self, recipe: Recipe) -> list[Option]:
+    def _options(self, work: Workload) -> list[Option]:
         return [
             it
-            for it in weigh_all(self._work(recipe), self._terms, also=self._forced)
+            for it in weigh_all(work, self._terms, also=self._forced)
             if it.obstacle is None
         ]
 
@@ -167,23 +199,34 @@ class Divider:
             content=self.content,
         )
 
-    def _longest(self, clips: tuple[Clip, ...]) -> Clip:
-        return max(clips, key=lambda it: _seconds(it, self.media))
+
+def _together(
+    clips: tuple[Clip, ...], chunks: Sequence[Option], join: Option
+) -> Divided:
+    """Every chunk as it is."""
+    longest = max(chunks, key=lambda it: it.wall.high)
+    rough = _roughly(clips, longest, join, like=1.0)
+    high = sum(float(it.cost_high.amount) for it in (*chunks, join))
+    price = sum(it.price for it in chunks) + join.price
+    return replace(rough, price=price, price_high=high)
 
 
-def _together(clips: tuple[Clip, ...], chunk: Option, join: Option) -> Divided:
-    count = len(clips)
+def _roughly(
+    clips: tuple[Clip, ...], longest: Option, join: Option, *, like: float
+) -> Divided:
+    """*like*: so many chunks as the longest would cost what all of them cost."""
     # The slowest of several: the expected largest of so many normal values, roughly.
-    slowest = math.exp(UNEVEN * math.sqrt(2 * math.log(count)))
-    wall = chunk.usage.wall_seconds * slowest
+    slowest = math.exp(UNEVEN * math.sqrt(2 * math.log(len(clips))))
+    wall = longest.usage.wall_seconds * slowest
+    high = float(longest.cost_high.amount)
     return Divided(
         clips=clips,
-        chunk=chunk,
+        chunk=longest,
         join=join,
         wall_seconds=wall + join.usage.wall_seconds,
-        high_seconds=max(chunk.wall.high, wall) + join.wall.high,
-        price=count * chunk.price + join.price,
-        price_high=count * float(chunk.cost_high.amount) + float(join.cost_high.amount),
+        high_seconds=max(longest.wall.high, wall) + join.wall.high,
+        price=like * longest.price + join.price,
+        price_high=like * high + float(join.cost_high.amount),
     )
 
 
@@ -206,9 +249,3 @@ def _best(able: Sequence[Divided], optimize: str) -> Divided:
     lowest = min(it.score for it in able)
     tied = [it for it in able if it.score <= lowest * NEAR_TIE]
     return min(tied, key=lambda it: (it.count, it.wall_seconds))
-
-
-def _seconds(clip: Clip, media: Media) -> float:
-    end = clip.end_seconds
-    end = (media.duration_seconds or 0.0) if end is None else end
-    return end - clip.start_seconds

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..errors import DeadlineTooShort, PlanError, SpecTooSmall
+from ..errors import BudgetTooSmall, DeadlineTooShort, PlanError, SpecTooSmall
 from ..lattices import MachineLattice
 from .choose import NEAR_TIE, Choice
 from .divide import COUNTS, Divided, Divider
 from .option import PATIENCE
 from .split import LEAST_SECONDS, cuts, obstacle
-from .words import duration
+from .words import duration, enough
 
 __all__ = ["Why", "decide"]
 
@@ -87,7 +87,7 @@ def _as_asked(divider: Divider, count: int) -> tuple[Divided, Why]:
         )
     raise PlanError(
         f"In {count} chunks it may take {duration(nearest.high_seconds)} and cost "
-        f"{nearest.price_high:.4g} {divider.platform.currency}, which is over the "
+        f"{enough(nearest.price_money(divider.platform.currency))}, which is over the "
         "deadline or the budget; leave out --chunks, or allow more.",
         needed_seconds=nearest.high_seconds,
     )
@@ -108,23 +108,32 @@ def _one_piece(divider: Divider) -> str | None:
 
 
 def _nearer(divider: Divider, whole: PlanError) -> PlanError:
-    """The refusal of the whole, unless chunks come nearer to the deadline."""
-    if not isinstance(whole, DeadlineTooShort):
+    """The refusal of the whole, unless chunks come nearer to deadline or budget."""
+    if isinstance(whole, BudgetTooSmall):
         return whole
     nearest = divider.nearest()
-    if nearest is None or nearest.high_seconds >= whole.evidence["needed_seconds"]:
+    if nearest is None:
         return whole
-    deadline = divider.constraints.deadline_seconds
-    budget = ""
-    if divider.constraints.budget is not None:
-        budget = f" and {nearest.price_high:.4g} {divider.platform.currency}"
+    needed = whole.evidence.get("needed_seconds")
+    if needed is not None and nearest.high_seconds >= needed:
+        return whole
+    name, wishes = divider.platform.name, divider.constraints
+    price = enough(nearest.price_money(divider.platform.currency))
+    if wishes.deadline_seconds is None:
+        return BudgetTooSmall(
+            f"No single call of {name} does this, and {nearest.count} chunks may cost "
+            f"{price}. A budget of that would do.",
+            platform=name,
+            chunks=nearest.count,
+        )
+    budget = "" if wishes.budget is None else f" and a budget of {price}"
     return DeadlineTooShort(
-        f"Nothing that {divider.platform.name} has does this in {duration(deadline)}: "
+        f"Nothing that {name} has does this in {duration(wishes.deadline_seconds)}: "
         f"the fastest, {nearest.count} chunks at once, is predicted to take "
         f"{duration(nearest.wall_seconds)} and may take "
         f"{duration(nearest.high_seconds)}. A deadline of "
         f"{math.ceil(nearest.high_seconds)} s{budget} would do.",
-        platform=divider.platform.name,
+        platform=name,
         needed_seconds=nearest.high_seconds,
         chunks=nearest.count,
     )
