@@ -8,7 +8,6 @@ from ..contract import Candidate, Constraints, Elsewhere
 from ..errors import PlanError, PlatformError
 from ..platforms import Platform
 from .divide import Divided
-from .tasking import total
 
 __all__ = ["look_elsewhere"]
 
@@ -35,12 +34,11 @@ def look_elsewhere(
             reason=exc.message,
         )
     if divided is not None:
-        cost = total([divided.join.cost, *[divided.chunk.cost] * divided.count])
         return Elsewhere(
             platform=platform.name,
             spec=divided.chunk.spec,
             wall_seconds=divided.wall_seconds,
-            cost=cost,
+            cost=divided.cost,
             chunks=divided.count,
         )
     return Elsewhere(

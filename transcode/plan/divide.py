@@ -66,6 +66,8 @@ class Divided:
     """So long at most, nineteen times out of twenty."""
     price: float
     price_high: float
+    cost: Money | None = None
+    """Once every chunk was weighed by itself."""
 
     @property
     def count(self) -> int:
@@ -104,14 +106,17 @@ class Divider:
         return None
 
     def nearest(self, counts: Sequence[int] = COUNTS) -> Divided | None:
-        """What comes nearest to the deadline or, where there is none, to the budget."""
-
-        def distance(it: Divided) -> float:
-            hurried = self.constraints.deadline_seconds is not None
-            return it.high_seconds if hurried else it.price_high
-
-        each = map(self._exact, sorted(self._every(counts), key=distance))
-        return next((it for it in each if it is not None), None)
+        """What comes nearest to the deadline or, where that is met, to the budget."""
+        deadline = self.constraints.deadline_seconds or math.inf
+        order = sorted(
+            self._every(counts),
+            key=lambda it: (
+                (0, it.price_high)
+                if it.high_seconds <= deadline
+                else (1, it.high_seconds)
+            ),
+        )
+        return next((it for it in map(self._exact, order) if it is not None), None)
 
     def _exact(self, it: Divided) -> Divided | None:
         """With every chunk weighed by itself; None where one of them does not fit."""
@@ -208,7 +213,8 @@ def _together(
     rough = _roughly(clips, longest, join, like=1.0)
     high = sum(float(it.cost_high.amount) for it in (*chunks, join))
     price = sum(it.price for it in chunks) + join.price
-    return replace(rough, price=price, price_high=high)
+    cost = sum((it.cost for it in chunks), start=join.cost)
+    return replace(rough, price=price, price_high=high, cost=cost)
 
 
 def _roughly(

@@ -119,7 +119,7 @@ def _nearer(divider: Divider, whole: PlanError) -> PlanError:
         return whole
     name, wishes = divider.platform.name, divider.constraints
     price = enough(nearest.price_money(divider.platform.currency))
-    if wishes.deadline_seconds is None:
+    if nearest.high_seconds <= (wishes.deadline_seconds or math.inf):
         return BudgetTooSmall(
             f"No single call of {name} does this, and {nearest.count} chunks may cost "
             f"{price}. A budget of that would do.",
