@@ -285,7 +285,9 @@ def every(
 
     found = [(one.price, one.wall.high) for one in weighed(recipe) if not one.obstacle]
     for clips in filter(None, (cuts(short, recipe, count) for count in COUNTS)):
-        chunks = zip(*(weighed(chunk_recipe(recipe, clip)) for clip in clips))
+        chunks = zip(
+            *(weighed(chunk_recipe(recipe, clip)) for clip in clips), strict=True
+        )
         pairs = itertools.product(chunks, weighed(join_recipe(recipe, clips)))
         able = (it for it in pairs if not any(one.obstacle for one in (*it[0], it[1])))
         parts = (_together(clips, same, join) for same, join in able)
