@@ -17,7 +17,7 @@ PLACES = {
     "libav": {
         ("probe/child.py", "_open"): "uploads: whitelisted, in a child, from memory",
         ("work/verify_decode.py", "open_media"): "our own outputs, demuxer forced",
-        ("work/join.py", "__init__"): "writes what is made of our own chunks",
+        ("work/join.py", "_begun"): "writes what is made of our own chunks",
     },
     "encoder input": {
         ("work/inputs.py", "upload"): "whitelists, forced demuxer, file: prefix",

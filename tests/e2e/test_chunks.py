@@ -185,9 +185,10 @@ def test_the_bill_has_the_chunks_and_then_their_join(
     manifest = made(profile, 2).manifest
 
     assert ["chunk", "chunk", "join"] == [it.kind for it in manifest.tasks]
-    costs = [it.cost.amount for task in manifest.tasks for it in task.attempts]
-    assert all(cost > 0 for cost in costs)
-    assert sum(costs, Decimal(0)) == manifest.cost.amount
+    attempts = [it for task in manifest.tasks for it in task.attempts]
+    assert ["succeeded"] * 3 == [it.outcome for it in attempts]
+    assert all(it.cost.amount > 0 for it in attempts)
+    assert sum((it.cost.amount for it in attempts), Decimal(0)) == manifest.cost.amount
 
 
 @pytest.mark.parametrize("profile", _FILMS)

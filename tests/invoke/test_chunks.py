@@ -258,10 +258,8 @@ async def test_one_piece_gets_what_its_chunks_have_left_of_the_budget(job: Job) 
     assert ["lost", "succeeded"] == outcomes(results)["join"]
 
 
-async def test_a_cancelled_chunk_leaves_one_piece_no_more_than_there_is(
-    job: Job,
-) -> None:
-    """What it had cost until then is not spent a second time."""
+async def test_a_cancelled_chunk_frees_what_it_had_reserved(job: Job) -> None:
+    """One piece gets all that was not spent."""
     never = End(cost="0.15", after="c1.1")
     engine = FakeEngine({"c1": [never], "c2": [UNFIT], "join": [End()]})
 
@@ -269,9 +267,7 @@ async def test_a_cancelled_chunk_leaves_one_piece_no_more_than_there_is(
 
     ended = outcomes(results)
     assert (["cancelled"], ["succeeded"]) == (ended["c1"], ended["join"])
-    limit = engine.begun[-1].spend_limit
-    assert limit is not None
-    assert Decimal(0) < limit.amount <= Decimal("0.65")
+    assert "0.65" == engine.limits[-1]
 
 
 async def test_chunks_that_do_not_fit_together_lead_to_one_piece(job: Job) -> None:
@@ -298,3 +294,15 @@ async def test_one_piece_is_not_begun_where_the_join_left_too_little(job: Job) -
     (attempt,) = results["join"].attempts
     said = attempt.failure.message if attempt.failure else ""
     assert said.endswith("would cost 0.10 CNY and the budget leaves 0.05 CNY.")
+
+
+async def test_one_piece_is_not_begun_where_chunks_left_too_little(job: Job) -> None:
+    """Nor is what they had cost lost: the unfit one says why it ended there."""
+    engine = FakeEngine({"c1": [End(cost="0.10")], "c2": [UNFIT], "join": [End()]})
+
+    results = await invoke(engine, job(), budget="0.35")
+
+    assert {"c1", "c2"} == {it.task_id for it in engine.begun}
+    (attempt,) = results["c2"].attempts
+    said = attempt.failure.message if attempt.failure else ""
+    assert "Not tried again" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from transcode.contract import (
     OutcomeKind,
     OutputFile,
     Recipe,
+    Sprites,
     Task,
-    VideoRendition,
 )
 from transcode.errors import OutputRejected
 from transcode.plan.split import chunk_recipe, join_recipe
 from transcode.settings import Settings
 from transcode.work import perform
+from transcode.work.command import build
 from transcode.work.join import join
 from transcode.work.progress import Summary
 
@@ -34,35 +36,30 @@ _CLIPS = (
 )
 """Of six seconds at 25 pictures a second."""
 _NAMES = ("240p", "120p")
-Encode = Callable[..., Path]
+Done = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
 def whole(make_task: Any, make_recipe: Any, make_clip: Any, video: Any) -> Task:
     """Six seconds, in two sizes, with reordered pictures."""
+    files = (OutputFile(name=f"{it}.mp4", container="mp4", video=it) for it in _NAMES)
     recipe = make_recipe(
         video=(video(320, 240, preset="fast"), video(160, 120, preset="fast")),
         audio=(),
-        packaging=FilePackaging(
-            files=[
-                OutputFile(name=f"{name}.mp4", container="mp4", video=name)
-                for name in _NAMES
-            ]
-        ),
+        packaging=FilePackaging(files=tuple(files)),
     )
     clip = make_clip("joined", 6, audio=False, extra=("-g", "50"))
-    made: Task = make_task(clip, recipe)
-    return made
+    return Task.model_validate(make_task(clip, recipe))
 
 
 @pytest.fixture(scope="module")
-def encode(whole: Task, tmp_path_factory: pytest.TempPathFactory) -> Encode:
-    """What is made of the source by a recipe, in a folder of its own."""
+def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """What is made by a task, of another recipe, in a folder of its own."""
 
-    def do(recipe: Recipe) -> Path:
-        folder = tmp_path_factory.mktemp("encoded")
+    def do(task: Task, recipe: Recipe, **changes: Any) -> Path:
+        folder = tmp_path_factory.mktemp("done")
         produced = perform(
-            whole.model_copy(update={"recipe": recipe, "kind": "chunk"}),
+            task.model_copy(update={"recipe": recipe, **changes}),
             staging=folder / "staging",
             scratch=folder / "scratch",
             settings=Settings(),
@@ -75,9 +72,10 @@ def encode(whole: Task, tmp_path_factory: pytest.TempPathFactory) -> Encode:
 
 
 @pytest.fixture(scope="module")
-def encoded(whole: Task, encode: Encode) -> list[Path]:
+def encoded(whole: Task, done: Done) -> list[Path]:
     """The folder of each chunk, as workers leave them."""
-    return [encode(chunk_recipe(whole.recipe, clip)) for clip in _CLIPS]
+    recipes = [chunk_recipe(whole.recipe, clip) for clip in _CLIPS]
+    return [done(whole, it, kind="chunk") for it in recipes]
 
 
 @pytest.fixture
@@ -94,11 +92,23 @@ def joined(whole: Task, tmp_path: Path) -> Callable[..., dict[str, str]]:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
 
-    def do(folders: Sequence[Path], clips: tuple[Clip, ...] = _CLIPS) -> dict[str, str]:
-        recipe = join_recipe(whole.recipe, clips)
+    def do(folders: Sequence[Path], clips: Sequence[Clip] = _CLIPS) -> dict[str, str]:
+        recipe = join_recipe(whole.recipe, tuple(clips))
         inputs = tuple(map(str, folders))
         update = {"kind": "join", "recipe": recipe, "inputs": inputs}
         return join(whole.model_copy(update=update), scratch)
+
+    return do
+
+
+@pytest.fixture
+def refusal(joined: Any) -> Callable[..., str]:
+    """What is said where chunks make no whole."""
+
+    def do(*arguments: Any) -> str:
+        with pytest.raises(OutputRejected) as refused:
+            joined(*arguments)
+        return refused.value.message
 
     return do
 
@@ -127,10 +137,10 @@ def packets(path: str | Path) -> list[tuple[int, int, bool, bytes]]:
 
 
 def test_reordered_pictures_are_joined_as_if_made_in_one_piece(
-    whole: Task, encode: Encode, encoded: list[Path], joined: Any
+    whole: Task, done: Done, encoded: list[Path], joined: Any
 ) -> None:
     """Shown when they would have been, decoded one after the other, none changed."""
-    piece = encode(whole.recipe)
+    piece = done(whole, whole.recipe)
 
     paths = joined(encoded)
 
@@ -138,10 +148,9 @@ def test_reordered_pictures_are_joined_as_if_made_in_one_piece(
     for name in _NAMES:
         made, wanted = packets(paths[name]), packets(piece / f"{name}.mp4")
         parts = [packets(folder / f"{name}.mp4") for folder in encoded]
-        assert [pts for pts, *_ in made] != sorted(pts for pts, *_ in made)
-        assert sorted(it[0] for it in wanted) == sorted(it[0] for it in made)
-        keys = [[it[0] for it in one if it[2]] for one in (wanted, made)]
-        assert keys[0] == keys[1]
+        assert sorted(made) != made
+        shown = [sorted((pts, key) for pts, _, key, _ in it) for it in (wanted, made)]
+        assert shown[0] == shown[1]
         decoded = [dts for _, dts, *_ in made]
         assert sorted(set(decoded)) == decoded
         assert all(dts <= pts for pts, dts, *_ in made)
@@ -150,109 +159,121 @@ def test_reordered_pictures_are_joined_as_if_made_in_one_piece(
 
 @pytest.mark.parametrize("pictures", [49, 51])
 def test_a_chunk_of_another_length_is_refused(
-    whole: Task, encode: Encode, chunks: list[Path], joined: Any, *, pictures: int
+    whole: Task, done: Done, chunks: list[Path], refusal: Any, *, pictures: int
 ) -> None:
     """One picture too few is as wrong as one too many; what is wrong where is said."""
     clip = _CLIPS[1].model_copy(update={"end_seconds": 2.0 + pictures / 25})
-    other = encode(chunk_recipe(whole.recipe, clip))
-    shutil.copy(other / "120p.mp4", chunks[1] / "120p.mp4")
-
-    with pytest.raises(OutputRejected) as refused:
-        joined(chunks)
+    other = done(whole, chunk_recipe(whole.recipe, clip), kind="chunk")
+    shutil.copy(other / "120p.mp4", chunks[1])
 
     said = f"120p, chunk 2: it has {pictures} pictures, its part 50."
-    assert said == refused.value.message
+    assert said == refusal(chunks)
 
 
-def smaller(rendition: VideoRendition) -> VideoRendition:
-    return rendition.model_copy(update={"width": 304, "height": 228})
-
-
-def simpler(rendition: VideoRendition) -> VideoRendition:
-    return rendition.model_copy(update={"codec_profile": "main"})
-
-
-@pytest.mark.parametrize("change", [smaller, simpler])
+@pytest.mark.parametrize(
+    "change", [{"width": 304, "height": 228}, {"codec_profile": "main"}]
+)
 def test_a_chunk_for_another_decoder_is_refused(
-    whole: Task,
-    encode: Encode,
-    chunks: list[Path],
-    joined: Any,
-    *,
-    change: Callable[[VideoRendition], VideoRendition],
+    whole: Task, done: Done, chunks: list[Path], refusal: Any, *, change: dict[str, Any]
 ) -> None:
     """A file has one set of parameters: of another size or profile nothing fits it."""
     top, low = whole.recipe.video
-    recipe = whole.recipe.model_copy(update={"video": (change(top), low)})
-    other = encode(chunk_recipe(recipe, _CLIPS[2]))
-    shutil.copy(other / "240p.mp4", chunks[2] / "240p.mp4")
+    changed = {"video": (top.model_copy(update=change), low)}
+    recipe = chunk_recipe(whole.recipe.model_copy(update=changed), _CLIPS[2])
+    shutil.copy(done(whole, recipe, kind="chunk") / "240p.mp4", chunks[2])
 
-    with pytest.raises(OutputRejected) as refused:
-        joined(chunks)
-
-    assert (
-        "240p, chunk 3: a decoder set up for the first chunk cannot show it."
-        == refused.value.message
-    )
+    said = "240p, chunk 3: a decoder set up for the first chunk cannot show it."
+    assert said == refusal(chunks)
 
 
 def test_a_chunk_by_another_clock_is_refused(
-    chunks: list[Path], joined: Any, remuxed: Any
+    chunks: list[Path], refusal: Any, remuxed: Any
 ) -> None:
     """Its times would have to be rounded."""
     remuxed(chunks[1] / "120p.mp4", "-video_track_timescale", "90000")
 
-    with pytest.raises(OutputRejected) as refused:
-        joined(chunks)
-
-    assert "120p, chunk 2: its clock is not the first one's." == refused.value.message
+    assert "120p, chunk 2: its clock is not the first one's." == refusal(chunks)
 
 
 def test_a_chunk_that_begins_late_is_refused(
-    chunks: list[Path], joined: Any, remuxed: Any
+    chunks: list[Path], refusal: Any, remuxed: Any
 ) -> None:
     """All that follows would be late with it."""
     remuxed(chunks[2] / "240p.mp4", "-output_ts_offset", "0.04")
 
-    with pytest.raises(OutputRejected) as refused:
-        joined(chunks)
-
-    said = "240p, chunk 3: it does not begin with a keyframe at 0."
-    assert said == refused.value.message
+    assert "240p, chunk 3: it does not begin with a keyframe at 0." == refusal(chunks)
 
 
-def test_a_cut_between_two_ticks_is_refused(chunks: list[Path], joined: Any) -> None:
-    """No chunk can begin where its clock cannot say."""
-    odd = _CLIPS[1].model_copy(update={"start_seconds": 2.00003})
-
-    with pytest.raises(OutputRejected) as refused:
-        joined(chunks, (_CLIPS[0], odd, _CLIPS[2]))
-
-    said = "240p, chunk 2: it begins between two ticks of its clock."
-    assert said == refused.value.message
-
-
-def test_a_cut_before_the_end_of_the_chunk_before_is_refused(
-    chunks: list[Path], joined: Any
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (2.00003, "it begins between two ticks of its clock."),
+        (1.96, "it begins before the one before ends."),
+    ],
+)
+def test_a_cut_where_no_chunk_can_begin_is_refused(
+    chunks: list[Path], refusal: Any, *, start: float, words: str
 ) -> None:
-    """Two pictures cannot be decoded at one time."""
-    early = _CLIPS[1].model_copy(update={"start_seconds": 1.96})
+    """Where its clock cannot say, or while the one before is still decoded."""
+    odd = _CLIPS[1].model_copy(update={"start_seconds": start})
 
-    with pytest.raises(OutputRejected) as refused:
-        joined(chunks, (_CLIPS[0], early, _CLIPS[2]))
-
-    said = "240p, chunk 2: it begins before the one before ends."
-    assert said == refused.value.message
+    assert f"240p, chunk 2: {words}" == refusal(chunks, (_CLIPS[0], odd, _CLIPS[2]))
 
 
-def test_a_chunk_that_is_missing_is_noticed(chunks: list[Path], joined: Any) -> None:
+def test_a_chunk_that_is_missing_is_noticed(
+    chunks: list[Path], joined: Any, refusal: Any
+) -> None:
     """Whether its folder was never told of, or holds less than it should."""
-    with pytest.raises(OutputRejected, match=r"^2 of 3 chunks are there\.$"):
-        joined(chunks[:2])
+    assert "2 of 3 chunks are there." == refusal(chunks[:2])
 
     (chunks[1] / "120p.mp4").unlink()
     with pytest.raises(FileNotFoundError, match=r"chunk-2/120p\.mp4"):
         joined(chunks)
+
+
+@pytest.mark.parametrize("kind", ["grey", "hdr"])
+def test_stills_of_a_join_are_those_of_one_piece(
+    make_clip: Any, make_task: Any, done: Done, whole: Task, *, kind: str
+) -> None:
+    """Also between keyframes, and where chunks have made SDR of HDR: not once more."""
+    shades = ("-vf", "format=gray,geq=lum='20+40*floor(T)',format=yuv420p")
+    tags = "setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084"
+    hdr = ("-c:v", "libx265", "-pix_fmt", "yuv420p10le", "-vf", tags, "-tag:v", "hvc1")
+    extra = shades if kind == "grey" else (*hdr, "-x265-params", "log-level=none")
+    clip = make_clip(f"{kind}-6", 6, audio=False, extra=extra)
+    size = {"tile_width": 32, "tile_height": 32, "columns": 6, "rows": 1}
+    sprites = Sprites(interval_seconds=1, count=6, **size)
+    update = {"sprites": sprites, "tone_map": kind == "hdr"}
+    recipe = whole.recipe.model_copy(update=update)
+    task = make_task(clip, recipe)
+    parts = [done(task, chunk_recipe(recipe, it), kind="chunk") for it in _CLIPS]
+
+    inputs = tuple(map(str, parts))
+    made = done(task, join_recipe(recipe, _CLIPS), kind="join", inputs=inputs)
+    rows = []
+    for folder in (done(task, recipe), made):
+        with av.open(str(folder / "sprites/00001.jpg")) as file:
+            plane = next(file.decode(video=0)).planes[0]
+        rows.append([*bytes(plane)[16 * plane.line_size :][: 32 * 6]])
+    assert rows[0] == pytest.approx(rows[1], abs=12)
+    greys = pytest.approx(rows[1][16::32], abs=4)
+    assert kind == "hdr" or [20, 60, 100, 140, 180, 220] == greys
+
+
+def test_the_upload_is_found_among_the_inputs(
+    whole: Task, make_clip: Any, make_task: Any, audio: Any
+) -> None:
+    """Files that were joined stand before it; what is counted of it is told by that."""
+    file = OutputFile(name="a.mp4", container="mp4", video="240p", audio=("aac",))
+    packaging = FilePackaging(files=(file,))
+    update = {"audio": (audio(),), "packaging": packaging, "chunks": _CLIPS}
+    task = make_task(make_clip("sound", 6), whole.recipe.model_copy(update=update))
+
+    command = build(task, program="ffmpeg", fifo="-", joined={"240p": "/240p.mp4"})
+
+    inputs = [b for a, b in pairwise(command.argv) if a == "-i"]
+    assert f"file:{task.source.location}" == inputs[command.source_input]
+    assert 0 != command.source_input
 
 
 def test_the_upload_counts_whichever_input_it_is() -> None:

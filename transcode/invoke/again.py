@@ -6,7 +6,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from ..contract import Attempt, Candidate, Interval, Task
 
-__all__ = ["final", "reassign", "rounded_up"]
+__all__ = ["final", "only", "reassign", "rounded_up"]
 
 
 def final(attempt: Attempt, reason: str) -> Attempt:
@@ -39,3 +39,10 @@ def rounded_up(amount: Decimal) -> str:
     """Two figures, upwards: more would promise too much."""
     step = Decimal(1).scaleb(amount.adjusted() - 1)
     return f"{(amount / step).to_integral_value(ROUND_CEILING) * step:f}"
+
+
+def only(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = several
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

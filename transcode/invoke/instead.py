@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..contract import Attempt, Failure, PlannedTask, Produced, TaskResult
+from .again import final
 
 _WHOLE = "Its chunks made no whole, so it was encoded in one piece"
 _UNFIT = frozenset({"OutputRejected", "EncoderFailed"})
@@ -42,6 +43,18 @@ def one_piece(
     join = next((it for it in planned if it.task.kind == "join"), None)
     unfit = (it for it in results if it.kind == "chunk" and _is_unfit(it.attempts[-1]))
     return join.instead if join is not None and any(unfit) else None
+
+
+def refused(results: Sequence[TaskResult], reason: str) -> tuple[TaskResult, ...]:
+    """*results*, with why there is no further try at the chunk that is unfit."""
+    return tuple(
+        it.model_copy(
+            update={"attempts": (*it.attempts[:-1], final(it.attempts[-1], reason))}
+        )
+        if it.kind == "chunk" and _is_unfit(it.attempts[-1])
+        else it
+        for it in results
+    )
 
 
 def told_of_chunks(result: TaskResult, before: Sequence[TaskResult]) -> TaskResult:

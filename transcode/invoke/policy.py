@@ -56,11 +56,19 @@ def after(
     return _afforded(decide(candidates, attempts), left)
 
 
-def first(candidates: Sequence[Candidate], left: Money | None) -> Next:
-    """The first try at encoding what could not be copied; the chosen one leads."""
+def first(
+    candidates: Sequence[Candidate], left: Money | None, *, joined: bool = False
+) -> Next:
+    """
+    The first try at encoding what could not be copied, or *joined*; the chosen one
+    leads.
+    """
     if not candidates:
-        return GiveUp("It could not be copied, and no spec here can encode it.")
+        what = "joined" if joined else "copied"
+        return GiveUp(f"It could not be {what}, and no spec here can encode it.")
     reason = "what was copied was unfit; everything is encoded"
+    if joined:
+        reason = "its chunks made no whole; it is encoded in one piece"
     return _afforded(Retry(candidates[0], reason), left)
 
 

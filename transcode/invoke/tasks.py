@@ -15,7 +15,6 @@ import anyio
 
 from ..contract import (
     Attempt,
-    Candidate,
     Money,
     OutcomeKind,
     PlannedTask,
@@ -26,8 +25,8 @@ from ..contract import (
     TaskResult,
 )
 from ..errors import BudgetSpent, PlanError
-from .again import final, reassign, rounded_up
-from .instead import in_force, one_piece, told, told_of_chunks
+from .again import final, only, reassign, rounded_up
+from .instead import in_force, one_piece, refused, told, told_of_chunks
 from .policy import GiveUp, Retry, after, first
 from .purse import Purse
 
@@ -139,11 +138,15 @@ async def invoke_all(  # noqa: PLR0913 - who listens is six callbacks
                 group.start_soon(job.run, group.cancel_scope)
     except BaseExceptionGroup as several:
         # Who calls us waits for one error, not for the shape of our concurrency.
-        raise _only(several) from None
+        raise only(several) from None
     results = tuple(job.result() for job in jobs if job.attempts)
     whole = one_piece(planned, results)
     if whole is None:
         return results
+    able = [it for it in whole.candidates if engine.fits(it.spec)]
+    way_out = first(able, purse.unspent(), joined=True)
+    if isinstance(way_out, GiveUp):
+        return refused(results, way_out.reason)
     more = await invoke_all(
         (whole,), engine, budget=purse.unspent(), staging_for=staging_for,
         on_progress=on_progress, on_attempt=on_attempt, on_overdue=on_overdue,
@@ -193,8 +196,8 @@ class _Job:
         for attempt in self.attempts:
             self.purse.spend(attempt.cost.amount)
         if self.attempts:
-            able, left = self._able(planned), self.purse.left()
-            learned = after(able, alike, left=left) if alike else first(able, left)
+            left = self.purse.left()
+            learned = self._next(planned, alike)
             if isinstance(learned, Retry):
                 task = reassign(task, learned.candidate)
             if left is not None and left.amount < 0:
@@ -212,7 +215,7 @@ class _Job:
                 number=number,
                 staging=self.staging_for(task.task_id, number),
                 on_progress=self._progressed,
-                on_cancelled=self._keep,
+                on_cancelled=self._cancelled,
                 on_overdue=partial(self.on_overdue, task, number),
             )
             self.purse.settle(task.task_id, attempt.cost.amount)
@@ -225,8 +228,7 @@ class _Job:
                 done.event.set()
                 return
             planned, alike = in_force(self.planned, [*self.attempts, attempt])
-            able, left = self._able(planned), self.purse.left()
-            decision = after(able, alike, left=left) if alike else first(able, left)
+            decision = self._next(planned, alike)
             if isinstance(decision, GiveUp):
                 reason = self._enough(attempt) or decision.reason
                 self._keep(final(attempt, reason))
@@ -244,8 +246,12 @@ class _Job:
             await chunk.event.wait()
         return task.model_copy(update={"inputs": tuple(it.folder for it in chunks)})
 
-    def _able(self, planned: PlannedTask) -> list[Candidate]:
-        return [c for c in planned.candidates if self.engine.fits(c.spec)]
+    def _next(self, planned: PlannedTask, alike: Sequence[Attempt]) -> Retry | GiveUp:
+        able = [c for c in planned.candidates if self.engine.fits(c.spec)]
+        left = self.purse.left()
+        if alike:
+            return after(able, alike, left=left)
+        return first(able, left, joined=self.planned.task.kind == "join")
 
     def _funded(self, task: Task) -> Task:
         limit = self.purse.reserve(task.task_id, task.predicted_cost.amount)
@@ -270,6 +276,11 @@ class _Job:
             f"{attempt.cost.currency} would do."
         )
 
+    def _cancelled(self, attempt: Attempt) -> None:
+        # Its reservation is free for what is done instead.
+        self.purse.settle(self.planned.task.task_id, attempt.cost.amount)
+        self._keep(attempt)
+
     def _keep(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)
         self.on_attempt(self.planned.task.task_id, attempt)
@@ -287,10 +298,3 @@ def testament(task: Task, number: int) -> Attempt:
         outcome=OutcomeKind.LOST,
         notes=("nothing was heard of it after its start; its cost is as predicted",),
     )
-
-
-def _only(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = several
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

@@ -9,10 +9,10 @@ piece, and one set of decoder parameters for all.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from ..clipping import pictures, zero_seconds
 from ..contract import Clip, Task, VideoRendition
@@ -21,6 +21,7 @@ from .verify_decode import open_media
 from .verify_source import source_video
 
 if TYPE_CHECKING:
+    import av.container
     import av.packet
     import av.video.stream
 
@@ -61,7 +62,7 @@ def _join(
             ):
                 stream = chunk.streams.video[0]
                 if whole is None:
-                    whole = opened.enter_context(_Whole(path, stream))
+                    whole = opened.enter_context(_begun(path, stream))
                 added = whole.add(chunk.demux(stream), stream, clip, name=name)
             _count(task, clip, added, name=name)
             total += added
@@ -77,23 +78,17 @@ def _join(
 class _Whole:
     """The file that grows by one chunk after the other."""
 
-    def __init__(self, path: Path, like: av.video.stream.VideoStream) -> None:
-        import av  # noqa: PLC0415  loading is billed: at first use only
-
+    def __init__(
+        self,
+        file: av.container.OutputContainer,
+        like: av.video.stream.VideoStream,
+    ) -> None:
         self._base = like.time_base or Fraction(1)
         self._parameters = bytes(like.codec_context.extradata or b"")
-        # Our own file, and the clock of its chunks: no time is rounded.
-        options = {"video_track_timescale": str(self._base.denominator)}
-        self._file = av.open(path, "w", format="mp4", options=options)
-        self._stream = self._file.add_stream_from_template(like, opaque=True)
+        self._file = file
+        self._stream = file.add_stream_from_template(like, opaque=True)
         self._stream.time_base = self._base
         self._last: int | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._file.close()
 
     def add(
         self,
@@ -129,6 +124,17 @@ class _Whole:
             self._file.mux_one(packet)
             added += 1
         return added
+
+
+@contextmanager
+def _begun(path: Path, like: av.video.stream.VideoStream) -> Iterator[_Whole]:
+    """Our own file, by the clock of its chunks: no time is rounded."""
+    import av  # noqa: PLC0415  loading is billed: at first use only
+
+    ticks = (like.time_base or Fraction(1)).denominator
+    options = {"video_track_timescale": str(ticks)}
+    with av.open(path, "w", format="mp4", options=options) as file:
+        yield _Whole(file, like)
 
 
 def _count(task: Task, clip: Clip, added: int, *, name: str) -> None:
