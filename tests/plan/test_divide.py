@@ -298,3 +298,12 @@ def test_in_no_hurry_it_is_the_budget_that_is_short(plan: Make, film: Film) -> N
     cent, hour = Money(amount=Decimal("0.01"), currency="USD"), film(3600, 2160)
     with pytest.raises(BudgetTooSmall):
         plan("aws-lambda", "mp4", hour, budget=cent, deadline_seconds=3600)
+
+
+def test_who_runs_chunks_on_one_machine_is_warned(plan: Make) -> None:
+    """Predictions are the platform's, which runs all at once."""
+    (warning,) = plan(chunks=20).warnings
+
+    assert warning.startswith("Of 20 chunks this machine runs ")
+    assert warning.endswith("; functiongraph would run all at once.")
+    assert () == plan(chunks=1).warnings

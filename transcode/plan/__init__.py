@@ -43,7 +43,7 @@ from .abroad import look_elsewhere
 from .choose import Choice, choose
 from .divide import Divided, Divider
 from .hardware import offers
-from .pieces import Why, decide
+from .pieces import Why, crowded, decide
 from .predict import Coefficients
 from .profile import Profile
 from .recipe import make_recipe
@@ -155,7 +155,11 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         else (),
         deadline_seconds=constraints.deadline_seconds,
         budget=constraints.budget,
-        warnings=(*_cut(media), *decision.warnings),
+        warnings=(
+            *_cut(media),
+            *crowded(divided, platform, engine=engine, machine=machine),
+            *decision.warnings,
+        ),
     )
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from ..clipping import made
 from ..contract import (
@@ -67,15 +66,12 @@ class Divided:
     price: float
     price_high: float
     cost: Money | None = None
-    """Once every chunk was weighed by itself."""
+    cost_high: Money | None = None
+    """Both to the last digit, once every chunk was weighed by itself."""
 
     @property
     def count(self) -> int:
         return len(self.clips)
-
-    def price_money(self, currency: str) -> Money:
-        """What it may cost at most."""
-        return Money(amount=Decimal(repr(self.price_high)), currency=currency)
 
     @property
     def score(self) -> float:
@@ -96,7 +92,7 @@ class Divider:
 
     def best(self, counts: Sequence[int] = COUNTS) -> Divided | None:
         """The best within deadline and budget; None where nothing fits."""
-        able = [it for it in self._every(counts) if self._allowed(it, NEARLY)]
+        able = [it for it in self._every(counts) if self._allowed(it)]
         while able:
             found = _best(able, self.constraints.optimize)
             exact = self._exact(found)
@@ -151,11 +147,15 @@ class Divider:
         )
         return Part(recipe, ranked(best, options, why=why))
 
-    def _allowed(self, it: Divided, slack: float = 1.0) -> bool:
+    def _allowed(self, it: Divided) -> bool:
         deadline, budget = self.constraints.deadline_seconds, self.constraints.budget
         if deadline is not None and it.high_seconds > deadline:
             return False
-        return budget is None or it.price_high <= float(budget.amount) * slack
+        if budget is None:
+            return True
+        if it.cost_high is not None:
+            return it.cost_high.amount <= budget.amount
+        return it.price_high <= float(budget.amount) * NEARLY
 
     def _every(self, counts: Iterable[int]) -> list[Divided]:
         found: list[Divided] = []
@@ -211,10 +211,15 @@ def _together(
     """Every chunk as it is."""
     longest = max(chunks, key=lambda it: it.wall.high)
     rough = _roughly(clips, longest, join, like=1.0)
-    high = sum(float(it.cost_high.amount) for it in (*chunks, join))
-    price = sum(it.price for it in chunks) + join.price
     cost = sum((it.cost for it in chunks), start=join.cost)
-    return replace(rough, price=price, price_high=high, cost=cost)
+    high = sum((it.cost_high for it in chunks), start=join.cost_high)
+    return replace(
+        rough,
+        price=float(cost.amount),
+        price_high=float(high.amount),
+        cost=cost,
+        cost_high=high,
+    )
 
 
 def _roughly(

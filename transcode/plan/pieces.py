@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from ..errors import BudgetTooSmall, DeadlineTooShort, PlanError, SpecTooSmall
 from ..lattices import MachineLattice
+from ..platforms import Machine, Platform
 from .choose import NEAR_TIE, Choice
 from .divide import COUNTS, Divided, Divider
 from .option import PATIENCE
 from .split import LEAST_SECONDS, cuts, obstacle
 from .words import duration, enough
 
-__all__ = ["Why", "decide"]
+__all__ = ["Why", "crowded", "decide"]
 
 FEW = COUNTS[::2]
 """Enough to tell somebody who is not in a hurry."""
@@ -87,7 +88,7 @@ def _as_asked(divider: Divider, count: int) -> tuple[Divided, Why]:
         )
     raise PlanError(
         f"In {count} chunks it may take {duration(nearest.high_seconds)} and cost "
-        f"{enough(nearest.price_money(divider.platform.currency))}, which is over the "
+        f"{_enough(nearest)}, which is over the "
         "deadline or the budget; leave out --chunks, or allow more.",
         needed_seconds=nearest.high_seconds,
     )
@@ -118,7 +119,7 @@ def _nearer(divider: Divider, whole: PlanError) -> PlanError:
     if needed is not None and nearest.high_seconds >= needed:
         return whole
     name, wishes = divider.platform.name, divider.constraints
-    price = enough(nearest.price_money(divider.platform.currency))
+    price = _enough(nearest)
     if nearest.high_seconds <= (wishes.deadline_seconds or math.inf):
         return BudgetTooSmall(
             f"No single call of {name} does this, and {nearest.count} chunks may cost "
@@ -137,6 +138,10 @@ def _nearer(divider: Divider, whole: PlanError) -> PlanError:
         needed_seconds=nearest.high_seconds,
         chunks=nearest.count,
     )
+
+
+def _enough(divided: Divided) -> str:
+    return "" if divided.cost_high is None else enough(divided.cost_high)
 
 
 def _compared(divided: Divided, whole: Choice) -> str:
@@ -162,3 +167,25 @@ def _better(divided: Divided, whole: Choice, optimize: str) -> bool:
         return divided.wall_seconds * NEAR_TIE < wall
     score = divided.price * math.pow(divided.wall_seconds, PATIENCE)
     return score * NEAR_TIE < price * math.pow(wall, PATIENCE)
+
+
+def crowded(
+    divided: Divided | None, platform: Platform, *, engine: str, machine: Machine | None
+) -> list[str]:
+    """Predictions are for a platform, which runs all chunks at once."""
+    if divided is None or machine is None or engine != "local":
+        return []
+    spec = divided.chunk.spec
+    room = min(
+        machine.milli_cpus // spec.milli_cpus, machine.memory_mib // spec.memory_mib
+    )
+    at_once = max(1, room)
+    if at_once >= divided.count:
+        return []
+    told = (
+        f"Of {divided.count} chunks this machine runs {at_once} at a time, so that it "
+        "takes longer than predicted"
+    )
+    if not isinstance(platform.lattice, MachineLattice):
+        told += f"; {platform.name} would run all at once"
+    return [f"{told}."]
