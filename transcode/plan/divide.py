@@ -40,8 +40,8 @@ COUNTS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, MOST_CHUNKS)
 NEARLY = 1.1
 """How far what chunks cost may be off before each is weighed by itself."""
 UNEVEN = 0.15
-"""Standard deviation of the logarithm of what chunks of one source take, as scenes differ:
-a judgement between the 0.01 and 0.39 that `bench/chunks.py` found."""
+"""Standard deviation of the logarithm of what chunks of one source take: scenes differ.
+A judgement between the 0.01 and 0.39 that `bench/chunks.py` found."""
 
 
 @dataclass(frozen=True, slots=True)
