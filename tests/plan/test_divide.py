@@ -28,11 +28,9 @@ from transcode.plan.words import duration
 from transcode.platforms import Machine, Platform, parse_platform
 
 ROOT = Path(__file__).resolve().parents[2]
-COEFFICIENTS = parse_coefficients(
-    (ROOT / "transcode/plan/coefficients.toml").read_text(encoding="utf-8")
-)
+MEASURED = (ROOT / "transcode/plan/coefficients.toml").read_text(encoding="utf-8")
+COEFFICIENTS = parse_coefficients(MEASURED)
 MACHINE = Machine(milli_cpus=4000, memory_mib=16_000, scratch_mib=50_000)
-IN_CHUNKS = "In one piece it does not fit, in chunks it does."
 CLOUDS = pytest.mark.parametrize("on", ["functiongraph", "aws-lambda"])
 Film, Make = Callable[..., Media], Callable[..., Plan]
 
@@ -105,7 +103,7 @@ def test_chunks_meet_a_deadline_that_no_spec_does(plan: Make, on: str) -> None:
 
     assert ["join", *["chunk"] * (len(made.tasks) - 1)] == kinds(made)
     assert at_most(made) <= deadline
-    assert (IN_CHUNKS, None) == (said(made), made.tasks[0].instead)
+    assert "In one piece it does not fit, in chunks it does." == said(made)
 
 
 def test_a_join_waits_for_its_chunks_in_order(plan: Make) -> None:
@@ -125,36 +123,31 @@ def test_a_join_waits_for_its_chunks_in_order(plan: Make) -> None:
 def test_one_piece_without_hurry_names_chunks(plan: Make) -> None:
     """How many, and what they would take and cost: asked for, they do."""
     made = plan()
-    way = r"In (\d+) chunks it would (.+), for (\d+)% (more|less) \(--chunks \1\)\."
-    [(count, took, percent, which)] = re.findall(way, said(made))
+    count = said(made).split()[1]
     asked = plan(chunks=int(count))
-    more = 100 * (asked.predicted_cost.amount / made.predicted_cost.amount - 1)
-    walls = [duration(it.predicted.wall_seconds) for it in (asked, made)]
+    more = asked.predicted_cost.amount / made.predicted_cost.amount - 1
+    took, takes = (duration(it.predicted.wall_seconds) for it in (asked, made))
 
     assert ["encode"] == kinds(made)
-    assert "take {} instead of {} in one piece".format(*walls) == took
-    assert int(percent) == pytest.approx(abs(float(more)), abs=0.51)
-    assert which == ("more" if more > 0 else "less")
+    assert said(made) == (
+        f"In {count} chunks it would take {took} instead of {takes} in one piece, for "
+        f"{abs(more):.0%} {'more' if more > 0 else 'less'} (--chunks {count})."
+    )
 
 
-def test_on_one_machine_none_are_made_unasked(plan: Make) -> None:
-    """They would share its cores; who asks for them gets them."""
-    made = plan("local", optimize="time")
-    with pytest.raises(DeadlineTooShort, match="No spec of local does this"):
-        plan("local", deadline_seconds=20)
+@pytest.mark.parametrize(("on", "wishes", "why"), [
+    ("local", {}, "since chunks would share one machine"),
+    ("functiongraph", {"chunks": 1}, "as asked for"),
+    ("functiongraph", {"memory_mib": 1024}, "since a size was asked for"),
+])  # fmt: skip
+def test_one_piece_in_any_hurry(plan: Make, on: str, wishes: Any, why: str) -> None:
+    """Where there is a reason; it is refused where it is too slow."""
+    made = [plan(on, optimize=it, **wishes) for it in ("balanced", "time")]
+    with pytest.raises(DeadlineTooShort, match=f"No spec of {on} does this"):
+        plan(on, deadline_seconds=20, **wishes)
 
-    assert "In one piece, since chunks would share one machine." == said(made)
-    assert [["encode"]] * 2 == [kinds(it) for it in (made, plan("local"))]
-    assert 4 == len(plan("local", chunks=3).tasks)
-
-
-def test_one_chunk_is_one_piece_in_any_hurry(plan: Make) -> None:
-    """It is asked for as that, and refused where it is too slow."""
-    made = plan(chunks=1, optimize="time")
-    with pytest.raises(DeadlineTooShort, match="No spec of functiongraph does this"):
-        plan(chunks=1, deadline_seconds=60)
-
-    assert (["encode"], "In one piece, as asked for.") == (kinds(made), said(made))
+    assert [["encode"]] * 2 == [kinds(it) for it in made]
+    assert f"In one piece, {why}." == said(made[1])
 
 
 @pytest.mark.parametrize("by", ["hls", "mp4"])
@@ -204,41 +197,36 @@ def test_what_no_call_may_do_is_in_chunks(plan: Make, film: Film, step: int) -> 
         plan(**wishes, chunks=1)
     made = plan(**wishes)
 
-    assert ({"join", "chunk"}, IN_CHUNKS) == ({*kinds(made)}, said(made))
+    assert ({"join", "chunk"}, None) == ({*kinds(made)}, made.tasks[0].instead)
     assert needed(plan, **wishes) <= 900
     assert max(it.task.predicted_wall.high for it in made.tasks) <= 900
 
 
 def test_a_forced_memory_is_that_of_every_task(plan: Make) -> None:
-    """Who forces one without a number of chunks gets one piece."""
-    tasks, whole = plan(chunks=6, memory_mib=1024).tasks, plan(memory_mib=1024)
+    """Also one that is not searched, and on one machine, where both are asked for."""
+    tasks = plan("local", chunks=6, memory_mib=1000).tasks
 
-    assert [1024] * 7 == [it.task.spec.memory_mib for it in tasks]
-    assert "In one piece, since a size was asked for." == said(whole)
+    assert [1000] * 7 == [it.task.spec.memory_mib for it in tasks]
 
 
 def test_a_plan_in_chunks_is_the_same_from_json(plan: Make) -> None:
     """With the whole to fall back on: under the join's id, and without copying."""
     made = plan(chunks=6)
-    join, instead = made.tasks[0].task, made.tasks[0].instead
+    join, whole = made.tasks[0].task, (made.tasks[0].instead or made.tasks[1]).task
 
     assert made == Plan.from_json(made.to_json())
-    assert instead is not None
-    assert (join.task_id, "encode") == (instead.task.task_id, instead.task.kind)
+    assert (join.task_id, "encode") == (whole.task_id, whole.kind)
     assert ["copied"] == [it.made_by for it in join.recipe.audio]
-    assert ["encoded"] == [it.made_by for it in instead.task.recipe.audio]
+    assert ["encoded"] == [it.made_by for it in whole.recipe.audio]
 
 
 def test_no_sample_is_taken_before_chunks(plan: Make) -> None:
     """They begin at once."""
-    told = consider(
-        plan(chunks=6), platform=platform(), machine=MACHINE,
-        constraints=Constraints(chunks=6), coefficients=COEFFICIENTS,
-    )  # fmt: skip
+    told = consider(plan(chunks=6), platform=platform(), machine=MACHINE,
+                    constraints=Constraints(), coefficients=COEFFICIENTS)  # fmt: skip
+    why = "All chunks begin at once, none can tell of others."
 
-    assert told is not None
-    assert ("impossible", None) == (told.verdict, told.planned)
-    assert "All chunks begin at once, none can tell of others." == told.reason
+    assert ("impossible", why) == (told and told.verdict, told and told.reason)
 
 
 @pytest.fixture(scope="module")
@@ -286,11 +274,14 @@ def test_the_budget_that_is_named_is_enough(plan: Make, film: Film) -> None:
     media, cent = film(580), Money(amount=Decimal("0.01"), currency="CNY")
     with pytest.raises(DeadlineTooShort) as caught:
         plan(media=media, deadline_seconds=5, budget=cent)
-    way = r"A deadline of (\d+) s and a budget of ([\d.]+) CNY would do"
-    [(seconds, amount)] = re.findall(way, caught.value.message)
-    enough = cent.model_copy(update={"amount": Decimal(amount)})
+    seconds, amount = re.findall(r"of ([\d.]+) (?:s|CNY)", caught.value.message)
+    wishes = {"media": media, "deadline_seconds": int(seconds)}
+    enough, less = (cent.model_copy(update={"amount": Decimal(amount) - it})
+                    for it in (0, cent.amount))  # fmt: skip
 
-    assert plan(media=media, deadline_seconds=int(seconds), budget=enough)
+    assert plan(**wishes, budget=enough)
+    with pytest.raises(PlanError):
+        plan(**wishes, budget=less)
 
 
 def test_in_no_hurry_it_is_the_budget_that_is_short(plan: Make, film: Film) -> None:
