@@ -413,7 +413,7 @@ class Constraints(Value):
     optimize: Literal["cost", "time", "balanced"] = "balanced"
     accept_partial: bool = False
     """Make what is there of a cut or damaged source, and say so."""
-    chunks: int | None = None
+    chunks: int | None = Field(None, ge=1)
     """In just so many parts at once, 1: in one piece; None: as is best."""
 
 

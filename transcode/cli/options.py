@@ -262,7 +262,7 @@ def planning_options(command: Command) -> Command:
                 type=click.IntRange(min=1),
                 metavar="N",
                 help="Encode in so many parts at once and join them; 1: in one piece. "
-                "By default as few as the deadline allows.",
+                "By default one, or as is best under a deadline.",
             ),
             click.option(
                 "--sample",

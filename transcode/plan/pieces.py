@@ -66,10 +66,10 @@ def _as_asked(divider: Divider, count: int) -> tuple[Divided, Why]:
     if why is not None:
         raise PlanError(f"It cannot be encoded in chunks: {why}; leave out --chunks.")
     if cuts(divider.media, divider.recipe, count) is None:
-        most = max(
-            (n for n in range(2, count) if cuts(divider.media, divider.recipe, n)),
-            default=1,
-        )
+        # No more than so many can be long enough, however many are asked for.
+        bound = int((divider.media.duration_seconds or 0.0) / LEAST_SECONDS)
+        fewer = range(min(count - 1, bound), 1, -1)
+        most = next((n for n in fewer if cuts(divider.media, divider.recipe, n)), 1)
         advice = f"--chunks {most} is the most" if most > 1 else "leave out --chunks"
         raise PlanError(
             f"It is too short for {count} chunks, since each lasts {LEAST_SECONDS:g} s "

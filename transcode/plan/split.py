@@ -92,6 +92,9 @@ def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
     lasts = (video.frames or 0) / float(rate)
     if not _constant(video):
         lasts = video.duration_seconds or media.duration_seconds or 0.0
+    if count * LEAST_SECONDS > lasts:
+        return None
+    if not _constant(video):
         starts, slack = _nearest(keys, lasts, count), _HAIR_SECONDS
     else:
         slack = float(Fraction(1, 2) / rate)
@@ -193,10 +196,10 @@ def _counts(video: VideoStream, *, exactly: bool) -> bool:
 
 def _grid(recipe: Recipe) -> Fraction:
     """Seconds from one place to cut at to the next; a multiple of the keyframes'."""
-    packaging = recipe.packaging
+    packaging, seconds = recipe.packaging, recipe.gop_seconds
     if isinstance(packaging, CmafPackaging):
-        return Fraction(packaging.segment_seconds).limit_denominator(1000)
-    return Fraction(recipe.gop_seconds).limit_denominator(1000)
+        seconds = packaging.segment_seconds
+    return max(Fraction(seconds).limit_denominator(1000), _EARLY_SECONDS)
 
 
 def _before(keys: list[float], time: float) -> float | None:
