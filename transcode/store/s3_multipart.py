@@ -13,7 +13,7 @@ import anyio
 
 from ..errors import ObjectExists, ObjectMissing, TranscodeError
 from .bucket import Entry
-from .s3_objects import Objects, digest, entry
+from .s3_objects import Objects, digest, entry, is_ours
 
 PART_BYTES = 16 * 2**20
 """S3 takes 10,000 parts at most, so objects of up to 156 GiB."""
@@ -146,7 +146,12 @@ async def _complete(
 ) -> Entry:
     async def complete() -> Entry:
         await objects.client.complete_multipart_upload(**asked)
-        return entry(key, await objects.client.head_object(**objects.where(key)))
+        there = await objects.client.head_object(**objects.where(key))
+        if "IfNoneMatch" in asked and not is_ours(there, marks):
+            # SeaweedFS 4.48 tells two that complete at once that both were first.
+            uri = objects.uri(key)
+            raise ObjectExists(f"{uri!r} was made by somebody else.", uri=uri)
+        return entry(key, there)
 
     async def look() -> Entry | None:
         return await objects.look(key, marks)

@@ -77,8 +77,12 @@ class Objects:
             there = await self.described(key)
         except ObjectMissing:
             return None
-        ours = there.get("Metadata", {}).get(_NONCE) == marks[_NONCE]
-        return entry(key, there) if ours else None
+        return entry(key, there) if is_ours(there, marks) else None
+
+
+def is_ours(there: Mapping[str, Any], marks: Mapping[str, str]) -> bool:
+    """Whether the call with these *marks* wrote what a HEAD tells of."""
+    return bool(there.get("Metadata", {}).get(_NONCE) == marks[_NONCE])
 
 
 def marks_of(
