@@ -24,11 +24,11 @@ from ..contract import (
     Recipe,
     VideoStream,
 )
+from .parts import INDEXED
 
 LEAST_SECONDS = 10.0
 """Of a chunk: below that it is mostly starting, and decoding what is dropped."""
 MOST_CHUNKS = 64
-INDEXED = frozenset({"mp4", "mov", "matroska", "webm"})
 _EARLY_SECONDS = Fraction(1, 1000)
 """So far before its due time a keyframe may be: containers round (`work/codecs.py`)."""
 _HAIR_SECONDS = 0.0005
