@@ -75,22 +75,103 @@ def test_summary() -> None:
     assert "noise" not in summary.tail.text
 
 
+class Hands:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
 def test_progress_blocks() -> None:
     """
     Each block is one report; what ffmpeg does not know yet is unknown, and no number
     passes the end.
     """
     said: list[Progress] = []
-    progress = ProgressLines("task", 2.0, said.append)
+    clock = Hands()
+    progress = ProgressLines("task", 2.0, said.append, now=clock)
 
     for line in (
         *("out_time_us=N/A", "speed=N/A", "progress=continue"),
-        *("out_time_us=2500000", "speed=1.5x", "drop_frames=3", "progress=end"),
+        *("out_time_us=1000000", "progress=continue"),
+        *("out_time_us=2500000", "drop_frames=3", "progress=end"),
     ):
         progress.take(line)
+        clock.seconds += 0.5
 
-    assert [(0.0, None), (2.0, 1.5)] == [(it.done_seconds, it.speed) for it in said]
+    assert [(0.0, None), (1.0, None), (2.0, 1.0)] == [
+        (it.done_seconds, it.speed) for it in said
+    ]
     assert 3 == progress.dropped_frames
+
+
+def test_the_first_picture_taken_is_the_first_report() -> None:
+    """Also while `-progress` says nothing, because an output has not been opened."""
+    said: list[Progress] = []
+
+    ProgressLines("task", 30.0, said.append).take("taken=0.08")
+
+    assert [0.04] == [it.done_seconds for it in said]
+
+
+def test_what_lies_in_an_encoder_is_half_done() -> None:
+    """A short video that fits into the lookahead moves before and after its half."""
+    said: list[Progress] = []
+    clock = Hands()
+    progress = ProgressLines("task", 2.0, said.append, now=clock)
+
+    for line in ("taken=1", "taken=2", "made=0", "made=1", "made=0.5", "made=2"):
+        progress.take(line)
+        clock.seconds += 1.0
+
+    assert [0.5, 1.0, 1.0, 1.5, 1.5, 2.0] == [it.done_seconds for it in said]
+
+
+def test_reports_come_at_most_four_times_a_second() -> None:
+    """However fast pictures are; and the last block's report is not left out."""
+    said: list[Progress] = []
+    clock = Hands()
+    progress = ProgressLines("task", 10.0, said.append, now=clock)
+
+    for picture in range(1000):
+        progress.take(f"taken={picture / 100}")
+        clock.seconds += 0.001
+    progress.take("progress=end")
+
+    assert 4 + 1 == len(said)
+
+
+def test_the_time_left_is_steady() -> None:
+    """
+    At one pace the end that is foretold stays where it is, within a twentieth,
+    however long it took to start and to fill the encoder's lookahead.
+    """
+    said: list[tuple[float, Progress]] = []
+    clock = Hands()
+    progress = ProgressLines(
+        "task", 60.0, lambda it: said.append((clock.seconds, it)), now=clock
+    )
+
+    clock.seconds += 2.0  # opening a source far away
+    for picture in range(50 * 25):
+        progress.take(f"taken={picture / 25}")
+        # Two seconds of pictures are looked ahead at, in no time; packets in bursts.
+        if picture > 50:
+            clock.seconds += 0.02
+        if picture > 50 and picture % 5 == 0:
+            progress.take(f"made={picture / 25 - 2}")
+
+    ends = [
+        at + (60.0 - it.done_seconds) / it.speed
+        for at, it in said
+        if it.speed is not None
+    ]
+    whole = 60 * 25 * 0.02
+    assert len(ends) > 80
+    assert whole / 20 >= max(ends) - min(ends)
 
 
 def test_damaged_pictures_are_counted() -> None:

@@ -117,7 +117,9 @@ def _perform(
     first = FirstPass()
     if any(sound.loudness is not None for sound in task.recipe.audio):
         bench.report(phase(task))
-        first = measure_loudness(task, program=bench.ffmpeg, folder=bench.scratch)
+        first = measure_loudness(
+            task, program=bench.ffmpeg, folder=bench.scratch, report=bench.report
+        )
 
     if task.recipe.watermark is not None:
         refuse_change(task.recipe.watermark.image)

@@ -27,6 +27,7 @@ from .colour import tagging
 from .inputs import address, burned_lines, joined_file, mark_image, upload
 from .metadata import labels, metadata
 from .muxers import JPEG, MUXERS, POSTERS, SPRITES
+from .pace import pace
 from .pictures import Pictures, finished, lay
 from .sound import Measured, mix, soundtrack
 
@@ -131,6 +132,8 @@ def build(  # noqa: PLR0913  each is one fact about this machine
             )
             mapped.append(tap)
         options |= _clock(group, pictures, options) | metadata(recipe, group.muxer)
+        if not any(it.kind == "video" for it in streams):
+            options |= pace(group.video, alone=not _more(recipe))
         streams += _listed(len(outputs), group)
         outputs.append(ffmpeg.output(*mapped, group.url, **options))
 
@@ -165,8 +168,7 @@ def measure(task: Task, rendition: AudioRendition, *, program: str) -> tuple[str
     )
     output = ffmpeg.output(stream, "-", f="null")
     # The findings are printed at the level of information, what was read below it.
-    quiet = ("-loglevel", "level+verbose", "-nostats")
-    return (program, *_GLOBAL[:3], *quiet, *output.get_args())
+    return (program, *_GLOBAL, *output.get_args())
 
 
 def extract(task: Task, *, program: str, path: str) -> tuple[str, ...]:
@@ -326,6 +328,11 @@ def _clock(
     for key in (f"bsf:v:{index}" for index in range(len(group.video))):
         clock[key] = ",".join([*filter(None, [options.get(key)]), LAST_PICTURE])
     return clock
+
+
+def _more(recipe: Recipe) -> bool:
+    """Whether anything is made beside renditions."""
+    return bool(recipe.poster or recipe.sprites or recipe.captions)
 
 
 def _stills(recipe: Recipe, pictures: Pictures) -> list[Any]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..clipping import clipped
 from ..contract import AudioRendition, Progress, Task
 from ..errors import EncoderFailed
 from .children import Children, Program
 from .command import measure
 from .encode import allowed, refuse_part
-from .progress import Lines, Summary, without_secrets
+from .progress import Lines, ProgressLines, Summary, without_secrets
 from .sound import Measured
 
 _SILENT_LUFS = -70.0
@@ -32,9 +33,11 @@ class FirstPass:
     """Of the source."""
 
 
-def measure_loudness(task: Task, *, program: str, folder: Path) -> FirstPass:
+def measure_loudness(
+    task: Task, *, program: str, folder: Path, report: Callable[[Progress], None]
+) -> FirstPass:
     """
-    What each rendition with a loudness target measures.
+    What each rendition with a loudness target measures; *report* hears how far it is.
 
     Silence is left alone: no gain makes it loud. Raises `EncoderFailed` when ffmpeg
     fails.
@@ -49,7 +52,9 @@ def measure_loudness(task: Task, *, program: str, folder: Path) -> FirstPass:
         # One pass for two codecs of one mix.
         mix = (sound.source_index, sound.channels, sound.sample_rate, sound.loudness)
         if mix not in same:
-            same[mix], more = _measure(task, sound, program=program, folder=folder)
+            same[mix], more = _measure(
+                task, sound, program=program, folder=folder, report=report
+            )
             read += more
         measured = same[mix]
         if measured is None:
@@ -71,15 +76,22 @@ def phase(task: Task, name: str = "loudness") -> Progress:
 
 
 def _measure(
-    task: Task, sound: AudioRendition, *, program: str, folder: Path
+    task: Task,
+    sound: AudioRendition,
+    *,
+    program: str,
+    folder: Path,
+    report: Callable[[Progress], None],
 ) -> tuple[Measured | None, int]:
     argv = measure(task, sound, program=program)
     summary = Summary()
     tail = summary.tail
-    lines = Lines(summary.take)
+    seconds = clipped(task.media, task.recipe.clip).duration_seconds
+    progress = ProgressLines(task.task_id, seconds, report, phase="loudness")
+    lines, out = Lines(summary.take), Lines(progress.take)
     with Children(folder) as children:
         may = allowed(task, argv, writes=(folder,))
-        children.start(Program("ffmpeg", argv, lines.feed, lines.feed, may))
+        children.start(Program("ffmpeg", argv, out.feed, lines.feed, may))
         ended = children.wait()
     lines.close()
     status = ended.statuses["ffmpeg"]

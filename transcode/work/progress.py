@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import deque
 from collections.abc import Callable
 
 from ..contract import Progress
+from .pace import MADE, TAKEN
 
 TAIL_BYTES = 32_768
 """Most of standard error that is kept as evidence."""
@@ -15,6 +17,10 @@ RECONNECT_SECONDS = 30
 """A pause before ffmpeg goes on in a source that would be longer is not made: it waits
 0, 1, 3, 7 and 15 s, each twice the last and one more (libavformat/http.c)."""
 
+_PACE_SECONDS = 0.25
+"""Between two reports; nobody reads faster."""
+_LEAST_SECONDS = 0.5
+"""Shorter than this, a speed is that of filling and emptying queues."""
 _LONGEST_LINE = 8_192
 _INPUT = re.compile(
     r"Input stream #0:(\d+) \((video|audio|subtitle)\): (\d+) packets read"
@@ -182,29 +188,73 @@ class Summary:
 
 
 class ProgressLines:
-    """`-progress` blocks → `Progress`, one per block: ffmpeg sets their pace."""
+    """
+    What ffmpeg says of its progress on standard output → `Progress`.
+
+    Two at once: `-progress` blocks, whose counts are right at the end, and the lines
+    that `pace` asks for, which tell from the first picture on how far an encoder is.
+    Where there are such lines, they alone are gone by. What an encoder has taken and
+    not given yet is half done: else a short video that fits into its lookahead would
+    stand at 0 % to the end, or at 100 %.
+    """
 
     def __init__(
-        self, task_id: str, total: float | None, report: Callable[[Progress], None]
+        self,
+        task_id: str,
+        total: float | None,
+        report: Callable[[Progress], None],
+        *,
+        now: Callable[[], float] = time.monotonic,
+        phase: str = "encode",
     ) -> None:
         self._task_id = task_id
         self._total = total
         self._report = report
+        self._now = now
+        self._phase = phase
         self._block: dict[str, str] = {}
+        self._at = {TAKEN: 0.0, MADE: 0.0}
+        self._paced = False
+        self._due = now()
+        self._first: tuple[float, float] | None = None
+        """When something was made for the first time, and how much it was."""
+        self._last = (0.0, 0.0)
+        """The same of the last time."""
         self.repeated_frames = 0
         self.dropped_frames = 0
         self.seconds: float | None = None
 
     def take(self, line: str) -> None:
         name, _, value = line.partition("=")
-        self._block[name.strip()] = value.strip()
+        name = name.strip()
+        if name in self._at:
+            self._paced = True
+            # Packets come in the order they are decoded in; and a picture before the
+            # beginning (of a copy) is none that is waited for.
+            self._at[name] = max(self._at[name], _number(value) or 0.0)
+            self._say()
+            return
+        self._block[name] = value.strip()
         if name != "progress":
             return
         block, self._block = self._block, {}
         self.repeated_frames = int(_number(block.get("dup_frames")) or 0)
         self.dropped_frames = int(_number(block.get("drop_frames")) or 0)
-        done = max(0.0, (_number(block.get("out_time_us")) or 0.0) / 1e6)
-        self.seconds = done
+        self.seconds = max(0.0, (_number(block.get("out_time_us")) or 0.0) / 1e6)
+        if not self._paced:
+            self._at = dict.fromkeys(self._at, self.seconds)
+        self._say(at_once=value.strip() == "end")
+
+    def _say(self, *, at_once: bool = False) -> None:
+        now, made = self._now(), self._at[MADE]
+        if made > self._last[1]:
+            # Not the time of the report: packets come in bursts.
+            self._last = (now, made)
+            self._first = self._first or self._last
+        if now < self._due and not at_once:
+            return
+        self._due = now + _PACE_SECONDS
+        done = (max(self._at[TAKEN], made) + made) / 2
         if self._total is not None:
             # Frames end after the last one's time; a bar must not pass its end.
             done = min(done, self._total)
@@ -213,9 +263,21 @@ class ProgressLines:
                 task_id=self._task_id,
                 done_seconds=done,
                 total_seconds=self._total,
-                speed=_number(block.get("speed")),
+                speed=self._speed(),
+                phase=self._phase,
             )
         )
+
+    def _speed(self) -> float | None:
+        """
+        Since the first packet came: what starting took is no part of what is left.
+
+        None before that says anything.
+        """
+        if self._first is None:
+            return None
+        took, made = (b - a for a, b in zip(self._first, self._last, strict=True))
+        return made / took if took >= _LEAST_SECONDS else None
 
 
 def _number(text: str | None) -> float | None:

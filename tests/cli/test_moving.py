@@ -1,0 +1,70 @@
+"""Progress as a user sees it: of shipped profiles, on a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+MakeClip = Callable[..., Path]
+
+PERCENT = re.compile(r"encode\b[^%\r\n]*?(\d+) %")
+
+
+@pytest.fixture
+def clip(make_clip: MakeClip) -> Path:
+    """Long enough for a few reports, and for sprites whose sheet is never full."""
+    return make_clip("moving", 4, "1280x720")
+
+
+@pytest.mark.parametrize("profile", ["hls", "mp4", "preview"])
+def test_a_pipe_hears_of_the_first_tenth(
+    clip: Path, profile: str, tmp_path: Path
+) -> None:
+    """The first line of progress comes with the first pictures, stills or not."""
+    argv = [sys.executable, "-m", "transcode", "run", str(clip), "--profile", profile]
+    ended = subprocess.run(
+        argv, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
+    )
+
+    said = PERCENT.findall(ended.stderr)
+    assert said, ended.stderr
+    assert int(said[0]) <= 10
+
+
+@pytest.mark.parametrize("profile", ["hls", "preview"])
+def test_a_terminal_shows_it_move(clip: Path, profile: str, tmp_path: Path) -> None:
+    """From the first tenth on, in steps, and never backwards."""
+    argv = [sys.executable, "-m", "transcode", "run", str(clip), "--profile", profile]
+
+    shown = [int(it) for it in PERCENT.findall(on_terminal(argv, tmp_path))]
+
+    assert shown[0] <= 10
+    assert len({*shown}) >= 3
+    assert sorted(shown) == shown
+
+
+def on_terminal(argv: list[str], folder: Path) -> str:
+    """What a command of its own writes to a terminal, escape sequences and all."""
+    ours, its = pty.openpty()
+    environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "160"}
+    process = subprocess.Popen(
+        argv, cwd=folder, stdin=its, stdout=its, stderr=its, env=environ
+    )
+    os.close(its)
+    text = bytearray()
+    try:
+        while data := os.read(ours, 65_536):
+            text += data
+    except OSError:
+        pass  # Linux says so when the last writer has gone
+    finally:
+        os.close(ours)
+    assert 0 == process.wait(timeout=60), text
+    return text.decode("utf-8", "replace")
