@@ -38,7 +38,6 @@ from pathlib import Path
 import anyio
 from together import Weighed, side_by_side
 
-from transcode.clipping import made
 from transcode.contract import (
     Attempt,
     Content,
@@ -51,19 +50,21 @@ from transcode.contract import (
     Value,
 )
 from transcode.errors import TranscodeError, UsageError
-from transcode.happenings import AttemptEnded, Event, Planned, SampleBegun
-from transcode.invoke import early
-from transcode.pipeline import Request, run
+from transcode.hooks import AttemptEnded, Event, Planned, SampleBegun
+from transcode.invoke.local import prestart
+from transcode.media.timeline import made
+from transcode.pipeline import run
+from transcode.plan.choose import MEMORY_MARGIN
 from transcode.plan.coefficients import Coefficients
-from transcode.plan.learn import Seen, learn
-from transcode.plan.option import MEMORY_MARGIN
-from transcode.plan.parts import content_of
 from transcode.plan.predict import predict
-from transcode.plan.profile_parts import ClipProfile
-from transcode.price import bill
+from transcode.plan.profile import ClipProfile
+from transcode.plan.refit import Seen, learn
+from transcode.plan.sample_parts import content_of
+from transcode.platforms.price import bill
+from transcode.request import Request
 from transcode.settings import Settings
-from transcode.tools import find_ffmpeg, small_encode_seconds
 from transcode.wiring import Wiring, wire
+from transcode.work.toolchain import find_ffmpeg, small_encode_seconds
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKLOAD = ROOT.parent / "shared" / "media" / "workload"
@@ -199,14 +200,14 @@ def _measure(cell: Cell, folder: Path, wired: Wiring) -> Run | None:
         await run(request, wired, listen=heard.append)
 
     # As the command line does, whose own imports take so long.
-    early.begin()
+    prestart.begin()
     time.sleep(IMPORTS_SECONDS)
     try:
         anyio.run(work)
     except TranscodeError as exc:
         print(f"  {exc.message}", file=sys.stderr)
     finally:
-        early.abandon()
+        prestart.abandon()
     plan = next((it.plan for it in heard if isinstance(it, Planned)), None)
     ended = [it for it in heard if isinstance(it, AttemptEnded)]
     tried = next((it.attempt for it in ended if it.task_id.endswith("encode")), None)

@@ -53,7 +53,7 @@ from weighing import (
     read_only,
 )
 
-from transcode.tools import small_encode_seconds
+from transcode.work.toolchain import small_encode_seconds
 
 HERE = Path(__file__).resolve().parent
 MANY = 16

@@ -55,12 +55,12 @@ from transcode.contract import (
     Spec,
 )
 from transcode.errors import DeadlineTooShort, UsageError
-from transcode.lattices import ListLattice
 from transcode.plan.choose import choose as planned
 from transcode.plan.coefficients import Coefficients
 from transcode.plan.predict import predict
 from transcode.plan.sampling import consider
-from transcode.platforms import Platform, specs_for_memory
+from transcode.platforms.lattice import ListLattice
+from transcode.platforms.platform import Platform, specs_for_memory
 from transcode.settings import Settings
 from transcode.wiring import Wiring, wire
 

@@ -30,9 +30,10 @@ from transcode.contract import (
     Spec,
     Usage,
 )
-from transcode.index import GROUPS, Index
-from transcode.index.tables import add_records, connect, sum_up
-from transcode.record import LedgerRecord
+from transcode.contract.job import LedgerRecord
+from transcode.ledger.index import Index
+from transcode.ledger.queries import GROUPS
+from transcode.ledger.tables import add_records, connect, sum_up
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 300

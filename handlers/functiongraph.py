@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 # ruff: noqa: PLC0415
 
 if TYPE_CHECKING:
-    from transcode.function import Function
+    from transcode.functions.runtime import Function
 
 
 def initializer(context: Any) -> None:
@@ -37,9 +37,8 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     """
     import anyio
 
-    from transcode.call import Invocation, answer
-
-    from .log import write
+    from handlers.log import write
+    from transcode.functions.upload import Invocation, answer
 
     lend_credentials(
         context.getSecurityAccessKey(),
@@ -62,7 +61,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 @cache
 def prepared(memory_mib: int | None) -> Function:
     """With `X-Cff-Instance-Memory`, calls of one function differ in memory."""
-    from transcode.function import Function
+    from transcode.functions.runtime import Function
     from transcode.settings import Settings
 
     return Function.prepare(

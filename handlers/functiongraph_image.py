@@ -13,8 +13,8 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from .functiongraph import lend_credentials, prepared
-from .log import write
+from handlers.functiongraph import lend_credentials, prepared
+from handlers.log import write
 
 # As in `functiongraph`.
 # ruff: noqa: PLC0415
@@ -31,9 +31,9 @@ def main() -> None:
     """Serve until SIGTERM; then what is being worked on is handed back."""
     import anyio
 
-    from transcode.cli.interrupt import run_to_the_end
     from transcode.errors import Cancelled
-    from transcode.serve.http import answering, bind
+    from transcode.serve.listener import answering, bind
+    from transcode.signals import run_to_the_end
 
     port = int(os.environ.get("PORT", PORT))
 
@@ -78,8 +78,8 @@ async def _invoke(request: Request) -> Response:
     """200 with what became of it, 400 for no event, 500 to have it repeated."""
     import anyio.to_thread
 
-    from transcode.call import Invocation, answer
     from transcode.errors import EventError, TranscodeError
+    from transcode.functions.upload import Invocation, answer
 
     arrived = time.monotonic()
     _lend(request)

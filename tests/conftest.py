@@ -26,9 +26,9 @@ from transcode.contract import (
     SourceRecord,
     Usage,
 )
-from transcode.platforms import Machine, parse_platform, spec_for_memory
-from transcode.price import bill, billed_milliseconds
-from transcode.record import LedgerRecord
+from transcode.contract.job import LedgerRecord
+from transcode.platforms.platform import Machine, parse_platform, spec_for_memory
+from transcode.platforms.price import bill, billed_milliseconds
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from transcode.caps import Cap, Counted, grant, parse_caps, wish
 from transcode.errors import BudgetReached, SettingsError
+from transcode.ledger.budgets import Cap, Counted, grant, parse_caps, wish
 
 NOW = datetime(2026, 11, 22, 15, 30, tzinfo=UTC)
 DAY = Cap(Decimal(5))

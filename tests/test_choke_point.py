@@ -15,40 +15,49 @@ MODULES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "handlers").rglob("*.py")])
 # What opens → the only functions that may, with the reason.
 PLACES = {
     "libav": {
-        ("probe/child.py", "_open"): "uploads: whitelisted, in a child, from memory",
-        ("work/verify_decode.py", "open_media"): "our own outputs, demuxer forced",
+        (
+            "probe/child/__main__.py",
+            "_open",
+        ): "uploads: whitelisted, in a child, from memory",
+        ("work/verify/decode.py", "open_media"): "our own outputs, demuxer forced",
         ("work/join.py", "_begun"): "writes what is made of our own chunks",
     },
     "encoder input": {
-        ("work/inputs.py", "upload"): "whitelists, forced demuxer, file: prefix",
         (
-            "work/inputs.py",
+            "work/command/inputs.py",
+            "upload",
+        ): "whitelists, forced demuxer, file: prefix",
+        (
+            "work/command/inputs.py",
             "mark_image",
         ): "a watermark: one format, one decoder, a file",
         (
-            "work/inputs.py",
+            "work/command/inputs.py",
             "burned_lines",
         ): "what was copied out of an upload, likewise",
-        ("work/inputs.py", "joined_file"): "our own chunks in one: one format, a file",
-        ("work/command.py", "extract"): "silence of lavfi's own, no upload",
+        (
+            "work/command/inputs.py",
+            "joined_file",
+        ): "our own chunks in one: one format, a file",
+        ("work/command/build.py", "extract"): "silence of lavfi's own, no upload",
     },
     "encoder argument": {
-        ("tools.py", "_refusal"): "a test picture of lavfi's own, no upload",
-        ("tools.py", ""): "the yardstick: lavfi's own pictures, no upload",
-        ("work/command.py", "build"): "tells which input the upload is",
+        ("work/toolchain.py", "_refusal"): "a test picture of lavfi's own, no upload",
+        ("work/toolchain.py", ""): "the yardstick: lavfi's own pictures, no upload",
+        ("work/command/build.py", "build"): "tells which input the upload is",
         ("work/encode.py", "allowed"): "reads which inputs a command has",
     },
     "address": {
-        ("cli/doctor.py", "_s3"): "asks whether storage answers",
-        ("probe/reader.py", "_ranged"): "ranges of the upload, http(s) alone",
-        ("store/web.py", "_locate"): "one byte, for size and etag",
+        ("cli/commands/doctor.py", "_s3"): "asks whether storage answers",
+        ("probe/child/reader.py", "_ranged"): "ranges of the upload, http(s) alone",
+        ("store/http_source.py", "_locate"): "one byte, for size and etag",
     },
     "process": {
-        ("invoke/early.py", "start"): "the worker",
-        ("invoke/janitor.py", "__init__"): "cleans up after us",
-        ("probe/early.py", "start"): "the probing child",
-        ("tools.py", "_run"): "asks the tools what they can do",
-        ("tools.py", "small_encode_seconds"): "how fast they are here",
+        ("invoke/local/prestart.py", "start"): "the worker",
+        ("invoke/local/reaper.py", "__init__"): "cleans up after us",
+        ("probe/prestart.py", "start"): "the probing child",
+        ("work/toolchain.py", "_run"): "asks the tools what they can do",
+        ("work/toolchain.py", "small_encode_seconds"): "how fast they are here",
         ("work/children.py", "start"): "encoder and packager, each fenced",
     },
 }

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from transcode.confine import Fence, May, ports_of, shortfall
-from transcode.syscalls import denying
+from transcode.sandbox.fence import Fence, May, ports_of, shortfall
+from transcode.sandbox.seccomp import denying
 from transcode.work.children import Children, Program
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -160,7 +160,7 @@ def test_opening_a_foreign_file_is_stopped(
 
 _PROBE = """
 import json, os, signal, socket, subprocess, sys
-from transcode.confine import Fence, May
+from transcode.sandbox.fence import Fence, May
 "x".encode("idna")  # Imported when first used: too late behind a fence.
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 if user := int(sys.argv[3]):
@@ -239,7 +239,8 @@ def test_a_program_dies_with_its_parent(tmp_path: Path) -> None:
     script = "read -d '' s < /proc/self/stat; echo ready; read x < fifo"
     os.mkfifo(tmp_path / "fifo")
     code = (
-        "import os, sys; from pathlib import Path; from transcode.confine import May\n"
+        "import os, sys; from pathlib import Path\n"
+        "from transcode.sandbox.fence import May\n"
         "from transcode.work.children import Children, Program\n"
         "say = lambda data: (print(pid, flush=True), os.kill(os.getpid(), 9))\n"
         "folder = Path(sys.argv[1])\n"

@@ -12,9 +12,9 @@ import click
 import pytest
 from pydantic import BaseModel
 
-from transcode.cli.commands import transcode as commands
-from transcode.metrics import SERIES
+from transcode.cli.commands.run import transcode as commands
 from transcode.plan.profile import Profile
+from transcode.serve.metrics import SERIES
 from transcode.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[1]

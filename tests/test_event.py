@@ -18,7 +18,11 @@ from hypothesis import strategies as st
 
 from transcode.contract import Upload
 from transcode.errors import EventError
-from transcode.event import Filter, Ignored, Parsed, Reason, batch, from_file, parse
+from transcode.event.envelopes import batch
+from transcode.event.filter import Filter
+from transcode.event.folder import from_file
+from transcode.event.parse import parse
+from transcode.event.verdict import Ignored, Parsed, Reason
 from transcode.store import folder
 
 EVENTS = Path(__file__).resolve().parent / "events"

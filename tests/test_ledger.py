@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from transcode.contract.job import LedgerRecord
 from transcode.errors import ObjectExists
-from transcode.ledger import LEDGER, Strange, append, read
-from transcode.record import LedgerRecord
+from transcode.ledger.log import LEDGER, Strange, append, read
 from transcode.settings import Settings
-from transcode.store.bucket import Bucket, bucket
+from transcode.store.bucket import Bucket
+from transcode.store.open import bucket
 
 MakeRecord = Callable[..., LedgerRecord]
 

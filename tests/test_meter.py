@@ -11,7 +11,7 @@ import pytest
 
 from transcode.contract import Spec, Usage
 from transcode.meter import metering, settle
-from transcode.platforms import Platform, parse_platform
+from transcode.platforms.platform import Platform, parse_platform
 
 MIB = 2**20
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from transcode.contract import Attempt, Failure, Money, OutcomeKind, Spec, Usage
-from transcode.happenings import AttemptEnded, Overdue
-from transcode.metrics import (
+from transcode.contract.job import Told
+from transcode.hooks import AttemptEnded, Overdue
+from transcode.serve.metrics import (
     ATTEMPTS,
     QUEUE,
     SERIES,
@@ -21,7 +22,6 @@ from transcode.metrics import (
     of_queue,
     of_told,
 )
-from transcode.record import Told
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
 

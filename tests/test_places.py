@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from transcode.contract import Upload
-from transcode.desk import Desk
 from transcode.errors import SettingsError, StoreError
-from transcode.event import from_file, lies_in
-from transcode.happenings import Taken
-from transcode.intake import AMONG_RESULTS, Intake, Rule, comes_from
-from transcode.pipeline import Request
+from transcode.event.filter import lies_in
+from transcode.event.folder import from_file
+from transcode.hooks import Taken
+from transcode.jobs.ingest import AMONG_RESULTS, Intake, Rule, comes_from
+from transcode.jobs.service import Desk
+from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import wire
 

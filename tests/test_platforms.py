@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from transcode.contract import Gpu, Spec
 from transcode.errors import PlatformError
-from transcode.platforms import (
+from transcode.platforms.platform import (
     Machine,
     Platform,
     lattice,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from transcode.contract import Money, Spec, Usage
 from transcode.errors import PlatformError
-from transcode.platforms import Platform, parse_platform, spec_for_memory
-from transcode.price import (
+from transcode.platforms.platform import Platform, parse_platform, spec_for_memory
+from transcode.platforms.price import (
     OnDemand,
     ReservedInstance,
     bill,

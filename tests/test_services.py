@@ -8,15 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from transcode.contract import (
-    FilePackaging,
-    Media,
-    Recipe,
-    VideoRendition,
-    VideoStream,
-)
+from transcode.contract import FilePackaging, Media, Recipe, VideoRendition, VideoStream
 from transcode.errors import PlatformError
-from transcode.services import Service, parse_service, service_price
+from transcode.platforms.managed_services import Service, parse_service, service_price
 
 FOLDER = Path(__file__).resolve().parents[1] / "profiles" / "services"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from transcode import tools
 from transcode.errors import SettingsError, WorkerLost
 from transcode.settings import Settings
-from transcode.tools import (
+from transcode.work import toolchain
+from transcode.work.toolchain import (
     capabilities,
     find_ffmpeg,
     find_packager,
@@ -135,7 +135,7 @@ def test_a_killed_program_is_not_at_fault(tmp_path: Path) -> None:
 def timings(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the small encode takes, one after the other, in place of running it."""
     left: list[float] = []
-    monkeypatch.setattr(tools, "small_encode_seconds", lambda _ffmpeg: left.pop(0))
+    monkeypatch.setattr(toolchain, "small_encode_seconds", lambda _ffmpeg: left.pop(0))
     return left
 
 

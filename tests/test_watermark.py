@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from transcode.errors import WatermarkError
-from transcode.watermark import LARGEST_BYTES, look_at, refuse_change
+from transcode.media.image import LARGEST_BYTES, look_at, refuse_change
 
 
 def image(ffmpeg: str, path: Path, size: str = "40x20", *options: str) -> Path:

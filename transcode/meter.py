@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .contract import Money, Spec, Usage
-from .platforms import Platform
-from .price import bill, billed_milliseconds
+from .platforms.platform import Platform
+from .platforms.price import bill, billed_milliseconds
 
 _SAMPLE_SECONDS = 0.05
 _STATUS = Path("/proc/self/status")

@@ -13,12 +13,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import anyio
 import anyio.to_thread
 
-from .apart import apart
 from .contract import (
     Constraints,
     Manifest,
@@ -31,19 +29,12 @@ from .contract import (
     SourceRecord,
     Task,
     TaskResult,
-    Value,
 )
-from .deliver import failed, folder_name, refused, succeeded
-from .deliver.endings import ending_of, has_succeeded, status_of, was_cancelled
-from .deliver.gather import gather
-from .errors import (
-    ObjectChanged,
-    ObjectExists,
-    TranscodeError,
-    WorkerLost,
-    revive,
-)
-from .happenings import (
+from .deliver import failed, refused, succeeded
+from .deliver.layout import gather
+from .deliver.manifest import ending_of, has_succeeded, status_of, was_cancelled
+from .errors import ObjectChanged, ObjectExists, TranscodeError, WorkerLost, revive
+from .hooks import (
     AlreadyDone,
     AttemptEnded,
     Listener,
@@ -52,42 +43,16 @@ from .happenings import (
     Progressed,
     Published,
 )
-from .invoke.tasks import Engine, invoke_all
-from .keeping import Forgetful, Keeper
-from .plan import job_id
-from .plan.profile import Profile
-from .plan.profile_parts import ClipProfile, WatermarkProfile
-from .planner import Wanted, constraints_of, foresee, planner_of
-from .platforms import Platform
-from .probe.ask import Limits, probe
-from .store import Destination, destination, locate, provenance, refuse_change
-from .trial import Trial, left_of
+from .invoke.engine import Engine
+from .invoke.journal import Forgetful, Keeper
+from .invoke.scheduler import invoke_all
+from .invoke.scratch import apart
+from .probe.probe import Limits, probe
+from .request import Order, Request, _profile, constraints_of, look_up
+from .sample_encode import Trial, foresee, left_of, planner_of
+from .store.destination import Destination, provenance
+from .store.open import locate, refuse_change
 from .wiring import Wiring
-
-
-class Request(Value):
-    """What somebody asked for, before anything was looked at."""
-
-    source: str
-    profile: str = "hls"
-    to: str = "transcoded"
-    platform: str | None = None
-    """None: the engine's own."""
-    engine: str = "local"
-    deadline_seconds: float | None = None
-    budget: str | None = None
-    """A decimal amount in the platform's currency."""
-    memory_mib: int | None = None
-    optimize: Literal["cost", "time", "balanced"] = "balanced"
-    accept_partial: bool = False
-    """Make what is there of a cut or damaged source instead of refusing it."""
-    chunks: int | None = None
-    """As in `Constraints`."""
-    sample: Wanted = "auto"
-    """Encode a little of the source first: where that pays, always, or never."""
-    clip: ClipProfile | None = None
-    watermark: WatermarkProfile | None = None
-    """Over what the profile says of them."""
 
 
 async def probe_source(text: str, wiring: Wiring) -> tuple[Source, Media]:
@@ -118,39 +83,6 @@ async def admit(
         trial = Trial(engine, wiring.scratch, Forgetful(), listen)
         plan, _ = await trial.decide(planner, refused=lambda error, _plan, _done: error)
     return plan
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A request with everything that it names looked up; nothing was spent yet."""
-
-    request: Request
-    source: Source
-    profile: Profile
-    platform: Platform
-    constraints: Constraints
-    target: Destination
-    job_id: str
-    folder: str
-
-
-async def look_up(request: Request, wiring: Wiring) -> Order:
-    """Find source, profile, platform and destination, or say what is wrong."""
-    profile = _profile(request, wiring)
-    platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
-    constraints = constraints_of(request, platform)
-    source = await locate(request.source, wiring.settings)
-    job = job_id(source, profile, accept_partial=request.accept_partial)
-    return Order(
-        request=request,
-        source=source,
-        profile=profile,
-        platform=platform,
-        constraints=constraints,
-        target=destination(request.to, wiring.settings),
-        job_id=job,
-        folder=folder_name(source.uri, profile.name, job),
-    )
 
 
 async def run(
@@ -363,10 +295,6 @@ def _refused(order: Order, error: TranscodeError, started: float) -> Manifest:
         ending=ending_of(status_of(error), started),
         failure=error.describe(),
     )
-
-
-def _profile(request: Request, wiring: Wiring) -> Profile:
-    return wiring.asked(request.profile, clip=request.clip, watermark=request.watermark)
 
 
 async def _probe(

@@ -10,8 +10,9 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
-from .caps import Cap, parse_caps
+from .catalog import _by_path, _folders, _lookup, _names, _why
 from .contract import Capabilities
+from .contract.job import Told
 from .deliver import Announcer, Senders, Target, check, parse_targets
 from .errors import (
     ClipError,
@@ -22,20 +23,23 @@ from .errors import (
     UsageError,
     WatermarkError,
 )
-from .invoke.tasks import Engine
-from .machine import this_machine
-from .plan.predict import Coefficients, parse_coefficients
-from .plan.profile import Profile, parse_profile
-from .plan.profile_parts import ClipProfile, WatermarkProfile
-from .platforms import Machine, Platform, parse_platform
-from .record import Told
-from .services import Service, parse_service
+from .invoke.engine import Engine
+from .ledger.budgets import Cap, parse_caps
+from .media.image import look_at
+from .plan.coefficients import Coefficients, parse_coefficients
+from .plan.profile import ClipProfile, Profile, WatermarkProfile, parse_profile
+from .platforms.machine import this_machine
+from .platforms.managed_services import Service, parse_service
+from .platforms.platform import Machine, Platform, parse_platform
 from .settings import Settings
-from .tools import capabilities, find_ffmpeg, yardstick_seconds
-from .watermark import look_at
+from .work.toolchain import capabilities, find_ffmpeg, yardstick_seconds
 
 ENGINES = ("local",)
+
+
 _OWN_MIB = 128
+
+
 """Of a function's memory, for this process beside the worker: 100 MiB with S3's client
 loaded, measured, and some to grow."""
 
@@ -124,7 +128,7 @@ class Wiring:
         self, name: str, platform: Platform
     ) -> AbstractAsyncContextManager[Engine]:
         self.own_platform(name)
-        from .invoke.local import LocalEngine  # noqa: PLC0415  only `run` needs it
+        from .invoke.local.engine import LocalEngine  # noqa: PLC0415  only `run` needs it
 
         kept = _OWN_MIB if self.held_to else 0
         return LocalEngine(self.machine, platform, self.settings, kept_mib=kept)
@@ -162,7 +166,7 @@ class Wiring:
         )
 
     async def _create(self, folder: str, name: str, body: bytes) -> None:
-        from .store.bucket import bucket  # noqa: PLC0415  only a folder needs it
+        from .store.open import bucket  # noqa: PLC0415  only a folder needs it
 
         async with bucket(folder, self.settings) as objects:
             await objects.create(name, body)
@@ -267,32 +271,3 @@ class Wiring:
 
 def wire(settings: Settings) -> Wiring:
     return Wiring(settings)
-
-
-def _why(exc: OSError | ValueError) -> str:
-    if isinstance(exc, UnicodeDecodeError):
-        return "it is not UTF-8 text"
-    return (getattr(exc, "strerror", None) or str(exc)).lower()
-
-
-def _by_path(name: str) -> Path | None:
-    """A name with a slash or the ending of a file is meant as a path."""
-    return Path(name) if "/" in name or name.endswith(".toml") else None
-
-
-def _folders(shipped: str, further: str | None) -> list[Path]:
-    """Further ones first: they win. Shipped ones lie in the wheel or the checkout."""
-    package = Path(__file__).parent
-    folders = [Path(further)] if further else []
-    candidates = (package / shipped, package.parent / shipped)
-    return folders + [path for path in candidates if path.is_dir()][:1]
-
-
-def _lookup(folders: list[Path], name: str) -> Path | None:
-    # Among what is there, so that no name is too long or too strange to be asked for.
-    candidates = (path for folder in folders for path in folder.glob("*.toml"))
-    return next((path for path in candidates if path.stem == name), None)
-
-
-def _names(folders: list[Path]) -> list[str]:
-    return sorted({path.stem for folder in folders for path in folder.glob("*.toml")})

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from transcode.cli.doctor import Finding, examine, report_json, report_text, works
+from transcode.cli.commands.doctor import (
+    Finding,
+    examine,
+    report_json,
+    report_text,
+    works,
+)
 from transcode.settings import Settings
 
 FINE = Finding("cores", "ok", "2")

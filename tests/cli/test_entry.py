@@ -172,7 +172,7 @@ def test_a_closed_stdout_is_no_bug() -> None:
     assert (0, b"") == (ended.returncode, ended.stderr)
 
 
-@pytest.mark.parametrize("module", ["edge", "commands", "failure"])
+@pytest.mark.parametrize("module", ["main", "commands.run", "failure"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_while_python_imports_is_an_interrupt(
     number: int, module: str

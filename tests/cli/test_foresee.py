@@ -8,11 +8,12 @@ from pathlib import Path
 
 import anyio
 
-from transcode.cli.foresee import predictor
-from transcode.invoke.tasks import testament as will
-from transcode.keeping import ledger_record
-from transcode.pipeline import Request, admit
-from transcode.plan.profile_parts import ClipProfile
+from transcode.cli.what_if import predictor
+from transcode.invoke.scheduler import testament as will
+from transcode.jobs.journal import ledger_record
+from transcode.pipeline import admit
+from transcode.plan.profile import ClipProfile
+from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import wire
 

@@ -11,7 +11,7 @@ import pytest
 SCRIPT = """
 import os, signal, sys
 import anyio
-from transcode.cli.interrupt import run_to_the_end
+from transcode.signals import run_to_the_end
 from transcode.errors import Cancelled, OutOfDisk
 
 async def clean_up():

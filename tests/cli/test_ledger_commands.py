@@ -15,10 +15,10 @@ from subprocess import CompletedProcess
 import anyio
 import pytest
 
-from transcode.ledger import append
-from transcode.record import Claim, Ending, LedgerRecord, Submission
+from transcode.contract.job import Claim, Ending, LedgerRecord, Submission
+from transcode.ledger.log import append
 from transcode.settings import Settings
-from transcode.store.bucket import bucket
+from transcode.store.open import bucket
 
 Run = Callable[..., CompletedProcess[str]]
 MakeRecord = Callable[..., LedgerRecord]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcode.cli.plot import draw, frontier
+from transcode.cli.show.plot import draw, frontier
 from transcode.contract import Candidate, Money, Plan, Spec, Usage
 from transcode.errors import UsageError
 

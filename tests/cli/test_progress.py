@@ -4,9 +4,9 @@ import io
 
 import pytest
 
-from transcode.cli.progress import LINE_SECONDS, SILENT_SECONDS, Lines, watching
+from transcode.cli.show.progress import LINE_SECONDS, SILENT_SECONDS, Lines, watching
 from transcode.contract import Attempt, Manifest, Plan, Progress
-from transcode.happenings import (
+from transcode.hooks import (
     AlreadyDone,
     AttemptEnded,
     Overdue,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from transcode.cli.show_data import list_text, one_text
-from transcode.cli.show_media import media_text
-from transcode.cli.show_result import result_text
+from transcode.cli.show.data import list_text, one_text
+from transcode.cli.show.media import media_text
+from transcode.cli.show.result import result_text
 from transcode.contract import Manifest, Media, Verification
 from transcode.settings import Settings
 from transcode.wiring import wire

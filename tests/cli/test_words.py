@@ -6,7 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from transcode.cli.commands import transcode as group
+from transcode.cli.commands.run import transcode as group
 from transcode.cli.completion import script
 from transcode.cli.failure import evidence, known, paragraph
 from transcode.contract import Manifest

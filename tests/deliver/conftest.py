@@ -31,7 +31,7 @@ from transcode.contract import (
     SourceRecord,
     Verification,
 )
-from transcode.record import Envelope, Submission
+from transcode.contract.job import Envelope, Submission
 from transcode.settings import Settings
 
 SENT_AT = datetime(2026, 11, 22, 22, 15, tzinfo=UTC)

@@ -9,10 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from tests.conftest import MakeClip
+from transcode.contract.job import Envelope, Told
 from transcode.deliver import Announcer, Senders, parse_targets, told_digest
-from transcode.desk import Desk
-from transcode.pipeline import Request
-from transcode.record import Envelope, Told
+from transcode.jobs.service import Desk
+from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import wire
 

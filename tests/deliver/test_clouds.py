@@ -11,9 +11,9 @@ import boto3
 import pytest
 from pydantic import SecretStr
 
+from transcode.contract.job import Envelope, Told
 from transcode.deliver import Patience, Senders, parse_targets, tell
-from transcode.deliver.send_functiongraph import Keys, authorization
-from transcode.record import Envelope, Told
+from transcode.platforms.huawei_signing import Keys, authorization
 from transcode.settings import Settings
 
 from .conftest import Answer, Listener, MakeEnvelope

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from transcode.deliver.signature import sign, webhook_keys
+from transcode.contract.job import Envelope
 from transcode.deliver.targets import FORMS, SHAPES
-from transcode.record import Envelope
+from transcode.deliver.webhook import sign, webhook_keys
 
 from .conftest import WEBHOOK_SECRET
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from transcode.contract import Failure
-from transcode.deliver.notices import compose, scrub
+from transcode.contract.job import Envelope
+from transcode.deliver.message import compose, scrub
 from transcode.deliver.targets import Queue, Target, parse_target
 from transcode.errors import DestinationRefused
-from transcode.record import Envelope
 
 from .conftest import MakeEnvelope
 

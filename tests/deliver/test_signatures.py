@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 import standardwebhooks
 
-from transcode.deliver.send_functiongraph import Keys, authorization
-from transcode.deliver.signature import sign, webhook_keys
+from transcode.deliver.webhook import sign, webhook_keys
 from transcode.errors import SettingsError
+from transcode.platforms.huawei_signing import Keys, authorization
 
 from .conftest import WEBHOOK_SECRET
 

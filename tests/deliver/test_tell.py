@@ -14,12 +14,12 @@ import standardwebhooks
 from pydantic import SecretStr
 
 from transcode.contract import Failure
+from transcode.contract.job import Told
 from transcode.deliver import Patience, Senders, parse_targets, tell, told_digest
-from transcode.deliver.answers import retry_after
-from transcode.deliver.notices import Notice
+from transcode.deliver.message import Notice
+from transcode.deliver.response import retry_after
 from transcode.deliver.targets import Target, parse_target
 from transcode.errors import ObjectExists, SettingsError, StoreError
-from transcode.record import Told
 from transcode.settings import Settings
 from transcode.wiring import wire
 

@@ -11,15 +11,16 @@ from typing import Literal
 import anyio
 import pytest
 
-from transcode.allowance import RESERVED, Allowance
-from transcode.caps import parse_caps
 from transcode.contract import Money, Plan
-from transcode.desk import Desk
+from transcode.contract.job import JobReport
 from transcode.errors import BudgetReached
-from transcode.pipeline import Request, admit
-from transcode.record import JobReport
+from transcode.jobs.reservations import RESERVED, Allowance
+from transcode.jobs.service import Desk
+from transcode.ledger.budgets import parse_caps
+from transcode.pipeline import admit
+from transcode.request import Request
 from transcode.settings import Settings
-from transcode.store.bucket import bucket
+from transcode.store.open import bucket
 from transcode.wiring import wire
 
 

@@ -13,8 +13,9 @@ import anyio
 import pytest
 
 from transcode.contract import Manifest, Plan
-from transcode.pipeline import Request, admit, run
-from transcode.plan.profile_parts import ClipProfile
+from transcode.pipeline import admit, run
+from transcode.plan.profile import ClipProfile
+from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import wire
 

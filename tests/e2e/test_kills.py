@@ -1,4 +1,4 @@
-"""Killed at random moments, nothing is left; `bench/kills.py` does it at length."""
+"""Killed at random moments, nothing is left; at length: `bench/stress/kills.py`."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ import anyio
 import pytest
 
 from transcode.contract import Manifest
-from transcode.desk import Desk
-from transcode.pipeline import Request
+from transcode.jobs.service import Desk
+from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import wire
 

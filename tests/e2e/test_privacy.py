@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import MakeClip
 from transcode.contract import Manifest
-from transcode.pipeline import Request, run
+from transcode.pipeline import run
+from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import wire
 

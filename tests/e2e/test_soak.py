@@ -1,4 +1,4 @@
-"""Uploads, webhooks and kills against a real S3 server; the whole is bench/soak.py."""
+"""Uploads, webhooks and kills against real S3; the whole: `bench/stress/soak.py`."""
 
 from __future__ import annotations
 

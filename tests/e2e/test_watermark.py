@@ -11,11 +11,12 @@ import pytest
 
 from tests.conftest import MakeClip
 from transcode.contract import Manifest, MarkImage, Position, Watermark
-from transcode.pipeline import Request, admit, run
-from transcode.plan.profile_parts import WatermarkProfile
+from transcode.pipeline import admit, run
+from transcode.plan.profile import WatermarkProfile
+from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import wire
-from transcode.work.mark import placed
+from transcode.work.command.watermark import placed
 
 Made = Callable[..., Manifest]
 _GREY = ("-vf", "format=yuv420p,geq=lum=100:cb=128:cr=128", "-frames:v", "10")

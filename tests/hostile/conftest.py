@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import MakeClip
 from transcode.contract import Task
-from transcode.pipeline import Request, admit
+from transcode.pipeline import admit
+from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import wire
 

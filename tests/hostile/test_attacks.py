@@ -13,11 +13,11 @@ import pytest
 
 from transcode.contract import OutcomeKind, Produced, Progress, Task
 from transcode.errors import MediaError, TranscodeError
-from transcode.probe.ask import probe
+from transcode.probe.probe import probe
 from transcode.settings import Settings
-from transcode.work import perform
 from transcode.work.children import Children, Program
 from transcode.work.encode import allowed
+from transcode.work.perform import perform
 
 from .attacks import Bait, attacks
 from .rig import Rig
@@ -66,7 +66,7 @@ def test_probing_and_then_encoding_reach_nothing_else(
 
     The task is another clip's: what is at its place when the encoder opens it is the
     attack. Poster and sound included, nothing but the upload is opened. All ways and
-    names for each: `bench/attacks.py`.
+    names for each: `bench/stress/attacks.py`.
     """
     source = rig.source(name, remote=remote)
     rig.touched(name)
@@ -164,7 +164,8 @@ def test_the_command_line_reaches_nothing_either(
     """
     The whole flow, from a path to an error with a name.
     """
-    from transcode.pipeline import Request, run  # noqa: PLC0415
+    from transcode.pipeline import run  # noqa: PLC0415
+    from transcode.request import Request  # noqa: PLC0415
     from transcode.wiring import wire  # noqa: PLC0415
 
     source = rig.source(name, remote=False)
@@ -190,7 +191,7 @@ def test_each_whitelist_of_the_probe_is_enough(name: str, guard: str, rig: Rig) 
     """
     Unfenced and from a file object, which no default of libav protects.
     """
-    from transcode.probe.child import _OPTIONS  # noqa: PLC0415
+    from transcode.probe.child.__main__ import _OPTIONS  # noqa: PLC0415
 
     rig.source(name, remote=False)
     # As when a Python program streams an object from storage.

@@ -15,8 +15,8 @@ import pytest
 
 from transcode.contract import Source, Task
 from transcode.errors import ProbeTimeout, SettingsError
-from transcode.probe.ask import Limits, probe
-from transcode.work.command import build
+from transcode.probe.probe import Limits, probe
+from transcode.work.command.build import build
 
 from .rig import Rig
 
@@ -211,13 +211,13 @@ def test_decoders_with_known_holes_look_at_nothing(
     """
     import av  # noqa: PLC0415
 
-    from transcode.probe import child  # noqa: PLC0415
-    from transcode.probe.reader import Refused  # noqa: PLC0415
+    from transcode.probe.child import __main__  # noqa: PLC0415
+    from transcode.probe.child.reader import Refused  # noqa: PLC0415
 
     monkeypatch.setitem(av.library_versions, "libavcodec", version)
 
     with pytest.raises(Refused) as caught:
-        child._examine({"location": "/gone"})
+        __main__._examine({"location": "/gone"})
     assert re.search(said, caught.value.message)
 
 

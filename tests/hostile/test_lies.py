@@ -12,8 +12,9 @@ import pytest
 from tests.conftest import MakeClip
 from transcode.contract import Spec
 from transcode.errors import MediaError
-from transcode.pipeline import Request, admit
-from transcode.platforms import lattice
+from transcode.pipeline import admit
+from transcode.platforms.platform import lattice
+from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import Wiring, wire
 

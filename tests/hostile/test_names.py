@@ -11,11 +11,11 @@ import pytest
 from tests.conftest import MakeClip
 from transcode.contract import OutcomeKind, Progress, Source, Task
 from transcode.deliver import folder_name
-from transcode.plan import job_id
+from transcode.plan.make_plan import job_id
 from transcode.plan.profile import parse_profile
 from transcode.settings import Settings
-from transcode.work import perform
-from transcode.work.command import build
+from transcode.work.command.build import build
+from transcode.work.perform import perform
 
 NAMES = (
     "it's.mp4",

@@ -13,16 +13,16 @@ import pytest
 from click.testing import CliRunner
 from pydantic import ValidationError
 
-from transcode.cli.commands import transcode as group
+from transcode.cli.commands.run import transcode as group
 from transcode.contract import Task
 from transcode.errors import TranscodeError
-from transcode.pipeline import Request, look_up
 from transcode.plan.profile import Profile, parse_profile
 from transcode.plan.recipe import make_recipe
+from transcode.request import Request, look_up
 from transcode.settings import Settings
-from transcode.tools import capabilities
 from transcode.wiring import wire
-from transcode.work.command import build
+from transcode.work.command.build import build
+from transcode.work.toolchain import capabilities
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "zq7"

@@ -22,9 +22,9 @@ from transcode.contract import (
     Task,
     Usage,
 )
-from transcode.invoke.cgroup import ROOT, Group
-from transcode.invoke.local import LocalEngine
-from transcode.platforms import Machine, Platform, parse_platform
+from transcode.invoke.local.cgroup import ROOT, Group
+from transcode.invoke.local.engine import LocalEngine
+from transcode.platforms.platform import Machine, Platform, parse_platform
 from transcode.settings import Settings
 
 MISBEHAVE = Path(__file__).with_name("misbehave.py")

@@ -8,8 +8,8 @@ from pathlib import Path
 import anyio
 
 from transcode.contract import Progress, Task
-from transcode.invoke.local import LocalEngine
-from transcode.platforms import Machine, Platform, parse_platform
+from transcode.invoke.local.engine import LocalEngine
+from transcode.platforms.platform import Machine, Platform, parse_platform
 from transcode.settings import Settings
 
 

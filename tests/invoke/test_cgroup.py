@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from transcode.invoke.cgroup import Group
+from transcode.invoke.local.cgroup import Group
 
 MIB = 2**20
 

@@ -26,8 +26,9 @@ from transcode.contract import (
     Task,
     TaskResult,
 )
-from transcode.invoke.local import LocalEngine
-from transcode.invoke.tasks import Engine, _keep_nothing, invoke_all
+from transcode.invoke.engine import Engine
+from transcode.invoke.local.engine import LocalEngine
+from transcode.invoke.scheduler import _keep_nothing, invoke_all
 
 pytestmark = pytest.mark.anyio
 Job = Callable[..., tuple[PlannedTask, ...]]

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from transcode.invoke import cgroup, early
-from transcode.invoke.local import LocalEngine
-from transcode.platforms import Machine, Platform
+from transcode.invoke.local import cgroup, prestart
+from transcode.invoke.local.engine import LocalEngine
+from transcode.platforms.platform import Machine, Platform
 from transcode.settings import Settings
 
 from .test_janitor import eventually
@@ -28,7 +28,7 @@ MACHINE = Machine(milli_cpus=2000, memory_mib=4096, scratch_mib=1000)
 def nothing_waits() -> Iterator[None]:
     """No test leaves a worker behind for the next."""
     yield
-    early.abandon()
+    prestart.abandon()
 
 
 def alive(pid: int) -> bool:
@@ -43,8 +43,8 @@ async def test_an_engine_takes_the_worker_that_waits(
     platform: Platform, tmp_path: Path
 ) -> None:
     """It would get the first order; an engine beside it starts one of its own."""
-    early.begin()
-    waiting = early._waiting[0].worker.process
+    prestart.begin()
+    waiting = prestart._waiting[0].worker.process
     settings = Settings(scratch=str(tmp_path))
     async with LocalEngine(MACHINE, platform, settings) as engine:
         await engine.prewarm()
@@ -60,28 +60,28 @@ async def test_an_engine_takes_the_worker_that_waits(
 
 async def test_another_worker_is_not_taken_for_it(tmp_path: Path) -> None:
     """Other words, another place for control groups, another thread: none of these."""
-    early.begin()
+    prestart.begin()
     root = cgroup.ROOT
-    assert early.take(["/bin/true"], cgroup_root=root) is None
-    assert early.take(early.WORKER, cgroup_root=tmp_path) is None
+    assert prestart.take(["/bin/true"], cgroup_root=root) is None
+    assert prestart.take(prestart.WORKER, cgroup_root=tmp_path) is None
     found: list[object] = []
     thread = threading.Thread(
-        target=lambda: found.append(early.take(early.WORKER, cgroup_root=root))
+        target=lambda: found.append(prestart.take(prestart.WORKER, cgroup_root=root))
     )
     thread.start()
     thread.join()
 
     assert [None] == found
-    assert 1 == len(early._waiting)
+    assert 1 == len(prestart._waiting)
 
 
 def test_what_nobody_took_is_ended() -> None:
     """No process and no control group is left of it."""
-    early.begin()
-    worker = early._waiting[0].worker
+    prestart.begin()
+    worker = prestart._waiting[0].worker
     assert alive(worker.process.pid)
 
-    early.abandon()
+    prestart.abandon()
 
     assert not alive(worker.process.pid)
     assert not any(it.exists() for it in worker.box.directories)

@@ -23,10 +23,10 @@ from transcode.contract import (
     Usage,
 )
 from transcode.errors import PlanError
-from transcode.invoke.local import LocalEngine
-from transcode.invoke.tasks import invoke_all
-from transcode.platforms import Platform
-from transcode.price import bill
+from transcode.invoke.local.engine import LocalEngine
+from transcode.invoke.scheduler import invoke_all
+from transcode.platforms.platform import Platform
+from transcode.platforms.price import bill
 
 pytestmark = pytest.mark.anyio
 MakeEngine = Callable[..., LocalEngine]

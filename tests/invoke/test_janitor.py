@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from transcode.contract import Task
-from transcode.invoke.cgroup import PREFIX, ROOT, Group
-from transcode.invoke.cgroup import sweep as sweep_groups
-from transcode.invoke.janitor import Claim, Janitor, sweep
+from transcode.invoke.local.cgroup import PREFIX, ROOT, Group
+from transcode.invoke.local.cgroup import sweep as sweep_groups
+from transcode.invoke.local.reaper import Claim, Janitor, sweep
 
 HERE = Path(__file__).parent
 PLATFORM = HERE.parents[1] / "profiles" / "platforms" / "functiongraph.toml"
@@ -134,7 +134,7 @@ def test_sweep_removes_what_a_dead_process_claimed(tmp_path: Path) -> None:
     """
     script = (
         "import os, sys, pathlib\n"
-        "from transcode.invoke.janitor import Claim\n"
+        "from transcode.invoke.local.reaper import Claim\n"
         "Claim(pathlib.Path(sys.argv[1]), 'x-')\n"
         "os._exit(0)\n"
     )
@@ -153,7 +153,7 @@ def test_sweep_removes_groups_of_the_dead_only() -> None:
     A group carries its owner's pid; it goes when there is no such process.
     """
     script = (
-        "from transcode.invoke.cgroup import Group\n"
+        "from transcode.invoke.local.cgroup import Group\n"
         "print(*Group.create('left-behind').directories, sep='\\n')\n"
     )
     done = subprocess.run(

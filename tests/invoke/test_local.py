@@ -11,10 +11,10 @@ import pytest
 
 from transcode.contract import Attempt, OutcomeKind, Produced, Progress, Task
 from transcode.errors import PlanError
-from transcode.invoke.cgroup import PREFIX
-from transcode.invoke.janitor import Janitor
-from transcode.invoke.local import LocalEngine
-from transcode.platforms import Machine
+from transcode.invoke.local.cgroup import PREFIX
+from transcode.invoke.local.engine import LocalEngine
+from transcode.invoke.local.reaper import Janitor
+from transcode.platforms.platform import Machine
 
 pytestmark = pytest.mark.anyio
 MIB = 2**20

@@ -8,15 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcode.contract import (
-    Attempt,
-    Candidate,
-    Gpu,
-    Money,
-    OutcomeKind,
-    Spec,
-    Usage,
-)
+from transcode.contract import Attempt, Candidate, Gpu, Money, OutcomeKind, Spec, Usage
 from transcode.invoke.policy import MAX_LARGER, MIB, GiveUp, Retry, after
 
 SIZES = (128, 256, 512, 768, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from transcode.contract import Spec
 from transcode.errors import PlanError
-from transcode.invoke.pool import Pool
-from transcode.platforms import Machine
+from transcode.invoke.local.admission import Pool
+from transcode.platforms.platform import Machine
 
 MACHINE = Machine(milli_cpus=4000, memory_mib=1000, scratch_mib=1)
 specs = st.builds(

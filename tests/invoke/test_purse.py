@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcode.contract import Money, Spec, Usage
-from transcode.invoke.purse import Purse
-from transcode.platforms import Platform
-from transcode.price import bill, longest_seconds
+from transcode.invoke.budget import Purse
+from transcode.platforms.platform import Platform
+from transcode.platforms.price import bill, longest_seconds
 
 AMOUNTS = st.decimals("0.0001", "2", places=4)
 CNY = "CNY"

@@ -14,11 +14,11 @@ import pytest
 
 from transcode.contract import OutcomeKind, Produced, Progress, Task
 from transcode.errors import OutputRejected
+from transcode.invoke.wire import Order, Report
+from transcode.invoke.worker import serve
 from transcode.settings import Settings
-from transcode.wire import Order, Report
-from transcode.work.__main__ import serve
 
-WORKER = (sys.executable, "-P", "-m", "transcode.work")
+WORKER = (sys.executable, "-P", "-m", "transcode.invoke.worker")
 
 
 @pytest.fixture
@@ -126,14 +126,14 @@ def test_what_others_print_does_not_get_between_reports(order: Order) -> None:
     """
     script = (
         "import os\n"
-        "from transcode import work\n"
+        "from transcode.work import perform as work\n"
         "from transcode.contract import OutcomeKind, Produced\n"
         "def perform(task, **rest):\n"
         "    print('from a library', flush=True)\n"
         "    os.system('echo from a child')\n"
         "    return Produced(outcome=OutcomeKind.SUCCEEDED)\n"
         "work.perform = perform\n"
-        "from transcode.work.__main__ import main\n"
+        "from transcode.invoke.worker import main\n"
         "main()\n"
     )
     done = subprocess.run(
@@ -155,7 +155,7 @@ def test_it_confines_itself_before_anything_else() -> None:
     """
     script = (
         "import ctypes, json, pathlib, resource\n"
-        "from transcode.work.__main__ import _confine\n"
+        "from transcode.invoke.worker import _confine\n"
         "_confine()\n"
         "signal = ctypes.c_int()\n"
         "ctypes.CDLL(None).prctl(2, ctypes.byref(signal), 0, 0, 0)\n"

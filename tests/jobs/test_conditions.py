@@ -9,16 +9,16 @@ from typing import Any
 import anyio
 import pytest
 
-from transcode.call import Invocation, answer
-from transcode.desk import Desk
+from transcode.contract.job import Claim
 from transcode.errors import StoreError
-from transcode.function import Function
-from transcode.happenings import Ended, Event, Troubled, Weaker
-from transcode.intake import Intake, Rule
+from transcode.functions.runtime import Function
+from transcode.functions.upload import Invocation, answer
+from transcode.hooks import Ended, Event, Troubled, Weaker
 from transcode.jobs import Book
-from transcode.pipeline import Request
-from transcode.record import Claim
-from transcode.service import watch
+from transcode.jobs.ingest import Intake, Rule
+from transcode.jobs.runner import watch
+from transcode.jobs.service import Desk
+from transcode.request import Request
 from transcode.settings import Settings
 from transcode.store.folder_bucket import FolderBucket
 from transcode.wiring import wire

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from transcode.desk import Desk
+from transcode.contract.job import Envelope, JobReport
 from transcode.errors import RecordUnreadable, StoreError, UsageError
-from transcode.happenings import Event, Troubled
-from transcode.intake import Intake, Rule
-from transcode.pipeline import Request
-from transcode.record import Envelope, JobReport
-from transcode.service import Swept, sweep
+from transcode.hooks import Event, Troubled
+from transcode.jobs.ingest import Intake, Rule
+from transcode.jobs.runner import Swept, sweep
+from transcode.jobs.service import Desk
+from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import wire
 
@@ -258,7 +258,7 @@ async def test_pauses_are_counted_by_the_clock_of_the_store(
         raise StoreError("The store did not answer.")
 
     job = await submit(desk, clip)
-    monkeypatch.setattr("transcode.shift.datetime", Ahead)
+    monkeypatch.setattr("transcode.jobs.execution.datetime", Ahead)
     monkeypatch.setattr(desk, "_look_up", down)
 
     await desk.perform(job.job_id)

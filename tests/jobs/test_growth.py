@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-import transcode.shift
+import transcode.jobs.execution
 from transcode.contract import (
     JobCost,
     Manifest,
@@ -21,10 +21,10 @@ from transcode.contract import (
     SourceRecord,
     Verification,
 )
-from transcode.desk import Desk
-from transcode.pipeline import Order, Request, look_up
-from transcode.record import Envelope
-from transcode.service import Crew, patrol
+from transcode.contract.job import Envelope
+from transcode.jobs.runner import Crew, patrol
+from transcode.jobs.service import Desk
+from transcode.request import Order, Request, look_up
 from transcode.settings import Settings
 from transcode.wiring import wire
 
@@ -83,7 +83,7 @@ def test_two_hundred_jobs_leave_nothing_behind(
     uploads.mkdir()
     shutil.copyfile(make_clip("a", seconds=1, audio=False), uploads / "a.mp4")
     settings = Settings(scratch=str(scratch))
-    monkeypatch.setattr(transcode.shift, "carry_out", published)
+    monkeypatch.setattr(transcode.jobs.execution, "carry_out", published)
 
     async def work() -> tuple[list[int], list[float], int]:
         wiring = wire(settings)

@@ -25,7 +25,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import transcode.shift
+import transcode.jobs.execution
 from transcode.contract import (
     JobCost,
     Manifest,
@@ -37,17 +37,13 @@ from transcode.contract import (
     SourceRecord,
     Verification,
 )
-from transcode.desk import Desk
-from transcode.errors import (
-    MediaRejected,
-    ObjectExists,
-    StoreError,
-    UsageError,
-)
-from transcode.invoke.tasks import testament as before_it_ran
-from transcode.pipeline import Order, Request, admit, look_up
-from transcode.record import Envelope, LedgerRecord, Submission
-from transcode.service import Crew, patrol, patrolling
+from transcode.contract.job import Envelope, LedgerRecord, Submission
+from transcode.errors import MediaRejected, ObjectExists, StoreError, UsageError
+from transcode.invoke.scheduler import testament as before_it_ran
+from transcode.jobs.runner import Crew, patrol, patrolling
+from transcode.jobs.service import Desk
+from transcode.pipeline import admit
+from transcode.request import Order, Request, look_up
 from transcode.settings import Settings
 from transcode.wiring import Wiring, wire
 
@@ -506,7 +502,7 @@ def run(
 
     def one(schedule: Schedule, **breaks: bool) -> list[str]:
         model = Model(schedule, memory_bucket, plan, order, wiring, breaks)
-        monkeypatch.setattr(transcode.shift, "carry_out", model.carry_out)
+        monkeypatch.setattr(transcode.jobs.execution, "carry_out", model.carry_out)
         wrong = model.run()
         return [*wrong, *model.world.log] if wrong else []
 

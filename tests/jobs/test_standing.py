@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from transcode.contract import OutcomeKind, ProfileRef, SourceRecord
+from transcode.contract.job import Claim, Ending, Submission
 from transcode.jobs import (
     Busy,
     Done,
@@ -20,7 +21,6 @@ from transcode.jobs import (
     Waiting,
     standing,
 )
-from transcode.record import Claim, Ending, Submission
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MOMENT = timedelta(milliseconds=1)

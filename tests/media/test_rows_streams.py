@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT, MakeClip
-from transcode.event import Ignored, Reason, parse
+from transcode.event.parse import parse
+from transcode.event.verdict import Ignored, Reason
 
 Run = Callable[..., Any]
 Made = Callable[..., Path]

@@ -10,7 +10,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def _mutations(*options: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "bench.mutations", "--processes", "2", *options]
+    argv = [
+        sys.executable,
+        "-m",
+        "bench.stress.mutations",
+        "--processes",
+        "2",
+        *options,
+    ]
     return subprocess.run(
         argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
     )

@@ -8,13 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from transcode.contract import (
-    AudioStream,
-    Capabilities,
-    Media,
-    Source,
-    VideoStream,
-)
+from transcode.contract import AudioStream, Capabilities, Media, Source, VideoStream
 from transcode.plan.profile import Profile, parse_profile
 
 PROFILES = Path(__file__).resolve().parents[2] / "profiles"

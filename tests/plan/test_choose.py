@@ -31,14 +31,14 @@ from transcode.errors import (
 )
 from transcode.plan.choose import MEMORY_MARGIN, Choice, choose
 from transcode.plan.coefficients import parse_coefficients
-from transcode.platforms import (
+from transcode.platforms.platform import (
     Machine,
     Platform,
     lattice,
     on_lattice,
     parse_platform,
 )
-from transcode.price import bill
+from transcode.platforms.price import bill
 
 ROOT = Path(__file__).resolve().parents[2]
 COEFFICIENTS = parse_coefficients(

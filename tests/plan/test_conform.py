@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from transcode.contract import DynamicRange, Loudness, Media
-from transcode.plan.conform import audio_obstacles, longest_segment, video_obstacles
+from transcode.plan.copyable import audio_obstacles, longest_segment, video_obstacles
 from transcode.plan.profile import Profile
 
 Change = Callable[..., Media]

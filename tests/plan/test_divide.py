@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 
 from transcode.contract import Capabilities, Constraints, Media, Money, Plan, Source
 from transcode.errors import BudgetTooSmall, DeadlineTooShort, PlanError, SpecTooSmall
-from transcode.plan import make_plan
 from transcode.plan.choose import weigh_all
+from transcode.plan.chunk_search import COUNTS, Divider, _together
+from transcode.plan.chunks import chunk_recipe, cuts, join_recipe
 from transcode.plan.coefficients import parse_coefficients
-from transcode.plan.divide import COUNTS, Divider, _together
+from transcode.plan.make_plan import make_plan
 from transcode.plan.recipe import make_recipe
 from transcode.plan.sampling import consider
-from transcode.plan.split import chunk_recipe, cuts, join_recipe
-from transcode.plan.words import duration
-from transcode.platforms import Machine, Platform, parse_platform
+from transcode.platforms.platform import Machine, Platform, parse_platform
+from transcode.units import duration
 
 ROOT = Path(__file__).resolve().parents[2]
 MEASURED = (ROOT / "transcode/plan/coefficients.toml").read_text(encoding="utf-8")

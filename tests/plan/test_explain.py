@@ -8,6 +8,8 @@ from fractions import Fraction
 
 import pytest
 
+from transcode import units
+from transcode.cli.show.plan import WIDTH, at_services, explain, source_line
 from transcode.contract import (
     Candidate,
     Capabilities,
@@ -26,9 +28,6 @@ from transcode.contract import (
     Task,
     Usage,
 )
-from transcode.plan import words
-from transcode.plan.compared import WIDTH, at_services
-from transcode.plan.explain import explain, source_line
 from transcode.plan.profile import Profile
 from transcode.plan.recipe import make_recipe
 
@@ -247,7 +246,7 @@ def test_durations(seconds: float | None, expected: str) -> None:
     """
     As one would say them.
     """
-    assert expected == words.duration(seconds)
+    assert expected == units.duration(seconds)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +263,7 @@ def test_memory(count: int | None, expected: str) -> None:
     """
     In powers of two, as it is bought.
     """
-    assert expected == words.memory(count)
+    assert expected == units.memory(count)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +281,7 @@ def test_money_has_digits_enough(amount: str, expected: str) -> None:
     """
     Three that say something, and never fewer than cents.
     """
-    assert expected == words.money(Money(amount=Decimal(amount), currency="USD"))
+    assert expected == units.money(Money(amount=Decimal(amount), currency="USD"))
 
 
 def test_services_are_compared_where_they_have_a_price() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
+from transcode.cli.show.plan import WIDTH, explain
 from transcode.contract import (
     Candidate,
     Capabilities,
@@ -22,8 +23,6 @@ from transcode.contract import (
     Task,
     Usage,
 )
-from transcode.plan.compared import WIDTH
-from transcode.plan.explain import explain
 from transcode.plan.profile import Profile
 from transcode.plan.recipe import make_recipe
 

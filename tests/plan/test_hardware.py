@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from transcode.cli.show.plan import explain
 from transcode.contract import (
     Capabilities,
     Constraints,
@@ -19,13 +20,12 @@ from transcode.contract import (
     Usage,
 )
 from transcode.errors import PlatformError
-from transcode.plan import make_plan
+from transcode.plan.alternatives import offers
 from transcode.plan.coefficients import parse_coefficients
-from transcode.plan.explain import explain
-from transcode.plan.hardware import offers
+from transcode.plan.make_plan import make_plan
 from transcode.plan.profile import Profile
-from transcode.platforms import Platform, parse_platform
-from transcode.price import bill
+from transcode.platforms.platform import Platform, parse_platform
+from transcode.platforms.price import bill
 
 ROOT = Path(__file__).resolve().parents[2]
 COEFFICIENTS = parse_coefficients(

@@ -13,13 +13,16 @@ import pytest
 
 from transcode.contract import Capabilities, Constraints, Media, Recipe, Source, Spec
 from transcode.errors import UsageError
-from transcode.plan import make_plan
-from transcode.plan.coefficients import Coefficients, parse_coefficients
-from transcode.plan.learn import ENOUGH, Seen, accuracy, learn
+from transcode.plan.coefficients import (
+    Coefficients,
+    coefficients_text,
+    parse_coefficients,
+)
+from transcode.plan.make_plan import make_plan
 from transcode.plan.predict import predict
 from transcode.plan.profile import Profile
-from transcode.plan.writing import coefficients_text
-from transcode.platforms import Machine, parse_platform
+from transcode.plan.refit import ENOUGH, Seen, accuracy, learn
+from transcode.platforms.platform import Machine, parse_platform
 
 from .conftest import PROFILES, Change
 

@@ -19,10 +19,10 @@ from transcode.contract import (
     Source,
 )
 from transcode.errors import BudgetTooSmall, DeadlineTooShort, MediaUnsupported
-from transcode.plan import job_id, make_plan
-from transcode.plan.predict import parse_coefficients
+from transcode.plan.coefficients import parse_coefficients
+from transcode.plan.make_plan import job_id, make_plan
 from transcode.plan.profile import Profile
-from transcode.platforms import Machine, Platform, parse_platform
+from transcode.platforms.platform import Machine, Platform, parse_platform
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHERS = ("aws-lambda", "cloud-run", "local")

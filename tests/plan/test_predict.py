@@ -27,7 +27,7 @@ from transcode.contract import (
 )
 from transcode.errors import PlanError, SettingsError
 from transcode.plan.coefficients import EncodeCosts, parse_coefficients
-from transcode.plan.density import density
+from transcode.plan.estimates import density
 from transcode.plan.memory import reference_pictures
 from transcode.plan.predict import Prediction, predict
 from transcode.plan.workload import workload

@@ -21,9 +21,9 @@ from transcode.contract import (
     SubtitleStream,
 )
 from transcode.errors import EncoderMissing, MediaRejected, MediaUnsupported
-from transcode.plan.picture import choose_video
 from transcode.plan.profile import Profile, parse_profile
 from transcode.plan.recipe import make_recipe
+from transcode.plan.video import choose_video
 
 Change = Callable[..., Media]
 Shipped = Callable[[str], Profile]

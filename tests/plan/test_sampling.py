@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transcode.clipping import made
 from transcode.contract import (
     Attempt,
     Capabilities,
@@ -28,19 +27,20 @@ from transcode.contract import (
     Source,
 )
 from transcode.errors import DeadlineTooShort
-from transcode.plan import make_plan
+from transcode.media.timeline import made
 from transcode.plan.coefficients import parse_coefficients
-from transcode.plan.parts import (
+from transcode.plan.make_plan import make_plan
+from transcode.plan.predict import predict
+from transcode.plan.profile import Profile
+from transcode.plan.sample_parts import (
     content_of,
     parts_of,
     picture_seconds,
     picture_spread,
 )
-from transcode.plan.predict import predict
-from transcode.plan.profile import Profile
 from transcode.plan.sampling import consider
 from transcode.plan.workload import MACHINE_SPREAD, workload
-from transcode.platforms import Machine, Platform, parse_platform
+from transcode.platforms.platform import Machine, Platform, parse_platform
 
 ROOT = Path(__file__).resolve().parents[2]
 COEFFICIENTS = parse_coefficients(

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transcode.clipping import pictures
 from transcode.contract import (
     AudioRendition,
     AudioStream,
@@ -29,7 +28,8 @@ from transcode.contract import (
     VideoRendition,
     VideoStream,
 )
-from transcode.plan.split import (
+from transcode.media.timeline import pictures
+from transcode.plan.chunks import (
     LEAST_SECONDS,
     MOST_CHUNKS,
     chunk_recipe,

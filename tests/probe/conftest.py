@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from transcode.contract import Media, Source
-from transcode.probe.ask import Limits, probe
+from transcode.probe.probe import Limits, probe
 
 PATIENT = Limits(wall_seconds=60)
 """For what must not fail because the machine is busy."""

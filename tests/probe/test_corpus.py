@@ -9,13 +9,8 @@ import anyio
 import pytest
 
 from transcode.contract import Media
-from transcode.errors import (
-    MediaError,
-    MediaRejected,
-    MediaTruncated,
-    MediaUnsupported,
-)
-from transcode.probe.ask import Limits, probe
+from transcode.errors import MediaError, MediaRejected, MediaTruncated, MediaUnsupported
+from transcode.probe.probe import Limits, probe
 
 from .conftest import PATIENT, source_at
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from transcode.probe import early
+from transcode.probe import prestart
 
 
 @pytest.fixture(autouse=True)
 def nothing_waits() -> Iterator[None]:
     """No test leaves a child behind for the next."""
     yield
-    early.abandon()
+    prestart.abandon()
 
 
 def ended(child: subprocess.Popen[bytes]) -> bool:
@@ -25,51 +25,54 @@ def ended(child: subprocess.Popen[bytes]) -> bool:
 
 def test_who_asks_first_gets_the_child_that_waits() -> None:
     """The second one gets a child of its own."""
-    early.begin()
-    waiting = early._waiting[0]
+    prestart.begin()
+    waiting = prestart._waiting[0]
 
-    first, second = early.start(sys.executable, {}), early.start(sys.executable, {})
+    first, second = (
+        prestart.start(sys.executable, {}),
+        prestart.start(sys.executable, {}),
+    )
 
     assert waiting is first
     assert waiting is not second
     for child in (first, second):
-        early.kill(child)
-        early.close(child)
+        prestart.kill(child)
+        prestart.close(child)
 
 
 def test_a_child_that_sees_too_little_is_not_used() -> None:
     """It began without certificates and proxies; who needs them gets another one."""
-    early.begin()
-    waiting = early._waiting[0]
+    prestart.begin()
+    waiting = prestart._waiting[0]
 
-    child = early.start(sys.executable, {"SSL_CERT_DIR": "/nowhere"})
+    child = prestart.start(sys.executable, {"SSL_CERT_DIR": "/nowhere"})
 
     assert waiting is not child
     assert ended(waiting)
-    early.kill(child)
-    early.close(child)
+    prestart.kill(child)
+    prestart.close(child)
 
 
 def test_a_child_that_died_meanwhile_is_not_used() -> None:
     """As where memory was short while it imported."""
-    early.begin()
-    waiting = early._waiting[0]
+    prestart.begin()
+    waiting = prestart._waiting[0]
     waiting.kill()
     waiting.wait()
 
-    child = early.start(sys.executable, {})
+    child = prestart.start(sys.executable, {})
 
     assert waiting is not child
     assert child.poll() is None
-    early.kill(child)
-    early.close(child)
+    prestart.kill(child)
+    prestart.close(child)
 
 
 def test_what_nobody_asked_is_ended() -> None:
     """A command that was refused before it looked leaves no process."""
-    early.begin()
-    waiting = early._waiting[0]
+    prestart.begin()
+    waiting = prestart._waiting[0]
 
-    early.abandon()
+    prestart.abandon()
 
     assert ended(waiting)

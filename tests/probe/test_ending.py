@@ -11,8 +11,8 @@ import pytest
 
 from transcode.contract import Media
 from transcode.errors import MediaError, MediaTruncated
-from transcode.probe.ending import cut_off
-from transcode.probe.reader import CountingReader, Opened
+from transcode.probe.child.reader import CountingReader, Opened
+from transcode.probe.child.tail import cut_off
 
 Look = Callable[..., Media]
 

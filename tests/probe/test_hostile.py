@@ -23,7 +23,7 @@ from transcode.errors import (
     StoreDown,
     WorkerLost,
 )
-from transcode.probe.ask import Limits, probe
+from transcode.probe.probe import Limits, probe
 
 from .conftest import PATIENT, Server, source_at
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from transcode.probe.rates import Rate, measure, snap
+from transcode.probe.facts.frame_rate import Rate, measure, snap
 
 MILLISECOND = Fraction(1, 1000)
 NTSC = Fraction(30000, 1001)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import MakeClip
 from transcode.contract import DynamicRange, Media
-from transcode.probe.picture import video_stream
+from transcode.probe.facts.video import video_stream
 
 Look = Callable[[Path | str], Media]
 

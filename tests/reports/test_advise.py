@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcode.contract import Candidate, Money, Spec, Usage
-from transcode.platforms import parse_platform
-from transcode.reports.advise import Case, fixed_specs
+from transcode.ledger.advise import Case, fixed_specs
+from transcode.platforms.platform import parse_platform
 
 FILE = Path(__file__).resolve().parents[2] / "profiles/platforms/functiongraph.toml"
 PLATFORM = parse_platform(FILE.read_text(encoding="utf-8"), origin=FILE.name)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcode.platforms import Platform, parse_platform, spec_for_memory
-from transcode.reports.arrivals import Load, Pool, Span, load, pool, reserve
+from transcode.ledger.arrivals import Load, Pool, Span, load, pool, reserve
+from transcode.platforms.platform import Platform, parse_platform, spec_for_memory
 
 FOLDER = Path(__file__).resolve().parents[2] / "profiles/platforms"
 START = datetime(2026, 10, 1, tzinfo=UTC)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from transcode.contract import Interval
-from transcode.record import LedgerRecord
-from transcode.reports.drift import drift
+from transcode.contract.job import LedgerRecord
+from transcode.ledger.drift import drift
 
 MakeRecord = Callable[..., LedgerRecord]
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transcode.contract import Spec, Usage
-from transcode.platforms import Platform, parse_platform, spec_for_memory
-from transcode.record import LedgerRecord
-from transcode.reports.reprice import by_policy, compare, same, usage_in
-from transcode.reports.totals import by_profile
+from transcode.contract.job import LedgerRecord
+from transcode.ledger.reprice import by_policy, compare, same, usage_in
+from transcode.ledger.totals import by_profile
+from transcode.platforms.platform import Platform, parse_platform, spec_for_memory
 
 MakeRecord = Callable[..., LedgerRecord]
 FOLDER = Path(__file__).resolve().parents[2] / "profiles/platforms"

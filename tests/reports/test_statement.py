@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transcode.platforms import Platform, parse_platform, spec_for_memory
-from transcode.price import ReservedInstance
-from transcode.reports.statement import Used, month_statement
+from transcode.ledger.statement import Used, month_statement
+from transcode.platforms.platform import Platform, parse_platform, spec_for_memory
+from transcode.platforms.price import ReservedInstance
 
 FOLDER = Path(__file__).resolve().parents[2] / "profiles/platforms"
 

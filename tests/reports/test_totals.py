@@ -8,9 +8,9 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transcode.record import LedgerRecord
-from transcode.reports import totals as by
-from transcode.reports.reconcile import Difference, with_reports
+from transcode.contract.job import LedgerRecord
+from transcode.ledger import totals as by
+from transcode.ledger.reconcile import Difference, with_reports
 
 MakeRecord = Callable[..., LedgerRecord]
 GROUPS = (

@@ -127,8 +127,8 @@ def s3_shared(s3_server: str) -> str:
 
 @pytest.fixture(scope="session")
 def faults() -> ModuleType:
-    """The proxy of `bench/faults.py`."""
-    path = Path(__file__).resolve().parents[2] / "bench/faults.py"
+    """The proxy of `bench/stress/faults.py`."""
+    path = Path(__file__).resolve().parents[2] / "bench/stress/faults.py"
     spec = importlib.util.spec_from_file_location("faults", path)
     assert spec is not None
     assert spec.loader is not None

@@ -21,8 +21,9 @@ from transcode.errors import (
     UsageError,
 )
 from transcode.settings import Settings
-from transcode.store.bucket import Bucket, bucket
+from transcode.store.bucket import Bucket
 from transcode.store.folder_bucket import FolderBucket
+from transcode.store.open import bucket
 from transcode.store.s3_bucket import S3Bucket
 
 pytestmark = pytest.mark.anyio

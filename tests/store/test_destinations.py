@@ -26,7 +26,8 @@ from transcode.errors import (
     UsageError,
 )
 from transcode.settings import Settings
-from transcode.store import Destination, destination, locate
+from transcode.store.destination import Destination
+from transcode.store.open import destination, locate
 
 pytestmark = pytest.mark.anyio
 

@@ -20,9 +20,11 @@ from transcode.errors import (
     StoreError,
     TranscodeError,
 )
-from transcode.pipeline import Planned, Request, run
+from transcode.hooks import Planned
+from transcode.pipeline import run
+from transcode.request import Request
 from transcode.settings import Settings
-from transcode.store.bucket import bucket
+from transcode.store.open import bucket
 from transcode.wiring import wire
 
 pytestmark = pytest.mark.anyio

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from transcode.settings import Settings
-from transcode.store.kept import keep_open, kept
+from transcode.store.connections import keep_open, kept
 from transcode.store.s3_bucket import S3Bucket
 
 pytestmark = pytest.mark.anyio

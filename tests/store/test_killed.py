@@ -19,7 +19,8 @@ import pytest
 
 from transcode.contract import Manifest
 from transcode.settings import Settings
-from transcode.store.bucket import Bucket, bucket
+from transcode.store.bucket import Bucket
+from transcode.store.open import bucket
 
 pytestmark = pytest.mark.anyio
 

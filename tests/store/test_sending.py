@@ -20,8 +20,8 @@ from transcode.contract import (
     Verification,
 )
 from transcode.settings import Settings
-from transcode.store import Destination, destination, provenance
-from transcode.store.bucket import bucket
+from transcode.store.destination import Destination, provenance
+from transcode.store.open import bucket, destination
 
 pytestmark = pytest.mark.anyio
 

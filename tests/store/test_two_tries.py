@@ -22,8 +22,8 @@ from transcode.contract import (
 )
 from transcode.errors import ObjectExists
 from transcode.settings import Settings
-from transcode.store import Destination, destination
-from transcode.store.bucket import bucket
+from transcode.store.destination import Destination
+from transcode.store.open import bucket, destination
 
 pytestmark = pytest.mark.anyio
 

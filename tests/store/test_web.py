@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from transcode.errors import SourceDown, SourceNotFound, SourceUnreadable
-from transcode.store.web import locate
+from transcode.store.http_source import locate
 
 
 @pytest.fixture

@@ -28,10 +28,10 @@ from transcode.contract import (
 )
 from transcode.plan.profile import parse_profile
 from transcode.plan.recipe import make_recipe as choose_recipe
-from transcode.probe.ask import probe
+from transcode.probe.probe import probe
 from transcode.settings import Settings
-from transcode.tools import capabilities
-from transcode.work import perform
+from transcode.work.perform import perform
+from transcode.work.toolchain import capabilities
 
 
 class MakeTask(Protocol):

@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from transcode.contract import CaptionRendition, FilePackaging, OutcomeKind, OutputFile
-from transcode.probe.ask import probe
-from transcode.work.playlists import read_master_playlist, read_mpd
+from transcode.probe.probe import probe
+from transcode.work.verify.playlists import read_master_playlist, read_mpd
 from transcode.work.webvtt import Cue, read
 
 FRAME = 0.04

@@ -8,8 +8,8 @@ import pytest
 
 from transcode.contract import CaptionRendition
 from transcode.work.captions_listing import listed_in_manifest, listed_in_master
-from transcode.work.languages import shortest
-from transcode.work.playlists import read_master_playlist, read_mpd
+from transcode.work.command.languages import shortest
+from transcode.work.verify.playlists import read_master_playlist, read_mpd
 
 MASTER = (
     "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=2\na/index.m3u8\n"

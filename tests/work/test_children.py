@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from transcode.confine import May
+from transcode.sandbox.fence import May
 from transcode.work.children import Children, Program
 
 

@@ -25,8 +25,8 @@ from transcode.contract import (
     VideoStream,
 )
 from transcode.work import package
-from transcode.work.command import Command, OutputStream, build, measure
-from transcode.work.sound import Measured
+from transcode.work.command.audio import Measured
+from transcode.work.command.build import Command, OutputStream, build, measure
 
 FIFO = "/scratch/media.fifo"
 SOURCE = Path("/source/clip.mov")

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from transcode.confine import May
 from transcode.contract import (
     FilePackaging,
     Loudness,
@@ -25,9 +24,10 @@ from transcode.contract import (
     Progress,
     Sprites,
 )
+from transcode.sandbox.fence import May
 from transcode.settings import Settings
-from transcode.work import perform
 from transcode.work.children import Children, Program
+from transcode.work.perform import perform
 
 POSTER = Poster(width=320, height=240, candidates=4)
 SPRITES = Sprites(

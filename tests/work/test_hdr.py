@@ -21,7 +21,7 @@ from transcode.contract import (
     VideoStream,
 )
 from transcode.work.report import EncodeReport
-from transcode.work.verify import verify
+from transcode.work.verify.verify import verify
 
 MASTERED = (
     "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)"
@@ -287,7 +287,7 @@ def ladder(
 ) -> tuple[Any, Path]:
     """One finished ladder of HDR10."""
     from transcode.settings import Settings  # noqa: PLC0415
-    from transcode.work import perform  # noqa: PLC0415
+    from transcode.work.perform import perform  # noqa: PLC0415
 
     encoder, preset = ENCODERS["hevc"]
     rendition = video(

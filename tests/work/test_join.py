@@ -22,11 +22,11 @@ from transcode.contract import (
     Task,
 )
 from transcode.errors import OutputRejected
-from transcode.plan.split import chunk_recipe, join_recipe
+from transcode.plan.chunks import chunk_recipe, join_recipe
 from transcode.settings import Settings
-from transcode.work import perform
-from transcode.work.command import build
+from transcode.work.command.build import build
 from transcode.work.join import join
+from transcode.work.perform import perform
 from transcode.work.progress import Summary
 
 _CLIPS = (

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from transcode.contract import OutcomeKind
-from transcode.work.playlists import read_master_playlist, read_mpd
+from transcode.work.verify.playlists import read_master_playlist, read_mpd
 
 DESCRIBES = "public.accessibility.describes-video"
 ALL = '[[audio]]\ncodec = "aac"\nlanguages = "all"\n'

@@ -14,9 +14,9 @@ import pytest
 from transcode.contract import OutcomeKind, Source
 from transcode.plan.profile import parse_profile
 from transcode.plan.recipe import make_recipe
-from transcode.probe.ask import probe
+from transcode.probe.probe import probe
 from transcode.settings import Settings
-from transcode.tools import capabilities
+from transcode.work.toolchain import capabilities
 
 ROOT = Path(__file__).resolve().parents[2]
 MOMENTS = (0.4, 2.4)
@@ -77,7 +77,9 @@ def clapped(made: Callable[..., Path]) -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def senses() -> Any:
     """The eyes and ears of `bench`: another build than the one that encodes."""
-    spec = importlib.util.spec_from_file_location("senses", ROOT / "bench/senses.py")
+    spec = importlib.util.spec_from_file_location(
+        "senses", ROOT / "bench/stress/second_tool.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

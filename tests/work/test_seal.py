@@ -13,9 +13,10 @@ import anyio
 import pytest
 
 from tests.conftest import MakeClip
-from transcode.pipeline import Request, admit
+from transcode.invoke.wire import Order, Report
+from transcode.pipeline import admit
+from transcode.request import Request
 from transcode.settings import Settings
-from transcode.wire import Order, Report
 from transcode.wiring import wire
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,9 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 _WORKER = """
 import json, os, socket, sys
 from pathlib import Path
-import transcode.work
+import transcode.work.perform
 "x".encode("idna")  # Imported when first used.
-from transcode.work.__main__ import main
+from transcode.invoke.worker import main
 port, foreign, told = int(sys.argv[1]), Path(sys.argv[2]), os.dup(2)
 def tries(act):
     try:
@@ -45,10 +46,10 @@ def look(task, encoded, *, staging):
     }
     os.write(told, json.dumps(said).encode())
     os._exit(0)
-transcode.work.verify = look
+transcode.work.perform.verify = look
 if sys.argv[3] == "unsealed":
-    import transcode.work.seal
-    transcode.work.seal.seal = lambda folders: ()
+    import transcode.sandbox.seal
+    transcode.sandbox.seal.seal = lambda folders: ()
 main()
 """
 
@@ -110,7 +111,7 @@ def test_a_sealed_worker_does_its_work(make_clip: MakeClip, tmp_path: Path) -> N
     order = _order(make_clip("sealed", 1, "64x64"), tmp_path)
 
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "transcode.work"],
+        [sys.executable, "-P", "-m", "transcode.invoke.worker"],
         cwd=ROOT,
         input=order.to_json().encode() + b"\n",
         capture_output=True,
@@ -128,7 +129,7 @@ def test_threads_that_go_on_are_told(tmp_path: Path) -> None:
     """
     script = (
         "import sys, threading; from pathlib import Path\n"
-        "from transcode.work.seal import seal\n"
+        "from transcode.sandbox.seal import seal\n"
         "end = threading.Event()\n"
         "threading.Thread(target=end.wait).start()\n"
         "print(*seal([Path(sys.argv[1])]), sep='\\n')\n"

@@ -18,8 +18,8 @@ from transcode.contract import (
     OutputFile,
     Sprites,
 )
-from transcode.work.playlists import read_media_playlist, read_mpd
-from transcode.work.segments import read_header, read_segment
+from transcode.work.verify.cmaf import read_header, read_segment
+from transcode.work.verify.playlists import read_media_playlist, read_mpd
 
 MP4 = FilePackaging(
     files=(OutputFile(name="video.mp4", container="mp4", video="240p", audio=("aac",)),)

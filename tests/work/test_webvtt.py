@@ -6,14 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcode.work.webvtt import (
-    BrokenCaptions,
-    Cue,
-    read,
-    read_written,
-    within,
-    write,
-)
+from transcode.work.webvtt import BrokenCaptions, Cue, read, read_written, within, write
 
 
 def test_what_ffmpeg_writes_is_read() -> None:

@@ -24,10 +24,12 @@ def main() -> NoReturn:
         import signal  # noqa: PLC0415
 
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        from . import early  # noqa: PLC0415
+        # GONE
 
-        early.begin(sys.argv[1:])
-        from .edge import own_streams, run_command_line  # noqa: PLC0415
+        from . import prestart  # noqa: PLC0415
+
+        prestart.begin(sys.argv[1:])
+        from .main import own_streams, run_command_line  # noqa: PLC0415
 
         own_streams()
     except KeyboardInterrupt:
@@ -47,8 +49,8 @@ def _leave(code: int) -> NoReturn:
     An interpreter that takes itself apart first gives signals back to the system, and
     a SIGTERM in those last milliseconds would deny a result that is already visible.
     """
-    if (early := sys.modules.get(f"{__name__}.early")) is not None:
-        early.abandon()
+    if (prestart := sys.modules.get(f"{__name__}.prestart")) is not None:
+        prestart.abandon()
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:

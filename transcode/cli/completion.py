@@ -27,7 +27,7 @@ def known(kind: str) -> list[tuple[str, str]]:
     from ..errors import TranscodeError  # noqa: PLC0415 - only when a shell asks
     from ..settings import Settings  # noqa: PLC0415
     from ..wiring import wire  # noqa: PLC0415
-    from .show_data import title  # noqa: PLC0415
+    from .show.data import title  # noqa: PLC0415
 
     try:
         wiring = wire(Settings.from_environment(os.environ))

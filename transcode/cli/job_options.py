@@ -13,7 +13,7 @@ from .options import Text
 # ruff: noqa: PLC0415 - as in `commands`: only what a command needs is imported
 
 if TYPE_CHECKING:
-    from ..intake import Rule
+    from ..jobs.ingest import Rule
 
 
 _TAG = re.compile(r"[A-Za-z0-9_.:/@+-]{1,64}", re.ASCII)
@@ -88,9 +88,9 @@ def rule_of(
     suffixes: tuple[str, ...] = (),
 ) -> Rule:
     """What the options that commands share say of each upload."""
-    from ..event import Filter
-    from ..intake import Rule
-    from ..pipeline import Request
+    from ..event.filter import Filter
+    from ..jobs.ingest import Rule
+    from ..request import Request
 
     budget: Decimal | None = planning.pop("budget")
     return Rule(

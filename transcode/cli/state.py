@@ -9,10 +9,11 @@ from typing import TypeVar
 
 import click
 
-from ..index import Index, Synced
+from ..ledger.index import Index, Synced
 from ..settings import Settings
-from ..store.bucket import Bucket, bucket
-from .interrupt import run_to_the_end
+from ..signals import run_to_the_end
+from ..store.bucket import Bucket
+from ..store.open import bucket
 from .units import plural, printable
 
 Answer = TypeVar("Answer")

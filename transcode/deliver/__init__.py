@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from .announce import Announcer
+from .layout import folder_name
 from .manifest import Ending, Status, failed, refused, succeeded
-from .naming import folder_name
-from .notices import Notice, compose
+from .message import Notice, compose
+from .notify import Announcer, Patience, tell, told_digest
 from .senders import Senders, check
 from .targets import Target, parse_target, parse_targets
-from .tell import Patience, tell, told_digest
 
 __all__ = [
     "Announcer",

@@ -13,7 +13,7 @@ from yarl import URL
 
 from .. import __version__
 from ..errors import DestinationDown, DestinationRefused
-from .answers import retry_after
+from .response import retry_after
 from .targets import Target
 
 _CONNECT_SECONDS = 5.0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -13,6 +15,7 @@ from ..contract import (
     JobCost,
     Manifest,
     Media,
+    OutcomeKind,
     Output,
     Plan,
     PlatformRef,
@@ -23,6 +26,9 @@ from ..contract import (
     TaskResult,
     Verification,
 )
+from ..errors import Cancelled, TranscodeError
+
+__all__ = ["ending_of", "has_succeeded", "status_of", "was_cancelled"]
 
 Status = Literal["succeeded", "rejected", "failed", "cancelled"]
 
@@ -157,3 +163,27 @@ def _without_index(media: Media) -> Media:
 def _output(artifact: Artifact, uri: Callable[[str], str]) -> Output:
     facts = artifact.model_dump(exclude={"path"})
     return Output(uri=uri(artifact.path), **facts)
+
+
+def status_of(error: TranscodeError) -> Status:
+    if isinstance(error, Cancelled):
+        return "cancelled"
+    return "rejected" if error.outcome is OutcomeKind.REJECTED else "failed"
+
+
+def ending_of(status: Status, started: float) -> Ending:
+    return Ending(
+        status=status,
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        wall_seconds=time.monotonic() - started,
+    )
+
+
+def has_succeeded(result: TaskResult) -> bool:
+    """Its last attempt did."""
+    return result.attempts[-1].outcome is OutcomeKind.SUCCEEDED
+
+
+def was_cancelled(result: TaskResult) -> bool:
+    """Its last attempt was."""
+    return result.attempts[-1].outcome is OutcomeKind.CANCELLED

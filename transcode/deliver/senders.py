@@ -22,8 +22,7 @@ from ..errors import (
     TranscodeError,
 )
 from ..settings import Settings
-from .notices import Notice
-from .signature import webhook_keys
+from .message import Notice
 from .targets import (
     Folder,
     GraphFunction,
@@ -33,10 +32,11 @@ from .targets import (
     Topic,
     Webhook,
 )
+from .webhook import webhook_keys
 
 if TYPE_CHECKING:
+    from .aws import AwsSender
     from .http import Http
-    from .send_aws import AwsSender
 
 Create = Callable[[str, str, bytes], Awaitable[object]]
 """Creates an object: folder or prefix, name, content; `ObjectExists` if it is there."""
@@ -126,14 +126,15 @@ class Senders:
             raise kind(exc.message, destination=target.name) from exc
 
     async def _to_webhook(self, target: Webhook, notice: Notice) -> None:
-        from .send_webhook import WebhookSender  # noqa: PLC0415  loads aiohttp
+        from .webhook import WebhookSender  # noqa: PLC0415  loads aiohttp
 
         keys = webhook_keys(_plain(self._settings.webhook_secret) or "")
         sender = WebhookSender(await self._http_door(), keys, time.time)
         await sender.send(target, notice)
 
     async def _to_graph(self, target: GraphFunction, notice: Notice) -> None:
-        from .send_functiongraph import GraphSender, Keys  # noqa: PLC0415  loads aiohttp
+        from ..platforms.huawei_signing import Keys  # noqa: PLC0415  loads aiohttp
+        from .functiongraph import GraphSender  # noqa: PLC0415  loads aiohttp
 
         given = self._settings
         keys = Keys(
@@ -154,7 +155,7 @@ class Senders:
             return self._http
 
     async def _aws_sender(self) -> AwsSender:
-        from .send_aws import AwsSender  # noqa: PLC0415  loads aiobotocore
+        from .aws import AwsSender  # noqa: PLC0415  loads aiobotocore
 
         async with self._lock:
             if self._aws is None:

@@ -12,9 +12,8 @@ from pydantic import AliasChoices, Field
 
 from ..contract import Upload
 from ..errors import EventError
-from . import records
-from .finding import Finding, Reason
-from .foreign import (
+from . import s3_records
+from .models import (
     Count,
     Foreign,
     Instant,
@@ -26,6 +25,7 @@ from .foreign import (
     stored_key,
     stored_version,
 )
+from .verdict import Finding, Reason
 
 _GCS = "google.cloud.storage.object.v1."
 _GCS_REASONS = {
@@ -121,9 +121,9 @@ def findings(
     elif event.type.startswith(_GCS):
         yield _gcs(event, data, what)
     elif event.type.startswith("com.amazonaws.s3."):
-        yield records.s3(data, what, encoded=encoded)
+        yield s3_records.s3(data, what, encoded=encoded)
     elif event.type.startswith("oss:"):
-        yield records.oss(data, what, encoded=encoded)
+        yield s3_records.oss(data, what, encoded=encoded)
     else:
         yield _named(event, data, what)
 
@@ -153,7 +153,7 @@ def _grid(
         provider="obs",
         bucket=bucket,
         key=key,
-        uri=records.address("obs", bucket, key),
+        uri=s3_records.address("obs", bucket, key),
         version=None if marker else stored_version(stored.version),
         etag=stored_etag(stored.etag),
         bytes=stored.size,
@@ -164,7 +164,7 @@ def _grid(
         event_time=event.time,
         event_name=told.name,
     )
-    return Finding(upload, records.reason_of(told.name))
+    return Finding(upload, s3_records.reason_of(told.name))
 
 
 def _gcs(event: CloudEvent, data: object, what: str) -> Finding:
@@ -176,7 +176,7 @@ def _gcs(event: CloudEvent, data: object, what: str) -> Finding:
         provider="gcs",
         bucket=told.bucket,
         key=told.name,
-        uri=records.address("gcs", told.bucket, told.name),
+        uri=s3_records.address("gcs", told.bucket, told.name),
         # A generation that went takes all older ones with it, as a key does.
         version=str(told.generation) if known and reason is None else None,
         etag=stored_etag(told.etag),

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import AliasChoices, Field
 
 from ..errors import EventError
-from .foreign import Foreign, Name, Word, decoded, read
+from .models import Foreign, Name, Word, decoded, read
 
 _DEEPEST = 4
 """A queue in front of a topic in front of a bus makes three."""

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from pydantic import Field
 
 from ..contract import Upload
-from .finding import Finding, Ignored, Reason
-from .foreign import Count, Foreign, Name, Word, read, stored_version
-from .records import address
-from .watched import after_epoch
+from .folder import after_epoch
+from .models import Count, Foreign, Name, Word, read, stored_version
+from .s3_records import address
+from .verdict import Finding, Ignored, Reason
 
 _BUCKETS = "/buckets/"
 """`filer.options.buckets_folder`, which nobody changes."""

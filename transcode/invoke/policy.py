@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from math import inf
 
-from ..contract import Attempt, Candidate, Money, OutcomeKind, Spec
+from ..contract import Attempt, Candidate, Interval, Money, OutcomeKind, Spec, Task
+
+__all__ = ["final", "reassign", "rounded_up"]
 
 MIB = 2**20
+
+
 MARGIN = 1.25
+
+
 """Of memory over the peak seen, as when the first spec was chosen."""
+
+
 MAX_LARGER = 4
+
+
 """Out-of-memory retries of one task. From 128 MiB four steps of at least a quarter
 reach the memory of any honest encode; a fifth kill is no matter of size."""
+
+
 FASTER = 0.8
+
+
 """After running out of time: predicted wall over time limit must shrink to this."""
 
 
@@ -189,3 +203,35 @@ def _fresh(
 def _name(spec: Spec) -> str:
     gpu = "" if spec.gpu is None else f", {spec.gpu.kind}"
     return f"{spec.memory_mib} MiB, {spec.milli_cpus} milli-CPUs{gpu}"
+
+
+def final(attempt: Attempt, reason: str) -> Attempt:
+    """*attempt* with why there is no further one."""
+    failure = attempt.failure
+    if failure is None:
+        return attempt
+    said = failure.model_copy(update={"message": f"{failure.message} {reason}"})
+    return attempt.model_copy(update={"failure": said})
+
+
+def reassign(task: Task, candidate: Candidate) -> Task:
+    """The same task on another spec; the wall interval is stretched with the wall."""
+    before, now = task.predicted.wall_seconds, candidate.predicted.wall_seconds
+    stretch = now / before if before else 1.0
+    return task.model_copy(
+        update={
+            "spec": candidate.spec,
+            "predicted": candidate.predicted,
+            "predicted_cost": candidate.cost,
+            "predicted_wall": Interval(
+                low=task.predicted_wall.low * stretch,
+                high=task.predicted_wall.high * stretch,
+            ),
+        }
+    )
+
+
+def rounded_up(amount: Decimal) -> str:
+    """Two figures, upwards: more would promise too much."""
+    step = Decimal(1).scaleb(amount.adjusted() - 1)
+    return f"{(amount / step).to_integral_value(ROUND_CEILING) * step:f}"

@@ -10,10 +10,9 @@ or the last thing a process did.
 
 from __future__ import annotations
 
-from .book import Book
-from .holding import confirm, hold
-from .reporting import report
-from .standing import (
+from .lease import confirm, hold
+from .repository import Book
+from .state import (
     Busy,
     Done,
     Exhausted,
@@ -24,6 +23,7 @@ from .standing import (
     Standing,
     Tried,
     Waiting,
+    report,
     standing,
 )
 

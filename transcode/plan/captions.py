@@ -13,8 +13,8 @@ from ..contract import (
     SubtitleStream,
     VideoStream,
 )
+from .audio import plain_language, plain_title
 from .profile import Profile
-from .sound import plain_language, plain_title
 
 MOST_TRACKS = 32
 """Films carry some thirty languages; more than these are an attack or a mistake."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil
 
-from ..clipping import heard, zero_seconds
 from ..contract import Clip, Media, VideoStream
 from ..errors import ClipError
+from ..media.timeline import heard, zero_seconds
+from ..units import duration
 from .profile import Profile
-from .words import duration
 
 _INDEXED = frozenset({"mp4", "mov", "matroska", "webm"})
 """Containers whose index says where each keyframe is, and whose packets say when they

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from itertools import pairwise
 from typing import Self
@@ -12,15 +14,18 @@ from typing import Self
 from pydantic import (
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     ValidationError,
     model_validator,
 )
 
-from ..contract import Value
+from ..contract import Recipe, Value, VideoRendition
 from ..errors import SettingsError
-from .learned import Experience
+
+__all__ = ["UNMEASURED_SPREAD", "costs_of"]
+
 
 STANDS_FOR = {
     "h264": "libx264",
@@ -28,6 +33,8 @@ STANDS_FOR = {
     "av1": "libsvtav1",
     "vp9": "libvpx-vp9",
 }
+
+
 """An encoder that was not measured is taken to be the codec's software encoder."""
 
 
@@ -191,3 +198,139 @@ def parse_coefficients(text: str) -> Coefficients:
             "write them anew with bench/calibrate.py.",
             field=field,
         ) from exc
+
+
+SPEEDS = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower",
+    "veryslow",
+)  # fmt: skip
+
+
+UNMEASURED_SPREAD = 0.3
+
+
+"""Added where the nearest slower preset, or another encoder, stands for one."""
+
+
+def costs_of(
+    rendition: VideoRendition, coefficients: Coefficients
+) -> tuple[EncodeCosts, float]:
+    """Measured costs, or the nearest slower preset's, and how unsure that makes."""
+    name = rendition.encoder or STANDS_FOR[rendition.codec]
+    unsure = 0.0
+    if name not in coefficients.encode:
+        name, unsure = STANDS_FOR[rendition.codec], UNMEASURED_SPREAD
+    presets = coefficients.encode[name]
+    if rendition.preset is not None and rendition.preset in presets:
+        return presets[rendition.preset], unsure
+    slowness = _slowness(rendition.preset)
+    ranked = sorted(presets, key=_slowness)
+    nearest = next((p for p in ranked if _slowness(p) >= slowness), ranked[-1])
+    return presets[nearest], unsure + UNMEASURED_SPREAD
+
+
+def _slowness(preset: str | None) -> int:
+    """A rank, larger is slower; unknown words count as x264's default."""
+    if preset is not None and preset.isdigit():
+        return -int(preset)
+    return SPEEDS.index(preset if preset in SPEEDS else "medium")
+
+
+_HEAD = (
+    "# Measured by bench/calibrate.py, learned by transcode calibrate --from-ledger;\n"
+    "# not edited. Use it with TRANSCODE_COEFFICIENTS.\n\n"
+)
+
+
+def coefficients_text(coefficients: Coefficients) -> str:
+    """TOML; reading it gives the same coefficients."""
+    tables = coefficients.model_dump(mode="json", exclude_none=True)
+    return _HEAD + "\n".join(_lines(tables)).lstrip() + "\n"
+
+
+def _lines(tables: Mapping[str, object], path: str = "") -> Iterator[str]:
+    plain = {k: v for k, v in tables.items() if not isinstance(v, dict)}
+    if path and plain:
+        yield f"\n[{path}]"
+    for key, value in plain.items():
+        # Of what is in here, JSON and TOML write everything alike.
+        yield f"{key} = {json.dumps(value, ensure_ascii=False)}"
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            name = key if re.fullmatch(r"[\w-]+", key) else json.dumps(key)
+            yield from _lines(value, f"{path}.{name}" if path else name)
+
+
+COPIED = "copy"
+
+
+PRIOR = 4
+
+
+"""Something learned counts as if so many more had been as the model says."""
+
+
+class Learned(Value):
+    """One encoder with one preset, as `task_key` names it."""
+
+    records: PositiveInt
+    sources: PositiveInt = 1
+    """How many different ones: tasks of one source have one error."""
+    cpu: PositiveFloat
+    """Measured over predicted CPU seconds of whole tasks."""
+    memory: PositiveFloat
+    """The same of peak memory, at the upper end: what is too small is killed."""
+    spread: NonNegativeFloat
+    """Standard deviation of the logarithm of actual over predicted wall time."""
+
+
+class LearnedPlatform(Value):
+    """A platform's vCPU, beside one of the machine that was calibrated on."""
+
+    records: PositiveInt
+    cpu: PositiveFloat
+    """CPU seconds for the same work: above 1, its vCPUs are slower."""
+    wall: PositiveFloat
+    """Wall time over what those CPU seconds explain."""
+
+
+class Accuracy(Value):
+    """How well tasks were predicted that the fit has not seen."""
+
+    records: NonNegativeInt
+    wall_error: NonNegativeFloat
+    """Median of |actual / predicted - 1|."""
+    cpu_error: NonNegativeFloat
+    inside: NonNegativeFloat
+    """Share of actual wall times within the interval that was to hold 0.9."""
+    memory_under: NonNegativeFloat
+    """Share of peaks above prediction times margin."""
+
+
+class Experience(Value):
+    """The table `[learned]` of the coefficients."""
+
+    as_of: date
+    origin: str
+    """The ledger."""
+    records: PositiveInt
+    first: date
+    last: date
+    """Days of the oldest and the newest record."""
+    before: Accuracy | None = None
+    after: Accuracy | None = None
+    """On sources that were held out; None where there was but one source."""
+    encode: Mapping[str, Learned] = {}
+    """By `task_key`."""
+    platform: Mapping[str, LearnedPlatform] = {}
+    """By name."""
+
+
+def task_key(recipe: Recipe) -> str:
+    """`encoder/preset` of the picture that takes most of the work; `copy` for none."""
+    # A join copies, too: others have encoded.
+    encoded = [it for it in recipe.video if it.made_by == "encoded"]
+    if not encoded or recipe.chunks:
+        return COPIED
+    top = max(encoded, key=lambda it: it.width * it.height)
+    return f"{top.encoder or top.codec}/{top.preset or 'default'}"

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 
 from ..contract import Content, Interval, Media, Recipe, Spec, Usage
 from . import memory
-from .coefficients import Coefficients, parse_coefficients
-from .learned import PRIOR, task_key
+from .coefficients import PRIOR, Coefficients, parse_coefficients, task_key
 from .workload import Workload, workload
 
 __all__ = [

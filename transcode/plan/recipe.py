@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
-from ..clipping import clipped
 from ..contract import (
     AudioRendition,
     Capabilities,
@@ -26,12 +25,13 @@ from ..contract import (
     Watermark,
 )
 from ..errors import EncoderMissing, MediaUnsupported, WatermarkError
+from ..media.timeline import clipped
+from .audio import Sound, choose_sound
 from .captions import Captions, choose_burned, choose_captions
 from .clip import beside_copy, choose_clip, clip_reasons, clip_warnings
 from .ladder import fit
-from .picture import Picture, choose_picture, choose_video, tone_mapped
 from .profile import Profile
-from .sound import Sound, choose_sound
+from .video import Picture, choose_picture, choose_video, tone_mapped
 
 _FILE_AUDIO: dict[str, tuple[str, Literal["mp4", "ogg"]]] = {
     "aac": ("audio.m4a", "mp4"),

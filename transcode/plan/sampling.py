@@ -14,7 +14,6 @@ import math
 import statistics
 from collections.abc import Callable
 
-from ..clipping import made
 from ..contract import (
     Candidate,
     Constraints,
@@ -25,12 +24,12 @@ from ..contract import (
     Sampling,
 )
 from ..errors import PlanError
-from ..platforms import Machine, Platform
-from .choose import choose
+from ..media.timeline import made
+from ..platforms.platform import Machine, Platform
+from .choose import PATIENCE, choose
 from .coefficients import Coefficients
-from .option import PATIENCE
-from .parts import CONTENT_SPREAD, parts_of, sample_recipe
 from .predict import NINETY_PERCENT
+from .sample_parts import CONTENT_SPREAD, parts_of, sample_recipe
 
 MOST_OF_JOB = 0.05
 """A sample may be predicted to cost this much of the job it is about."""

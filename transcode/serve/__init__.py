@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .service import serve
+from .server import serve
 
 __all__ = ["serve"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from ..errors import UsageError
-from ..settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,20 +127,3 @@ def refuse_key(key: str, uri: str) -> None:
             "have '.' or '..' between slashes.",
             key=key,
         )
-
-
-def bucket(text: str, settings: Settings) -> AbstractAsyncContextManager[Bucket]:
-    """
-    Open what *text* names: a folder, `file://`, `s3://bucket/prefix`.
-
-    Connections are shared and closed with the block. A folder need not exist yet.
-    Raises `UsageError` for any other scheme.
-    """
-    if text.startswith("s3://"):
-        from .s3_bucket import S3Bucket  # noqa: PLC0415  botocore takes a second
-
-        return S3Bucket.open(text, settings)
-    refuse_scheme(text, "store", "a folder, file:// or s3://")
-    from .folder_bucket import FolderBucket  # noqa: PLC0415  imports the protocol
-
-    return FolderBucket.open(text)

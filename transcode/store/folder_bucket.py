@@ -29,7 +29,7 @@ from ..errors import (
 )
 from . import files
 from .bucket import Entry, refuse_key
-from .folder import absolute
+from .folder_source import absolute
 
 Result = TypeVar("Result")
 

@@ -42,7 +42,7 @@ from ..errors import (
     UsageError,
 )
 from ..settings import Settings
-from .kept import kept
+from .connections import kept
 
 Result = TypeVar("Result")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,14 +17,16 @@ from ..contract import (
     LoudnessFacts,
     MadeBy,
     OutputFile,
+    Recipe,
     Task,
     VideoFacts,
     VideoRendition,
 )
+from .captions_listing import FOLDER as CAPTIONS_FOLDER
 from .captions_listing import captions_file, captions_playlist
 from .package import IFRAMES, INIT, MANIFEST, MASTER, PLAYLIST, folder
 from .stills import POSTER, SPRITES_FOLDER, THUMBNAILS
-from .verify import RenditionFacts
+from .verify.verify import RenditionFacts
 
 _CONTAINERS = {".mp4": "mp4", ".m4s": "mp4"}
 
@@ -191,3 +194,20 @@ def _artifact(
         sha256=digest,
         container=container,
     )
+
+
+def prepare(recipe: Recipe, staging: Path) -> None:
+    """Make the folders that ffmpeg expects to exist."""
+    if recipe.sprites is not None:
+        (staging / SPRITES_FOLDER).mkdir(exist_ok=True)
+    if recipe.captions:
+        (staging / CAPTIONS_FOLDER).mkdir(exist_ok=True)
+
+
+def clear(staging: Path) -> None:
+    """What a failed way left behind must not be taken for a result."""
+    for path in staging.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

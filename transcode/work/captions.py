@@ -23,8 +23,8 @@ from .captions_listing import (
     media_playlist,
 )
 from .package import MANIFEST, MASTER, PLAYLIST, folder
-from .playlists import BrokenPlaylist, read_media_playlist
 from .report import EncodeReport
+from .verify.playlists import BrokenPlaylist, read_media_playlist
 from .webvtt import read_written, shifted, within, write
 
 # ffmpeg's names for what a message is about: an input stream, an output file.

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from ..contract import CaptionRendition
-from .languages import shortest
+from .command.languages import shortest
 
 FOLDER = "captions"
 GROUP = "subtitles"

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from ..confine import Fence, May
+from ..sandbox.fence import Fence, May
 
 _CHUNK = 65_536
 _ENDING_SECONDS = 1.0

@@ -11,8 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ..clipping import clipped
-from ..confine import May, ports_of, shortfall
 from ..contract import Progress, Task
 from ..errors import (
     EncoderFailed,
@@ -27,8 +25,10 @@ from ..errors import (
     StoreDown,
     TranscodeError,
 )
+from ..media.timeline import clipped
+from ..sandbox.fence import May, ports_of, shortfall
 from .children import Children, Ended, Program
-from .command import Command
+from .command.build import Command
 from .progress import Lines, ProgressLines, Summary, Tail, without_secrets
 from .report import EncodeReport
 

@@ -14,11 +14,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..clipping import pictures, zero_seconds
 from ..contract import Clip, Task, VideoRendition
 from ..errors import OutputRejected
-from .verify_decode import open_media
-from .verify_source import source_video
+from ..media.timeline import pictures, zero_seconds
+from .verify.decode import open_media
+from .verify.source import source_video
 
 if TYPE_CHECKING:
     import av.container

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..clipping import clipped
 from ..contract import AudioRendition, Progress, Task
 from ..errors import EncoderFailed
+from ..media.timeline import clipped
 from .children import Children, Program
-from .command import measure
+from .command.audio import Measured
+from .command.build import measure
 from .encode import allowed, refuse_part
 from .progress import Lines, ProgressLines, Summary, without_secrets
-from .sound import Measured
 
 _SILENT_LUFS = -70.0
 """Absolute gate of EBU R128: below it there is no programme to measure."""

@@ -10,8 +10,8 @@ from pathlib import Path
 from ..contract import AudioRendition, CmafPackaging, Recipe, Task, VideoRendition
 from ..errors import EncoderMissing
 from ..settings import Settings
-from ..tools import find_packager
-from .playlists import BrokenPlaylist, read_media_playlist
+from .toolchain import find_packager
+from .verify.playlists import BrokenPlaylist, read_media_playlist
 
 MASTER = "master.m3u8"
 MANIFEST = "manifest.mpd"

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from ..contract import Progress
-from .pace import MADE, TAKEN
+from .command.pace import MADE, TAKEN
 
 TAIL_BYTES = 32_768
 """Most of standard error that is kept as evidence."""

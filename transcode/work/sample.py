@@ -6,19 +6,11 @@ import resource
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..contract import (
-    Clip,
-    OutcomeKind,
-    Produced,
-    Progress,
-    Sampled,
-    SampledPart,
-    Task,
-)
+from ..contract import Clip, OutcomeKind, Produced, Progress, Sampled, SampledPart, Task
 from ..errors import EncoderFailed
-from .command import build
+from .command.build import build
 from .encode import run
-from .verify_decode import open_media
+from .verify.decode import open_media
 
 MOMENT_SECONDS = 0.01
 """At no constant rate: the first picture is in it, and hardly any other."""

@@ -4,22 +4,42 @@ from __future__ import annotations
 
 from math import ceil
 from pathlib import Path
+from statistics import fmean, pstdev
 
 from ..contract import Media, Recipe, Sprites, Task, VideoStream
-from .luma import luma
+from .verify.decode import media_errors, open_media
 
 POSTER = "poster.jpg"
+
+
 THUMBNAILS = "thumbnails.vtt"
+
+
 SPRITES_FOLDER = "sprites"
 
+
 _WHITE = 255
+
+
 _DIM = 48
+
+
 """Mean of luma, from black or from white, below which a picture is too dark or light:
 a night scene has about 40 (our choice)."""
+
+
 _FLAT = 32
+
+
 """Standard deviation of luma below which a picture is a haze (our choice)."""
+
+
 _LEAST_EXPOSURE = 0.05
+
+
 _SHORTEST_CUE = 0.001
+
+
 """Seconds: WebVTT counts milliseconds, and a cue has to end after it begins."""
 
 
@@ -124,3 +144,27 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(thousandths, 60_000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02d}:{minutes:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
+
+
+_SIZE = (64, 36)
+
+
+"""Enough for light and shade; noise is averaged away."""
+
+
+def luma(path: Path) -> tuple[float, float] | None:
+    """Mean and standard deviation of a JPEG's luma, 0 to 255; None where it is none."""
+    try:
+        with path.open("rb") as stream, open_media(stream, "mjpeg") as container:
+            frame = next(container.decode(video=0), None)
+            if frame is None:
+                return None
+            plane = frame.reformat(*_SIZE, format="gray").planes[0]
+            rows, step = bytes(plane), plane.line_size
+    except OSError:
+        return None
+    except media_errors():
+        return None
+    width, height = _SIZE
+    dots = [it for at in range(height) for it in rows[at * step : at * step + width]]
+    return fmean(dots), pstdev(dots)

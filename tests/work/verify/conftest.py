@@ -33,7 +33,7 @@ from transcode.contract import (
     VideoStream,
 )
 from transcode.work.report import EncodeReport
-from transcode.work.verify import Verified, verify
+from transcode.work.verify.verify import Verified, verify
 
 SECONDS = 4
 FRAMES = 100

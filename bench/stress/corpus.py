@@ -1,0 +1,228 @@
+"""
+Every file of a folder through every profile, judged by a second tool.
+
+    python bench/stress/corpus.py ../shared/media --profiles preview mp4 hls
+
+Prints a line per run, then a table: how many runs of each profile were verified, how
+many refused and with which error, and what else happened, which is nothing when all is
+well. For verified outputs it measures again, with tools that neither made nor checked
+them (`second_look.py`): durations, frames, sound against picture at start and end,
+shape, orientation, colours, loudness. A second table lists each disagreement.
+
+`--results FILE` keeps a JSON line per run and goes on where it stopped; runs start
+with the cheap files. Exits 1 when anything is neither verified nor refused, or when
+the second tool disagrees.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import fnmatch
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from second_opinion import Original, look, original
+from second_tool import Unreadable, probe
+
+SKIPPED_NAMES = {"MANIFEST.tsv", "README.md"}
+REFUSALS = {2, 3, 5}
+CRASHES = {"InternalError", None}
+
+
+@dataclass
+class Line:
+    """What became of one file under one profile."""
+
+    file: str
+    profile: str
+    verdict: str = ""
+    seconds: float = 0.0
+    complaints: list[str] = field(default_factory=list)
+    unjudged: str = ""
+    """Why the second tool has no opinion, if it has none."""
+
+    @property
+    def ended(self) -> bool:
+        return self.verdict.startswith(("verified", "refused"))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("paths", nargs="+", type=Path, help="files or folders")
+    parser.add_argument("--profiles", nargs="+", default=["preview", "mp4", "hls"])
+    parser.add_argument(
+        "--only", action="append", default=[], help="a pattern of names"
+    )
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument(
+        "--results", type=Path, help="JSON lines, kept and gone on with"
+    )
+    parser.add_argument("--limit-seconds", type=float, default=600)
+    options = parser.parse_args()
+    files = list(_files(options.paths, options.only))
+    done = _kept(options.results)
+    rest = [
+        (name, path)
+        for name, path in sorted(files, key=lambda it: _work(it[1]))
+        if any((name, profile) not in done for profile in options.profiles)
+    ]
+
+    def one(item: tuple[str, Path]) -> None:
+        name, path = item
+        wanted = [p for p in options.profiles if (name, p) not in done]
+        for line in _judged(name, path, wanted, options.limit_seconds):
+            done[name, line.profile] = line
+            _tell(line, options.results)
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(one, rest))
+    names = {name for name, _ in files}
+    lines = [
+        line
+        for (name, profile), line in sorted(done.items())
+        if name in names and profile in options.profiles
+    ]
+    return report(lines, options.profiles)
+
+
+def _files(paths: Sequence[Path], only: Sequence[str]) -> Iterable[tuple[str, Path]]:
+    for path in paths:
+        inside = [path] if path.is_file() else sorted(path.rglob("*"))
+        base = path.parent if path.is_file() else path
+        for file in inside:
+            name = str(file.relative_to(base))
+            wanted = not only or any(fnmatch.fnmatch(name, one) for one in only)
+            if file.is_file() and file.name not in SKIPPED_NAMES and wanted:
+                yield name, file
+
+
+def _work(path: Path) -> float:
+    """Roughly how much there is to decode; the cheap come first."""
+    try:
+        found = probe(str(path))
+    except Unreadable:
+        return 0.0
+    most = 0.0
+    for stream in found["streams"]:
+        if stream.get("codec_type") == "video":
+            packets = float(stream.get("nb_read_packets") or 0)
+            most = max(most, packets * stream.get("width", 0) * stream.get("height", 0))
+    return most
+
+
+def _kept(path: Path | None) -> dict[tuple[str, str], Line]:
+    if path is None or not path.exists():
+        return {}
+    lines = [Line(**json.loads(row)) for row in path.read_text("utf-8").splitlines()]
+    return {(line.file, line.profile): line for line in lines}
+
+
+def _tell(line: Line, results: Path | None) -> None:
+    mark = " " if line.ended and not line.complaints else "!"
+    print(f"{mark} {line.seconds:6.1f} s  {line.profile:8} {line.verdict:34}"
+          f" {line.file}", flush=True)  # fmt: skip
+    for complaint in line.complaints:
+        print(f"             ↳ {complaint}", flush=True)
+    if results is not None:
+        with results.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(line)) + "\n")
+
+
+def _judged(
+    name: str, path: Path, profiles: Sequence[str], limit: float
+) -> Iterable[Line]:
+    """Run the tool as a user would, and have the second tool look at its outputs."""
+    source: Original | None = None
+    for profile in profiles:
+        line = Line(name, profile)
+        with tempfile.TemporaryDirectory(prefix="corpus-") as out:
+            document = _run(line, path, Path(out, "to"), limit)
+            if document is not None:
+                try:
+                    source = source or original(path, document, seconds=limit)
+                    line.complaints += look(document, source, seconds=limit)
+                except (Unreadable, subprocess.TimeoutExpired) as error:
+                    line.unjudged = str(error)[:300]
+        yield line
+
+
+def _run(line: Line, file: Path, to: Path, limit: float) -> dict[str, Any] | None:
+    """The manifest of a verified job; everything else is told in *line*."""
+    argv = [sys.executable, "-m", "transcode", "run", str(file)]
+    argv += ["--profile", line.profile, "--to", str(to), "--json", "--quiet"]
+    started = time.monotonic()
+    try:
+        run = subprocess.run(
+            argv, capture_output=True, text=True, timeout=limit, check=False
+        )
+    except subprocess.TimeoutExpired:
+        line.verdict, line.seconds = "HANG", limit
+        return None
+    line.seconds = round(time.monotonic() - started, 2)
+    try:
+        document: dict[str, Any] = json.loads(run.stdout)
+    except ValueError:
+        line.verdict = f"NO JSON, exit {run.returncode}"
+        line.complaints.append(run.stderr[-300:])
+        return None
+    if run.returncode == 0 and document["status"] == "succeeded":
+        line.verdict = f"verified {document.get('rung') or ''}".strip()
+        if not document["verification"]["passed"]:
+            line.complaints.append("its own verification did not pass")
+        return document
+    error = document.get("error") or {}
+    refused = run.returncode in REFUSALS and error.get("type") not in CRASHES
+    line.verdict = f"{'refused' if refused else 'FAILED'} {error.get('type')}"
+    if not refused:
+        line.complaints.append(f"exit {run.returncode}: {error.get('message')}"[:300])
+    if "Traceback" in run.stderr:
+        line.complaints.append("a traceback on standard error")
+    if to.exists() and any(to.rglob("*")):
+        line.complaints.append("something was left in the destination")
+    return None
+
+
+def report(lines: Sequence[Line], profiles: Sequence[str]) -> int:
+    """Prints both tables; 1 when something needs a look."""
+    print("\n| profile | runs | verified | refused | anything else |")
+    print("| --- | --- | --- | --- | --- |")
+    for profile in profiles:
+        mine = [line for line in lines if line.profile == profile]
+        verified = sum(line.verdict.startswith("verified") for line in mine)
+        kinds = collections.Counter(
+            line.verdict.partition(" ")[2]
+            for line in mine
+            if line.verdict.startswith("refused")
+        )
+        said = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())
+        others = [f"{it.file}: {it.verdict}" for it in mine if not it.ended]
+        print(f"| {profile} | {len(mine)} | {verified} | {sum(kinds.values())}: {said}"
+              f" | {'; '.join(others)} |")  # fmt: skip
+    disputed = [line for line in lines if line.complaints]
+    if disputed:
+        print("\n| file | profile | verdict | disagreement |")
+        print("| --- | --- | --- | --- |")
+    for line in disputed:
+        for complaint in line.complaints:
+            print(f"| {line.file} | {line.profile} | {line.verdict} | {complaint} |")
+    unjudged = [line for line in lines if line.unjudged]
+    for line in unjudged:
+        print(f"\nnot judged: {line.file}, {line.profile}: {line.unjudged}")
+    bad = [line for line in lines if line.complaints or not line.ended]
+    print(f"\n{len(lines)} runs, {len(bad)} in need of a look")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

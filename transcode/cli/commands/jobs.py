@@ -1,0 +1,121 @@
+"""The commands that say what became of jobs: `jobs` and `show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..job_options import TagPair
+from ..options import output_options, state_option
+
+# Imported late, as in `commands`.
+# ruff: noqa: PLC0415
+
+if TYPE_CHECKING:
+    from ...ledger.index import Index
+    from ...store.bucket import Bucket
+    from ..show.jobs import Listed, Shown
+
+# As `transcode.ledger.index.STATUSES`; that module is not loaded for `--help`.
+STATUSES = (
+    *("waiting", "running", "lost", "retrying"),
+    *("succeeded", "rejected", "failed", "cancelled"),
+)
+
+
+@click.command(short_help="List jobs: where they stand, what they cost.")
+@state_option
+@click.option(
+    "--status",
+    type=click.Choice(STATUSES),
+    multiple=True,
+    help="Only jobs that stand so; may be given several times.",
+)
+@click.option(
+    "--tag",
+    "tags",
+    type=TagPair(),
+    multiple=True,
+    help="Only jobs with this tag; with all of them where there are several.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="How many to list, the newest first.",
+)
+@output_options
+def jobs(
+    *,
+    to: str,
+    status: tuple[str, ...],
+    tags: tuple[tuple[str, str], ...],
+    limit: int,
+    as_json: bool,
+) -> None:
+    """
+    List the jobs whose results go to --to, the newest first.
+
+    \b
+    waiting     nobody works on it yet
+    running     somebody does, and says so from time to time
+    lost        somebody did, and is silent; it will be taken over
+    retrying    a try failed; there will be another
+    succeeded   the results are there
+    rejected    the source cannot be transcoded
+    failed      every try failed
+    cancelled   somebody asked to stop
+
+    \b
+    Examples:
+      transcode jobs
+      transcode jobs --to s3://media/out --status failed --status rejected
+      transcode jobs --tag customer=acme --json
+    """
+    from datetime import UTC, datetime
+    from itertools import islice
+
+    from ..show.jobs import jobs_json, jobs_text, listed
+    from ..state import ask_index
+
+    now = datetime.now(UTC)
+
+    def question(index: Index) -> list[Listed]:
+        wanted = (
+            job
+            for job in index.jobs(tags=dict(tags))
+            if not status or job.status(now) in status
+        )
+        found = list(islice(wanted, limit))
+        return [listed(job, index.spent(job.job_id), now) for job in found]
+
+    found = ask_index(to, question)
+    click.echo(jobs_json(found) if as_json else jobs_text(found, to))
+
+
+@click.command(short_help="Show one job: every attempt, its cost, its failure.")
+@click.argument("job", metavar="JOB")
+@state_option
+@output_options
+def show(*, job: str, to: str, as_json: bool) -> None:
+    """
+    Show what became of one job: every attempt with what was predicted and what was
+    measured, its cost, and why it failed where it did.
+
+    JOB is the beginning of a job's id, or the folder of its results.
+
+    \b
+    Examples:
+      transcode show 0261d3f6ac5e
+      transcode show transcoded/clip.hls.0261d3f6ac5e
+    """
+    from ..show.jobs import gather, shown_json, shown_text
+    from ..state import ask
+
+    async def question(index: Index, store: Bucket) -> Shown:
+        return await gather(index, store, job, to=to)
+
+    found = ask(to, question)
+    click.echo(shown_json(found) if as_json else shown_text(found))

@@ -1,0 +1,281 @@
+"""Every command: its words, its options, and the one call it makes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ... import __version__
+from ..edit_options import treatment, treatment_options
+from ..options import Text, output_options, planning_options, source_argument
+from .calibrate import calibrate
+from .costs import costs
+from .info import completion, doctor, platforms, profiles, wiring
+from .jobs import jobs, show
+from .serve import serve
+from .submit import cancel, retry, submit, sweep, watch
+from .what_if import advise, reprice
+
+# Everything beyond click is imported by the command that needs it: `--help`, shell
+# completion and a mistyped option should not wait for the media stack.
+# ruff: noqa: PLC0415
+
+if TYPE_CHECKING:
+    from ...request import Request
+
+
+class InOrder(click.Group):
+    """Lists commands in the order in which a newcomer needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
+
+
+@click.group(
+    cls=InOrder,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
+)
+@click.version_option(__version__, "--version", message="transcode %(version)s")
+def transcode() -> None:
+    """
+    Make streamable renditions of a video, each step in a resource spec chosen for
+    it, at a price known before it is spent.
+
+    \b
+    Begin with one of these:
+      transcode run clip.mov                  HLS + DASH into ./transcoded
+      transcode run clip.mov --profile mp4    one MP4 that plays everywhere
+      transcode plan clip.mov                 what would be done, and its cost
+      transcode probe clip.mov                what is in the file
+      transcode doctor                        can this machine do it?
+
+    \b
+    SOURCE is a path, file://, s3://bucket/key or http(s)://.
+    Exit codes: 0 done, 2 wrong request, 3 the media was rejected, 4 the work
+    failed, 5 no plan fits, 130 interrupted.
+    """
+
+
+@transcode.command(short_help="Make the renditions, verify them, print the bill.")
+@source_argument
+@click.option(
+    "--to",
+    type=Text("URI"),
+    default="transcoded",
+    show_default=True,
+    help="Folder or s3://bucket/prefix that receives the results.",
+)
+@planning_options
+@treatment_options
+@click.option(
+    "--engine",
+    type=Text("NAME"),
+    default="local",
+    show_default=True,
+    help="Where the work runs; `local` is this machine.",
+)
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@output_options
+def run(  # noqa: PLR0913 - one argument per option
+    *,
+    source: str,
+    to: str,
+    profile: str,
+    platform: str | None,
+    engine: str,
+    deadline: float | None,
+    budget: Decimal | None,
+    memory_mib: int | None,
+    optimize: str,
+    chunks: int | None,
+    sample: str,
+    accept_partial: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """
+    Make the renditions of SOURCE, verify them, and print the bill.
+
+    Results become visible all at once and only after they were verified; running the
+    same again finds them and does nothing. Ctrl-C leaves nothing behind.
+
+    \b
+    Examples:
+      transcode run clip.mov
+      transcode run clip.mov --profile mp4 --to /srv/videos
+      transcode run clip.mov --start 1:30 --end 1:45.5 --watermark logo.png
+      transcode run clip.mov --platform functiongraph --budget 0.05
+      transcode run clip.mov --json --quiet > manifest.json
+    """
+    from ... import hooks
+    from ...jobs import journal
+    from ...signals import run_to_the_end
+    from ..show.progress import watching
+    from ..show.result import partial_line, result_text
+
+    request = _request(
+        source=source,
+        profile=profile,
+        to=to,
+        platform=platform,
+        engine=engine,
+        deadline_seconds=deadline,
+        budget=budget,
+        memory_mib=memory_mib,
+        optimize=optimize,
+        chunks=chunks,
+        sample=sample,
+        accept_partial=accept_partial,
+    )
+    wired = wiring()
+    already = False
+    with watching(quiet=quiet) as show:
+
+        def listen(event: hooks.Event) -> None:
+            nonlocal already
+            already = already or isinstance(event, hooks.AlreadyDone)
+            show(event)
+            if isinstance(event, hooks.Unrecorded):
+                click.echo(f"Not in the ledger: {event.error.message}", err=True)
+
+        manifest = run_to_the_end(lambda: journal.run(request, wired, listen=listen))
+    if manifest.partial is not None and (as_json or quiet):
+        click.echo(partial_line(manifest.partial), err=True)
+    if as_json:
+        click.echo(manifest.to_json(indent=2))
+    elif not quiet:
+        click.echo(result_text(manifest, already=already))
+
+
+@transcode.command(short_help="Show what would be done, why, and its cost.")
+@source_argument
+@planning_options
+@treatment_options
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.png",
+    help="Draw cost against time of every spec here; .svg and .pdf work, too.",
+)
+@output_options
+def plan(  # noqa: PLR0913 - one argument per option
+    *,
+    source: str,
+    profile: str,
+    platform: str | None,
+    deadline: float | None,
+    budget: Decimal | None,
+    memory_mib: int | None,
+    optimize: str,
+    chunks: int | None,
+    sample: str,
+    accept_partial: bool,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    """
+    Show what `run` would do with SOURCE, in which spec, why, and what it would cost.
+
+    Nothing is encoded and nothing is written.
+
+    \b
+    Examples:
+      transcode plan clip.mov
+      transcode plan clip.mov --platform functiongraph --deadline 5m
+      transcode plan clip.mov --platform aws-lambda --optimize cost --json
+      transcode plan clip.mov --platform functiongraph --plot frontier.png
+    """
+    from ... import pipeline
+    from ...signals import run_to_the_end
+    from ..show.plan import explain
+
+    request = _request(
+        source=source,
+        profile=profile,
+        platform=platform,
+        deadline_seconds=deadline,
+        budget=budget,
+        memory_mib=memory_mib,
+        optimize=optimize,
+        chunks=chunks,
+        sample=sample,
+        accept_partial=accept_partial,
+    )
+    wired = wiring()
+    made = run_to_the_end(lambda: pipeline.admit(request, wired))
+    if plot is not None:
+        from ..show.plot import draw
+
+        draw(made, plot)
+    click.echo(made.to_json(indent=2) if as_json else explain(made).rstrip())
+
+
+@transcode.command(short_help="Show what is in a file.")
+@source_argument
+@output_options
+def probe(*, source: str, as_json: bool) -> None:
+    """
+    Show what is in SOURCE: streams, sizes, rates, colours, keyframes.
+
+    Nothing is decoded and only a little of the file is read, in a process of its own
+    that has no access to anything else.
+
+    \b
+    Examples:
+      transcode probe clip.mov
+      transcode probe https://example.org/clip.mp4 --json
+    """
+    from ... import pipeline
+    from ...signals import run_to_the_end
+    from ..show.media import media_text
+
+    wired = wiring()
+    found, media = run_to_the_end(lambda: pipeline.probe_source(source, wired))
+    click.echo(media.to_json(indent=2) if as_json else media_text(found.uri, media))
+
+
+for command in (
+    *(submit, watch, serve, sweep, cancel, retry),
+    *(jobs, show, costs, reprice, advise, calibrate),
+    *(profiles, platforms, doctor, completion),
+):
+    transcode.add_command(command)
+
+
+def _request(  # noqa: PLR0913 - one argument per option
+    *,
+    source: str,
+    profile: str,
+    to: str = "transcoded",
+    platform: str | None,
+    engine: str = "local",
+    deadline_seconds: float | None,
+    budget: Decimal | None,
+    memory_mib: int | None,
+    optimize: str,
+    chunks: int | None,
+    sample: str,
+    accept_partial: bool,
+) -> Request:
+    from ...request import Request
+
+    return Request.model_validate(
+        {
+            "source": source,
+            "profile": profile,
+            "to": to,
+            "platform": platform,
+            "engine": engine,
+            "deadline_seconds": deadline_seconds,
+            "budget": None if budget is None else format(budget, "f"),
+            "memory_mib": memory_mib,
+            "optimize": optimize,
+            "chunks": chunks,
+            "sample": sample,
+            "accept_partial": accept_partial,
+            **treatment(),
+        }
+    )

@@ -1,0 +1,153 @@
+"""The live bar: one line a task, redrawn in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
+
+from ...contract import OutcomeKind, Plan
+from ...hooks import (
+    AlreadyDone,
+    AttemptEnded,
+    Event,
+    Overdue,
+    Planned,
+    Progressed,
+    Published,
+    SampleBegun,
+)
+from ..units import clock, printable, spec
+from .progress_state import (
+    Board,
+    Clock,
+    Lane,
+    attempt_line,
+    overdue_line,
+    planned_line,
+    rounded,
+    sample_line,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The texts of one line, in the order in which they stand."""
+
+    name: str
+    phase: str
+    percent: str
+    left: str
+    speed: str
+    spec: str
+    cost: str
+
+
+class Bars:
+    """Draws every task's lane, and says above them what is worth keeping."""
+
+    def __init__(self, bars: Progress, now: Clock) -> None:
+        self._bars = bars
+        self._board = Board(now)
+        self._now = now
+        self._ids: dict[str, TaskID] = {}
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Planned():
+                self._board.plan(event.plan)
+                self._say(planned_line(event.plan))
+                for warning in event.plan.warnings:
+                    self._say(f"warning: {warning}")
+                self._add(event.plan)
+            case SampleBegun():
+                self._board.plan(event.plan)
+                self._say(sample_line(event.plan))
+                self._add(event.plan)
+            case Progressed():
+                self._draw(event.progress.task_id, self._board.progress(event.progress))
+            case Overdue():
+                self._say(overdue_line(event))
+            case AttemptEnded():
+                ended = self._board.attempt(event.task_id, event.attempt)
+                if event.attempt.outcome is not OutcomeKind.SUCCEEDED:
+                    self._say(attempt_line(event.task_id, event.attempt))
+                self._draw(event.task_id, ended)
+            case Published():
+                self._say("published: every output was verified")
+            case AlreadyDone():
+                self._say("already done: the destination holds this very job's result")
+
+    def _add(self, plan: Plan) -> None:
+        # Of many tasks those are shown that run.
+        if len(plan.tasks) == 1:
+            self._show(plan.tasks[0].task.task_id)
+
+    def _show(self, task_id: str) -> None:
+        row = self._row(self._board.lanes[task_id])
+        self._ids[task_id] = self._bars.add_task("", total=None, row=row)
+
+    def _draw(self, task_id: str, lane: Lane | None) -> None:
+        if lane is None:
+            return
+        if task_id not in self._ids:
+            self._show(task_id)
+        percent = lane.percent
+        chunk = lane.planned.task.kind == "chunk"
+        self._bars.update(
+            self._ids[task_id],
+            visible=not (chunk and lane.ended is OutcomeKind.SUCCEEDED),
+            total=None if percent is None else 100,
+            completed=percent or 0,
+            row=self._row(lane),
+        )
+
+    def _row(self, lane: Lane) -> Row:
+        over = lane.ended is not None
+        phase = lane.phase or "starting"
+        if lane.ended is not None:
+            done = lane.ended is OutcomeKind.SUCCEEDED
+            phase = "done" if done else lane.ended.value.replace("_", " ")
+        percent = lane.percent
+        again = f" (attempt {lane.attempt})" if lane.attempt > 1 else ""
+        return Row(
+            name=lane.planned.task.task_id,
+            phase=phase + again,
+            percent="" if percent is None else f"{percent:3.0f} %",
+            left="" if over else clock(lane.left_seconds),
+            speed=f"{lane.speed:.1f}×" if lane.speed else "",
+            # What a second attempt was given is told when it is over.
+            spec="" if again else spec(lane.planned.task.spec),
+            cost=("" if over else "≈ ") + rounded(lane.cost_so_far(self._now())),
+        )
+
+    def _say(self, text: str) -> None:
+        self._bars.console.print(escape(printable(text)), highlight=False)
+
+
+@contextmanager
+def bars(out: TextIO, now: Clock) -> Iterator[Callable[[Event], None]]:
+    """A listener that draws on the terminal *out*; the cursor is always given back."""
+    console = Console(file=out)
+    columns = (
+        _column("name"),
+        _column("phase"),
+        BarColumn(bar_width=None),
+        *(_column(name) for name in ("percent", "left", "speed", "spec", "cost")),
+    )
+    with Progress(
+        *columns, console=console, expand=True, refresh_per_second=4
+    ) as drawn:
+        yield Bars(drawn, now)
+
+
+def _column(name: str) -> TextColumn:
+    # One line a task, whatever the width: a bar that wraps cannot be redrawn in place.
+    column = Column(no_wrap=True, overflow="ellipsis")
+    return TextColumn(f"{{task.fields[row].{name}}}", markup=False, table_column=column)

@@ -1,0 +1,261 @@
+"""Jobs as text: a line each in a list, everything of one alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from pydantic import ValidationError
+
+from ...contract import Attempt, Manifest, OutcomeKind
+from ...contract.job import LedgerRecord
+from ...errors import UsageError
+from ...ledger.index import Index
+from ...ledger.job_rows import JOBS, Job, Status
+from ...ledger.log import fetch_bodies
+from ...ledger.totals import Total
+from ...store.bucket import Bucket
+from ..units import amount, place, plural, printable, seconds, table
+from .result import attempt_rows
+
+_SHOWN_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    job: Job
+    status: Status
+    spent: tuple[Total, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    listed: Listed
+    attempts: tuple[LedgerRecord, ...]
+    unfinished: tuple[LedgerRecord, ...]
+    """Begun, and not in the ledger: they run, or their worker is gone."""
+    manifest: Manifest | None
+    location: str
+
+
+def listed(job: Job, spent: tuple[Total, ...], now: datetime) -> Listed:
+    return Listed(job, job.status(now), spent)
+
+
+def jobs_text(found: Sequence[Listed], to: str) -> str:
+    if not found:
+        return f"No such jobs in {place(to)}."
+    head = ("job", "status", "submitted", "source", "profile", "tries", "took", "cost")
+    rows = [
+        (
+            it.job.job_id[:_SHOWN_DIGITS],
+            it.status,
+            _when(it.job.submission.submitted_at),
+            PurePosixPath(place(it.job.submission.source.uri)).name,
+            it.job.submission.profile.name,
+            str(it.job.claim_number),
+            "" if it.job.wall_seconds is None else seconds(it.job.wall_seconds),
+            _spent(it.spent),
+        )
+        for it in found
+    ]
+    return printable(table(rows, head=head, indent=""))
+
+
+def jobs_json(found: Sequence[Listed]) -> str:
+    return json.dumps([_listed_data(it) for it in found], indent=2)
+
+
+async def gather(index: Index, store: Bucket, text: str, *, to: str) -> Shown:
+    """Everything of the one job that *text* names; raises `UsageError` otherwise."""
+    name = PurePosixPath(text.rstrip("/")).name
+    found = index.find(name)
+    if len(found) != 1:
+        ids = ", ".join(job.job_id[:_SHOWN_DIGITS] for job in found[:5])
+        raise UsageError(
+            f"{text!r} could be any of {plural(len(found), 'job')}, {ids}; give more "
+            "of the id."
+            if found
+            else f"There is no job {text!r} in {to!r}; `transcode jobs` lists them.",
+            job=text,
+        )
+    job = found[0]
+    key = f"{job.submission.folder}/manifest.json"
+    known = index.attempts(job.job_id)
+    begun = [e.key async for e in store.entries(f"{JOBS}{job.job_id}/attempts/")]
+    bodies = await fetch_bodies(store, [key, *begun])
+    manifest = None
+    if key in bodies:
+        try:
+            manifest = Manifest.from_json(bodies[key])
+        except ValidationError:
+            # Of another release; what it says of outputs is left out.
+            manifest = None
+    return Shown(
+        listed=listed(job, index.spent(job.job_id), datetime.now(UTC)),
+        attempts=known,
+        unfinished=_unfinished(known, [bodies[k] for k in begun if k in bodies]),
+        manifest=manifest,
+        location=store.uri(job.submission.folder),
+    )
+
+
+def _unfinished(
+    known: Sequence[LedgerRecord], bodies: Sequence[bytes]
+) -> tuple[LedgerRecord, ...]:
+    """Attempts that were begun and are not in the ledger: running now, or lost."""
+    over = {(r.claim, r.task_id, r.attempt.number) for r in known}
+    found = []
+    for body in bodies:
+        with suppress(ValidationError):
+            record = LedgerRecord.from_json(body)
+            if (record.claim, record.task_id, record.attempt.number) not in over:
+                found.append(record)
+    return tuple(found)
+
+
+def shown_text(shown: Shown) -> str:
+    job, submission = shown.listed.job, shown.listed.job.submission
+    rows = [
+        ("source", place(submission.source.uri)),
+        ("profile", submission.profile.name),
+        ("engine", submission.engine),
+        ("submitted", _when(submission.submitted_at)),
+    ]
+    if submission.tags:
+        pairs = sorted(submission.tags.items())
+        rows.append(("tags", ", ".join(f"{key}={value}" for key, value in pairs)))
+    if submission.deadline_seconds is not None:
+        rows.append(("deadline", seconds(submission.deadline_seconds)))
+    if submission.budget is not None:
+        rows.append(("budget", submission.budget))
+    if job.claim is not None:
+        rows.append(("tries", f"{job.claim.number}, the last by {job.claim.owner}"))
+    if job.finished_at is not None:
+        took = "" if job.wall_seconds is None else f" after {seconds(job.wall_seconds)}"
+        rows.append(("finished", f"{job.finished_at}{took}"))
+    if job.succeeded:
+        count = (
+            "" if shown.manifest is None else f", {len(shown.manifest.outputs)} files"
+        )
+        rows.append(("results", f"{place(shown.location)}{count}"))
+    blocks = [
+        f"Job {job.job_id}: {shown.listed.status}",
+        table(rows),
+        _attempts_text(shown),
+    ]
+    failure = _failure(shown)
+    if failure:
+        blocks.append(failure)
+    blocks.append(_told_text(shown))
+    return printable("\n\n".join(blocks))
+
+
+def _attempts_text(shown: Shown) -> str:
+    if not shown.attempts and not shown.unfinished:
+        return "Attempts: none yet"
+    head = ("task", "try", "spec", "", "wall", "CPU", "memory", "cost")
+    rows = []
+    for record in shown.attempts:
+        attempt = record.attempt
+        first, second = attempt_rows(record.task_id, _numbered(record))
+        cost = record.predicted_cost
+        guessed = "" if cost is None else f"{amount(cost.amount)} {cost.currency}"
+        rows.append((*first, guessed))
+        rows.append((*second, attempt.cost.currency))
+    running = shown.listed.status == "running"
+    for record in shown.unfinished:
+        mine = running and record.claim == shown.listed.job.claim_number
+        first, second = attempt_rows(record.task_id, _numbered(record))
+        outcome = "running" if mine else "not heard of"
+        rows += [(*first, ""), (*second[:3], outcome, "", "", "", "")]
+    lines = [_joined(row) for row in rows]
+    totals = ", ".join(
+        f"{amount(one.cost)} {one.currency}{_of_failed(one)}"
+        for one in shown.listed.spent
+    )
+    total = [f"  Total {totals}"] if totals else []
+    return "\n".join(["Attempts", table(lines, head=head), *total])
+
+
+def _joined(row: Sequence[str]) -> Sequence[str]:
+    """The currency goes with its amount; a prediction has both already."""
+    return (*row[:7], " ".join(cell for cell in row[7:] if cell))
+
+
+def _numbered(record: LedgerRecord) -> tuple[str, Attempt]:
+    return f"{record.claim}.{record.attempt.number}", record.attempt
+
+
+def _of_failed(total: Total) -> str:
+    if not total.failed:
+        return ""
+    return (
+        f", {total.failed_share:.0%} of it for {plural(total.failed, 'failed attempt')}"
+    )
+
+
+def _failure(shown: Shown) -> str:
+    ending = shown.listed.job.ending
+    if shown.listed.status == "succeeded":
+        return ""
+    failure = None if ending is None else ending.failure
+    if failure is None:
+        failed = [r.attempt.failure for r in shown.attempts if r.attempt.failure]
+        failure = failed[-1] if failed else None
+    if failure is None:
+        return ""
+    again = ""
+    if ending is not None and ending.outcome is not OutcomeKind.CANCELLED:
+        again = (
+            " Nobody takes it again by itself." if ending.final else " It is retried."
+        )
+    return f"Failure: {failure.type}: {' '.join(failure.message.split())}{again}"
+
+
+def _told_text(shown: Shown) -> str:
+    if not shown.listed.job.told:
+        return "Told: nobody"
+    return f"Told: {plural(shown.listed.job.told, 'destination')}"
+
+
+def shown_json(shown: Shown) -> str:
+    data = _listed_data(shown.listed)
+    data["job"] = shown.listed.job.model_dump(mode="json")
+    data["location"] = shown.location
+    data["attempts"] = [record.model_dump(mode="json") for record in shown.attempts]
+    data["unfinished"] = [r.model_dump(mode="json") for r in shown.unfinished]
+    return json.dumps(data, indent=2)
+
+
+def _listed_data(it: Listed) -> dict[str, Any]:
+    submission = it.job.submission
+    return {
+        "job_id": it.job.job_id,
+        "status": it.status,
+        "source": submission.source.uri,
+        "profile": submission.profile.name,
+        "tags": dict(submission.tags),
+        "folder": submission.folder,
+        "submitted_at": submission.submitted_at.isoformat(),
+        "finished_at": it.job.finished_at,
+        "wall_seconds": it.job.wall_seconds,
+        "tries": it.job.claim_number,
+        "cost": [
+            {"amount": format(one.cost, "f"), "currency": one.currency}
+            for one in it.spent
+        ],
+    }
+
+
+def _spent(totals: Sequence[Total]) -> str:
+    return ", ".join(f"{amount(one.cost)} {one.currency}" for one in totals)
+
+
+def _when(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,172 @@
+"""What a progress display knows: clocks, lanes, and the lines they become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from ...contract import Attempt, Money, OutcomeKind, Plan, PlannedTask, Progress
+from ...hooks import (
+    Overdue,
+)
+from ..units import amount, clock, money, plural, printable, seconds, spec
+
+Clock = Callable[[], float]
+
+
+@dataclass(slots=True)
+class Lane:
+    """One task as it runs: what was planned, and how far its last report was."""
+
+    planned: PlannedTask
+    attempt: int = 1
+    spent: Decimal = Decimal(0)
+    """By attempts that are over."""
+    since: float | None = None
+    """When this attempt's first report came."""
+    phase: str = ""
+    done_seconds: float = 0.0
+    total_seconds: float | None = None
+    speed: float | None = None
+    ended: OutcomeKind | None = None
+
+    @property
+    def percent(self) -> float | None:
+        if self.ended is OutcomeKind.SUCCEEDED:
+            return 100.0
+        if not self.total_seconds:
+            return None
+        return min(100.0, 100 * self.done_seconds / self.total_seconds)
+
+    @property
+    def left_seconds(self) -> float | None:
+        """Until this phase ends, at the speed of now."""
+        if not self.total_seconds or not self.speed:
+            return None
+        return max(0.0, self.total_seconds - self.done_seconds) / self.speed
+
+    def cost_so_far(self, now: float) -> Money:
+        """
+        What attempts cost that are over, and this one's share of its prediction.
+
+        The share is by wall time, since that is what is billed.
+        """
+        cost = self.planned.task.predicted_cost
+        running = Decimal(0)
+        wall = self.planned.task.predicted.wall_seconds
+        if self.since is not None and self.ended is None and wall > 0:
+            running = cost.amount * Decimal(str(round((now - self.since) / wall, 3)))
+        return Money(amount=self.spent + running, currency=cost.currency)
+
+
+@dataclass(slots=True)
+class Board:
+    """Every task's lane, kept up to date by events; what to show is read off it."""
+
+    now: Clock
+    lanes: dict[str, Lane] = field(default_factory=dict)
+
+    def plan(self, plan: Plan) -> None:
+        self.lanes |= {p.task.task_id: Lane(p) for p in plan.tasks}
+
+    def progress(self, progress: Progress) -> Lane | None:
+        lane = self.lanes.get(progress.task_id)
+        if lane is None:
+            return None
+        if lane.ended is not None:
+            lane.attempt, lane.ended = lane.attempt + 1, None
+        if lane.since is None:
+            lane.since = self.now()
+        lane.phase = progress.phase
+        lane.done_seconds = progress.done_seconds
+        lane.total_seconds = progress.total_seconds
+        lane.speed = progress.speed
+        return lane
+
+    def attempt(self, task_id: str, attempt: Attempt) -> Lane | None:
+        lane = self.lanes.get(task_id)
+        if lane is None:
+            return None
+        lane.spent += attempt.cost.amount
+        lane.ended = attempt.outcome
+        lane.since = None
+        lane.done_seconds = 0.0
+        lane.speed = None
+        lane.attempt = attempt.number
+        return lane
+
+    def cost_so_far(self) -> Money | None:
+        now, total = self.now(), None
+        for lane in self.lanes.values():
+            cost = lane.cost_so_far(now)
+            total = cost if total is None else total + cost
+        return total
+
+
+def planned_line(plan: Plan) -> str:
+    """The decision in one line: how much work, in which specs, for how much."""
+    specs = list(dict.fromkeys(spec(p.task.spec) for p in plan.tasks))
+    rung = plan.rung.value.replace("_", " ")
+    return (
+        f"plan: {rung}, {plural(len(plan.tasks), 'task')}"
+        f"{' in ' + ' / '.join(specs) if specs else ''} on {plan.platform.name}, "
+        f"about {seconds(plan.predicted.wall_seconds)} and "
+        f"{rounded(plan.predicted_cost)}"
+    )
+
+
+def sample_line(plan: Plan) -> str:
+    """That a little is encoded first: how much, and at what price."""
+    parts = len(plan.tasks[0].task.recipe.parts)
+    why = "" if plan.sampling is None else f": {plan.sampling.reason}"
+    return (
+        f"sample: {plural(parts, 'part')} of the source first, about "
+        f"{seconds(plan.predicted.wall_seconds)} and {rounded(plan.predicted_cost)}"
+        f"{why}"
+    )
+
+
+def attempt_line(task_id: str, attempt: Attempt) -> str:
+    """How one attempt ended and what it cost."""
+    measured = attempt.measured
+    took = "" if measured is None else f" after {seconds(measured.wall_seconds)}"
+    outcome = attempt.outcome.value.replace("_", " ")
+    reason = ""
+    if attempt.failure is not None and attempt.outcome is not OutcomeKind.SUCCEEDED:
+        reason = f": {' '.join(attempt.failure.message.split())}"
+    return printable(
+        f"{task_id}: attempt {attempt.number} in {spec(attempt.spec)} {outcome}{took}, "
+        f"{money(attempt.cost)}{reason}"
+    )
+
+
+def overdue_line(event: Overdue) -> str:
+    """That an attempt runs longer than was said, at the moment it does."""
+    return (
+        f"{event.task_id}: attempt {event.number} takes longer than predicted: "
+        f"{seconds(event.predicted_seconds)} were expected, at most "
+        f"{seconds(event.high_seconds)} nine times out of ten"
+    )
+
+
+def progress_line(lane: Lane, now: float) -> str:
+    """One report: how far, how fast, how long still, at what cost."""
+    task = lane.planned.task
+    percent = "" if lane.percent is None else f" {lane.percent:.0f} %"
+    parts = [f"{task.task_id}: {lane.phase}{percent}"]
+    if lane.speed:
+        parts.append(f"{lane.speed:.1f}×")
+    if lane.left_seconds is not None:
+        parts.append(f"{clock(lane.left_seconds)} left")
+    parts.append(spec(task.spec) if lane.attempt == 1 else f"attempt {lane.attempt}")
+    cost = lane.cost_so_far(now)
+    if cost.amount:  # the first report has no time behind it yet
+        parts.append(f"≈ {rounded(cost)}")
+    return ", ".join(parts)
+
+
+def rounded(cost: Money) -> str:
+    """An estimate: three figures are more than it deserves."""
+    figures = 2 - cost.amount.adjusted() if cost.amount else 0
+    return f"{amount(round(cost.amount, max(2, figures)))} {cost.currency}"

@@ -1,0 +1,258 @@
+"""A finished job as text: outputs, where to look, the bill, verification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from pathlib import PurePosixPath
+
+from ...contract import (
+    Attempt,
+    Manifest,
+    OutcomeKind,
+    Output,
+    Partial,
+    TaskRecord,
+    Usage,
+)
+from ..units import (
+    UNKNOWN,
+    amount,
+    memory,
+    place,
+    plural,
+    printable,
+    rate,
+    seconds,
+    size,
+    spec,
+    table,
+)
+
+MOST_CHUNKS = 4
+"""More of them that went well are one line of the bill."""
+_ORDER = ("rendition", "audio", "captions", "poster", "thumbnails", "sprite")
+_ENTRANCES = (("master.m3u8", "HLS"), ("manifest.mpd", "DASH"))
+
+
+def result_text(manifest: Manifest, *, already: bool = False) -> str:
+    """The summary printed after `run`; *already*: it was found, not made now."""
+    blocks = [
+        _headline(manifest, already=already),
+        *([] if manifest.partial is None else [partial_line(manifest.partial)]),
+        "Outputs\n" + table(_outputs(manifest)),
+        "Where to look\n" + table(_entrances(manifest)),
+        bill_text(manifest),
+        _verification(manifest),
+    ]
+    if manifest.warnings:
+        blocks.append("Warnings\n" + "\n".join(f"  {w}" for w in manifest.warnings))
+    return printable("\n\n".join(blocks))
+
+
+def partial_line(partial: Partial) -> str:
+    """What a user has to know of results that are not of the whole source."""
+    of = partial.promised_seconds
+    promised = "" if of is None else f" of the {seconds(of)} promised"
+    made = f"{seconds(partial.made_seconds)}{promised}"
+    return printable(f"In part only: {made}. The source: {partial.reason}.")
+
+
+def bill_text(manifest: Manifest) -> str:
+    """Every attempt with what was predicted and what was measured, and the total."""
+    currency = manifest.cost.currency
+    head = ("task", "try", "spec", "", "wall", "CPU", "memory", f"cost ({currency})")
+    even = [task for task in manifest.tasks if _went_well(task)]
+    if len(even) <= MOST_CHUNKS:
+        even = []
+    rows = [
+        *(attempt_rows(f"{len(even)} chunks", ("1", _all_of(even))) if even else ()),
+        *(
+            row
+            for task in manifest.tasks
+            if task not in even
+            for attempt in task.attempts
+            for row in attempt_rows(task.task_id, (str(attempt.number), attempt))
+        ),
+    ]
+    note = ""
+    if even:
+        note = "  Of the chunks, time and memory are the largest, the rest is summed.\n"
+    total = (
+        f"Total {amount(manifest.cost.amount)} {currency}, predicted "
+        f"{amount(manifest.cost.predicted)} {currency}"
+        f"{_deviation(manifest.cost.amount, manifest.cost.predicted)}"
+    )
+    platform = f"{manifest.platform.name}, prices of {manifest.platform.price_table}"
+    title = f"Bill ({platform})"
+    return "\n".join([title, table(rows, head=head), f"{note}  {total}"])
+
+
+def _went_well(task: TaskRecord) -> bool:
+    """A chunk about which there is nothing to tell but what it took."""
+    first, *more = task.attempts
+    done = first.outcome is OutcomeKind.SUCCEEDED and first.measured is not None
+    return task.kind == "chunk" and done and not more
+
+
+def _all_of(tasks: Sequence[TaskRecord]) -> Attempt:
+    each = [task.attempts[0] for task in tasks]
+    measured = [it.measured for it in each if it.measured is not None]
+    return each[0].model_copy(
+        update={
+            "predicted": _together([it.predicted for it in each]),
+            "measured": _together(measured),
+            "cost": sum((it.cost for it in each[1:]), start=each[0].cost),
+        }
+    )
+
+
+def _together(several: Sequence[Usage]) -> Usage:
+    """What was used side by side: the longest, the largest, and the sum."""
+    peaks = [it.peak_memory_bytes for it in several if it.peak_memory_bytes is not None]
+    return Usage(
+        wall_seconds=max(it.wall_seconds for it in several),
+        cpu_seconds=sum(it.cpu_seconds for it in several),
+        peak_memory_bytes=max(peaks, default=None),
+    )
+
+
+def _headline(manifest: Manifest, *, already: bool) -> str:
+    name = PurePosixPath(place(manifest.source.uri)).name
+    took = (
+        "" if manifest.wall_seconds is None else f" in {seconds(manifest.wall_seconds)}"
+    )
+    if already:
+        when = f" on {manifest.finished_at}" if manifest.finished_at else ""
+        done = f"Already done{when}, nothing was done again"
+    else:
+        done = f"Done{took}"
+    return (
+        f"{done}: {name}, profile {manifest.profile.name}, job {manifest.job_id[:12]}"
+    )
+
+
+def _outputs(manifest: Manifest) -> list[Sequence[str]]:
+    shown = [o for o in manifest.outputs if o.kind in _ORDER]
+    shown.sort(key=lambda o: (_ORDER.index(o.kind), -(_pixels(o))))
+    rows: list[Sequence[str]] = []
+    sprites = [o for o in shown if o.kind == "sprite"]
+    for output in shown:
+        if output.kind == "sprite":
+            continue
+        rows.append(
+            (
+                _name(output, manifest.location),
+                output.kind,
+                _what(output),
+                seconds(output.duration_seconds) if output.duration_seconds else "",
+                size(_weight(output)),
+                output.made_by,
+            )
+        )
+    if sprites:
+        weight = size(sum(o.bytes for o in sprites))
+        what = plural(len(sprites), "sheet")
+        rows.append(("sprites", "sprite", what, "", weight, sprites[0].made_by))
+    return rows
+
+
+def _pixels(output: Output) -> int:
+    return 0 if output.video is None else output.video.width * output.video.height
+
+
+def _weight(output: Output) -> int:
+    """Of a playlist what it plays, of a file the file."""
+    return output.bytes if output.media_bytes is None else output.media_bytes
+
+
+def _name(output: Output, location: str | None) -> str:
+    path = _relative(output.uri, location)
+    # `video/720p/index.m3u8` is the rendition 720p; nobody calls it index.
+    return path.parent.name if path.name == "index.m3u8" else path.name
+
+
+def _relative(uri: str, location: str | None) -> PurePosixPath:
+    inside = uri
+    if location is not None and uri.startswith(location):
+        inside = uri.removeprefix(location).lstrip("/")
+    return PurePosixPath(place(inside))
+
+
+def _what(output: Output) -> str:
+    parts = []
+    if output.video is not None:
+        video = output.video
+        parts.append(f"{video.codec} {video.width}×{video.height}")
+        if video.frame_rate is not None:
+            parts.append(rate(video.frame_rate).rpartition("= ")[2])
+    if output.audio is not None:
+        audio = output.audio
+        language = f" {audio.language}" if audio.language else ""
+        channels = {1: "mono", 2: "stereo"}.get(audio.channels, f"{audio.channels} ch")
+        parts.append(f"{audio.codec} {audio.sample_rate} Hz {channels}{language}")
+        if audio.loudness is not None:
+            parts.append(f"{audio.loudness.integrated_lufs:.1f} LUFS")
+    return ", ".join(parts)
+
+
+def _entrances(manifest: Manifest) -> list[Sequence[str]]:
+    found = {str(_relative(o.uri, manifest.location)): o.uri for o in manifest.outputs}
+    rows = [(label, place(found[path])) for path, label in _ENTRANCES if path in found]
+    if not rows:
+        rows = [
+            ("audio" if o.video is None else "video", place(o.uri))
+            for o in manifest.outputs
+            if o.kind in {"rendition", "audio"}
+        ]
+    rows += [("poster", place(o.uri)) for o in manifest.outputs if o.kind == "poster"]
+    if manifest.location:
+        rows.append(("folder", place(manifest.location)))
+    return list(rows)
+
+
+def attempt_rows(
+    task_id: str, numbered: tuple[str, Attempt]
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Predicted above measured, so that the eye compares down a column."""
+    number, attempt = numbered
+    outcome = attempt.outcome.value.replace("_", " ")
+    return (
+        (
+            *(task_id, number, spec(attempt.spec)),
+            *("predicted", *_used(attempt.predicted)),
+        ),
+        ("", "", "", outcome, *_used(attempt.measured), amount(attempt.cost.amount)),
+    )
+
+
+def _used(usage: Usage | None) -> tuple[str, str, str]:
+    if usage is None:
+        return UNKNOWN, UNKNOWN, UNKNOWN
+    wall, cpu = seconds(usage.wall_seconds), seconds(usage.cpu_seconds)
+    return wall, cpu, memory(usage.peak_memory_bytes)
+
+
+def _deviation(actual: Decimal, predicted: Decimal) -> str:
+    if not predicted:
+        return ""
+    percent = (actual - predicted) * 100 / predicted
+    return f" ({percent:+.0f} %)"
+
+
+def _verification(manifest: Manifest) -> str:
+    checks = manifest.verification.checks
+    failed = [check for check in checks if not check.passed]
+    if not checks:
+        return "Not verified: nothing was checked"
+    if not failed and manifest.verification.passed:
+        names = ", ".join(_unique(check.name.replace("_", " ") for check in checks))
+        return f"Verified: {plural(len(checks), 'check')} passed ({names})"
+    lines = [f"  {check.name}: {check.detail}" for check in failed]
+    return "\n".join(
+        [f"Failed {len(failed)} of {plural(len(checks), 'check')}", *lines]
+    )
+
+
+def _unique(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))

@@ -1,0 +1,178 @@
+"""What an attempt made, used and ended as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from .recipe import ArtifactKind, MadeBy
+from .spec import Interval, Spec, Usage
+from .value import Money, Ratio, Value
+
+# ── what became of it ─────────────────────────────────────────────────────────
+
+
+class VideoFacts(Value):
+    """Of an output, as read back from the finished file."""
+
+    codec: str
+    width: int
+    height: int
+    frames: int
+    frame_rate: Ratio | None = None
+
+
+class LoudnessFacts(Value):
+    """EBU R128, as a whole programme; mono counts as one loudspeaker."""
+
+    integrated_lufs: float
+    range_lu: float | None
+    """EBU Tech 3342; None where the sound is shorter than the 3 s it looks at."""
+    true_peak_dbtp: float
+
+
+class AudioFacts(Value):
+    codec: str
+    sample_rate: int
+    channels: int
+    language: str | None = None
+    loudness: LoudnessFacts | None = None
+    """Of what is decoded from the finished file."""
+    unknown: Mapping[str, str] = Field(default_factory=dict)
+    """Field name → why it is None."""
+
+
+class Artifact(Value):
+    """One finished file, named relative to the job's folder."""
+
+    path: str
+    kind: ArtifactKind
+    made_by: MadeBy
+    bytes: int
+    sha256: str
+    container: str | None = None
+    duration_seconds: float | None = None
+    video: VideoFacts | None = None
+    audio: AudioFacts | None = None
+    soundtracks: tuple[AudioFacts, ...] = ()
+    """All of a file with several, in its order; `audio` is the first of them."""
+    media_bytes: int | None = None
+    """Of a rendition that is a playlist: its segments, initialisation included."""
+
+
+class Check(Value):
+    name: str
+    passed: bool
+    detail: str
+
+
+class Failure(Value):
+    """An error as data: what travels in outcomes and manifests."""
+
+    type: str
+    message: str
+    retryable: bool
+    evidence: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class OutcomeKind(StrEnum):
+    SUCCEEDED = "succeeded"
+    OUT_OF_MEMORY = "out_of_memory"
+    OUT_OF_TIME = "out_of_time"
+    OUT_OF_DISK = "out_of_disk"
+    GPU_UNAVAILABLE = "gpu_unavailable"
+    ENCODER_FAILED = "encoder_failed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+
+class Progress(Value):
+    """How far a task is; sent a few times a second at most."""
+
+    task_id: str
+    done_seconds: float
+    """Of the source's duration."""
+    total_seconds: float | None
+    speed: float | None
+    """Multiples of real time."""
+    phase: str = "encode"
+
+
+class Partial(Value):
+    """The source was cut off or damaged, and results of what is left were accepted."""
+
+    promised_seconds: float | None
+    """What the source's index or header says it lasts; None where nothing does."""
+    made_seconds: float
+    """From the beginning of the results to their end."""
+    reason: str
+    """What is wrong with the source; one sentence's worth."""
+
+
+class SampledPart(Value):
+    """A short part of the source that was encoded to learn from."""
+
+    start_seconds: float
+    frames: int
+    cpu_seconds: float
+    """Of its ffmpeg, start included."""
+
+
+class Sampled(Value):
+    """What a sample encode measured."""
+
+    start: SampledPart
+    """Of hardly more than one picture: what opening, setting up and ending takes."""
+    parts: tuple[SampledPart, ...]
+    bit_rates: Mapping[str, int]
+    """Rendition → bits per second, with as many keyframes as the whole will have."""
+
+
+class Produced(Value):
+    """What a worker reports when it stops by itself."""
+
+    artifacts: tuple[Artifact, ...] = ()
+    checks: tuple[Check, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Fall-backs and oddities a user should know."""
+    outcome: OutcomeKind
+    failure: Failure | None = None
+    partial: Partial | None = None
+    """None: the results are of the whole source."""
+    sampled: Sampled | None = None
+    """Of a sample; None of everything else."""
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+
+
+class Attempt(Value):
+    """One try at a task. Failed ones cost money too and stay on the bill."""
+
+    number: int
+    spec: Spec
+    predicted: Usage
+    predicted_wall: Interval | None = None
+    """None in records of before it was kept."""
+    measured: Usage | None
+    """None only when the attempt was lost without a trace."""
+    cost: Money
+    outcome: OutcomeKind
+    enforced_by: Mapping[str, str] = Field(default_factory=dict)
+    """Limit → what held it: `{"memory": "cgroup-v1", "cpu": "cgroup-v1"}`."""
+    failure: Failure | None = None
+    notes: tuple[str, ...] = ()
+    sampled: Sampled | None = None
+    """What a sample that succeeded measured: whoever takes over need not repeat it."""
+
+
+class TaskResult(Value):
+    """A task with all its attempts; `produced` is the last attempt's report."""
+
+    task_id: str
+    kind: str
+    attempts: tuple[Attempt, ...]
+    produced: Produced | None

@@ -1,0 +1,160 @@
+"""What is to be done, in which specs, at which price, and why."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from .media import Media
+from .recipe import Recipe, Rung
+from .source import Source
+from .spec import Candidate, Content, Interval, Spec, Usage
+from .value import Money, Value
+
+
+class Task(Value):
+    """One invocation's worth of work, with the promise made about it."""
+
+    task_id: str
+    kind: Literal["encode", "sample", "chunk", "join"] = "encode"
+    """
+    A sample makes nothing that is kept: it says what the encode will take. Chunks make
+    parts of the renditions, and a join everything else and the whole of them.
+    """
+    job_id: str
+    source: Source
+    media: Media
+    """Without keyframe times: a task must fit into an asynchronous call."""
+    recipe: Recipe
+    spec: Spec
+    predicted: Usage
+    predicted_wall: Interval
+    predicted_cost: Money
+    spend_limit: Money | None = None
+    """What one attempt may cost: it is stopped before it costs more."""
+    joins: tuple[str, ...] = ()
+    """Ids of the chunks that have to be done before, in the order of their times."""
+    inputs: tuple[str, ...] = ()
+    """Folders with what those made; known when they are done."""
+
+
+class PlannedTask(Value):
+    task: Task
+    candidates: tuple[Candidate, ...]
+    """Chosen one first, then the losers, nearest first."""
+    instead: PlannedTask | None = None
+    """
+    The same without copying, or in one piece: done should what is copied or joined
+    turn out to be unfit, which headers do not always tell.
+    """
+
+
+class Sampling(Value):
+    """Whether to encode a little of the source first: what it brings, or brought."""
+
+    verdict: Literal["taken", "failed", "pays", "no_gain", "too_dear", "impossible"]
+    reason: str
+    """One sentence."""
+    planned: PlannedTask | None = None
+    """The sample, where one can be taken."""
+    content: Content | None = None
+    """What it showed."""
+    cost: Money | None = None
+    """Of all its attempts; in the plan's predicted cost, and on the bill."""
+
+
+class Division(Value):
+    """In how many parts the pictures are encoded at once."""
+
+    chunks: int = 1
+    """1: in one piece."""
+    possible: bool
+    """False: it can only be done in one piece."""
+    reason: str
+    """Why, and what the other way would take."""
+
+
+class Elsewhere(Value):
+    """What the same plan would cost on another platform."""
+
+    platform: str
+    spec: Spec | None
+    wall_seconds: float | None
+    cost: Money | None
+    reason: str | None = None
+    """Why it would not run there, where `cost` is None."""
+    chunks: int = 1
+    """So many at once, each in `spec`."""
+
+
+class HardwareOffer(Value):
+    """A GPU of the platform beside the chosen spec: priced, but not predicted."""
+
+    title: str
+    spec: Spec
+    """The cheapest that may have it and holds the task."""
+    per_second: Money | None = None
+    """Of the whole spec; None: not known."""
+    within_seconds: float | None = None
+    """In this time the task would cost as much as on the chosen spec."""
+    times_real_time: float | None = None
+    """The same as a speed; None where the source's length is not known."""
+    predicted: Usage | None = None
+    bit_rate_penalty: float | None = None
+    """More bits for the same picture than the software encoder; None: not measured."""
+    reason: str
+    """Why it is not chosen."""
+
+
+class ServicePrice(Value):
+    """What a managed service charges for the same renditions, at list price."""
+
+    service: str
+    price_table: str
+    """Its date, ISO 8601."""
+    cost: Money | None
+    per_minute: Money | None
+    """Of the source, all renditions together."""
+    reason: str | None = None
+    """Why `cost` is None."""
+
+
+class ProfileRef(Value):
+    name: str
+    digest: str
+    """`sha256:` and the hex digest of the profile's content, defaults included."""
+
+
+class PlatformRef(Value):
+    name: str
+    price_table: str
+    """Date of the price table, ISO 8601."""
+
+
+class Plan(Value):
+    """Media + profile + platform + constraints → tasks. Printable and refusable."""
+
+    schema_: Literal["transcode/plan/1"] = Field("transcode/plan/1", alias="schema")
+    job_id: str
+    source: Source
+    profile: ProfileRef
+    platform: PlatformRef
+    engine: str
+    media: Media
+    rung: Rung
+    reasons: tuple[str, ...]
+    """Why this rung and not a cheaper one; one sentence each."""
+    tasks: tuple[PlannedTask, ...]
+    predicted: Usage
+    predicted_cost: Money
+    sampling: Sampling | None = None
+    """None: there is nothing to learn, because no picture is encoded."""
+    division: Division | None = None
+    """None: there is nothing to divide, because no picture is encoded."""
+    elsewhere: tuple[Elsewhere, ...] = ()
+    services: tuple[ServicePrice, ...] = ()
+    hardware: tuple[HardwareOffer, ...] = ()
+    deadline_seconds: float | None = None
+    budget: Money | None = None
+    warnings: tuple[str, ...] = ()

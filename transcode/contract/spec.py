@@ -1,0 +1,109 @@
+"""What an invocation is given, and what it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from .value import Money, Value
+
+
+class Capabilities(Value):
+    """What the tools on this machine can do: asked of them, not assumed."""
+
+    ffmpeg: str
+    """Absolute path of the binary."""
+    ffmpeg_version: str
+    encoders: frozenset[str]
+    decoders: frozenset[str]
+    hardware_encoders: frozenset[str] = frozenset()
+    """Those that made a picture in a one-frame test encode in this process."""
+    packager: str | None
+    packager_version: str | None = None
+    unavailable: Mapping[str, str] = Field(default_factory=dict)
+    """What is missing → why."""
+
+
+# ── specs, usage, money ───────────────────────────────────────────────────────
+
+
+class Gpu(Value):
+    kind: str
+    memory_mib: int
+
+
+class Spec(Value):
+    """What one invocation is given: always a point of a platform's lattice."""
+
+    memory_mib: int
+    milli_cpus: int
+    gpu: Gpu | None = None
+    scratch_mib: int | None = None
+    time_limit_seconds: int | None = None
+
+    @property
+    def threads(self) -> int:
+        """Whole ones: a share of a core still needs one."""
+        return max(1, -(-self.milli_cpus // 1000))
+
+
+class Usage(Value):
+    """What one invocation takes: predicted before, measured after, one type."""
+
+    wall_seconds: float
+    billed_milliseconds: int | None = None
+    cpu_seconds: float
+    peak_memory_bytes: int | None
+    """Anonymous memory of the whole process tree at its highest."""
+    scratch_bytes: int | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+    requests: int = 1
+
+
+class Interval(Value):
+    """Where the actual value is expected to lie nine times out of ten."""
+
+    low: float
+    high: float
+
+
+class Constraints(Value):
+    """What the one who asks will put up with."""
+
+    deadline_seconds: float | None = None
+    """From now to the manifest."""
+    budget: Money | None = None
+    memory_mib: int | None = None
+    """Forces a lattice point; refused if it is none."""
+    optimize: Literal["cost", "time", "balanced"] = "balanced"
+    accept_partial: bool = False
+    """Make what is there of a cut or damaged source, and say so."""
+    chunks: int | None = Field(None, ge=1)
+    """In just so many parts at once, 1: in one piece; None: as is best."""
+
+
+class Content(Value):
+    """How the source's pictures differ from what its headers make expect."""
+
+    cpu: float
+    """Measured over predicted CPU seconds of decoding, filtering and encoding."""
+    spread: float
+    """Standard deviation of that ratio's logarithm."""
+    memory: float = 1.0
+    """Factor on peak memory; never below 1, as short parts fill no look-ahead."""
+    bit_rates: Mapping[str, int] = Field(default_factory=dict)
+    """Rendition → bits per second that it will have."""
+
+
+class Candidate(Value):
+    """One spec that was considered for a task, and what became of it."""
+
+    spec: Spec
+    predicted: Usage
+    cost: Money
+    chosen: bool
+    reason: str
+    """Why it was chosen or lost, in one clause a person reads."""

@@ -1,0 +1,1 @@
+"""What is the same in every platform's function: event in, one call, result out."""

@@ -1,0 +1,269 @@
+"""
+One call of a function that does the whole job, in its own spec and remaining time.
+
+    event → uploads → jobs → work until shortly before the end → what became of each
+
+The platforms' own words are in `handlers/`; nothing here knows which one calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from ..contract import Attempt, OutcomeKind, PlatformRef, Upload, Usage
+from ..contract.job import JobReport, LedgerRecord
+from ..errors import EventError, StoreDown, TranscodeError
+from ..event.envelopes import batch
+from ..event.parse import parse
+from ..event.verdict import Ignored
+from ..hooks import AttemptEnded, Event, Taken
+from ..jobs.documents import as_ours, became, passed_over, shown, stands
+from ..jobs.ingest import Intake, open_jobs
+from ..jobs.service import Desk
+from ..meter import Meter, metering, settle
+from ..store.connections import keep_open
+from .runtime import Function
+
+_VERDICT_SECONDS = 1.5
+"""Before the platform's kill, whatever hangs, what was found out is returned: the
+platform has it a second before."""
+_WORTH_SECONDS = 2.0
+"""In less, a worker does not even start."""
+_NOTHING = Usage(wall_seconds=0.0, cpu_seconds=0.0, peak_memory_bytes=None)
+"""Of the function itself nothing is predicted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What a platform says of one call."""
+
+    id: str
+    seconds_left: float | None
+    """None where it does not tell: then the work is not cut short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of everything that an event told of."""
+
+    document: Mapping[str, Any]
+    again: tuple[str, ...]
+    """Messages of a queue that are to be delivered again."""
+    trouble: TranscodeError | None
+    """Why the whole is worth repeating: a store that does not answer."""
+
+
+def is_timer(event: object) -> bool:
+    """Whether a clock calls, of FunctionGraph or EventBridge: then it is a sweep."""
+    return isinstance(event, Mapping) and (
+        event.get("trigger_type") == "TIMER"
+        or event.get("detail-type") == "Scheduled Event"
+        or event.get("transcode") == "sweep"
+    )
+
+
+async def answer(function: Function, event: object, invocation: Invocation) -> Answer:
+    """
+    Keep a job for every upload, do what there is time for, and say what became of it.
+
+    Work that does not fit into the remaining time is handed back: the job waits for
+    the next call. A clock's event carries on with whatever waits. Raises nothing that
+    is foreseen.
+    """
+    left = invocation.seconds_left
+    hard = None if left is None else max(left - _VERDICT_SECONDS, 0)
+    call = _Call(function, invocation)
+    with metering() as meter, anyio.move_on_after(hard) as scope:
+        try:
+            async with keep_open():
+                await call.run(event, meter)
+        except Exception as exc:  # noqa: BLE001 - the outermost edge; it is answered
+            call.failed(exc)
+    if scope.cancelled_caught:
+        call.failed(StoreDown("The store did not answer before our time was over."))
+    return call.answer()
+
+
+@dataclass
+class _Call:
+    function: Function
+    invocation: Invocation
+    started: float = field(default_factory=time.monotonic)
+    uploads: list[dict[str, Any]] = field(default_factory=list)
+    ignored: list[Ignored] = field(default_factory=list)
+    errors: list[TranscodeError] = field(default_factory=list)
+    jobs: dict[str, JobReport] = field(default_factory=dict)
+    asked: dict[str, set[str]] = field(default_factory=dict)
+    """Message of a queue → the jobs that it became."""
+    again: set[str] = field(default_factory=set)
+    untold: set[str] = field(default_factory=set)
+    """Messages of whose uploads it is not known whether they are kept."""
+    attempts: list[Attempt] = field(default_factory=list)
+
+    async def run(self, event: object, meter: Meter) -> None:
+        function = self.function
+        found, owners = ([], {}) if is_timer(event) else self._parse(event)
+        async with Desk.open(function.wiring, to=function.rule.request.to) as desk:
+            intake = Intake(desk, function.rule)
+            if is_timer(event):
+                await self._sweep(desk, intake)
+            for upload, one in await intake.take_each(found):
+                self._told(upload, one, owners.get(upload.uri, set()))
+            self.untold.clear()
+            await self._work(desk)
+            await self._enter(desk, meter)
+
+    def _parse(self, event: object) -> tuple[list[Upload], dict[str, set[str]]]:
+        """The uploads, and which messages told of each."""
+        only = self.function.rule.only
+        queued = batch(event) if isinstance(event, Mapping) else ()
+        messages = queued or (("", event),)
+        found: list[Upload] = []
+        owners: dict[str, set[str]] = {}
+        for name, message in messages:
+            try:
+                parsed = parse(message, only=only)  # type: ignore[arg-type]
+            except EventError as exc:
+                # Only its dead-letter queue keeps what nobody understands.
+                self.errors.append(exc)
+                self.again |= {name} - {""}
+                continue
+            found += parsed.uploads
+            self.ignored += parsed.ignored
+            for upload in parsed.uploads:
+                owners.setdefault(upload.uri, set()).update({name} - {""})
+        self.untold = set[str]().union(*owners.values())
+        return found, owners
+
+    def _told(self, upload: Upload, one: Taken | Exception, names: set[str]) -> None:
+        self.uploads.append(became(upload.uri, one))
+        if isinstance(one, Exception):
+            self.errors.append(as_ours(one))
+            self.again |= names
+        elif one.report is not None:
+            self.jobs[one.report.job_id] = one.report
+            for name in names:
+                self.asked.setdefault(name, set()).add(one.report.job_id)
+
+    async def _sweep(self, desk: Desk, intake: Intake) -> None:
+        sources = self.function.wiring.settings.sources or ""
+        for source in sources.split():
+            for one in await intake.look(source):
+                self.uploads.append(became(one.uri, one))
+        async for submission in open_jobs(desk):
+            job = submission.job_id
+            self.jobs[job] = await desk.report(job)
+
+    async def _work(self, desk: Desk) -> None:
+        waiting = [job for job, report in self.jobs.items() if not report.over]
+        waiting.sort(key=lambda job: -self.jobs[job].submission.priority)
+        margin = self.function.wiring.settings.margin_seconds
+        for job in waiting:
+            left = self._seconds_left()
+            if left is not None and left - margin < _WORTH_SECONDS:
+                break
+            try:
+                # Asked once: of a store that takes no notice of conditions, nobody
+                # would look whether somebody else has claimed the job.
+                await desk.bucket.is_conditional()
+                self.jobs[job] = await desk.perform(
+                    job,
+                    listen=self._hear,
+                    seconds_left=None if left is None else left - margin,
+                )
+            except Exception as exc:  # noqa: BLE001 - one job must not end the others
+                self.errors.append(as_ours(exc))
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, AttemptEnded):
+            self.attempts.append(event.attempt)
+
+    def _seconds_left(self) -> float | None:
+        given = self.invocation.seconds_left
+        return None if given is None else given - (time.monotonic() - self.started)
+
+    async def _enter(self, desk: Desk, meter: Meter) -> None:
+        """What this call took beside its attempts, in equal parts for its jobs."""
+        spec, platform = self.function.spec, self.function.platform
+        if spec is None or not self.jobs:
+            return
+        # What a platform calls a call may hold anything; this is part of a key.
+        call = hashlib.sha256(self.invocation.id.encode()).hexdigest()[:12]
+        used = _beside(meter.read(), self.attempts, self.function.take_unbilled())
+        part = used.model_copy(
+            update={
+                "wall_seconds": used.wall_seconds / len(self.jobs),
+                "cpu_seconds": used.cpu_seconds / len(self.jobs),
+            }
+        )
+        for number, report in enumerate(self.jobs.values()):
+            # The call itself was one request; it is on the bill once.
+            one = part.model_copy(update={"requests": 0}) if number else part
+            weighed, cost = settle(platform, spec, one)
+            attempt = Attempt(
+                number=1,
+                spec=spec,
+                predicted=_NOTHING,
+                measured=weighed,
+                cost=cost,
+                outcome=OutcomeKind.SUCCEEDED,
+            )
+            await desk.book.enter(
+                LedgerRecord(
+                    recorded_at=await desk.book.now(),
+                    job_id=report.job_id,
+                    claim=report.tries,
+                    task_id=f"function-{call}",
+                    kind="function",
+                    source=report.submission.source,
+                    profile=report.submission.profile,
+                    platform=PlatformRef(
+                        name=platform.name,
+                        price_table=platform.price_table.isoformat(),
+                    ),
+                    engine=report.submission.engine,
+                    tags=report.submission.tags,
+                    attempt=attempt,
+                )
+            )
+
+    def failed(self, exc: BaseException) -> None:
+        self.errors.append(as_ours(exc))
+        self.again |= self.untold
+
+    def answer(self) -> Answer:
+        trouble = next((e for e in self.errors if not isinstance(e, EventError)), None)
+        for name, jobs in self.asked.items():
+            # The message is our reminder of a job that is not over.
+            if any(not self.jobs[job].over for job in jobs):
+                self.again.add(name)
+        document = {
+            "uploads": self.uploads,
+            "ignored": passed_over(self.ignored),
+            "jobs": [stands(report) for report in self.jobs.values()],
+            "errors": [shown(error.describe()) for error in self.errors],
+        }
+        return Answer(document, tuple(sorted(self.again)), trouble)
+
+
+def _beside(used: Usage, attempts: list[Attempt], before: float) -> Usage:
+    """*used* without what is on the bill as attempts, and with what came before."""
+    measured = [a.measured for a in attempts if a.measured is not None]
+    wall = used.wall_seconds - sum(m.wall_seconds for m in measured)
+    cpu = used.cpu_seconds - sum(m.cpu_seconds for m in measured)
+    return used.model_copy(
+        update={
+            "wall_seconds": max(wall, 0.0) + before,
+            "cpu_seconds": max(cpu, 0.0),
+            # The kernel adds up the bytes of children that ended: not ours alone.
+            "read_bytes": None,
+            "written_bytes": None,
+            "requests": 0 if measured else 1,
+        }
+    )

@@ -1,0 +1,48 @@
+"""What runs attempts: one protocol, whatever the machine behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from ..contract import (
+    Attempt,
+    Produced,
+    Progress,
+    Spec,
+    Task,
+)
+
+__all__ = ["Engine"]
+
+
+class Engine(Protocol):
+    """Where attempts run."""
+
+    async def prewarm(self) -> None:
+        """Whatever makes the first attempt start sooner."""
+
+    def guard(self, path: Path) -> AbstractContextManager[None]:
+        """Have `path` removed should this process be killed in the block."""
+
+    def fits(self, spec: Spec) -> bool:
+        """Whether `spec` can run here at all."""
+
+    async def attempt(  # noqa: PLR0913 - who listens is three callbacks
+        self,
+        task: Task,
+        *,
+        number: int,
+        staging: Path,
+        on_progress: Callable[[Progress], None],
+        on_cancelled: Callable[[Attempt], None],
+        on_overdue: Callable[[], None],
+    ) -> tuple[Attempt, Produced | None]:
+        """
+        Do `task` once; failures are outcomes. The report is there where the worker
+        lived to give one. When cancelled, `on_cancelled` gets the attempt. `on_overdue`
+        is called once, when it runs past its predicted interval; it is stopped before
+        it costs more than its `spend_limit`.
+        """

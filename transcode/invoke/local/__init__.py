@@ -1,0 +1,1 @@
+"""Attempts as child processes of this machine, each held to its spec."""

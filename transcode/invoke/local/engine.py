@@ -1,0 +1,203 @@
+"""Attempts on this machine, each in a worker process that is held to its spec."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import anyio
+import anyio.to_thread
+
+from ...contract import Attempt, Produced, Progress, Spec, Task
+from ...errors import DestinationUnwritable, OutOfDisk, SettingsError
+from ...platforms.platform import Machine, Platform
+from ...settings import Settings
+from . import cgroup, prestart
+from .admission import Pool
+from .attempt import Run
+from .process import Worker
+from .reaper import Claim, Janitor, sweep
+
+SCRATCH_PREFIX = "transcode-scratch-"
+
+
+class LocalEngine:
+    """
+    Runs attempts here, as many at a time as the machine has room for.
+
+    Each attempt is a fresh process in its own session and control group; it is killed
+    with everything it started when it is over its memory or time, when it is done and
+    when the call is cancelled. `async with` it: leaving ends what still runs. Should
+    this process be killed itself, a janitor cleans up in its stead.
+
+    *kept_mib*: of every spec this process itself needs so much, because both are
+    inside one; the attempt is held to what is left.
+    """
+
+    def __init__(  # noqa: PLR0913 - where it runs, and what tests replace
+        self,
+        machine: Machine,
+        platform: Platform,
+        settings: Settings,
+        *,
+        worker: Sequence[str] = prestart.WORKER,
+        cgroup_root: Path = cgroup.ROOT,
+        kept_mib: int = 0,
+    ) -> None:
+        self._pool = Pool(machine)
+        self._machine = machine
+        self._platform = platform
+        self._settings = settings
+        self._argv = tuple(worker)
+        self._cgroup_root = cgroup_root
+        self._kept_mib = kept_mib
+        self._turns = itertools.count()
+        self._warm: Worker | None = None
+
+    async def __aenter__(self) -> Self:
+        parent = Path(self._settings.scratch or tempfile.gettempdir())
+        sweep(parent, SCRATCH_PREFIX)
+        cgroup.sweep(root=self._cgroup_root)
+        try:
+            self._scratch = Claim(parent, SCRATCH_PREFIX)
+        except OSError as exc:
+            raise SettingsError(
+                f"TRANSCODE_SCRATCH: nothing can be written in {str(parent)!r} "
+                f"({exc.strerror}); name another folder.",
+                setting="TRANSCODE_SCRATCH",
+            ) from exc
+        waiting = prestart.take(self._argv, cgroup_root=self._cgroup_root)
+        if waiting is not None:
+            self._warm = Worker(waiting.worker)
+        self._janitor = Janitor() if waiting is None else waiting.janitor
+        self._janitor.remove(self._scratch.path)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            warm, self._warm = self._warm, None
+            if warm is not None:
+                await self._end(warm)
+            await anyio.to_thread.run_sync(self._scratch.release)
+            self._janitor.close()
+
+    async def prewarm(self) -> None:
+        """Start a worker now, so that it imports while the source is looked at."""
+        if self._warm is None:
+            self._warm = self._start()
+
+    @contextmanager
+    def guard(self, path: Path) -> Iterator[None]:
+        """Have `path` removed should this process be killed in the block."""
+        self._janitor.remove(path)
+        try:
+            yield
+        finally:
+            self._janitor.spare(path)
+
+    def fits(self, spec: Spec) -> bool:
+        """Whether this machine is large enough for `spec`."""
+        return self._pool.fits(spec)
+
+    async def attempt(  # noqa: PLR0913 - who listens is three callbacks
+        self,
+        task: Task,
+        *,
+        number: int,
+        staging: Path,
+        on_progress: Callable[[Progress], None],
+        on_cancelled: Callable[[Attempt], None] = lambda _attempt: None,
+        on_overdue: Callable[[], None] = lambda: None,
+    ) -> tuple[Attempt, Produced | None]:
+        """
+        Do `task` once, in its spec, as soon as there is room.
+
+        Finished files are in `staging` (made here) if and only if the attempt
+        succeeded; otherwise it is removed. Failures are outcomes: raised is only
+        `PlanError` for a spec that this machine cannot hold. Cancelling kills and
+        removes everything first, tells `on_cancelled` what was spent, and propagates.
+        """
+        async with self._pool.admitted(task.spec):
+            # What it has made is guarded by whoever asked for it.
+            with self.guard(staging):
+                run = await self._run(task, number, staging)
+                try:
+                    await run.perform(
+                        self._settings,
+                        limit=run.limit(self._platform),
+                        on_progress=on_progress,
+                        on_overdue=on_overdue,
+                    )
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        attempt = await run.close(self._platform)
+                        worker = run.worker
+                        self._janitor.forget(worker.pid, worker.box.directories)
+                        if not run.over:
+                            on_cancelled(attempt)
+        return attempt, run.report
+
+    async def _run(self, task: Task, number: int, staging: Path) -> Run:
+        scratch = self._scratch.path / f"{task.task_id}.{number}"
+        staging = _make_folders(staging, scratch)
+        worker = await self._worker()
+        return Run(
+            task=task,
+            number=number,
+            staging=staging,
+            scratch=scratch,
+            worker=worker,
+            enforced_by=worker.box.limit(
+                task.spec,
+                self._machine,
+                throttled=self._platform.throttled,
+                turn=next(self._turns),
+                kept_mib=self._kept_mib,
+            ),
+        )
+
+    async def _worker(self) -> Worker:
+        warm, self._warm = self._warm, None
+        if warm is not None and warm.alive:
+            return warm
+        if warm is not None:
+            await self._end(warm)
+        return self._start()
+
+    async def _end(self, worker: Worker) -> None:
+        with anyio.CancelScope(shield=True):
+            await worker.stop()
+            await worker.discard()
+            self._janitor.forget(worker.pid, worker.box.directories)
+
+    def _start(self) -> Worker:
+        worker = Worker(prestart.start(self._argv, cgroup_root=self._cgroup_root))
+        self._janitor.end(worker.pid, worker.box.directories)
+        return worker
+
+
+def _make_folders(staging: Path, scratch: Path) -> Path:
+    """Both, made; `staging` as the worker must be told it, absolute."""
+    try:
+        staging.mkdir(parents=True, exist_ok=True)
+        scratch.mkdir()
+    except OSError as exc:
+        full = exc.errno in {errno.ENOSPC, errno.EDQUOT}
+        kind = OutOfDisk if full else DestinationUnwritable
+        raise kind(
+            f"Cannot make the folder {exc.filename!r}: {exc.strerror}. Free some space "
+            "or choose another folder.",
+            path=str(exc.filename),
+        ) from exc
+    return staging.absolute()

@@ -1,0 +1,24 @@
+"""What an engine and its worker process say to each other, one JSON line each."""
+
+from __future__ import annotations
+
+from ..contract import Produced, Progress, Task, Value
+from ..settings import Settings
+
+
+class Order(Value):
+    """Engine → worker, on stdin, once: what to do and where."""
+
+    task: Task
+    staging: str
+    """Absolute folder for finished files."""
+    scratch: str
+    """Absolute, private folder for everything temporary."""
+    settings: Settings
+
+
+class Report(Value):
+    """Worker → engine, on stdout: any number with `progress`, one with `produced`."""
+
+    progress: Progress | None = None
+    produced: Produced | None = None

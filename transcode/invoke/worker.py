@@ -1,0 +1,120 @@
+"""
+The worker process: one order on stdin, reports on stdout, then it exits.
+
+    {"task": …, "staging": …, "scratch": …, "settings": …}      in, once
+    {"progress": …}                                             out, any number
+    {"produced": …}                                             out, last
+
+Everything that libraries and children print goes to stderr.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from ..contract import Failure, OutcomeKind, Produced
+from ..errors import TranscodeError
+from ..sandbox.fence import ENVIRONMENT
+from .wire import Order, Report
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
+"""From linux/prctl.h; prctl(2)."""
+
+Perform = Callable[..., Produced]
+
+
+def main() -> None:
+    """Serve one order. Exits with status 0 whatever became of it, once reported."""
+    _confine()
+    # What others print must not end up between reports.
+    reports = os.dup(1)
+    os.dup2(2, 1)
+    # Before there is an order: this is the import that takes time, and the parent is
+    # still probing.
+    from ..sandbox.seal import seal  # noqa: PLC0415
+    from ..work.perform import perform  # noqa: PLC0415
+
+    line = sys.stdin.buffer.readline()
+    if not line:
+        os._exit(0)
+    sealed = partial(perform, seal=seal)
+    serve(Order.from_json(line), sealed, say=_writer(reports))
+    sys.stderr.flush()
+    # Decoder libraries are known to hang at teardown; everything is said and closed.
+    os._exit(0)
+
+
+def serve(order: Order, perform: Perform, *, say: Callable[[Report], None]) -> None:
+    """Do what is ordered, and report how it ended, whatever happens."""
+    try:
+        produced = perform(
+            order.task,
+            staging=Path(order.staging),
+            scratch=Path(order.scratch),
+            settings=order.settings,
+            report=lambda progress: say(Report(progress=progress)),
+        )
+    except TranscodeError as exc:
+        produced = Produced(outcome=exc.outcome, failure=exc.describe())
+    except Exception as exc:  # noqa: BLE001 - the outermost edge: becomes a value
+        produced = Produced(outcome=_outcome(exc), failure=_describe(exc))
+    say(Report(produced=produced))
+
+
+def _outcome(exc: Exception) -> OutcomeKind:
+    if isinstance(exc, MemoryError):
+        return OutcomeKind.OUT_OF_MEMORY
+    if isinstance(exc, OSError) and exc.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return OutcomeKind.OUT_OF_DISK
+    return OutcomeKind.ENCODER_FAILED
+
+
+def _describe(exc: Exception) -> Failure:
+    kinds = {
+        OutcomeKind.OUT_OF_MEMORY: "OutOfMemory",
+        OutcomeKind.OUT_OF_DISK: "OutOfDisk",
+    }
+    outcome = _outcome(exc)
+    return Failure(
+        type=kinds.get(outcome, "WorkError"),
+        message=f"The worker failed: {type(exc).__name__}: {exc}.",
+        retryable=outcome is OutcomeKind.OUT_OF_MEMORY,
+        evidence={"traceback": "".join(traceback.format_exception(exc))},
+    )
+
+
+def _writer(fd: int) -> Callable[[Report], None]:
+    def say(report: Report) -> None:
+        rest = memoryview(report.to_json().encode() + b"\n")
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+
+    return say
+
+
+def _confine() -> None:
+    """Die with the parent, gain no rights, leave no core; be the first to go."""
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Nothing that meets an upload needs a credential.
+    for name in {*os.environ} - ENVIRONMENT:
+        del os.environ[name]
+    # If the machine itself runs out of memory, an attempt can be repeated; who keeps
+    # its books cannot. Raising one's own score is always allowed.
+    Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""One try at a job under a claim: the work, its records, and how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import anyio
+
+from ..contract import Manifest, OutcomeKind, PlatformRef
+from ..contract.job import Claim, Ending, Submission
+from ..deliver import Ending as Ended
+from ..deliver import Status, refused
+from ..errors import (
+    BudgetReached,
+    Cancelled,
+    LeaseLost,
+    ObjectChanged,
+    OutOfDisk,
+    StoreError,
+    TranscodeError,
+    WorkerLost,
+)
+from ..hooks import Listener
+from ..invoke.engine import Engine
+from ..pipeline import carry_out
+from ..request import Order
+from ..wiring import Wiring
+from . import Book, History, hold
+from .journal import Diary
+from .reservations import Allowance
+
+EndingKind = Literal["failed", "handed_back", "cancelled"]
+
+_WORTH_REPEATING = (StoreError, WorkerLost, OutOfDisk)
+"""What another time or another machine may cure. `ObjectChanged` is not among it."""
+_BACKOFF_SECONDS = (10, 60, 300)
+"""Before the second, third and every further try."""
+
+_LAST_WORDS_SECONDS = 5.0
+"""For the records of a job that is handed back, where the store still answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """What is needed to work on a job under one claim."""
+
+    book: Book
+    wiring: Wiring
+    history: History
+    """As it was before the claim."""
+    claim: Claim
+    look_up: Callable[[Submission], Awaitable[Order]]
+    engine: Callable[[Order], Awaitable[Engine]]
+    listen: Listener
+    allowance: Allowance | None = None
+
+    @property
+    def submission(self) -> Submission:
+        return self.history.submission
+
+    async def work(self, *, seconds_left: float | None) -> Manifest | Ending | None:
+        """
+        The manifest, or how else it ended; None where the job is another's now.
+
+        *seconds_left*: the work is stopped and handed back when they are over.
+        Cancellation from outside hands the job back, too, and propagates.
+        """
+        started = time.monotonic()
+        diary = Diary(self.book, self.submission, self.claim, allowance=self.allowance)
+        error: TranscodeError | None = None
+        try:
+            async with hold(self.book, self.claim):
+                with anyio.move_on_after(seconds_left):
+                    return await self._carry_out(diary, started)
+        except LeaseLost:
+            # Whoever has taken over may have read our attempts before the last one.
+            with (
+                contextlib.suppress(StoreError),
+                anyio.move_on_after(_LAST_WORDS_SECONDS),
+            ):
+                await diary.settle()
+            return None
+        except TranscodeError as exc:
+            error = exc
+        except Exception as exc:  # noqa: BLE001 - one bad job must not end the others
+            error = _unforeseen(exc)
+        except BaseException:
+            with anyio.move_on_after(_LAST_WORDS_SECONDS, shield=True):
+                await diary.settle()
+                await self.book.end(self._ending("handed_back", OutcomeKind.CANCELLED))
+            raise
+        await diary.settle()
+        if error is None:
+            return await self._end(self._ending("handed_back", OutcomeKind.OUT_OF_TIME))
+        if await self.book.done(self.submission.folder):
+            # Somebody's try was good, perhaps this one: there is nothing to explain.
+            return None
+        if isinstance(error, BudgetReached) and error.until is not None:
+            put_off = self._ending("handed_back", error.outcome)
+            why = {"failure": error.describe(), "not_before": error.until}
+            return await self._end(put_off.model_copy(update=why))
+        cancelled = isinstance(error, Cancelled)
+        return await self._end(
+            await self._failed(
+                error,
+                started,
+                kind="cancelled" if cancelled else "failed",
+                final=cancelled or _is_final(error),
+            )
+        )
+
+    async def give_up(self, error: TranscodeError) -> Ending:
+        """End the job for good without working on it."""
+        before = await self.book.attempts(self.claim.job_id)
+        await Diary(
+            self.book, self.submission, self.claim, before, allowance=self.allowance
+        ).settle()
+        cancelled = isinstance(error, Cancelled)
+        kind: EndingKind = "cancelled" if cancelled else "failed"
+        return await self._end(
+            await self._failed(error, time.monotonic(), kind=kind, final=True)
+        )
+
+    async def _end(self, ending: Ending) -> Ending:
+        """Before an end for good, workers that may yet come back are locked out."""
+        if ending.final:
+            await self.book.seal(self.history)
+        return await self.book.end(ending)
+
+    async def _carry_out(self, diary: Diary, started: float) -> Manifest:
+        diary.before = await self.book.attempts(self.claim.job_id)
+        order = await self.look_up(self.submission)
+        engine = await self.engine(order)
+        # The worker imports while the source is looked at.
+        await engine.prewarm()
+        manifest = await carry_out(
+            order,
+            self.wiring,
+            engine,
+            keeper=diary,
+            listen=diary.listening(self.listen),
+            started=started,
+        )
+        await diary.settle(published=True)
+        return manifest
+
+    def _ending(self, kind: EndingKind, outcome: OutcomeKind) -> Ending:
+        return Ending(
+            job_id=self.claim.job_id,
+            claim=self.claim.number,
+            kind=kind,
+            final=False,
+            outcome=outcome,
+        )
+
+    async def _failed(
+        self, error: TranscodeError, started: float, *, kind: EndingKind, final: bool
+    ) -> Ending:
+        wait = _BACKOFF_SECONDS[min(self._failures(), len(_BACKOFF_SECONDS) - 1)]
+        now = await self.book.now()
+        # Many jobs that one outage has failed must not come back all at once.
+        later = now + timedelta(seconds=wait * random.uniform(0.5, 1.5))  # noqa: S311
+        return Ending(
+            job_id=self.claim.job_id,
+            claim=self.claim.number,
+            kind=kind,
+            final=final,
+            outcome=error.outcome,
+            failure=error.describe(),
+            manifest=error.manifest or self._refused(error, started),
+            not_before=None if final else later,
+        )
+
+    def _failures(self) -> int:
+        """Before this one, of this round; a worker that was killed is none."""
+        return sum(
+            one.ending is not None and one.ending.kind == "failed"
+            for one in self.history.tried
+            if one.claim.number > self.history.round_after
+        )
+
+    def _refused(self, error: TranscodeError, started: float) -> Manifest | None:
+        status: Status = "failed"
+        if isinstance(error, Cancelled):
+            status = "cancelled"
+        elif error.outcome is OutcomeKind.REJECTED:
+            status = "rejected"
+        submission = self.submission
+        own = self.wiring.own_platform(submission.engine)
+        try:
+            platform = self.wiring.platform(submission.platform or own)
+        except TranscodeError:
+            platform = self.wiring.platform(own)
+        return refused(
+            self.claim.job_id,
+            submission.source,
+            submission.profile,
+            PlatformRef(
+                name=platform.name, price_table=platform.price_table.isoformat()
+            ),
+            engine=submission.engine,
+            currency=platform.currency,
+            ending=Ended(
+                status=status,
+                finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                wall_seconds=time.monotonic() - started,
+            ),
+            failure=error.describe(),
+        )
+
+
+def _is_final(error: TranscodeError) -> bool:
+    worth = isinstance(error, _WORTH_REPEATING)
+    return not worth or isinstance(error, ObjectChanged)
+
+
+def _unforeseen(exc: Exception) -> TranscodeError:
+    """A fault of ours: said as one, and tried again in case it was the machine's."""
+    return WorkerLost(
+        f"An unforeseen {type(exc).__name__} ended the work: {exc}. This is a fault of "
+        "transcode; please report it.",
+        exception=type(exc).__name__,
+    )

@@ -1,0 +1,128 @@
+"""What is left to do once a job is over: tell, collect garbage, close it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..contract import Manifest
+from ..contract.job import Envelope, JobReport
+from ..store.bucket import Bucket
+from ..store.destination import MANIFEST_NAME
+from . import Book, History
+
+_TOKEN = re.compile(r"\d{4,}|run-[0-9a-f]{8}")
+
+
+class Tells(Protocol):
+    """Passes results on to whoever waits for them."""
+
+    async def tell(
+        self, envelope: Envelope, *, known: frozenset[str]
+    ) -> tuple[Sequence[str], bool]:
+        """
+        Tell all destinations but those *known* to be told, by their digests.
+
+        Returns who has been told now, and whether that is everybody.
+        """
+
+
+async def close(  # noqa: PLR0913 - what it closes, where, and whom it tells
+    book: Book,
+    bucket: Bucket,
+    tells: Tells,
+    history: History,
+    ended: JobReport,
+    *,
+    settled: bool,
+) -> None:
+    """
+    Tell, collect, and once everybody knows, take the job off the list of open ones.
+    *settled*: whoever has just worked on it has entered the attempts.
+
+    Whatever of it was cut short is done by the next to look at the job.
+    """
+    everybody = True
+    if ended.manifest is not None:
+        everybody = await _tell(book, bucket, tells, history, ended, ended.manifest)
+    await _collect(bucket, history, ended)
+    if not settled or len(history.tried) > 1:
+        await _enter(book, ended)
+    if everybody:
+        await book.close(ended.job_id, history.round_number)
+
+
+async def _enter(book: Book, ended: JobReport) -> None:
+    """
+    What workers began that nobody has heard of since; and of one that vanished right
+    after its results were to be seen, what the manifest says of it.
+    """
+    tasks = ended.manifest.tasks if ended.manifest else ()
+    shown = {(t.task_id, a.number): a for t in tasks for a in t.attempts}
+    for record in await book.attempts(ended.job_id):
+        attempt = shown.get((record.task_id, record.attempt.number), record.attempt)
+        if record.attempt.measured is None and attempt != record.attempt:
+            known = record.model_copy(update={"attempt": attempt})
+            await book.keep_attempt(known)
+            await book.enter(known)
+        else:
+            await book.enter(record)
+
+
+async def _tell(  # noqa: PLR0913, PLR0917 - who, by whom, of what
+    book: Book,
+    bucket: Bucket,
+    tells: Tells,
+    history: History,
+    ended: JobReport,
+    manifest: Manifest,
+) -> bool:
+    succeeded = ended.status == "succeeded"
+    manifest_uri = bucket.uri(f"{ended.folder}/{MANIFEST_NAME}")
+    envelope = Envelope.of(
+        ended.submission,
+        manifest,
+        manifest_uri=manifest_uri if succeeded else None,
+        tries=ended.tries,
+        sent_at=await book.now(),
+        round_number=history.round_number,
+    )
+    told, everybody = await tells.tell(envelope, known=history.told)
+    for digest in told:
+        await book.told(ended.job_id, history.round_number, digest)
+    return everybody
+
+
+async def _collect(bucket: Bucket, history: History, ended: JobReport) -> None:
+    """
+    Remove what tries without a result have left: under other tokens in S3, hidden
+    beside the results in a folder. One clean try has left nothing.
+
+    Where there is no result, what a worker was about to publish when it fell silent
+    is left alone: should it come back, its manifest must name what exists.
+    """
+    if ended.manifest is None:
+        return
+    if ended.status == "succeeded" and len(history.tried) <= 1:
+        return
+    root = f"{ended.folder}/"
+    publishing = {f"{one.claim.number:04d}" for one in history.tried if one.publishing}
+    outputs = ended.manifest.outputs if ended.status == "succeeded" else ()
+    named = {output.uri for output in outputs}
+    kept = {_token(uri.removeprefix(bucket.uri(root))) for uri in named}
+    if ended.status != "succeeded":
+        kept |= publishing
+    async for entry in bucket.entries(root):
+        token = _token(entry.key.removeprefix(root))
+        if token is not None and token not in kept:
+            await bucket.delete(entry.key)
+    if ended.status == "succeeded" or not publishing:
+        async for entry in bucket.entries(f".transcode-{ended.folder}."):
+            await bucket.delete(entry.key)
+
+
+def _token(path: str) -> str | None:
+    """Of the try that wrote *path*; None where it is under no token."""
+    first, slash, _ = path.partition("/")
+    return first if slash and _TOKEN.fullmatch(first) else None

@@ -1,0 +1,259 @@
+"""What a worker writes down of its attempts: before, after, and for those gone."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from ..contract import Attempt, Manifest, Money, OutcomeKind, Plan, SourceRecord, Task
+from ..contract.job import Claim, LedgerRecord, Submission
+from ..errors import Cancelled, TranscodeError
+from ..hooks import AttemptEnded, Event, Listener, Planned, SampleBegun, Unrecorded
+from ..invoke.journal import Forgetful
+from ..ledger.log import LEDGER, append
+from ..pipeline import run as run_here
+from ..request import Request
+from ..store.open import bucket
+from ..wiring import Wiring
+from . import Book, confirm
+from .reservations import Allowance
+
+
+@dataclass(slots=True)
+class Diary:
+    """Keeps every attempt as it begins and as it ends; see `keeping.Keeper`."""
+
+    book: Book
+    submission: Submission
+    claim: Claim
+    before: Sequence[LedgerRecord] = ()
+    records: dict[tuple[str, int], LedgerRecord] = field(default_factory=dict)
+    plan: Plan | None = None
+    allowance: Allowance | None = None
+    unsaid: list[tuple[str, Attempt]] = field(default_factory=list)
+    made: list[LedgerRecord] = field(default_factory=list)
+    """Attempts that succeeded, of which nothing is written down yet."""
+    entered: set[str] = field(default_factory=set)
+    """Names in the ledger that need no second look."""
+
+    @property
+    def token(self) -> str:
+        return f"{self.claim.number:04d}"
+
+    @property
+    def earlier(self) -> Mapping[str, Sequence[Attempt]]:
+        found: dict[str, list[Attempt]] = defaultdict(list)
+        for record in self.before:
+            found[record.task_id].append(record.attempt)
+        return found
+
+    async def allow(self, plan: Plan) -> Plan:
+        granted = None
+        if self.allowance is not None:
+            granted = await self.allowance.reserve(
+                plan, self.submission.tags, claim=self.claim.number
+            )
+        if granted is None:
+            return plan
+        # The budget of a plan is for all tries, and those before us have spent theirs.
+        before = sum((r.attempt.cost.amount for r in self.before), Decimal(0))
+        limit = granted.amount + before
+        if plan.budget is not None:
+            limit = min(limit, plan.budget.amount)
+        budget = Money(amount=limit, currency=granted.currency)
+        return plan.model_copy(update={"budget": budget})
+
+    async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
+        begun = self.records.get((task.task_id, attempt.number))
+        now = begun.recorded_at if begun else await self.book.now()
+        entry = ledger_record(plan, task, attempt, claim=self.claim.number, now=now)
+        record = entry.model_copy(update={"tags": self.submission.tags})
+        self.records[task.task_id, attempt.number] = record
+        if attempt.outcome is OutcomeKind.SUCCEEDED and task.kind != "sample":
+            # Until its results are to be seen, its testament is the truth: should we
+            # vanish before that, they are gone with us. See `settle`.
+            self.made.append(record)
+            return
+        await self.book.keep_attempt(record)
+        if attempt.measured is not None:
+            await self._enter(record)
+        elif begun is None:
+            # Whoever ends the job after this has seen the record; before, we stop.
+            await confirm(self.book, self.claim)
+
+    async def commit(self) -> None:
+        await self.book.commit(self.claim)
+
+    def listening(self, listen: Listener) -> Listener:
+        """Hear of attempts that were cancelled, too: they have cost something."""
+
+        def heard(event: Event) -> None:
+            if isinstance(event, Planned | SampleBegun):
+                self.plan = event.plan
+            elif isinstance(event, AttemptEnded):
+                self.unsaid.append((event.task_id, event.attempt))
+            listen(event)
+
+        return heard
+
+    async def settle(self, *, published: bool = False) -> None:
+        """
+        Enter what no `keep` has seen, and what workers before us left unsaid; then
+        what was set aside for the job is there for others. What was made counts as
+        lost unless it was *published*.
+        """
+        for record in self.made:
+            final = record if published else _unpublished(record)
+            self.records[record.task_id, record.attempt.number] = final
+            await self.book.keep_attempt(final)
+        self.made.clear()
+        for record in self.before:
+            await self._enter(record)
+        for task_id, attempt in self.unsaid:
+            known = self.records.get((task_id, attempt.number))
+            if known is not None and known.attempt.measured is None:
+                task = self._task(task_id)
+                plan = self.plan
+                if plan is not None and task is not None:
+                    await self.keep(plan, task, attempt)
+        self.unsaid.clear()
+        for name, record in tuple(self.records.items()):
+            if record.attempt.measured is None:
+                # We are here to say so: it was stopped before anything of it ran.
+                self.records[name] = _not_begun(record)
+                await self.book.keep_attempt(self.records[name])
+            await self._enter(self.records[name])
+        if self.allowance is not None:
+            await self.allowance.release(self.claim.job_id, claim=self.claim.number)
+
+    async def _enter(self, record: LedgerRecord) -> None:
+        if record.key not in self.entered:
+            await self.book.enter(record)
+            self.entered.add(record.key)
+
+    def _task(self, task_id: str) -> Task | None:
+        tasks = self.plan.tasks if self.plan else ()
+        return next((p.task for p in tasks if p.task.task_id == task_id), None)
+
+
+def _unpublished(record: LedgerRecord) -> LedgerRecord:
+    note = "its results were made, but never published"
+    attempt = record.attempt.model_copy(
+        update={
+            "outcome": OutcomeKind.LOST,
+            "notes": (*record.attempt.notes, note),
+        }
+    )
+    return record.model_copy(update={"attempt": attempt})
+
+
+def _not_begun(record: LedgerRecord) -> LedgerRecord:
+    cost = record.attempt.cost.model_copy(update={"amount": Decimal(0)})
+    attempt = record.attempt.model_copy(
+        update={
+            "outcome": OutcomeKind.CANCELLED,
+            "cost": cost,
+            "notes": ("stopped before it began",),
+        }
+    )
+    return record.model_copy(update={"attempt": attempt})
+
+
+class _Receipts(Forgetful):
+    """Collects what is to be entered once all is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[LedgerRecord] = []
+        # Nobody else claims this job; a time tells its runs apart in the ledger.
+        self._claim = time.time_ns() // 1_000_000
+
+    async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
+        if attempt.measured is not None:
+            took = timedelta(seconds=attempt.measured.wall_seconds)
+            begun = datetime.now(UTC) - took
+            self.records.append(
+                ledger_record(plan, task, attempt, claim=self._claim, now=begun)
+            )
+
+
+async def run(request: Request, wiring: Wiring, *, listen: Listener) -> Manifest:
+    """
+    `pipeline.run`, and every attempt of it in the ledger of `request.to`.
+
+    Only where there is a ledger: where no jobs are kept, nothing but the result is to
+    be found, and nothing at all of a run that failed. An interrupted run enters
+    nothing. A ledger that cannot be written changes no result: listeners hear
+    `Unrecorded`.
+    """
+    receipts = _Receipts()
+    try:
+        manifest = await run_here(request, wiring, listen=listen, keeper=receipts)
+    except Cancelled:
+        raise
+    except TranscodeError:
+        await _enter(receipts.records, request, wiring, listen)
+        raise
+    await _enter(receipts.records, request, wiring, listen)
+    return manifest
+
+
+async def _enter(
+    records: list[LedgerRecord],
+    request: Request,
+    wiring: Wiring,
+    listen: Listener,
+) -> None:
+    if not records:
+        return
+    try:
+        async with bucket(request.to, wiring.settings) as objects:
+            if await anext(objects.entries(LEDGER), None) is None:
+                return
+            for record in records:
+                await append(objects, record)
+    except TranscodeError as exc:
+        listen(Unrecorded(exc))
+
+
+def ledger_record(
+    plan: Plan, task: Task, attempt: Attempt, *, claim: int, now: datetime
+) -> LedgerRecord:
+    """What the ledger says of *attempt*; tags are the submission's to add."""
+    source = plan.source
+    return LedgerRecord(
+        recorded_at=now,
+        job_id=plan.job_id,
+        claim=claim,
+        task_id=task.task_id,
+        kind=task.kind,
+        source=SourceRecord(
+            uri=source.uri, bytes=source.bytes, etag=source.etag, version=source.version
+        ),
+        profile=plan.profile,
+        platform=plan.platform,
+        engine=plan.engine,
+        attempt=attempt,
+        predicted_cost=_promised(plan, task, attempt),
+        predicted_wall=task.predicted_wall,
+        media=task.media,
+        recipe=task.recipe,
+    )
+
+
+def _promised(plan: Plan, task: Task, attempt: Attempt) -> Money | None:
+    """What this spec was expected to cost for the task, before it ran."""
+    candidates = (
+        candidate
+        for one in plan.tasks
+        for planned in (one, one.instead)
+        if planned is not None
+        and planned.task.task_id == task.task_id
+        and planned.task.recipe == task.recipe
+        for candidate in planned.candidates
+    )
+    return next((c.cost for c in candidates if c.spec == attempt.spec), None)

@@ -1,0 +1,346 @@
+"""Where each record of a job lies, and how it is read and written."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from datetime import datetime
+from typing import Literal, TypeVar
+
+import anyio
+from pydantic import ValidationError
+
+from ..contract import OutcomeKind, Value
+from ..contract.job import Claim, Ending, LedgerRecord, Submission
+from ..errors import LeaseLost, ObjectExists, ObjectMissing, RecordUnreadable
+from ..ledger.log import append
+from ..store.bucket import Bucket
+from .state import History, Tried
+
+STATE = ".transcode"
+
+
+NUMBERED = re.compile(r"(\d{6})\.json")
+
+
+_ROUND = re.compile(r"rounds/(\d{6})-(\d{6})\.json")
+
+
+_READS_AT_ONCE = 8
+
+
+Record = TypeVar("Record", bound=Value)
+
+
+Key = TypeVar("Key")
+
+
+def path(job: str, name: str) -> str:
+    return f"{STATE}/jobs/{job}/{name}"
+
+
+def numbers(found: Iterable[str], kind: str) -> list[int]:
+    """Of the records of this kind; what others have put beside them is left alone."""
+    prefix = f"{kind}/"
+    names = (key.removeprefix(prefix) for key in found if key.startswith(prefix))
+    matches = (NUMBERED.fullmatch(name) for name in names)
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def rounds(found: Iterable[str]) -> list[int]:
+    """The claim after which each round began; one number for each round."""
+    matches = [match for key in sorted(found) if (match := _ROUND.fullmatch(key))]
+    by_round = {int(match[1]): int(match[2]) for match in matches}
+    return [by_round[number] for number in sorted(by_round)]
+
+
+async def read_one(objects: Bucket, kind: type[Record], key: str) -> Record:
+    body, _ = await objects.read(key)
+    try:
+        return kind.from_json(body)
+    except ValidationError as exc:
+        raise RecordUnreadable(
+            f"{objects.uri(key)!r} is no {kind.__name__.lower()} of ours: "
+            f"{exc.errors(include_url=False)[0]['msg']}. Restore it or remove it.",
+            key=key,
+        ) from exc
+
+
+async def read_several(
+    objects: Bucket,
+    keys: list[tuple[Key, str]],
+    kind: type[Record],
+    *,
+    strange_too: bool = False,
+) -> dict[Key, Record]:
+    """Those that are there; with *strange_too*, whatever else lies among them."""
+    limit = anyio.CapacityLimiter(_READS_AT_ONCE)
+    found: dict[Key, Record] = {}
+    failures: list[Exception] = []
+
+    async def read(name: Key, key: str) -> None:
+        async with limit:
+            try:
+                found[name] = await read_one(objects, kind, key)
+            except ObjectMissing:
+                return
+            except Exception as exc:  # noqa: BLE001 - raised below, not as a group
+                if not (strange_too and isinstance(exc, RecordUnreadable)):
+                    failures.append(exc)
+
+    async with anyio.create_task_group() as group:
+        for name, key in keys:
+            group.start_soon(read, name, key)
+    if failures:
+        raise failures[0]
+    return found
+
+
+_OPEN = f"{STATE}/open/"
+
+
+class Book:
+    """The records of all jobs of one destination."""
+
+    def __init__(
+        self, objects: Bucket, *, done: Callable[[str], Awaitable[bool]]
+    ) -> None:
+        """*done* says whether a folder of results holds a manifest."""
+        self._objects = objects
+        self._done = done
+
+    async def now(self) -> datetime:
+        return await self._objects.now()
+
+    async def submit(self, submission: Submission) -> tuple[Submission, bool]:
+        """
+        Keep it, unless the job is known: then what was kept first is what counts.
+
+        The marker comes first: a job without one would never be found by `open_jobs`.
+        One that is known gets none: it may be over.
+        """
+        job = submission.job_id
+        with contextlib.suppress(ObjectMissing):
+            return await self.submission(job), False
+        await self._objects.put(_OPEN + job, b"")
+        try:
+            await self._objects.create(path(job, "submission.json"), _json(submission))
+        except ObjectExists:
+            return await self.submission(job), False
+        return submission, True
+
+    async def submission(self, job: str) -> Submission:
+        """Raises `ObjectMissing` where no such job was submitted."""
+        return await read_one(self._objects, Submission, path(job, "submission.json"))
+
+    async def open_jobs(self) -> AsyncIterator[str]:
+        """Ids of jobs that are not over, and of a few that have just ended."""
+        last = ""
+        async for entry in self._objects.entries(_OPEN):
+            job = entry.key.removeprefix(_OPEN).partition(".")[0]
+            if job not in ("", last):
+                yield job
+            last = job
+
+    async def jobs(self, begins: str = "") -> AsyncIterator[str]:
+        """Ids of all jobs there ever were here that begin like this."""
+        last = ""
+        root = f"{STATE}/jobs/"
+        async for entry in self._objects.entries(root + begins):
+            job = entry.key.removeprefix(root).partition("/")[0]
+            if job != last:
+                yield job
+            last = job
+
+    async def close(self, job: str, round_number: int) -> None:
+        """Nothing is left to do for this round of it, nor for those before."""
+        for number in range(round_number + 1):
+            await self._objects.delete(_marker(job, number))
+
+    async def reopen(self, job: str, round_number: int) -> None:
+        """Each round has a marker of its own: closing one never hides the next."""
+        await self._objects.put(_marker(job, round_number), b"")
+
+    async def done(self, folder: str) -> bool:
+        """Whether the manifest exists."""
+        return await self._done(folder)
+
+    async def history(self, job: str) -> History:
+        """
+        Everything about the job; raises `ObjectMissing` where there is none.
+
+        The manifest is looked for last: what was seen before it can only be older.
+        """
+        found: dict[str, datetime] = {}
+        root = path(job, "")
+        async for entry in self._objects.entries(root):
+            found[entry.key.removeprefix(root)] = entry.modified
+        submission = await self.submission(job)
+        claims = await read_several(
+            self._objects,
+            [(n, path(job, f"claims/{n:06d}.json")) for n in numbers(found, "claims")],
+            Claim,
+        )
+        endings = await read_several(
+            self._objects,
+            [
+                (n, path(job, f"endings/{n:06d}.json"))
+                for n in numbers(found, "endings")
+            ],
+            Ending,
+        )
+        begun = rounds(found)
+        number = len(begun)
+        told = f"told/{number:06d}/"
+        return History(
+            submission=submission,
+            tried=tuple(
+                _tried(claim, found[f"claims/{n:06d}.json"], endings.get(n))
+                for n, claim in sorted(claims.items())
+            ),
+            done=await self._done(submission.folder),
+            round_after=max(begun, default=0),
+            round_number=number,
+            cancelled=f"cancels/{number:06d}.json" in found,
+            told=frozenset(
+                key.removeprefix(told).removesuffix(".json")
+                for key in found
+                if key.startswith(told)
+            ),
+        )
+
+    async def claim(self, job: str, number: int, *, owner: str, lease: float) -> Claim:
+        """Create claim *number*; raises `ObjectExists` where somebody was faster."""
+        claim = Claim(job_id=job, number=number, owner=owner, lease_seconds=lease)
+        await self._objects.create(path(job, f"claims/{number:06d}.json"), _json(claim))
+        return claim
+
+    async def renew(self, claim: Claim) -> Literal["renewed", "taken", "cancelled"]:
+        """Write the claim again, unless somebody holds a later one or said stop."""
+        newest, cancels = claim.number, set()
+        async for entry in self._objects.entries(path(claim.job_id, "c")):
+            kind, _, name = entry.key.removeprefix(path(claim.job_id, "")).partition(
+                "/"
+            )
+            if match := NUMBERED.fullmatch(name):
+                number = int(match[1])
+                if kind == "claims":
+                    newest = max(newest, number)
+                elif kind == "cancels":
+                    cancels.add(number)
+        if newest > claim.number:
+            return "taken"
+        if cancels:
+            root = path(claim.job_id, "")
+            found = [e.key async for e in self._objects.entries(root + "rounds/")]
+            begun = rounds(key.removeprefix(root) for key in found)
+            if len(begun) in cancels:
+                return "cancelled"
+        again = claim.model_copy(update={"renewals": claim.renewals + 1})
+        key = path(claim.job_id, f"claims/{claim.number:06d}.json")
+        await self._objects.put(key, _json(again))
+        return "renewed"
+
+    async def end(self, ending: Ending) -> Ending:
+        """Say how a claim ended; what was said first counts."""
+        key = path(ending.job_id, f"endings/{ending.claim:06d}.json")
+        try:
+            await self._objects.create(key, _json(ending))
+        except ObjectExists:
+            return await read_one(self._objects, Ending, key)
+        return ending
+
+    async def commit(self, claim: Claim) -> None:
+        """
+        Say that the manifest comes next; raises `LeaseLost` where the claim was ended
+        by somebody else, who has then decided that there shall be none of it.
+        """
+        said = await self.end(
+            Ending(
+                job_id=claim.job_id,
+                claim=claim.number,
+                kind="published",
+                final=False,
+                outcome=OutcomeKind.SUCCEEDED,
+            )
+        )
+        if said.kind != "published":
+            raise LeaseLost(
+                f"Job {claim.job_id[:12]} was ended while this worker did not answer. "
+                "Nothing of this try will be seen.",
+                job_id=claim.job_id,
+                claim=claim.number,
+            )
+
+    async def seal(self, history: History) -> None:
+        """Have no claim so far that was lost publish anything any more."""
+        for one in history.tried:
+            if one.ending is None:
+                await self.end(
+                    Ending(
+                        job_id=one.claim.job_id,
+                        claim=one.claim.number,
+                        kind="lost",
+                        final=False,
+                        outcome=OutcomeKind.LOST,
+                    )
+                )
+
+    async def cancel(self, job: str) -> None:
+        """Ask whoever holds the job, or would, to stop."""
+        number = (await self.history(job)).round_number
+        await self._objects.put(path(job, f"cancels/{number:06d}.json"), b"{}")
+
+    async def retry(self, job: str) -> None:
+        """Begin a new round: tries, endings and cancellation so far count no more."""
+        history = await self.history(job)
+        after = max((one.claim.number for one in history.tried), default=0)
+        number = history.round_number + 1
+        key = path(job, f"rounds/{number:06d}-{after:06d}.json")
+        await self._objects.put(key, b"{}")
+        # Last: the marker of a round that never began would stay for ever.
+        await self.reopen(job, number)
+
+    async def keep_attempt(self, record: LedgerRecord) -> None:
+        """Before an attempt as its testament, after it as what it was."""
+        name = f"{record.claim:06d}.{record.task_id}.{record.attempt.number}.json"
+        await self._objects.put(path(record.job_id, f"attempts/{name}"), _json(record))
+
+    async def attempts(self, job: str) -> tuple[LedgerRecord, ...]:
+        """
+        Every attempt that anybody began, in the order of claims and numbers.
+
+        What is no record is left out: a job must come to its end without it, too.
+        """
+        keys = [e.key async for e in self._objects.entries(path(job, "attempts/"))]
+        found = await read_several(
+            self._objects, [(key, key) for key in keys], LedgerRecord, strange_too=True
+        )
+        return tuple(
+            sorted(found.values(), key=lambda r: (r.claim, r.task_id, r.attempt.number))
+        )
+
+    async def enter(self, record: LedgerRecord) -> None:
+        """Into the ledger, once: what stands there already stays."""
+        with contextlib.suppress(ObjectExists):
+            await append(self._objects, record)
+
+    async def told(self, job: str, round_number: int, digest: str) -> None:
+        """A destination knows how the round ended."""
+        key = path(job, f"told/{round_number:06d}/{digest}.json")
+        await self._objects.put(key, b"{}")
+
+
+def _marker(job: str, round_number: int) -> str:
+    return f"{_OPEN}{job}.{round_number}" if round_number else _OPEN + job
+
+
+def _tried(claim: Claim, renewed_at: datetime, ending: Ending | None) -> Tried:
+    if ending is not None and ending.kind == "published":
+        return Tried(claim, renewed_at, None, publishing=True)
+    return Tried(claim, renewed_at, ending)
+
+
+def _json(value: Value) -> bytes:
+    return (value.to_json() + "\n").encode()

@@ -1,0 +1,275 @@
+"""Watching for uploads and working on jobs, for ever or for one round."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import anyio
+
+from ..contract import Value
+from ..errors import StoreError, TranscodeError, WorkerLost
+from ..hooks import Ended, Event, Listener, Taken, Troubled, Weaker
+from .ingest import Intake, open_jobs
+from .service import Desk
+
+_BACKOFF_SECONDS = (1.0, 60.0)
+"""First and longest pause while a store does not answer."""
+
+_BROKEN_OFF = timedelta(days=1)
+"""No upload of one object takes so long."""
+_LOOKS = 2
+"""Further ones of a round, for files that are in the making."""
+
+
+class Swept(Value):
+    """What a round found and did."""
+
+    uploads_taken: int
+    """New jobs made of uploads that nobody had told us of."""
+    ended: Mapping[str, int]
+    """Jobs that came to their end, by status."""
+    left: int
+    """Jobs that others work on, or that wait for another try."""
+
+
+@dataclass
+class Crew:
+    """Works on jobs, some at a time: the highest priority first, then the oldest."""
+
+    desk: Desk
+    hands: int
+    listen: Listener
+    left: dict[str, str] = field(default_factory=dict)
+    """Jobs that could not be brought to their end here and now → how they stand."""
+    _queue: list[tuple[int, int, str]] = field(default_factory=list)
+    _known: set[str] = field(default_factory=set)
+    _count: int = 0
+    _news: anyio.Condition = field(default_factory=anyio.Condition)
+
+    async def add(self, job: str, *, priority: int = 0) -> None:
+        """Have *job* worked on; one that is queued or in work is not queued again."""
+        async with self._news:
+            if job not in self._known:
+                self._known.add(job)
+                self._count += 1
+                heapq.heappush(self._queue, (-priority, self._count, job))
+                self._news.notify()
+
+    def counts(self) -> dict[str, int]:
+        """Jobs that we know of and that have not ended, by state."""
+        running = len(self._known) - len(self._queue)
+        elsewhere = len(self.left.keys() - self._known)
+        return {"waiting": len(self._queue) + elsewhere, "running": running}
+
+    def knows(self, job: str) -> bool:
+        """Whether *job* is queued or in work."""
+        return job in self._known
+
+    async def idle(self) -> None:
+        """Wait until nothing is queued or in work."""
+        async with self._news:
+            while self._known:
+                await self._news.wait()
+
+    async def work(self) -> None:
+        """For ever; cancelled, it hands back what it works on."""
+        async with anyio.create_task_group() as group:
+            for _ in range(self.hands):
+                group.start_soon(self._hand)
+
+    async def _hand(self) -> None:
+        while True:
+            async with self._news:
+                while not self._queue:
+                    await self._news.wait()
+                _, _, job = heapq.heappop(self._queue)
+            self.left.pop(job, None)
+            try:
+                report = await self.desk.perform(job, listen=self.listen)
+                self._known.discard(job)
+                self.listen(Ended(report))
+                if not report.over:
+                    self.left[job] = report.status
+            except Exception as exc:  # noqa: BLE001 - one job must not end the others
+                # The job is as open as before; the next patrol finds it again.
+                error = exc if isinstance(exc, TranscodeError) else _unforeseen(exc)
+                self.left[job] = error.message
+                self.listen(Troubled(error, self.desk.wiring.settings.lease_seconds))
+            async with self._news:
+                self._known.discard(job)
+                self._news.notify_all()
+
+
+def _unforeseen(exc: Exception) -> TranscodeError:
+    error = WorkerLost(f"A fault of ours, please report it: {exc!r}.")
+    error.__cause__ = exc
+    return error
+
+
+async def patrol(desk: Desk, crew: Crew) -> None:
+    """Queue every job that is not over, whoever took it in and whatever befell it."""
+    lease = desk.wiring.settings.lease_seconds
+    found = set()
+
+    def known(job: str) -> bool:
+        found.add(job)
+        return crew.knows(job)
+
+    def troubled(error: StoreError) -> None:
+        crew.listen(Troubled(error, lease))
+
+    async for submission in open_jobs(desk, troubled, known=known):
+        await crew.add(submission.job_id, priority=submission.priority)
+    for job in crew.left.keys() - found:
+        crew.left.pop(job, None)  # somebody else ended it
+
+
+async def sweep(
+    desk: Desk,
+    intake: Intake,
+    sources: Sequence[str],
+    *,
+    hands: int,
+    listen: Listener,
+) -> Swept:
+    """
+    One round: take uploads without a job, carry on with every job that is not over.
+
+    Returns when nothing is left that can be done now. A second round right after it
+    does nothing. Raises what the store raises.
+    """
+    await _ask_for_conditions(desk, listen)
+    await desk.bucket.collect(older_than=_BROKEN_OFF)
+    ended: Counter[str] = Counter()
+
+    def heard(event: Event) -> None:
+        if isinstance(event, Ended) and event.report.over:
+            ended[event.report.status] += 1
+        listen(event)
+
+    taken: list[Taken] = []
+    for source in sources:
+        taken += await _look_patiently(intake, source, listen)
+    crew = Crew(desk, hands, heard)
+    failures: list[StoreError] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(crew.work)
+        try:
+            await patrol(desk, crew)
+        except StoreError as exc:
+            # Raised below: out of a task group it would come as a group.
+            failures.append(exc)
+        await crew.idle()
+        group.cancel_scope.cancel()
+    for failure in failures:
+        raise failure
+    return Swept(
+        uploads_taken=sum(one.new for one in taken),
+        ended=dict(ended),
+        left=len(crew.left),
+    )
+
+
+async def watch(  # noqa: PLR0913 - what to watch, for whom, how often
+    desk: Desk,
+    intake: Intake,
+    sources: Sequence[str],
+    *,
+    every_seconds: float,
+    hands: int,
+    listen: Listener,
+) -> None:
+    """
+    Take uploads as they come and work on jobs, until cancelled.
+
+    What another process left unfinished is carried on as soon as its lease is over. A
+    store that does not answer is asked again, ever more rarely.
+    """
+    crew = Crew(desk, hands, listen)
+    async with anyio.create_task_group() as group:
+        group.start_soon(working, desk, crew)
+        for source in sources:
+            group.start_soon(_watching, intake, source, every_seconds, crew)
+
+
+async def working(desk: Desk, crew: Crew) -> None:
+    """
+    Work and patrol, for ever, once it is known what the store can promise.
+
+    Nothing is claimed before: of a store that takes no notice of conditions, nobody
+    would look whether somebody else has.
+    """
+    pause, longest = _BACKOFF_SECONDS
+    while True:
+        try:
+            await _ask_for_conditions(desk, crew.listen)
+            break
+        except StoreError as exc:
+            crew.listen(Troubled(exc, pause))
+            await _wait(pause)
+            pause = min(pause * 2, longest)
+    async with anyio.create_task_group() as group:
+        group.start_soon(crew.work)
+        group.start_soon(patrolling, desk, crew)
+
+
+async def _ask_for_conditions(desk: Desk, listen: Listener) -> None:
+    """Find out, and say where the store cannot promise them."""
+    if not await desk.bucket.is_conditional():
+        listen(Weaker(desk.bucket.uri()))
+
+
+async def _watching(
+    intake: Intake, source: str, every_seconds: float, crew: Crew
+) -> None:
+    pause, longest = _BACKOFF_SECONDS
+    while True:
+        try:
+            for one in await _look(intake, source, crew.listen):
+                if one.report is not None and not one.report.over:
+                    await crew.add(
+                        one.report.job_id, priority=one.report.submission.priority
+                    )
+            pause = _BACKOFF_SECONDS[0]
+            await anyio.sleep(every_seconds)
+        except StoreError as exc:
+            crew.listen(Troubled(exc, pause))
+            await _wait(pause)
+            pause = min(pause * 2, longest)
+
+
+async def _wait(pause: float) -> None:
+    await anyio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
+
+
+async def patrolling(desk: Desk, crew: Crew) -> None:
+    """`patrol`, once a lease, for ever; a store that does not answer is waited for."""
+    while True:
+        try:
+            await patrol(desk, crew)
+        except StoreError as exc:
+            crew.listen(Troubled(exc, desk.wiring.settings.lease_seconds))
+        await anyio.sleep(desk.wiring.settings.lease_seconds)
+
+
+async def _look(intake: Intake, source: str, listen: Listener) -> tuple[Taken, ...]:
+    taken = await intake.look(source)
+    for one in taken:
+        listen(one)
+    return taken
+
+
+async def _look_patiently(intake: Intake, source: str, listen: Listener) -> list[Taken]:
+    """As `_look`, but what was put there this moment is waited for, for a few looks."""
+    taken = [*await _look(intake, source, listen)]
+    for _ in range(_LOOKS):
+        if not intake.unsettled:
+            break
+        await anyio.sleep(intake.rule.settle_seconds)
+        taken += await _look(intake, source, listen)
+    return taken

@@ -1,0 +1,384 @@
+"""
+Jobs that outlive the process that took them in: submit, perform, cancel, retry.
+
+What `pipeline` does once for somebody who waits, the desk does for whoever is gone:
+a job is kept in the store before it is worked on, worked on under a claim, and its end
+is kept and told. Any of it may be cut short anywhere; `perform` carries on.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import anyio
+
+from ..contract import Manifest, ProfileRef, SourceRecord
+from ..contract.job import Claim, JobReport, Submission, Tag
+from ..errors import (
+    Cancelled,
+    ObjectChanged,
+    ObjectExists,
+    ObjectMissing,
+    ProfileError,
+    TranscodeError,
+    UsageError,
+    WorkerLost,
+    revive,
+)
+from ..hooks import Listener, TakenOver
+from ..invoke.engine import Engine
+from ..request import Order, Request, look_up
+from ..store.bucket import Bucket
+from ..store.destination import MANIFEST_NAME
+from ..store.open import bucket
+from ..wiring import Wiring
+from . import Book, Busy, Done, Exhausted, Free, History, Patience, report, standing
+from .execution import Shift
+from .finalize import Tells, close
+from .reservations import Allowance
+
+_MAX_DEPTH = 3
+"""Results of results that are taken in: a trailer of a preview is one by intent."""
+_KEPT_APART = frozenset(
+    {
+        *("source", "profile", "to", "platform", "engine", "deadline_seconds"),
+        *("budget", "memory_mib", "optimize"),
+    }
+)
+"""Fields of a request that a submission has of its own."""
+
+
+@dataclass
+class Desk:
+    """Takes jobs in and has them done, any number at a time."""
+
+    wiring: Wiring
+    to: str
+    bucket: Bucket
+    tells: Tells
+    owner: str
+    _stack: AsyncExitStack
+    _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
+    _lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+    def __post_init__(self) -> None:
+        self.book = Book(self.bucket, done=self._is_done)
+        caps, folder = self.wiring.caps, self.wiring.index_folder
+        self._allowance = Allowance(self.bucket, caps, folder) if caps else None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, wiring: Wiring, *, to: str, tells: Tells | None = None
+    ) -> AsyncIterator[Self]:
+        """
+        A desk for the jobs whose results go to *to*; engines start when needed.
+
+        Without *tells*, those are told whom the settings name; raises `SettingsError`
+        where they cannot be.
+        """
+        owner = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
+        async with AsyncExitStack() as stack:
+            if tells is None:
+                tells = await stack.enter_async_context(wiring.announcer())
+            objects = await stack.enter_async_context(bucket(to, wiring.settings))
+            yield cls(wiring, to, objects, tells, owner, stack)
+
+    async def submit(
+        self,
+        request: Request,
+        *,
+        tags: Mapping[Tag, Tag] | None = None,
+        priority: int = 0,
+        event_id: str | None = None,
+        order: Order | None = None,
+    ) -> tuple[JobReport, bool]:
+        """
+        Keep the request as a job, and say whether it is new.
+
+        The same source version under the same profile is the same job: it is found,
+        finished or not, and its first submission is the one that counts. Raises what
+        `look_up` raises; a source that we made too many steps ago is a `UsageError`.
+        """
+        order = order or await look_up(request, self.wiring)
+        submission = Submission(
+            job_id=order.job_id,
+            folder=order.folder,
+            source=_record(order),
+            profile=ProfileRef(name=order.profile.name, digest=order.profile.digest),
+            profile_from=_absolute(request.profile),
+            to=self.to,
+            engine=request.engine,
+            platform=request.platform,
+            deadline_seconds=request.deadline_seconds,
+            budget=request.budget,
+            memory_mib=request.memory_mib,
+            optimize=request.optimize,
+            options=request.model_dump(
+                mode="json", exclude=set(_KEPT_APART), exclude_defaults=True
+            ),
+            tags=dict(tags or {}),
+            priority=priority,
+            event_id=event_id,
+            depth=_depth(order),
+            submitted_at=await self.book.now(),
+        )
+        done = await self._manifest(order.folder)
+        if done is not None:
+            # Made by hand, perhaps: then there never was a job to find.
+            history = History(submission, (), done=True)
+            return report(history, Done(), done), False
+        _, new = await self.book.submit(submission)
+        history = await self.book.history(order.job_id)
+        found = await self._report(history)
+        if not new and not found.over:
+            # Results that somebody has removed are made anew.
+            await self.book.reopen(order.job_id, history.round_number)
+        return found, new
+
+    async def report(self, job_id: str) -> JobReport:
+        """Where the job stands; raises `ObjectMissing` where there is none."""
+        history = await self.book.history(job_id)
+        return await self._report(history)
+
+    async def perform(
+        self,
+        job_id: str,
+        *,
+        listen: Listener = lambda _event: None,
+        seconds_left: float | None = None,
+    ) -> JobReport:
+        """
+        Do what can be done for the job now, and say where it stands.
+
+        Nothing is done for a job that somebody else works on, or that waits. Failures
+        are reports, not exceptions; only a store that does not answer raises.
+        """
+        # Before the claims are looked at: however long that takes, a lease that was
+        # renewed meanwhile is never taken for one that is over.
+        now = await self.book.now()
+        history = await self.book.history(job_id)
+        state = standing(history, now, self._patience)
+        worked = isinstance(state, Free | Exhausted)
+        if isinstance(state, Free | Exhausted):
+            try:
+                claim = await self.book.claim(
+                    job_id,
+                    state.number,
+                    owner=self.owner,
+                    lease=self.wiring.settings.lease_seconds,
+                )
+            except ObjectExists:
+                return await self.report(job_id)
+            if history.tried and history.tried[-1].ending is None:
+                listen(TakenOver(job_id))
+            await self._take(history, state, claim, listen, seconds_left)
+            history = await self.book.history(job_id)
+        report = await self._report(history)
+        if report.over:
+            await close(
+                self.book, self.bucket, self.tells, history, report, settled=worked
+            )
+        return report
+
+    async def find(self, text: str) -> str:
+        """
+        The id of the job that *text* means: the id, its first digits, or the name of
+        its folder of results. Raises `UsageError` where it is none, or several.
+        """
+        wanted = text.rstrip("/").rpartition("/")[2].rpartition(".")[2]
+        found = [job async for job in self.book.jobs(wanted)]
+        if len(found) == 1:
+            return found[0]
+        said = "several jobs" if found else "no job"
+        raise UsageError(
+            f"{text!r} names {said} in {self.to!r}; `transcode jobs --to {self.to}` "
+            "lists them.",
+            job=text,
+        )
+
+    async def cancel(self, job_id: str) -> JobReport:
+        """Have the job stopped: by its worker within a third of its lease, or here."""
+        await self.book.cancel(job_id)
+        return await self.perform(job_id)
+
+    async def retry(self, job_id: str, *, task: str | None = None) -> JobReport:
+        """
+        Open a job that ended without a result, for as many tries as a new one.
+
+        What is done of it is kept, so that only its unfinished *task* is done again; a
+        job has one. Raises `UsageError` where that is no task of the job, it has
+        succeeded, or somebody works on it.
+        """
+        own = f"{job_id[:12]}-encode"
+        if task not in {None, own, "encode", f"{job_id[:12]}-join", "join"}:
+            raise UsageError(
+                f"Job {job_id[:12]} has no task {task!r} to do again, only {own}.",
+                job_id=job_id,
+            )
+        now = await self.book.now()
+        history = await self.book.history(job_id)
+        if history.done:
+            raise UsageError(
+                f"Job {job_id[:12]} has succeeded: nothing is left to try. Remove "
+                f"{self.bucket.uri(history.submission.folder)!r} to have it made anew.",
+                job_id=job_id,
+            )
+        state = standing(history, now, self._patience)
+        if isinstance(state, Busy):
+            raise UsageError(
+                f"Job {job_id[:12]} is being worked on by {state.owner}; cancel it "
+                "first, or wait for its end.",
+                job_id=job_id,
+            )
+        await self.book.retry(job_id)
+        return await self.report(job_id)
+
+    # ── within ──
+
+    @property
+    def _patience(self) -> Patience:
+        return Patience(tries=self.wiring.settings.tries)
+
+    async def _is_done(self, folder: str) -> bool:
+        try:
+            await self.bucket.head(f"{folder}/{MANIFEST_NAME}")
+        except ObjectMissing:
+            return False
+        return True
+
+    async def _manifest(self, folder: str) -> Manifest | None:
+        try:
+            text, _ = await self.bucket.read(f"{folder}/{MANIFEST_NAME}")
+        except ObjectMissing:
+            return None
+        return Manifest.from_json(text)
+
+    async def _take(
+        self,
+        history: History,
+        state: Free | Exhausted,
+        claim: Claim,
+        listen: Listener,
+        seconds_left: float | None,
+    ) -> None:
+        shift = Shift(
+            self.book,
+            self.wiring,
+            history,
+            claim,
+            self._look_up,
+            self._engine,
+            listen,
+            self._allowance,
+        )
+        if isinstance(state, Exhausted):
+            await shift.give_up(_exhausted(history, state))
+        elif history.cancelled:
+            await shift.give_up(_cancelled(claim))
+        else:
+            await shift.work(seconds_left=seconds_left)
+
+    async def _look_up(self, submission: Submission) -> Order:
+        """The order as submitted, or why it cannot be that any more."""
+        request = Request.model_validate(
+            {
+                **submission.options,
+                "source": submission.source.uri,
+                "profile": submission.profile_from or submission.profile.name,
+                "to": self.to,
+                "platform": submission.platform,
+                "engine": submission.engine,
+                "deadline_seconds": await self._deadline(submission),
+                "budget": submission.budget,
+                "memory_mib": submission.memory_mib,
+                "optimize": submission.optimize,
+            }
+        )
+        order = await look_up(request, self.wiring)
+        if order.profile.digest != submission.profile.digest:
+            raise ProfileError(
+                f"The profile {submission.profile.name!r} is no longer what it was "
+                "when this was submitted; submit it again.",
+                profile=submission.profile.name,
+            )
+        if order.job_id != submission.job_id:
+            raise ObjectChanged(
+                f"{submission.source.uri!r} was replaced after it was submitted; the "
+                "new version is a job of its own.",
+                uri=submission.source.uri,
+            )
+        return order
+
+    async def _deadline(self, submission: Submission) -> float | None:
+        if submission.deadline_seconds is None:
+            return None
+        gone = (await self.book.now() - submission.submitted_at).total_seconds()
+        # A plan for less than a moment is refused with the reason that a person needs.
+        return max(submission.deadline_seconds - gone, 0.001)
+
+    async def _engine(self, order: Order) -> Engine:
+        key = (order.request.engine, order.platform.name)
+        async with self._lock:
+            if key not in self._engines:
+                self._engines[key] = await self._stack.enter_async_context(
+                    self.wiring.engine(key[0], order.platform)
+                )
+            return self._engines[key]
+
+    async def _report(self, history: History) -> JobReport:
+        state = standing(history, await self.book.now(), self._patience)
+        manifest = None
+        if isinstance(state, Done):
+            manifest = await self._manifest(history.submission.folder)
+        return report(history, state, manifest)
+
+
+def _record(order: Order) -> SourceRecord:
+    source = order.source
+    return SourceRecord(
+        uri=source.uri, bytes=source.bytes, etag=source.etag, version=source.version
+    )
+
+
+def _absolute(profile: str) -> str:
+    """A path stays right wherever the work will be done from."""
+    by_path = "/" in profile or profile.endswith(".toml")
+    return str(Path(profile).absolute()) if by_path else profile
+
+
+def _depth(order: Order) -> int:
+    """Of the source; refuses one at the end of a long chain."""
+    depth = order.source.depth
+    if depth > _MAX_DEPTH:
+        raise UsageError(
+            f"{order.source.uri!r} is itself the {depth}th result in a row of results: "
+            "something feeds our outputs back to us. Keep uploads and results apart.",
+            uri=order.source.uri,
+            depth=depth,
+        )
+    return depth
+
+
+def _cancelled(claim: Claim) -> TranscodeError:
+    return Cancelled(f"Job {claim.job_id[:12]} was cancelled.", job_id=claim.job_id)
+
+
+def _exhausted(history: History, state: Exhausted) -> TranscodeError:
+    last = next((t.ending for t in reversed(history.tried) if t.ending), None)
+    if last is not None and last.failure is not None:
+        error = revive(last.failure)
+        error.message = f"{error.message} Not tried again: {state.why}."
+        error.manifest = last.manifest
+        return error
+    return WorkerLost(
+        f"Every worker that took this job vanished or ran out of time: {state.why}.",
+        tries=state.tries,
+    )

@@ -1,0 +1,191 @@
+"""What may happen to a job next, told from its records. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..contract import Manifest
+from ..contract.job import Claim, Ending, JobReport, JobStatus, Submission
+from ..errors import BudgetReached
+
+_GRAIN = timedelta(seconds=1)
+
+
+"""S3 tells times of change in whole seconds: a lease is never cut short by that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a job is taken up before it counts as failed."""
+
+    tries: int = 3
+    """Claims that were lost or ended in a failure worth repeating."""
+    hand_backs: int = 10
+    """Claims given back for want of time; a job that always is would go on for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A claim, when it was last written, and how it ended if it did."""
+
+    claim: Claim
+    renewed_at: datetime
+    ending: Ending | None
+    publishing: bool = False
+    """Its holder was about to create the manifest when it was last heard of."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Everything that is kept of a job, as it was when it was read."""
+
+    submission: Submission
+    tried: tuple[Tried, ...]
+    """By number, all of them."""
+    done: bool
+    """Its manifest exists."""
+    round_after: int = 0
+    """Claims up to this number belong to rounds that `retry` has closed."""
+    round_number: int = 0
+    cancelled: bool = False
+    told: frozenset[str] = frozenset()
+    """Digests of destinations that know how this round ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """It ended without a result, for good."""
+
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Somebody holds it."""
+
+    owner: str
+    until: datetime
+    """Unless renewed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """It is to be tried again, later."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """Whoever creates claim *number* may work on it."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """Whoever creates claim *number* is to end it: it was tried often enough."""
+
+    number: int
+    tries: int
+    why: str
+
+
+Standing = Done | Over | Busy | Waiting | Free | Exhausted
+
+
+def standing(  # noqa: PLR0911 - one for each answer
+    history: History, now: datetime, patience: Patience
+) -> Standing:
+    """
+    What may happen next. *now* is by the same clock as the times of the claims.
+
+    Two readers may be told `Free` with the same number; the store decides. A reader
+    with an old picture is told a number that exists already, and loses.
+    """
+    if history.done:
+        return Done()
+    tried = [one for one in history.tried if one.claim.number > history.round_after]
+    number = max((one.claim.number for one in history.tried), default=0) + 1
+    if not tried:
+        return Free(number)
+    last = tried[-1]
+    if last.ending is None:
+        until = last.renewed_at + timedelta(seconds=last.claim.lease_seconds) + _GRAIN
+        if now < until:
+            return Busy(last.claim.owner, until)
+    elif last.ending.final:
+        return Over(last.ending)
+    if history.cancelled:
+        return Free(number)
+    if why := _enough(tried, patience):
+        return Exhausted(number, len(tried), why)
+    wait = last.ending.not_before if last.ending else None
+    if wait is not None and now < wait:
+        return Waiting(wait)
+    return Free(number)
+
+
+def _enough(tried: Sequence[Tried], patience: Patience) -> str | None:
+    lost = sum(one.ending is None or one.ending.kind == "lost" for one in tried)
+    failed = sum(
+        one.ending is not None and one.ending.kind == "failed" for one in tried
+    )
+    if lost + failed >= patience.tries:
+        return (
+            f"it was tried {lost + failed} times: {failed} failed and {lost} ended "
+            "without a word"
+        )
+    # Waiting for money says nothing about the job, however often it has to.
+    poor = sum(
+        one.ending is not None
+        and one.ending.failure is not None
+        and one.ending.failure.type == BudgetReached.__name__
+        for one in tried
+    )
+    back = len(tried) - lost - failed - poor
+    if back >= patience.hand_backs:
+        return f"it was handed back {back} times for want of time"
+    return None
+
+
+def report(history: History, state: Standing, manifest: Manifest | None) -> JobReport:
+    """*manifest* is that of a success, where *state* says so."""
+    status: JobStatus = "waiting"
+    detail: str | None = "nobody works on it"
+    if isinstance(state, Done):
+        status, detail = "succeeded", None
+    elif isinstance(state, Over):
+        status, manifest = _status(state.ending), state.ending.manifest
+        detail = state.ending.failure.message if state.ending.failure else None
+    elif isinstance(state, Busy):
+        status, detail = "running", f"{state.owner} works on it"
+    elif isinstance(state, Waiting):
+        detail = f"to be tried again after {state.until.isoformat('T', 'seconds')}"
+        last = history.tried[-1].ending if history.tried else None
+        if last is not None and last.kind == "handed_back" and last.failure:
+            detail = last.failure.message
+    return JobReport(
+        job_id=history.submission.job_id,
+        folder=history.submission.folder,
+        status=status,
+        detail=detail,
+        submission=history.submission,
+        tries=len(history.tried),
+        manifest=manifest,
+    )
+
+
+def _status(ending: Ending) -> JobStatus:
+    if ending.kind == "cancelled":
+        return "cancelled"
+    if ending.manifest is not None and ending.manifest.status == "rejected":
+        return "rejected"
+    return "failed"

@@ -1,0 +1,1 @@
+"""What was done and what it cost: written once, asked for ever after."""

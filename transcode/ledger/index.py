@@ -1,0 +1,282 @@
+"""
+A local index of one state's jobs and attempts: what listing and reports ask.
+
+It holds nothing of its own. It is brought up to date from the store, may be deleted at
+any time, and made anew it gives the same answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from ..contract.job import LedgerRecord
+from ..errors import SettingsError
+from ..store.bucket import Bucket, Entry
+from .job_rows import JOBS, STATUSES, Job, Status, by_job, digest, look
+from .log import AT_A_TIME, LEDGER, Strange, entries, fetch_bodies, parse
+from .queries import GROUPS, job_totals, totals, used
+from .statement import Used
+from .tables import add_records, connect, remove_records, sum_up, tags_text, unfit
+from .totals import Total
+
+__all__ = ["GROUPS", "JOBS", "STATUSES", "Index", "Job", "Status", "Synced"]
+
+OVERLAP = timedelta(days=2)
+"""Days before the newest that are looked through again: clocks differ, and a worker
+that was cut off reports late."""
+EVERYTHING_EVERY = timedelta(days=1)
+"""After so long the whole ledger is listed again, for what came later than that."""
+_BATCH = 16 * AT_A_TIME
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What bringing the index up to date found."""
+
+    attempts: int
+    """Records that were new."""
+    jobs: int
+    """Jobs that were new or had changed."""
+    strange: tuple[Strange, ...]
+    """Everything in the state that is no record of ours, known before or not."""
+
+
+class Index:
+    """One state's index; made by `open`, closed with the block."""
+
+    def __init__(self, base: sqlite3.Connection) -> None:
+        self._base = base
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path, state: str) -> Iterator[Self]:
+        """
+        The index in *folder* of the state at the address *state*.
+
+        One that is damaged or of another release is thrown away. Raises
+        `SettingsError` where the folder cannot be written.
+        """
+        name = hashlib.sha256(state.encode()).hexdigest()[:16]
+        path = folder / f"{name}.sqlite3"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            base = connect(path)
+        except (OSError, sqlite3.Error) as exc:
+            raise SettingsError(
+                f"The index {str(path)!r} cannot be used: {exc}. Let TRANSCODE_INDEX "
+                "name a folder that can be written.",
+                setting="TRANSCODE_INDEX",
+            ) from exc
+        with contextlib.closing(base):
+            yield cls(base)
+
+    async def sync(self, bucket: Bucket, *, everything: bool = False) -> Synced:
+        """
+        Take in what is new in the store.
+
+        Of the ledger the newest days are listed, and once a day, or with *everything*,
+        all of it; of jobs those are read that are not over or whose objects changed.
+        """
+        attempts = await self._sync_ledger(bucket, everything=everything)
+        jobs = await self._sync_jobs(bucket)
+        rows = self._base.execute("SELECT key, why FROM strange ORDER BY key")
+        return Synced(attempts, jobs, tuple(Strange(*row) for row in rows))
+
+    async def _sync_ledger(self, bucket: Bucket, *, everything: bool) -> int:
+        now = datetime.now(UTC)
+        newest, listed_at = self._fact("newest"), self._fact("listed_at")
+        since = None
+        if newest and listed_at and not everything:
+            age = now - datetime.fromisoformat(listed_at)
+            if age <= EVERYTHING_EVERY:
+                since = date.fromisoformat(newest) - OVERLAP
+        known = self._known("" if since is None else since.isoformat())
+        gone, wanted, count = set(known), list[Entry](), 0
+        async for entry in entries(bucket, since):
+            gone.discard(entry.key)
+            if known.get(entry.key) not in ("", entry.etag):
+                wanted.append(entry)
+            if len(wanted) == _BATCH:
+                count += await self._take(bucket, wanted)
+                wanted = []
+        count += await self._take(bucket, wanted)
+        with self._base:
+            if since is None:
+                self._forget(gone)
+                self._note("listed_at", now.isoformat())
+            sum_up(self._base)
+            self._note("newest", self._newest(now.date()))
+        return count
+
+    def _known(self, first: str) -> dict[str, str]:
+        """Key → the etag it was strange with; empty for a record: those stay."""
+        rows = self._base.execute(
+            "SELECT ? || key, '' FROM attempts WHERE key >= ? UNION ALL "
+            "SELECT key, etag FROM strange WHERE key >= ? AND key < ?",
+            (LEDGER, first, LEDGER + first, LEDGER + "\uffff"),
+        )
+        return dict(rows.fetchall())
+
+    async def _take(self, bucket: Bucket, wanted: Sequence[Entry]) -> int:
+        bodies = await fetch_bodies(bucket, [entry.key for entry in wanted])
+        records: list[LedgerRecord] = []
+        strange: list[tuple[str, str, str]] = []
+        for entry in wanted:
+            if entry.key not in bodies:
+                continue
+            found = parse(entry.key, bodies[entry.key])
+            why = found.why if isinstance(found, Strange) else unfit(found)
+            if isinstance(found, Strange) or why is not None:
+                strange.append((entry.key, entry.etag, why or ""))
+            else:
+                records.append(found)
+        with self._base:
+            self._not_strange(LEDGER + record.key for record in records)
+            self._base.executemany(
+                "INSERT OR REPLACE INTO strange VALUES (?, ?, ?)", strange
+            )
+            add_records(self._base, records)
+        return len(records)
+
+    def _not_strange(self, keys: Iterable[str]) -> None:
+        delete = "DELETE FROM strange WHERE key = ?"
+        self._base.executemany(delete, ((key,) for key in keys))
+
+    def _forget(self, keys: set[str]) -> None:
+        self._not_strange(keys)
+        remove_records(self._base, (key.removeprefix(LEDGER) for key in sorted(keys)))
+
+    def _newest(self, today: date) -> str:
+        # A clock far ahead must not hide what comes until then.
+        row = self._base.execute(
+            "SELECT MAX(day) FROM attempts WHERE day <= ?", (today.isoformat(),)
+        )
+        return row.fetchone()[0] or ""
+
+    async def _sync_jobs(self, bucket: Bucket) -> int:
+        listed = by_job([entry async for entry in bucket.entries(JOBS)])
+        known = dict(self._base.execute("SELECT job_id, digest FROM jobs").fetchall())
+        changed = 0
+        for job_id, objects in listed.items():
+            seen = digest(objects)
+            if known.get(job_id) == seen:
+                continue
+            job, strange = await look(bucket, objects)
+            with self._base:
+                changed += self._keep(job_id, job, seen)
+                self._not_strange(entry.key for entry in objects.values())
+                self._base.executemany(
+                    "INSERT OR REPLACE INTO strange VALUES (?, '', ?)",
+                    [(it.key, it.why) for it in strange],
+                )
+        with self._base:
+            for job_id in known.keys() - listed.keys():
+                self._base.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
+        return changed
+
+    def _keep(self, job_id: str, job: Job | None, seen: str) -> int:
+        """Write *job* down; 1 where that changed anything."""
+        if job is None:
+            gone = self._base.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
+            return gone.rowcount
+        submission = job.submission
+        # The result of a job that is not over lies outside of its state: look again.
+        row = (
+            *(job_id, seen if job.is_over else ""),
+            *(submission.submitted_at.isoformat(), submission.folder),
+            *(tags_text(submission.tags), job.to_json()),
+        )
+        old = self._base.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,))
+        if old.fetchone() == row:
+            return 0
+        self._base.execute("INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?)", row)
+        return 1
+
+    def _fact(self, name: str) -> str:
+        row = self._base.execute("SELECT value FROM facts WHERE name = ?", (name,))
+        return (row.fetchone() or ("",))[0]
+
+    def _note(self, name: str, value: str) -> None:
+        self._base.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def jobs(self, *, tags: Mapping[str, str] | None = None) -> Iterator[Job]:
+        """Every job that has all of *tags*, the newest first."""
+        wanted = dict(tags or {})
+        for row in self._base.execute(
+            "SELECT tags, body FROM jobs ORDER BY submitted_at DESC, job_id"
+        ):
+            if wanted.items() <= json.loads(row[0]).items():
+                yield Job.from_json(row[1])
+
+    def find(self, text: str) -> list[Job]:
+        """The jobs whose id begins with *text*, or whose folder it is."""
+        rows = self._base.execute(
+            "SELECT body FROM jobs WHERE substr(job_id, 1, ?) = ? OR folder = ? "
+            "ORDER BY job_id",
+            (len(text), text, text),
+        )
+        return [Job.from_json(row[0]) for row in rows]
+
+    def attempts(self, job_id: str) -> tuple[LedgerRecord, ...]:
+        """Every attempt of a job, in the order of claim, task and number."""
+        return tuple(
+            self._records(
+                "job_id = ? AND stands ORDER BY claim, task_id, number", (job_id,)
+            )
+        )
+
+    def records(
+        self, since: date | None = None, until: date | None = None
+    ) -> Iterator[LedgerRecord]:
+        """The records of these days, both included, by day."""
+        return self._records(
+            "day BETWEEN ? AND ? AND stands ORDER BY attempts.key", _days(since, until)
+        )
+
+    def latest(self, count: int) -> Iterator[LedgerRecord]:
+        """The last *count* records of attempts that succeeded, the newest first."""
+        return self._records(
+            "outcome = 'succeeded' AND stands ORDER BY recorded_at DESC LIMIT ?",
+            (str(count),),
+        )
+
+    def _records(self, where: str, values: tuple[str, ...]) -> Iterator[LedgerRecord]:
+        for (body,) in self._base.execute(
+            f"SELECT body FROM attempts JOIN bodies USING (key) WHERE {where}",  # noqa: S608
+            values,
+        ):
+            yield LedgerRecord.from_json(zlib.decompress(body))
+
+    def totals(
+        self, by: str, since: date | None = None, until: date | None = None
+    ) -> tuple[Total, ...]:
+        """
+        What was spent in these days by one of `GROUPS` or by `tag:KEY`.
+
+        Raises `UsageError` for anything else.
+        """
+        return totals(self._base, by, _days(since, until))
+
+    def spent(self, job_id: str) -> tuple[Total, ...]:
+        """What a job has cost so far."""
+        return job_totals(self._base, job_id)
+
+    def used(
+        self, since: date | None = None, until: date | None = None
+    ) -> tuple[Used, ...]:
+        """What ran in these days, as a platform counts it: by month and spec."""
+        return used(self._base, _days(since, until))
+
+
+def _days(since: date | None, until: date | None) -> tuple[str, str]:
+    return (since or date.min).isoformat(), (until or date.max).isoformat()

@@ -1,0 +1,221 @@
+"""What a source looks like when only a part of it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from math import ceil
+
+from ..contract import AudioStream, Clip, Media, Recipe, VideoRendition, VideoStream
+
+_NEARLY = 1e-6
+_PRIMING_SECONDS = 0.1
+
+
+def clipped(media: Media, clip: Clip | None) -> Media:
+    """
+    *media* as if nothing but *clip* had been uploaded: times begin at its start.
+
+    What plans, predictions and verification go by; what opens the source goes by
+    *media* itself. A soundtrack that is silent throughout the clip is gone.
+    """
+    if clip is None:
+        return media
+    zero = zero_seconds(media)
+    seconds = _length(0.0, media.duration_seconds, clip)
+    share = 1.0
+    if seconds is not None and media.duration_seconds:
+        share = seconds / media.duration_seconds
+    # How long its last picture is shown is not known before it was decoded.
+    vague = clip.end_seconds is not None and any(
+        it.variable_frame_rate is not False for it in media.video
+    )
+    return media.model_copy(
+        update={
+            "start_seconds": 0.0,
+            "duration_seconds": seconds,
+            "duration_estimated": media.duration_estimated or vague,
+            "bytes": None if media.bytes is None else round(media.bytes * share),
+            "video": tuple(_video(it, zero, clip) for it in media.video),
+            "audio": tuple(
+                _audio(it, zero, clip) for it in media.audio if heard(it, zero, clip)
+            ),
+        }
+    )
+
+
+def made(media: Media, recipe: Recipe) -> Media:
+    """*media* as if nothing had been uploaded but what *recipe* makes something of."""
+    if not recipe.parts:
+        return clipped(media, recipe.clip)
+    several = [clipped(media, part) for part in recipe.parts]
+    first = several[0]
+    return first.model_copy(
+        update={
+            "duration_seconds": _sum(it.duration_seconds for it in several),
+            "bytes": _whole(_sum(it.bytes for it in several)),
+            "video": tuple(
+                video.model_copy(
+                    update={
+                        "duration_seconds": _sum(
+                            it.video[n].duration_seconds for it in several
+                        ),
+                        "frames": _whole(_sum(it.video[n].frames for it in several)),
+                    }
+                )
+                for n, video in enumerate(first.video)
+            ),
+            "audio": (),
+        }
+    )
+
+
+def joined(media: Media, recipe: Recipe) -> Media:
+    """
+    *media* with the largest rendition, upright and plain, in place of the picture.
+
+    What a join takes stills from: its chunks were decoded by others.
+    """
+    top = joined_rendition(recipe)
+    seen = {
+        "codec": top.codec,
+        "width": top.width,
+        "height": top.height,
+        "sample_aspect_ratio": Fraction(1),
+        "display_width": top.width,
+        "display_height": top.height,
+        "rotation_degrees": 0,
+        "mirrored": False,
+        "start_seconds": 0.0,
+        "bit_rate": None,
+        "pixel_format": top.pixel_format,
+        "bit_depth": 10 if "10" in top.pixel_format else 8,
+        "has_alpha": False,
+        "color_range": "tv",
+        "interlaced": False,
+        "keyframe_seconds": None,
+        "longest_gop_seconds": recipe.gop_seconds,
+    }
+    return media.model_copy(
+        update={
+            "container": "mp4",
+            "format_name": "mov,mp4,m4a,3gp,3g2,mj2",
+            "start_seconds": 0.0,
+            "clock_seconds": None,
+            "video": tuple(
+                it.model_copy(update=seen) if it.index == recipe.video_index else it
+                for it in media.video
+            ),
+        }
+    )
+
+
+def joined_rendition(recipe: Recipe) -> VideoRendition:
+    """The largest of those that a join has to join."""
+    return next(it for it in recipe.video if it.made_by == "encoded")
+
+
+def looks_at_joined(recipe: Recipe) -> bool:
+    """
+    Whether stills are taken from what was joined, and nobody decodes the source again.
+
+    Beside a copy the largest picture is the source's own, and so are the keyframes.
+    """
+    copied = any(it.made_by == "copied" for it in recipe.video)
+    return bool(recipe.chunks) and not copied
+
+
+def between_keyframes(recipe: Recipe) -> bool:
+    """Whether a join needs pictures for stills that are no keyframes of its own."""
+    sprites = recipe.sprites
+    return sprites is not None and sprites.interval_seconds < recipe.gop_seconds
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = [*values]
+    return sum(it for it in known if it is not None) if None not in known else None
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
+
+
+def zero_seconds(media: Media) -> float:
+    """
+    Where the source begins, in its own times: what becomes 0 when all of it is made.
+
+    Shortly before 0 lie only samples that decoders of sound throw away (Matroska's
+    CodecDelay, RFC 9559, 5.1.4.1.25).
+    """
+    start = media.start_seconds or 0.0
+    return 0.0 if -_PRIMING_SECONDS < start < 0 else start
+
+
+def heard(audio: AudioStream, zero: float, clip: Clip) -> bool:
+    """Whether any of *audio* lies in *clip*; yes where nobody knows."""
+    late = (audio.start_seconds or 0.0) - zero
+    length = _length(late, audio.duration_seconds, clip)
+    return length is None or length > 0
+
+
+def pictures(video: VideoStream, zero: float, clip: Clip) -> int | None:
+    """
+    How many pictures *clip* has: those that begin in [start, end).
+
+    Known at a constant rate only, where picture k begins at k / rate.
+    """
+    rate = video.frame_rate
+    if not rate or video.variable_frame_rate is not False or video.frames is None:
+        return None
+    late = (video.start_seconds or 0.0) - zero
+    first = max(0, ceil((clip.start_seconds - late) * rate - 2 * _NEARLY * rate))
+    last = video.frames
+    if clip.end_seconds is not None:
+        last = min(last, ceil((clip.end_seconds - late) * rate - 2 * _NEARLY * rate))
+    return max(0, last - first)
+
+
+def _video(video: VideoStream, zero: float, clip: Clip) -> VideoStream:
+    late = (video.start_seconds or 0.0) - zero
+    length = _length(min(late, clip.start_seconds), _to_end(video, late, clip), clip)
+    count = pictures(video, zero, clip)
+    unknown = dict(video.unknown)
+    if count is None:
+        unknown["frames"] = "only a part is made, at no constant rate"
+    return video.model_copy(
+        update={
+            "start_seconds": 0.0,
+            "duration_seconds": length,
+            "frames": count,
+            "keyframe_seconds": None,
+            "unknown": unknown,
+        }
+    )
+
+
+def _to_end(video: VideoStream, late: float, clip: Clip) -> float | None:
+    """Seconds from where it is first shown, which may be before it begins."""
+    if video.duration_seconds is None:
+        return None
+    return video.duration_seconds + max(0.0, late - clip.start_seconds)
+
+
+def _audio(audio: AudioStream, zero: float, clip: Clip) -> AudioStream:
+    late = (audio.start_seconds or 0.0) - zero
+    return audio.model_copy(
+        update={
+            "start_seconds": max(0.0, late - clip.start_seconds),
+            "duration_seconds": _length(late, audio.duration_seconds, clip),
+        }
+    )
+
+
+def _length(late: float, seconds: float | None, clip: Clip) -> float | None:
+    """Of something that begins at *late* and lasts *seconds*, what lies in *clip*."""
+    begin = max(late, clip.start_seconds)
+    if seconds is None:
+        return None if clip.end_seconds is None else clip.end_seconds - begin
+    end = late + seconds
+    if clip.end_seconds is not None:
+        end = min(end, clip.end_seconds)
+    return max(0.0, end - begin)

@@ -1,0 +1,208 @@
+"""
+Where a source can be cut, so that its parts are encoded at once, and joined.
+
+Every chunk begins where a segment of the whole would, with a keyframe of its own. It is
+decoded from the source's keyframe before that, and what lies between is dropped: the
+source's keyframes need not lie where ours do. Sound is never cut; stills, captions and
+packaging are the join's.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from fractions import Fraction
+from itertools import pairwise
+from math import ceil
+
+from ..contract import (
+    Clip,
+    CmafPackaging,
+    FilePackaging,
+    Media,
+    OutputFile,
+    Recipe,
+    VideoStream,
+)
+from ..media.timeline import zero_seconds
+from .estimates import INDEXED
+
+LEAST_SECONDS = 10.0
+"""Of a chunk: below that it is mostly starting, and decoding what is dropped."""
+MOST_CHUNKS = 64
+_EARLY_SECONDS = Fraction(1, 1000)
+"""So early a keyframe may be: containers round (`work/command/codecs.py`)."""
+_HAIR_SECONDS = 0.0005
+"""Less than any picture lasts."""
+_FINEST = 90_000
+"""Ticks a second up to which an index in microseconds tells one from the next."""
+_LATE_SECONDS = 0.001
+"""What containers that count in milliseconds cannot tell from 0."""
+
+
+def obstacle(media: Media, recipe: Recipe) -> str | None:
+    """Why it can only be done in one piece, as a clause; None where it can be cut."""
+    video = _picture(media, recipe)
+    if video is None:
+        return "no picture is encoded"
+    first, zero = video.start_seconds or 0.0, zero_seconds(media)
+    clauses = (
+        (recipe.clip is not None, "only a part of it is made"),
+        (
+            media.container not in INDEXED or bool(media.fragmented),
+            f"{media.container} has no full index to seek by",
+        ),
+        (
+            bool(video.retimed) or any(it.retimed for it in media.audio),
+            "its times are wrong and have to be counted from the beginning",
+        ),
+        (
+            media.truncated is not None or recipe.accept_partial,
+            "what is missing of a damaged source shows only from its beginning",
+        ),
+        (not video.frames, "its index does not say how many pictures it has"),
+        (
+            not _counts(video, exactly=_follows(recipe) or not _constant(video)),
+            "its clock cannot count its pictures",
+        ),
+        (abs(first - zero) > _LATE_SECONDS, "its picture begins after its sound"),
+        (recipe.deinterlace, "deinterlacing looks at pictures before and after"),
+        (
+            any(it.frame_rate is not None for it in recipe.video),
+            "its rate is converted, picture by picture from the beginning",
+        ),
+        (recipe.burned_index is not None, "subtitles are drawn into the picture"),
+        (not video.keyframe_seconds, "its index does not say where keyframes are"),
+    )
+    return next((why for true, why in clauses if true), None)
+
+
+def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
+    """
+    *count* chunks of nearly one length, from the first picture to the last.
+
+    None where they would be too short, or `obstacle` forbids it.
+    """
+    video = _picture(media, recipe)
+    if video is None or obstacle(media, recipe) is not None:
+        return None
+    if count < 2:  # noqa: PLR2004 - a whole is no chunk
+        return None
+    zero, rate = zero_seconds(media), Fraction(video.frame_rate or 1)
+    keys = sorted(key - zero for key in video.keyframe_seconds or ())
+    lasts = (video.frames or 0) / float(rate)
+    if not _constant(video):
+        lasts = video.duration_seconds or media.duration_seconds or 0.0
+    if count * LEAST_SECONDS > lasts:
+        return None
+    if not _constant(video):
+        starts, slack = _nearest(keys, lasts, count), _HAIR_SECONDS
+    else:
+        slack = float(Fraction(1, 2) / rate)
+        starts = _nearest(keys, lasts, count)
+        if not _follows(recipe):
+            starts = _at_segments(_grid(recipe), lasts, count)
+        # The first picture there; an index rounds.
+        early = float(_EARLY_SECONDS)
+        starts = [max(0, ceil((it - early) * rate)) / float(rate) for it in starts]
+    if min(b - a for a, b in pairwise([*starts, lasts])) < LEAST_SECONDS:
+        return None
+    ends: list[float | None] = [*starts[1:], None]
+    return tuple(
+        Clip(
+            start_seconds=start,
+            end_seconds=end,
+            seek_seconds=_before(keys, start + slack) if start else None,
+            slack_seconds=slack,
+        )
+        for start, end in zip(starts, ends, strict=True)
+    )
+
+
+def _at_segments(grid: Fraction, lasts: float, count: int) -> list[float]:
+    """When segments are due, at nearly equal distances."""
+    units = int(Fraction(lasts) / grid)
+    return [float(grid * (units * n // count)) for n in range(count)]
+
+
+def _nearest(keys: list[float], lasts: float, count: int) -> list[float]:
+    """
+    Keyframes of the source, at nearly equal distances: where a copied rendition is cut,
+    too, or where alone the time of a picture is known.
+    """
+    return [
+        0.0 if not n else min(keys, key=lambda key: abs(key - lasts * n / count))
+        for n in range(count)
+    ]
+
+
+def chunk_recipe(recipe: Recipe, clip: Clip) -> Recipe:
+    """The encoded pictures of *clip* alone, into files of their own."""
+    encoded = tuple(it for it in recipe.video if it.made_by == "encoded")
+    return recipe.model_copy(
+        update={
+            "video": encoded,
+            "audio": (),
+            "captions": (),
+            "packaging": FilePackaging(
+                files=tuple(
+                    OutputFile(name=f"{it.name}.mp4", container="mp4", video=it.name)
+                    for it in encoded
+                )
+            ),
+            "poster": None,
+            "sprites": None,
+            "keep_metadata": False,
+            "clip": clip,
+        }
+    )
+
+
+def join_recipe(recipe: Recipe, clips: tuple[Clip, ...]) -> Recipe:
+    """Everything else, and the whole made of the chunks."""
+    return recipe.model_copy(update={"chunks": clips})
+
+
+def _picture(media: Media, recipe: Recipe) -> VideoStream | None:
+    """The one that is encoded."""
+    if not any(it.made_by == "encoded" for it in recipe.video):
+        return None
+    return next((it for it in media.video if it.index == recipe.video_index), None)
+
+
+def _follows(recipe: Recipe) -> bool:
+    """Whether all are cut where a copied rendition has its keyframes."""
+    return recipe.keyframes == "source"
+
+
+def _constant(video: VideoStream) -> bool:
+    return bool(video.frame_rate) and video.variable_frame_rate is False
+
+
+def _counts(video: VideoStream, *, exactly: bool) -> bool:
+    """
+    Whether every picture gets a whole number of ticks, as in `work/timing`; *exactly*:
+    of the source's own clock, whose times are kept beside a copy and at no constant
+    rate.
+    """
+    rate, base = video.frame_rate, video.time_base
+    if not rate or base is None:
+        return False
+    exact = (1 / (rate * base)).denominator == 1
+    if exactly:
+        steady = exact or not _constant(video)
+        return steady and base.numerator == 1 and base.denominator <= _FINEST
+    return exact or rate.denominator in {1, 1001}
+
+
+def _grid(recipe: Recipe) -> Fraction:
+    """Seconds from one place to cut at to the next; a multiple of the keyframes'."""
+    packaging, seconds = recipe.packaging, recipe.gop_seconds
+    if isinstance(packaging, CmafPackaging):
+        seconds = packaging.segment_seconds
+    return max(Fraction(seconds).limit_denominator(1000), _EARLY_SECONDS)
+
+
+def _before(keys: list[float], time: float) -> float | None:
+    """The last keyframe until *time*; None: the beginning."""
+    at = bisect_right(keys, time) - 1
+    return keys[at] or None if at >= 0 else None

@@ -1,0 +1,186 @@
+"""Which parts of a source a sample encode takes, and what they tell of the whole."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from bisect import bisect_right
+
+from ..contract import (
+    Attempt,
+    Clip,
+    Content,
+    FilePackaging,
+    Media,
+    OutputFile,
+    Recipe,
+    Task,
+    VideoStream,
+)
+from ..media.timeline import made, zero_seconds
+from .coefficients import Coefficients
+from .estimates import INDEXED, frames_of
+from .predict import predict, slower
+from .workload import MACHINE_SPREAD, Stage, Workload, workload
+
+PARTS = 3
+
+
+PART_SECONDS = (0.8, 2.0)
+
+
+"""Shorter ones say little of an encoder that looks ahead; longer ones cost."""
+
+
+SHARE_OF_SOURCE = 0.03
+
+
+"""Of the source's length, what all parts are together; within the limits above."""
+
+
+SHORTEST_SECONDS = 15.0
+
+
+"""Sources below this are not worth it: the sample would be a sixth of the work."""
+
+
+CONTENT_SPREAD = 0.07
+
+
+"""What is left of the content's spread after a sample: parts are not the whole."""
+
+
+FEW_PARTS = 1.4
+
+
+"""Three parts know their own scatter badly: Student's t over the normal, tempered."""
+
+
+def parts_of(media: Media, recipe: Recipe) -> tuple[Clip, ...] | str | None:
+    """
+    Where the sample is taken, each from a keyframe; or why there is none.
+
+    None where no picture is encoded.
+    """
+    video = next((it for it in media.video if it.index == recipe.video_index), None)
+    if video is None or not any(it.made_by == "encoded" for it in recipe.video):
+        return None
+    if media.container not in INDEXED or media.fragmented:
+        return f"{media.container} has no full index to seek by"
+    if video.retimed or any(it.retimed for it in media.audio):
+        return "its times are wrong and have to be counted from the beginning"
+    lasts = made(media, recipe).duration_seconds
+    if lasts is None or lasts < SHORTEST_SECONDS:
+        return f"a source below {SHORTEST_SECONDS:g} s is encoded as soon as sampled"
+    keys = [key - zero_seconds(media) for key in video.keyframe_seconds or ()]
+    begin = recipe.clip.start_seconds if recipe.clip else 0.0
+    low, high = PART_SECONDS
+    length = min(max(lasts * SHARE_OF_SOURCE / PARTS, low), high)
+    starts = []
+    for n in range(PARTS):
+        wanted = begin + lasts * (2 * n + 1) / (2 * PARTS)
+        at = bisect_right(keys, wanted) - 1
+        within = at >= 0 and begin <= keys[at] <= begin + lasts - length
+        if within and keys[at] not in starts:
+            starts.append(keys[at])
+    if len(starts) < PARTS:
+        return f"fewer than {PARTS} keyframes to begin at are known"
+    return tuple(_part(start, length, video) for start in starts)
+
+
+def _part(start: float, length: float, video: VideoStream) -> Clip:
+    slack = 0.0
+    if video.frame_rate and video.variable_frame_rate is False:
+        slack = 0.5 / float(video.frame_rate)
+    return Clip(
+        start_seconds=start,
+        end_seconds=start + length,
+        seek_seconds=start or None,
+        slack_seconds=slack,
+    )
+
+
+def sample_recipe(recipe: Recipe, parts: tuple[Clip, ...]) -> Recipe:
+    """The pictures of *recipe* alone, of *parts* alone, into files of their own."""
+    encoded = tuple(it for it in recipe.video if it.made_by == "encoded")
+    return recipe.model_copy(
+        update={
+            "video": encoded,
+            "audio": (),
+            "captions": (),
+            "burned_index": None,
+            "packaging": FilePackaging(
+                files=tuple(
+                    OutputFile(name=f"{it.name}.mp4", container="mp4", video=it.name)
+                    for it in encoded
+                )
+            ),
+            "keyframes": "interval",
+            "poster": None,
+            "sprites": None,
+            "clip": None,
+            "parts": parts,
+        }
+    )
+
+
+def content_of(
+    attempt: Attempt, task: Task, *, coefficients: Coefficients, platform: str
+) -> Content | None:
+    """
+    What a sample's measurements say of the whole; None where they say nothing.
+
+    They are weighed against what was known before, each by the inverse of its variance
+    (two normal distributions of the logarithm), so that nobody knows less afterwards: a
+    machine busy with something else scatters the parts.
+    """
+    sampled = attempt.sampled
+    if sampled is None or attempt.measured is None:
+        return None
+    seen = made(task.media, task.recipe)
+    work = workload(seen, task.recipe, coefficients=coefficients)
+    video = next(it for it in seen.video if it.index == task.recipe.video_index)
+    expected = picture_seconds(work) * slower(work, platform)
+    start = sampled.start
+    parts = [part for part in sampled.parts if part.frames > start.frames]
+    if not parts or not expected:
+        return None
+    per_frame = expected / frames_of(video, seen.duration_seconds or 0.0)
+    ratios = [
+        max(part.cpu_seconds - start.cpu_seconds, 1e-4)
+        / (part.frames - start.frames)
+        / per_frame
+        for part in parts
+    ]
+    logs = [math.log(ratio) for ratio in ratios]
+    scatter = statistics.stdev(logs) if len(logs) > 1 else CONTENT_SPREAD
+    shown = math.hypot(FEW_PARTS * scatter / math.sqrt(len(logs)), CONTENT_SPREAD)
+    known = math.hypot(picture_spread(work), MACHINE_SPREAD)
+    told = known**2 / (known**2 + shown**2)
+    peak = attempt.measured.peak_memory_bytes
+    promised = predict(
+        seen, task.recipe, spec=attempt.spec, coefficients=coefficients,
+        platform=platform,
+    ).usage.peak_memory_bytes  # fmt: skip
+    return Content(
+        cpu=math.pow(statistics.mean(ratios), told),
+        spread=shown * math.sqrt(told),
+        memory=max(1.0, (peak or 0) / promised) if promised else 1.0,
+        bit_rates=sampled.bit_rates,
+    )
+
+
+def picture_seconds(work: Workload) -> float:
+    """CPU seconds of decoding, filtering and encoding: what a sample is compared to."""
+    return sum(stage.cpu_seconds for stage in _pictures(work))
+
+
+def picture_spread(work: Workload) -> float:
+    """Of those, as if their errors were all alike: a sample has one ratio for them."""
+    parts = sum(stage.cpu_seconds * stage.spread for stage in _pictures(work))
+    return parts / max(picture_seconds(work), 1e-9)
+
+
+def _pictures(work: Workload) -> list[Stage]:
+    names = ("decode", "filter", "encode ")
+    return [stage for stage in work.stages if stage.name.startswith(names)]

@@ -1,0 +1,3 @@
+"""
+What can be bought where: lattices, limits, dated prices; and what this machine is.
+"""

@@ -1,0 +1,3 @@
+"""
+The process that opens an upload to look at it: light, fenced, and killed when late.
+"""

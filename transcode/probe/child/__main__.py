@@ -1,0 +1,270 @@
+"""The probing child: opens one upload behind one choke point and says what it saw."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.error
+import av.filter
+import av.logging
+
+from ...media.side_data import light, mastering
+from ...sandbox.allowlist import DEMUXERS, OLDEST_LIBAVCODEC
+from ...sandbox.fence import Fence, May, ports_of
+from .boxes import looks_like
+from .interlace import WOVEN_RATIO, count_fields, may_lie
+from .reader import CountingReader, Refused, open_local, open_remote
+from .scan import Demuxed, Gathered, gather
+from .streams import pixels
+
+_MOST_PIXELS = 8192 * 8192
+_LARGEST_PICTURE = 16384 * 8704
+"""Pixels; what codecs' highest levels allow, and `facts` refuses more of."""
+_OPTIONS = {
+    "format_whitelist": DEMUXERS,
+    # No protocol has this name: whatever a demuxer would open besides, it may not.
+    "protocol_whitelist": "none",
+    # Would read megabytes at the tail; `gather` asks for the last times itself.
+    "skip_estimate_duration_from_pts": "1",
+    "formatprobesize": "262144",
+    "max_streams": "100",
+    # Opening decodes a picture where the headers leave its format open; what is larger
+    # gets no size then, and no memory.
+    "max_pixels": str(_LARGEST_PICTURE),
+}
+_MOST_PACKETS = 24
+"""Packets given to a decoder before its first frame: more than any codec reorders."""
+_NO_FIELDS = frozenset(
+    {"hevc", "vvc", "vp8", "vp9", "av1", "theora", "gif", "apng", "png", "webp"}
+)
+"""Codecs without fields, or too heavy to decode for their sake alone."""
+_PQ = 16
+"""SMPTE ST 2084 in ITU-T H.273."""
+_STILLS = {"heic", "heix", "mif1", "msf1", "avif", "avis"}
+_MESSAGES: Mapping[type[BaseException], tuple[str, str]] = {
+    MemoryError: (
+        "rejected",
+        "its headers ask for more memory than any honest file needs",
+    ),
+    av.error.DecoderNotFoundError: ("unsupported", "there is no decoder for it here"),
+    av.error.DemuxerNotFoundError: ("rejected", "it is no media format known here"),
+    av.error.PatchWelcomeError: ("unsupported", "its kind of stream is not supported"),
+    av.error.EOFError: ("rejected", "it ends before its first sample"),
+    av.error.InvalidDataError: ("rejected", "it is damaged, or no media file at all"),
+}
+"""Most specific first: what an exception means for the one who uploaded the file."""
+
+
+def main() -> None:
+    """Answers one request from standard input on standard output, then is gone."""
+    request = json.load(sys.stdin)
+    try:
+        answer = {"ok": True, "facts": _examine(request)}
+    except Refused as exc:
+        answer = {"ok": False, "verdict": exc.verdict, "message": exc.message}
+    except Exception as exc:  # noqa: BLE001  the outermost edge; the cause is kept
+        answer = _explain(exc)
+    sys.stdout.buffer.write(json.dumps(answer).encode())
+    sys.stdout.buffer.flush()
+    # Not sys.exit: libav's teardown can wait for its own threads for ever.
+    os._exit(0)
+
+
+def _explain(exc: Exception) -> dict[str, Any]:
+    verdict, message = next(
+        (said for kind, said in _MESSAGES.items() if isinstance(exc, kind)),
+        ("rejected", "it cannot be read as media"),
+    )
+    cause = f"{type(exc).__name__}: {exc}"[:500]
+    return {"ok": False, "verdict": verdict, "message": message, "cause": cause}
+
+
+def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
+    _refuse_old(av.library_versions["libavcodec"])
+    location: str = request["location"]
+    remote = location.startswith(("http://", "https://"))
+    # What is open stays so: a local upload's own path need not be within reach.
+    opened = None if remote else open_local(location)
+    refused = _give_up(request, network=remote)
+    if opened is None:
+        opened = open_remote(location, patience_seconds=request["patience_seconds"])
+    if opened.size == 0:
+        raise Refused("rejected", "the file is empty (0 bytes)")
+    budget = request["budget_bytes"]
+    if opened.size > request["large_bytes"]:
+        budget = min(budget, max(opened.size // 100, request["least_bytes"]))
+    reader = CountingReader(opened, budget=budget)
+    try:
+        head = reader.at(0, 64)
+        _refuse_by_name(head)
+        errors = (av.error.FFmpegError, UnicodeError)
+        found = gather(reader, _open, packet_errors=errors)
+        _look_at_pictures(found, reader)
+    finally:
+        if reader.refused is not None:
+            # Whatever else came of it: what was not there to be read is not at fault.
+            raise reader.refused
+    return found.answer | {"not_confined": refused, "bytes_read": reader.bytes_read}
+
+
+def _refuse_old(version: tuple[int, ...]) -> None:
+    if version < OLDEST_LIBAVCODEC:
+        needed, present = (
+            ".".join(map(str, it)) for it in (OLDEST_LIBAVCODEC, version)
+        )
+        raise Refused(
+            "outdated",
+            f"it was not opened: PyAV here was built with libavcodec {present}, and"
+            f" {needed} (FFmpeg 8.1.2) or newer is needed; install PyAV's own wheel",
+        )
+
+
+def _give_up(request: Mapping[str, Any], *, network: bool) -> Mapping[str, str]:
+    """Keep what reading takes; codecs and encodings may still be imported."""
+    # A write beyond its limit shall be an error we can report, not a death.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    standard_library = os.path.dirname(os.__file__)  # noqa: PTH120  no pathlib here
+    may = May(
+        reads=(standard_library, *sys.modules["transcode"].__path__, *av.__path__),
+        network=network,
+        ports=ports_of(request["location"]) if network else (),
+        open_files=request["open_files"],
+        memory_bytes=request["memory_bytes"],
+        cpu_seconds=request["cpu_seconds"],
+        file_bytes=0,
+    )
+    with Fence(may) as fence:
+        return dict(fence.enter())
+
+
+def _open(reader: CountingReader, probe_bytes: int) -> Demuxed:
+    """The choke point: nothing else in this package hands an upload to libav."""
+    container = av.open(
+        reader,
+        "r",
+        options=_OPTIONS | {"probesize": str(max(probe_bytes, 32))},
+        metadata_errors="replace",
+        buffer_size=16 * 1024,
+    )
+    for stream in container.streams:
+        if stream.codec_context is not None:
+            stream.codec_context.thread_count = 1
+            stream.codec_context.thread_type = "NONE"
+    return Demuxed(container, lambda: _dump(container), av.VideoFormat)
+
+
+def _dump(container: Any) -> str:
+    # libav prints to its log: heard for this call only, it is noisy otherwise.
+    av.logging.set_level(av.logging.INFO)
+    dump: str = container.dumps_format()
+    av.logging.set_level(None)
+    return dump
+
+
+def _refuse_by_name(head: bytes) -> None:
+    """Names what is often taken for a video; libav would not be asked anyway."""
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for magic, name in (
+        (b"#extm3u", "an HLS playlist"),
+        (b"ffconcat", "a concat script"),
+        (b"v=0", "a session description (SDP)"),
+        (b"<?xml", "an XML document"),
+        (b"<mpd", "a DASH manifest"),
+        (b"<!doctype", "a web page"),
+        (b"<html", "a web page"),
+        (b"\x89png\r\n\x1a\n", "a still picture (PNG)"),
+        (b"\xff\xd8\xff", "a still picture (JPEG)"),
+        (b"pk\3\4", "a ZIP archive"),
+        (b"%pdf", "a PDF document"),
+    ):
+        # An animated PNG begins like a still one and has its own chunk right after.
+        if text.startswith(magic) and b"actl" not in text:
+            raise Refused("rejected", f"it is {name}, not a video")
+    if looks_like(head) and head[8:12].decode("latin-1") in _STILLS:
+        raise Refused("rejected", "it is a still picture (HEIF or AVIF), not a video")
+
+
+def _look_at_pictures(found: Gathered, reader: CountingReader) -> None:
+    """Decodes one frame of each video whose headers leave something open."""
+    for facts in found.answer["streams"]:
+        if facts["type"] != "video" or not facts["decodable"] or facts.get("encrypted"):
+            continue
+        format_open = not facts.get("pixel_format")
+        fields_open = not (
+            facts["field_order"]
+            or facts.get("interlaced_frame") is not None
+            or facts["codec"] in _NO_FIELDS
+        )
+        # What HDR was graded on stands in messages between the pictures.
+        light_open = facts["color_transfer"] == _PQ
+        pixels_ = facts["width"] * facts["height"]
+        if (format_open or fields_open or light_open) and 0 < pixels_ <= _MOST_PIXELS:
+            _look_at_one(reader, facts)
+        if may_lie(facts) and facts["codec"] not in _NO_FIELDS:
+            _look_for_fields(reader, facts)
+
+
+def _look_for_fields(reader: CountingReader, facts: dict[str, Any]) -> None:
+    reader.seek(0)
+    reader.spent = False
+    errors = (av.error.FFmpegError, UnicodeError)
+    with suppress(*errors):
+        container = _open(reader, reader.budget).container
+        facts["fields"] = count_fields(container, facts, _field_teller, errors=errors)
+    # What was not read for this is missed by nobody.
+    reader.spent = False
+
+
+def _field_teller(frame: Any) -> Any:
+    graph = av.filter.Graph()
+    graph.threads = 1
+    chain = (
+        graph.add_buffer(
+            width=frame.width,
+            height=frame.height,
+            format=frame.format,
+            time_base=frame.time_base or Fraction(1, 1000),
+        ),
+        graph.add("idet", f"intl_thres={WOVEN_RATIO}"),
+        graph.add("buffersink"),
+    )
+    graph.link_nodes(*chain).configure()
+    return graph
+
+
+def _look_at_one(reader: CountingReader, facts: dict[str, Any]) -> None:
+    # Opened again, from memory: not every damaged file lets itself be rewound.
+    reader.seek(0)
+    reader.spent = False
+    reason = "none of its first packets holds a picture"
+    try:
+        container = _open(reader, reader.budget).container
+        stream = container.streams[facts["index"]]
+        for number, packet in enumerate(container.demux(stream)):
+            frames = packet.decode()
+            if frames:
+                facts.update(pixels(frames[0].format.name, av.VideoFormat))
+                if facts["codec"] not in _NO_FIELDS:
+                    facts["interlaced_frame"] = bool(frames[0].interlaced_frame)
+                facts["mastering"] = mastering(frames[0])
+                facts["content_light"] = light(frames[0])
+                return
+            if number >= _MOST_PACKETS:
+                break
+    except (av.error.FFmpegError, UnicodeError) as exc:
+        reason = str(exc.args[1] if len(exc.args) > 1 else exc)[:200]
+    # What was not read may not be called damaged.
+    if not reader.spent:
+        facts["decode_error"] = reason
+
+
+if __name__ == "__main__":
+    main()

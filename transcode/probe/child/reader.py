@@ -1,0 +1,296 @@
+"""The only way a probing child reads an upload: read-only, counted and bounded."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import stat
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException, HTTPMessage
+from typing import IO, NamedTuple
+
+from ...retry import PASSING, stays
+
+LOCAL_BLOCK = 4096
+REMOTE_BLOCK = 32 * 1024
+_HTTP_TIMEOUT_SECONDS = 8
+_ASKED = 4
+"""Times a range is asked for: what drops a connection is up again a moment later."""
+_PAUSE_SECONDS = 0.25
+"""Before the second; doubled each time, and a random part of it is waited."""
+_PIECE = 16 * 1024
+
+
+class Refused(Exception):
+    """Why a child gave up: the name of a verdict and a sentence for a person."""
+
+    def __init__(self, verdict: str, message: str) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+        self.message = message
+
+
+class Opened(NamedTuple):
+    """Bytes of known number; `fetch(offset, count)` answers less at the end."""
+
+    size: int
+    fetch: Callable[[int, int], bytes]
+    block: int
+
+
+class CountingReader:
+    """
+    A read-only file over `fetch` that counts what it fetched and stops at a budget.
+
+    Blocks are kept, so reading them again is free. When the budget is spent, reads
+    answer the end of the file and `spent` is true: what was learned so far stands.
+    """
+
+    def __init__(self, opened: Opened, *, budget: int) -> None:
+        self.size = opened.size
+        self.budget = budget
+        self.bytes_read = 0
+        self.spent = False
+        self.refused: Refused | None = None
+        """Why its source could not be read; libav takes that for the end of it."""
+        self.ceiling = budget
+        """Like `budget`, but may be moved to keep some of it for a later question."""
+        self._fetch = opened.fetch
+        self._block = opened.block
+        self._blocks: dict[int, bytes] = {}
+        self._position = 0
+        self._patch: tuple[int, bytes, int] | None = None
+
+    def overlay(self, offset: int, content: bytes, length: int) -> None:
+        """Show `content` at `offset`, followed by zeros up to `length` bytes."""
+        self._patch = (offset, content, length)
+
+    def read(self, count: int = -1) -> bytes:
+        if count < 0:
+            count = self.size - self._position
+        data = self._patched(self._position, count)
+        self._position += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}
+        target = base[whence] + offset
+        if target < 0:
+            raise OSError(22, "seek before the start")
+        self._position = target
+        return target
+
+    def tell(self) -> int:
+        return self._position
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+    def at(self, offset: int, count: int) -> bytes:
+        """Up to `count` bytes from `offset`; fewer at the end or when spent."""
+        end = min(offset + count, self.size)
+        if offset >= end:
+            return b""
+        first, last = offset // self._block, (end - 1) // self._block
+        parts = []
+        number = first
+        while number <= last:
+            if number not in self._blocks and not self._load(number, last):
+                break
+            parts.append(self._blocks[number])
+            number += 1
+        data = b"".join(parts)
+        start = offset - first * self._block
+        return data[start : start + end - offset]
+
+    def can_afford(self, count: int) -> bool:
+        return self.bytes_read + count <= self.ceiling
+
+    def _load(self, first: int, last: int) -> bool:
+        stop = first
+        while stop <= last and stop not in self._blocks:
+            stop += 1
+        affordable = (self.ceiling - self.bytes_read) // self._block
+        if affordable <= 0:
+            self.spent = True
+            return False
+        stop = min(stop, first + affordable)
+        try:
+            data = self._fetch(first * self._block, (stop - first) * self._block)
+        except Refused as exc:
+            self.refused = exc
+            raise
+        self.bytes_read += len(data)
+        for number in range(first, stop):
+            at = (number - first) * self._block
+            self._blocks[number] = data[at : at + self._block]
+        return bool(data)
+
+    def _patched(self, offset: int, count: int) -> bytes:
+        if self._patch is None:
+            return self.at(offset, count)
+        start, content, length = self._patch
+        if offset < start:
+            return self.at(offset, min(count, start - offset))
+        if offset >= start + length:
+            return self.at(offset, count)
+        count = min(count, start + length - offset)
+        return content[offset - start : offset - start + count].ljust(count, b"\0")
+
+
+def open_local(path: str) -> Opened:
+    """The file at `path`; verdicts `not_found` and `unreadable`."""
+    try:
+        # Non-blocking, so that a fifo cannot hold us; a regular file ignores it.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        status = os.fstat(fd)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Refused("not_found", "there is no such file") from None
+    except OSError as exc:
+        raise Refused("unreadable", f"it may not be read: {exc.strerror}") from exc
+    if not stat.S_ISREG(status.st_mode):
+        raise Refused("unreadable", "it is no regular file")
+    return Opened(status.st_size, lambda at, n: os.pread(fd, n, at), LOCAL_BLOCK)
+
+
+class _SameWeb(urllib.request.HTTPRedirectHandler):
+    """Follows a redirect only where http(s) leads to http(s)."""
+
+    def redirect_request(  # noqa: PLR0913, PLR0917  urllib calls it like this
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        if not newurl.startswith(("http://", "https://")):
+            raise Refused("unreadable", "its server redirects to something not http")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def open_remote(url: str, *, patience_seconds: float) -> Opened:
+    """
+    The object behind an http(s) URL, read by ranges.
+
+    Verdicts `not_found` and `unreadable`; `down` where a range asked for several times
+    got no answer, or all of them together took longer than *patience_seconds*.
+    """
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        _SameWeb(),
+    ):
+        opener.add_handler(handler)
+    waited = 0.0
+
+    def fetch(offset: int, count: int) -> bytes:
+        return ask(offset, count)[1]
+
+    def ask(offset: int, count: int) -> tuple[int, bytes]:
+        nonlocal waited
+        began = time.monotonic()
+        until = began + patience_seconds - waited
+        try:
+            for number in range(_ASKED):
+                if number:
+                    pause = random.uniform(0, _PAUSE_SECONDS * 2**number)  # noqa: S311
+                    time.sleep(max(0.0, min(pause, until - time.monotonic())))
+                try:
+                    return _ranged(opener, url, offset, count, until=until)
+                except _Passing as exc:
+                    fault = exc
+                    if time.monotonic() >= until:
+                        break
+            raise Refused("down", str(fault)) from fault
+        finally:
+            waited += time.monotonic() - began
+
+    size, head = ask(0, REMOTE_BLOCK)
+
+    def fetch_from_head(offset: int, count: int) -> bytes:
+        # The size could only be learned by asking for something: not asked for twice.
+        if offset + count <= len(head) or (offset == 0 and len(head) == size):
+            return head[offset : offset + count]
+        return fetch(offset, count)
+
+    return Opened(size, fetch_from_head, REMOTE_BLOCK)
+
+
+class _Passing(Exception):
+    """No answer, or one that may be another soon."""
+
+
+def _ranged(
+    opener: urllib.request.OpenerDirector,
+    url: str,
+    offset: int,
+    count: int,
+    *,
+    until: float,
+) -> tuple[int, bytes]:
+    """The size of the whole and *count* bytes of it, asked for once."""
+    request = urllib.request.Request(  # noqa: S310  the opener knows only http(s)
+        url, headers={"Range": f"bytes={offset}-{offset + count - 1}"}
+    )
+    left = min(_HTTP_TIMEOUT_SECONDS, max(until - time.monotonic(), 0.1))
+    try:
+        with opener.open(request, timeout=left) as answer:
+            total = _total_size(answer.status, answer.headers)
+            return total, _body(answer, min(count, max(total - offset, 0)), until)
+    except urllib.error.HTTPError as exc:
+        exc.close()
+        if exc.code == 416:  # noqa: PLR2004  an empty object has no first byte
+            return 0, b""
+        said = f"its server answers {exc.code} {exc.reason}"
+        if exc.code in PASSING:
+            raise _Passing(said) from exc
+        gone = exc.code in (404, 410)
+        raise Refused("not_found" if gone else "unreadable", said) from exc
+    except (OSError, HTTPException, ValueError) as exc:
+        # URLError is an OSError; its text may hold the host, never the query.
+        reason = getattr(exc, "reason", exc)
+        said = f"its server cannot be read: {reason}"
+        if stays(exc) or stays(reason):
+            raise Refused("unreadable", said) from exc
+        raise _Passing(said) from exc
+
+
+def _body(answer: IO[bytes], count: int, until: float) -> bytes:
+    """All of it: what comes a byte at a time never times out by itself."""
+    body = b""
+    while len(body) < count:
+        piece = answer.read1(min(_PIECE, count - len(body)))  # type: ignore[attr-defined]
+        if not piece:
+            raise _Passing("its server's answers end before they are whole")
+        body += piece
+        if time.monotonic() > until:
+            raise _Passing("its server takes too long to answer")
+    return body
+
+
+def _total_size(status: int, headers: HTTPMessage) -> int:
+    if status == 206:  # noqa: PLR2004  Partial Content
+        total = (headers.get("Content-Range") or "").rpartition("/")[2]
+        if total.isdigit():
+            return int(total)
+        raise Refused("unreadable", "its server does not say how large it is")
+    length = headers.get("Content-Length") or ""
+    if length.isdigit() and int(length) <= REMOTE_BLOCK:
+        return int(length)
+    raise Refused("unreadable", "its server does not answer range requests")

@@ -1,0 +1,300 @@
+"""Asks the container, its boxes, its packets and its tail, within one byte budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from .boxes import Index, looks_like
+from .edit_lists import LARGE, shorten
+from .late_tracks import refuse_taken_over, refuse_taken_over_later
+from .mp4 import read_index
+from .nal import is_closed
+from .packets import Scan, scan
+from .reader import CountingReader
+from .sample_tables import timeline
+from .streams import describe, programs, sections
+from .tail import cut_off, unmarked
+from .timestamps import CLOCKED, clock_regions, span_of
+
+_WHOLE_PACKETS = 30_000
+_SAMPLE_PACKETS = 600
+_MOST_KEYS = 20_000
+_ENDING_BYTES = 320 * 1024
+"""For the question whether a large file ends where it should."""
+_MOST_INDEX_ENTRIES = 200_000
+_INDEXED = frozenset({"matroska", "avi", "flv", "asf", "mxf", "nut"})
+"""Demuxers that read an index of keyframes before the media."""
+_KEY_BYTES = 4096
+_KEYS_LOOKED_AT = 4
+
+
+class Demuxed(NamedTuple):
+    """What the one door to libav hands over."""
+
+    container: Any
+    dump: Callable[[], str]
+    """libav's own description of the container and its streams, so far."""
+    pixel_format: Any
+    """Name → libav's description of a pixel format."""
+
+
+Open = Callable[[CountingReader, int], Demuxed]
+
+
+@dataclass(slots=True)
+class Gathered:
+    """The answer, and the container it came from."""
+
+    answer: dict[str, Any]
+    container: Any
+
+
+def gather(
+    reader: CountingReader, open_: Open, *, packet_errors: tuple[type[Exception], ...]
+) -> Gathered:
+    """Everything that can be learned; whatever was not is absent, with a note."""
+    notes: list[str] = []
+    index = None
+    if looks_like(reader.at(0, 16)):
+        reader.ceiling = reader.budget * 3 // 4
+        index = read_index(reader, spare=reader.budget // 8)
+    # A quarter of the whole, or what the index left over, stays for the tail.
+    reader.ceiling = reader.budget - (0 if index else reader.budget // 4)
+    reader.spent = False
+    shortened = index is not None and _shorten(reader, index)
+    left = reader.ceiling - reader.bytes_read
+    container, dump, pixel_format = open_(reader, left // 2)
+    known = dump()
+    texts = sections(known)
+    streams = [
+        describe(stream, texts.get(stream.index, ""), pixel_format)
+        for stream in container.streams
+    ]
+    for position, number in programs(known).items():
+        streams[position]["program"] = number
+    if shortened:
+        for facts in streams:
+            # libav divides what is left of the sizes by the whole duration.
+            facts["bit_rate"] = None
+    answer: dict[str, Any] = {
+        "format": container.format.name,
+        "doctype": "webm" if b"webm" in reader.at(0, 64) else None,
+        "size": reader.size,
+        "duration": _micro(container.duration),
+        "start": _micro(container.start_time),
+        "bit_rate": container.bit_rate or None,
+        "streams": streams,
+        "notes": notes,
+        "index": None,
+        "whole": False,
+    }
+    if index is not None and index.moov is not None:
+        _from_index(reader, index, container, answer)
+    if answer["index"] is None:
+        _look_at_end(reader, answer)
+    if answer["index"] is None or not index_tells_all(answer):
+        seen = _from_packets(reader, container, answer, packet_errors)
+        if seen.whole:
+            refuse_taken_over(streams, seen, dump(), reader.size)
+    if reader.spent:
+        notes.append(f"reading stopped at the limit of {reader.budget} bytes")
+    return Gathered(answer, container)
+
+
+def _look_at_end(reader: CountingReader, answer: dict[str, Any]) -> None:
+    """Before the packets are read, which may take all that is left of the budget."""
+    ceiling, spent = reader.ceiling, reader.spent
+    left = reader.size - reader.bytes_read
+    small = reader.bytes_read + left <= reader.budget
+    most = reader.budget if small else reader.bytes_read + _ENDING_BYTES
+    reader.ceiling, reader.spent = min(reader.budget, most), False
+    answer["cut"] = cut_off(reader, answer["format"])
+    answer["unmarked"] = unmarked(reader, answer["format"])
+    reader.ceiling, reader.spent = ceiling, spent
+
+
+def _shorten(reader: CountingReader, index: Index) -> bool:
+    if index.moov is None or index.moov.end - index.moov.start <= LARGE:
+        return False
+    shorten(reader, index.moov)
+    return True
+
+
+def index_tells_all(answer: dict[str, Any]) -> bool:
+    """True where the boxes counted each sample of each picture track."""
+    return bool(answer["index"]["complete"]) and all(
+        "timeline" in facts for facts in answer["streams"] if facts["type"] == "video"
+    )
+
+
+def _micro(value: int | None) -> float | None:
+    return None if value is None else value / 1_000_000
+
+
+def _from_index(
+    reader: CountingReader, index: Index, container: Any, answer: dict[str, Any]
+) -> None:
+    answer["index"] = {
+        "brand": index.brand,
+        "fragmented": index.fragmented,
+        "faststart": None
+        if index.moov is None or index.first_media is None
+        else index.moov.start < index.first_media,
+        "complete": index.complete,
+        "cut_bytes": index.cut_bytes,
+        "last_box": index.last_kind,
+        "sidx_seconds": index.sidx_seconds or None,
+        "sidx_missing_seconds": index.sidx_missing_seconds,
+        "protected": index.protected,
+    }
+    tracks = {track.id: track for track in index.tracks}
+    for facts, stream in zip(answer["streams"], container.streams, strict=True):
+        track = tracks.get(facts["id"])
+        if track is None:
+            continue
+        line = timeline(track, index.timescale, picture=track.handler == "vide")
+        if line.keys is not None and len(line.keys) > _MOST_KEYS:
+            line.keys = None
+        facts["timeline"] = asdict(line)
+        facts["stored"] = track.stored
+        facts["scale"] = track.timescale
+        facts["tag"] = track.codec_tag
+        facts["encrypted"] = track.encrypted
+        facts["missing"] = track.missing_ticks / track.timescale
+        facts["header_duration"] = track.header_ticks / track.timescale
+        facts["mirrored"] = _turns_over(track.matrix) != _turns_over(index.matrix)
+        if facts["type"] == "video" and facts["codec"]:
+            facts["closed"] = _closed_by_index(reader, stream)
+
+
+def _turns_over(matrix: tuple[int, ...]) -> bool:
+    """A negative determinant mirrors."""
+    return (
+        len(matrix) == 4  # noqa: PLR2004
+        and matrix[0] * matrix[3] - matrix[1] * matrix[2] < 0
+    )
+
+
+def _closed_by_index(reader: CountingReader, stream: Any) -> list[bool]:
+    """Looks at the first bytes of some keyframes, where the index says they lie."""
+    codec = stream.codec_context
+    if codec is None:
+        return []
+    verdicts: list[bool] = []
+    for number, entry in enumerate(stream.index_entries):
+        if number >= _MOST_INDEX_ENTRIES or len(verdicts) >= _KEYS_LOOKED_AT:
+            break
+        if not entry.is_keyframe or not reader.can_afford(2 * _KEY_BYTES):
+            continue
+        head = reader.at(entry.pos, min(entry.size, _KEY_BYTES))
+        verdict = is_closed(codec.codec.canonical_name, head, codec.extradata)
+        if verdict is None:
+            break
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _from_packets(
+    reader: CountingReader,
+    container: Any,
+    answer: dict[str, Any],
+    packet_errors: tuple[type[Exception], ...],
+) -> Scan:
+    """Counts every packet where the budget allows it, else the first few."""
+    small = reader.can_afford(reader.size - reader.bytes_read)
+    if small:
+        reader.ceiling = reader.budget
+    most = _WHOLE_PACKETS if small else _SAMPLE_PACKETS
+    seen = scan(container.demux, packet_errors, most=most)
+    seen.whole = seen.whole and not reader.spent
+    answer["whole"] = seen.whole
+    answer["packet_errors"] = seen.errors
+    reader.ceiling, reader.spent = reader.budget, False
+    for facts, stream in zip(answer["streams"], container.streams, strict=True):
+        _add_packets(facts, seen, stream)
+    if seen.whole:
+        return seen
+    if answer["format"].split(",")[0] in _INDEXED:
+        # Matroska reads its cues when first asked to seek.
+        with suppress(*packet_errors):
+            container.seek(container.start_time or 0)
+        for facts, stream in zip(answer["streams"], container.streams, strict=True):
+            if facts["type"] == "video":
+                facts["index_keys"] = _index_keys(stream)
+    regions = clock_regions(reader, answer["format"])
+    if regions and answer["format"] == "mpegts":
+        refuse_taken_over_later(answer["streams"], regions)
+    for facts, stream in zip(answer["streams"], container.streams, strict=True):
+        facts["size"] = reader.size
+        if regions is not None:
+            facts["span"] = span_of(regions, stream.id, facts["packets"])
+        else:
+            _add_tail(reader, container, facts, stream, packet_errors)
+    return seen
+
+
+def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:
+    packets = seen.streams.get(facts["index"])
+    if packets is None:
+        facts["packets"] = {"count": 0}
+        return
+    base = stream.time_base
+    facts["packets"] = {
+        "count": packets.count,
+        "whole": seen.whole,
+        "clocked": stream.container.format.name in CLOCKED,
+        "untimed": packets.untimed,
+        "first": _times(packets.first, base),
+        "last": _times(packets.last, base),
+        "end": _times(packets.end, base),
+        "sum": _times(packets.ticks, base),
+        "leaps": packets.leaps,
+        "opened": None
+        if packets.headed or not packets.keys
+        else _times(packets.keys[0], base),
+        "keys": [float(k * base) for k in sorted(packets.keys)[:_MOST_KEYS]],
+        "steps": packets.steps(whole=seen.whole) if facts["type"] == "video" else [],
+        "bytes": packets.size,
+        "intra_only": packets.count == packets.key_count,
+    }
+    facts["closed"] = packets.closed
+
+
+def _times(ticks: int | None, base: Any) -> float | None:
+    return None if ticks is None else float(ticks * base)
+
+
+def _add_tail(
+    reader: CountingReader,
+    container: Any,
+    facts: dict[str, Any],
+    stream: Any,
+    packet_errors: tuple[type[Exception], ...],
+) -> None:
+    """Seeks to the end the header claims and reads what is really there."""
+    claimed = container.duration
+    if facts["type"] != "video" or not claimed or not stream.time_base:
+        return
+    start = container.start_time or 0
+    try:
+        container.seek(start + max(0, claimed - 1_000_000), backward=True)
+        seen = scan(
+            lambda: container.demux(stream), packet_errors, most=_SAMPLE_PACKETS * 4
+        )
+    except packet_errors:
+        return
+    packets = seen.streams.get(facts["index"])
+    if packets is not None and seen.whole and not reader.spent:
+        facts["tail_end"] = _times(packets.end, stream.time_base)
+
+
+def _index_keys(stream: Any) -> list[float] | None:
+    if len(stream.index_entries) > _MOST_INDEX_ENTRIES or not stream.time_base:
+        return None
+    keys = [e.timestamp for e in stream.index_entries if e.is_keyframe]
+    if len(keys) > _MOST_KEYS:
+        return None
+    return [float(k * stream.time_base) for k in sorted(keys)]

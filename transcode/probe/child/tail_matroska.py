@@ -1,0 +1,56 @@
+"""Matroska and WebM: an element that reaches past the end of the file."""
+
+from __future__ import annotations
+
+from .reader import CountingReader
+from .tail_riff import beyond
+
+_SEGMENT = 0x18538067
+_CLUSTER = 0x1F43B675
+_NAMES = {_SEGMENT: "its Segment", _CLUSTER: "its last Cluster"}
+_MASTERS = {_SEGMENT, _CLUSTER}
+_UNSIZED = {_SEGMENT, _CLUSTER}
+"""Elements whose size a live writer leaves open (RFC 8794 §6.2)."""
+
+
+def matroska(reader: CountingReader) -> str | None:
+    """
+    The Segment states its size; where it is left open (a live recording), each element
+    inside is asked in turn, as far as the bytes already read or the budget reach.
+    """
+    at = 0
+    found = False
+    while (element := _element(reader, at)) is not None:
+        kind, body, size = element
+        found = found or kind == _SEGMENT
+        if size is None:
+            if kind not in _UNSIZED:
+                return None
+            at = body
+            continue
+        if body + size > reader.size:
+            return beyond(reader, body + size, _NAMES.get(kind, "its last element"))
+        at = body + size
+        if kind == _SEGMENT:
+            return None
+    if reader.spent or not found:
+        return None
+    return None if at >= reader.size else "its last element has no whole header"
+
+
+def _element(reader: CountingReader, at: int) -> tuple[int, int, int | None] | None:
+    """(id, offset of its body, size or None where left open); None at the end."""
+    head = reader.at(at, 16)
+    if not head or not head[0]:
+        return None
+    width = 9 - head[0].bit_length()
+    if width > 4 or len(head) <= width or not head[width]:  # noqa: PLR2004  RFC 8794
+        return None
+    kind = int.from_bytes(head[:width], "big")
+    length = 9 - head[width].bit_length()
+    data = head[width : width + length]
+    if len(data) < length:
+        return None
+    size = int.from_bytes(data, "big") & ((1 << 7 * length) - 1)
+    body = at + width + length
+    return kind, body, None if size == (1 << 7 * length) - 1 else size

@@ -1,0 +1,1 @@
+"""What the child saw → what is true of the media; pure."""

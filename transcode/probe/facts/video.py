@@ -1,0 +1,296 @@
+"""What one video stream is like: size as seen, rate, colour, fields, GOPs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, Literal
+
+from ...contract import DynamicRange, VideoStream
+from .frame_rate import Rate, measure, snap
+from .hdr import content_light, mastering_display
+from .interlace import fields_seen, is_woven
+from .times import jumps, language, leads, raw_frames, times, unseen
+
+_RANGES = {1: "tv", 2: "pc"}
+_PRIMARIES = {
+    1: "bt709",
+    4: "bt470m",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "film",
+    9: "bt2020",
+    10: "smpte428",
+    11: "smpte431",
+    12: "smpte432",
+    22: "ebu3213",
+}
+_TRANSFERS = {
+    1: "bt709",
+    4: "gamma22",
+    5: "gamma28",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "linear",
+    9: "log100",
+    10: "log316",
+    11: "iec61966-2-4",
+    12: "bt1361e",
+    13: "iec61966-2-1",
+    14: "bt2020-10",
+    15: "bt2020-12",
+    16: "smpte2084",
+    17: "smpte428",
+    18: "arib-std-b67",
+}
+_SPACES = {
+    0: "gbr",
+    1: "bt709",
+    4: "fcc",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "ycgco",
+    9: "bt2020nc",
+    10: "bt2020c",
+    11: "smpte2085",
+    12: "chroma-derived-nc",
+    13: "chroma-derived-c",
+    14: "ictcp",
+}
+"""Code points of ITU-T H.273 under ffmpeg's names (libavutil/pixdesc.c)."""
+_FIELDS = {1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
+"""AVFieldOrder of libavcodec."""
+_MOST_SQUASHED = Fraction(10)
+"""Pixels of half-width video are 2 wide; who says more did not mean it."""
+_LEAP_SECONDS = 10
+"""From here on ffmpeg, too, takes a step for a new clock (`dts_delta_threshold`)."""
+_NEVER_INTERLACED = frozenset({"vp8", "vp9", "av1", "theora", "gif", "apng", "vvc"})
+
+
+Raw = Mapping[str, Any]
+
+
+def believable(aspect: Fraction) -> bool:
+    """Whether pixels can have a shape: no camera and no broadcast is near the limit."""
+    return 1 / _MOST_SQUASHED <= aspect <= _MOST_SQUASHED
+
+
+def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
+    """The facts of a picture stream; `whole` where every packet was counted."""
+    unknown: dict[str, str] = {}
+    start, duration = times(stream)
+    rate = _rate(stream)
+    if rate.rate is None:
+        unknown["frame_rate"] = "no times were found"
+    if rate.variable is None:
+        unknown["variable_frame_rate"] = "too few times were found"
+    frames = _frames(stream, whole, unknown)
+    if duration is None and frames and rate.rate:
+        duration = float(frames / rate.rate)
+    if duration is None and (likely := raw_frames(stream)) and rate.rate:
+        duration = float(likely / rate.rate)
+    if duration is None:
+        unknown["duration_seconds"] = "nothing in the file tells it"
+    aspect = Fraction(stream.get("sar") or 1)
+    width, height = stream["width"], stream["height"]
+    # A quarter turn is the only kind a player makes.
+    turn = round(-stream.get("rotation", 0.0) / 90) * 90 % 360
+    shape = aspect if believable(aspect) else 1
+    seen = (max(1, round(width * shape)), height)
+    if turn in (90, 270):
+        seen = seen[::-1]
+    order = _FIELDS.get(stream.get("field_order", 0))
+    keys, longest = _keys(stream, start, duration, unknown, whole=whole)
+    if not stream.get("pixel_format"):
+        unknown["pixel_format"] = stream.get("decode_error") or "no frame was decoded"
+    return VideoStream(
+        index=stream["index"],
+        codec=stream["codec"] or "unknown",
+        profile=stream["profile"],
+        level=stream.get("level"),
+        width=width,
+        height=height,
+        sample_aspect_ratio=aspect,
+        display_width=seen[0],
+        display_height=seen[1],
+        rotation_degrees=turn,
+        mirrored=bool(stream.get("mirrored")),
+        frame_rate=rate.rate,
+        variable_frame_rate=rate.variable,
+        frames=frames,
+        start_seconds=start,
+        duration_seconds=duration,
+        time_base=_fraction(stream["time_base"]),
+        bit_rate=stream["bit_rate"],
+        pixel_format=stream.get("pixel_format"),
+        bit_depth=stream.get("bit_depth"),
+        has_alpha=bool(stream.get("alpha") or stream.get("alpha_mode")),
+        color_range=_RANGES.get(stream.get("color_range", 0)),
+        color_primaries=_PRIMARIES.get(stream.get("color_primaries", 2)),
+        color_transfer=_TRANSFERS.get(stream.get("color_transfer", 2)),
+        color_space=_space(stream),
+        dynamic_range=_dynamic_range(stream),
+        mastering_display=mastering_display(stream.get("mastering")),
+        content_light=content_light(stream.get("content_light")),
+        dolby_vision_profile=stream["dovi"][0] if stream.get("dovi") else None,
+        interlaced=_interlaced(stream, order, unknown),
+        field_order=order,
+        fields_seen=fields_seen(stream.get("fields")),
+        has_b_frames=stream.get("has_b_frames"),
+        keyframe_seconds=keys,
+        longest_gop_seconds=longest,
+        closed_gops=_closed(stream, unknown),
+        language=language(stream),
+        default="default" in stream["disposition"],
+        program=stream.get("program"),
+        decodable=stream["decodable"] and not stream.get("encrypted"),
+        retimed=_retimed(stream, rate.rate),
+        unknown=unknown,
+    )
+
+
+def _retimed(stream: Raw, rate: Fraction | None) -> Literal["start", "count"] | None:
+    """
+    Where libavformat's times are wrong, and what to go by instead.
+
+    It moves a track by the pictures that it takes from before an edit without a
+    keyframe; an index may give all pictures one time; and a stream that begins before
+    its first keyframe counts from packets that show nothing.
+    """
+    line = stream.get("timeline") or {}
+    if rate is not None and line.get("samples", 0) and not line["duration"]:
+        return "count"
+    moved = line.get("headless") or unseen(stream) or leads(stream)
+    return "start" if moved else None
+
+
+def _fraction(text: str | None) -> Fraction | None:
+    return Fraction(text) if text else None
+
+
+def _space(stream: Raw) -> str | None:
+    # Zero is "gbr" in H.273 and also what a stream without a word about it may hold.
+    rgb = (stream.get("pixel_format") or "").startswith(("gbr", "rgb", "bgr"))
+    code = stream.get("color_space", 2)
+    return None if code == 0 and not rgb else _SPACES.get(code)
+
+
+def _rate(stream: Raw) -> Rate:
+    average = _fraction(stream.get("average_rate"))
+    base = _fraction(stream.get("base_rate"))
+    if line := stream.get("timeline"):
+        measured = measure(line["steps"], Fraction(1, stream["scale"]), base)
+        return measured if measured.rate is not None else Rate(snap(average), None)
+    packets = stream.get("packets") or {}
+    tick = _fraction(stream["time_base"])
+    if packets.get("steps") and tick is not None:
+        steps = packets["steps"]
+        if jumps(stream):
+            # A leap of the clock is no distance between pictures.
+            steps = [it for it in steps if it[0] * tick <= _LEAP_SECONDS]
+        measured = measure(steps, tick, base)
+        if measured.rate is not None:
+            if _fields_apart(stream, measured.rate):
+                return Rate(measured.rate / 2, measured.variable)
+            return measured
+    return Rate(snap(average), None)
+
+
+def _fields_apart(stream: Raw, rate: Fraction) -> bool:
+    """True where each field came in a packet of its own: twice the header's average."""
+    average = _fraction(stream.get("average_rate"))
+    if stream.get("field_order", 0) < 2 or average is None:  # noqa: PLR2004  tt, bb…
+        return False
+    return abs(rate / average - 2) < Fraction(1, 20)
+
+
+def _frames(stream: Raw, whole: bool, unknown: dict[str, str]) -> int | None:  # noqa: FBT001
+    if line := stream.get("timeline"):
+        if line["samples"] is None:
+            unknown["frames"] = "the edit list plays pieces, or the index is too long"
+        return line["samples"]  # type: ignore[no-any-return]
+    if whole:
+        return int(stream["packets"]["count"])
+    unknown["frames"] = "the container does not count frames"
+    return None
+
+
+def _interlaced(stream: Raw, order: str | None, unknown: dict[str, str]) -> bool | None:
+    seen = fields_seen(stream.get("fields"))
+    if seen is not None and is_woven(seen):
+        return True
+    if order is not None:
+        return order != "progressive"
+    if stream["codec"] in _NEVER_INTERLACED:
+        return False
+    if (seen := stream.get("interlaced_frame")) is not None:
+        return bool(seen)
+    unknown["interlaced"] = "the stream does not say, and no frame was decoded"
+    return None
+
+
+def _dynamic_range(stream: Raw) -> DynamicRange:
+    """
+    By transfer function; Dolby Vision only where its base layer is nothing else.
+
+    Compatibility id 0 means that there is none (Dolby Vision streams within ISO base
+    media, table 4): profile 5 and its like.
+    """
+    dovi = stream.get("dovi")
+    if dovi and dovi[1] == 0 and stream.get("color_transfer") != 18:  # noqa: PLR2004
+        return DynamicRange.DOLBY_VISION
+    transfer = _TRANSFERS.get(stream.get("color_transfer", 2))
+    if transfer == "smpte2084":
+        return DynamicRange.HDR10
+    if transfer == "arib-std-b67":
+        return DynamicRange.HLG
+    return DynamicRange.SDR
+
+
+def _keys(
+    stream: Raw,
+    start: float | None,
+    duration: float | None,
+    unknown: dict[str, str],
+    *,
+    whole: bool,
+) -> tuple[tuple[float, ...] | None, float | None]:
+    """Keyframe times and the longest distance between two, or to the end."""
+    packets = stream.get("packets") or {}
+    keys: list[float] | None
+    if line := stream.get("timeline"):
+        keys = line["keys"]
+        reason = "there are too many, or the edit list plays pieces"
+    elif jumps(stream):
+        keys, reason = None, "its clock jumps"
+    elif whole:
+        keys, reason = packets.get("keys"), ""
+    else:
+        keys, reason = stream.get("index_keys"), "the container has no index of them"
+        seen = packets.get("keys") or []
+        # An index that leaves out keyframes we met ourselves is no index of them.
+        if not keys or len(keys) <= len(seen) or not set(seen) <= set(keys):
+            keys = None
+    if not keys:
+        unknown["keyframe_seconds"] = reason or "no keyframe was found"
+        unknown["longest_gop_seconds"] = unknown["keyframe_seconds"]
+        return None, None
+    ends = [*keys, (start or 0.0) + duration] if duration is not None else keys
+    longest = max((b - a for a, b in pairwise(ends)), default=None)
+    return tuple(round(k, 6) for k in keys), None if longest is None else round(
+        longest, 6
+    )
+
+
+def _closed(stream: Raw, unknown: dict[str, str]) -> bool | None:
+    verdicts = stream.get("closed") or []
+    line, packets = stream.get("timeline") or {}, stream.get("packets") or {}
+    if line.get("intra_only") or packets.get("intra_only"):
+        return True
+    if not verdicts:
+        unknown["closed_gops"] = "no keyframe of a known kind was looked at"
+        return None
+    return all(verdicts)

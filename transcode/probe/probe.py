@@ -1,0 +1,214 @@
+"""Looks at an upload in a child process that can be killed, and says what it is."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import anyio
+
+from ..contract import Media, Source
+from ..errors import (
+    MediaRejected,
+    MediaTruncated,
+    MediaUnsupported,
+    ProbeTimeout,
+    SettingsError,
+    SourceNotFound,
+    SourceUnreadable,
+    StoreDown,
+    TranscodeError,
+    WorkerLost,
+)
+from ..sandbox.fence import ENVIRONMENT
+from . import prestart
+from .facts.media import media_from
+
+__all__ = ["Limits", "probe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    What a probe may take; an honest file needs a small part of each.
+
+    Bytes of the upload: at most `read_bytes`, and of one larger than `large_bytes` at
+    most a hundredth (but `least_bytes`, without which no container opens).
+    """
+
+    wall_seconds: float = 10.0
+    server_seconds: float | None = None
+    """Of a remote upload's server, for all its answers; None: 0.8 of the wall time.
+    Beyond it is the server that is too slow, not the upload that is at fault."""
+    memory_bytes: int = 1536 * 1024 * 1024
+    """Address space, libraries included."""
+    open_files: int = 48
+    read_bytes: int = 2 * 1024 * 1024
+    large_bytes: int = 50 * 1024 * 1024
+    least_bytes: int = 256 * 1024
+    answer_bytes: int = 4 * 1024 * 1024
+
+
+_CHUNK = 65536
+_WAITING = 0.8
+"""See `Limits.server_seconds`."""
+
+_VERDICTS: Mapping[str, type[TranscodeError]] = {
+    "rejected": MediaRejected,
+    "unsupported": MediaUnsupported,
+    "truncated": MediaTruncated,
+    "not_found": SourceNotFound,
+    "unreadable": SourceUnreadable,
+    "down": StoreDown,
+    "outdated": SettingsError,
+}
+_CRASHES: Mapping[int, str] = {
+    signal.SIGXCPU: "kept the reader busy for longer than any honest file needs",
+    **dict.fromkeys(
+        (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT),
+        "crashed the reader: it is damaged, or made to do so",
+    ),
+}
+"""Signals only the upload can be blamed for; SIGKILL is somebody else's."""
+
+
+async def probe(
+    source: Source,
+    *,
+    limits: Limits | None = None,
+    python: str = sys.executable,
+    environ: Mapping[str, str] | None = None,
+    accept_partial: bool = False,
+) -> Media:
+    """
+    What `source` is, learned by a child process within `limits`.
+
+    Of `environ` the child sees where certificates, proxies and libraries are, and
+    nothing else. With `accept_partial`, an upload that was cut off is described as far
+    as it goes (`Media.truncated`) instead of refused.
+
+    Never hangs and never crashes, whatever the upload holds: raises `SourceNotFound`
+    or `SourceUnreadable` where it cannot be read, `StoreDown` where it cannot now,
+    `MediaRejected`,
+    `MediaUnsupported` or `MediaTruncated` where it is at fault, `ProbeTimeout` where
+    the child had to be killed, `SettingsError` where its decoders have known holes,
+    and `WorkerLost` where no child could work.
+    """
+    limits = limits or Limits()
+    started = time.monotonic()
+    answer, code = await _ask(source, limits, python, environ or {})
+    seconds = time.monotonic() - started
+    if not answer:
+        raise _died(source, code)
+    try:
+        reply = json.loads(answer)
+        if not reply["ok"]:
+            error, message = _VERDICTS[reply["verdict"]], str(reply["message"])
+            evidence = {"cause": reply["cause"]} if reply.get("cause") else {}
+        else:
+            return media_from(
+                reply["facts"], seconds=seconds, accept_partial=accept_partial
+            )
+    except (MediaRejected, MediaUnsupported, MediaTruncated) as exc:
+        error, message, evidence = type(exc), exc.message, dict(exc.evidence)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
+        # Only a child that was taken over or cut short answers like this.
+        error = MediaRejected
+        message = "the process that looked at it gave an answer that makes no sense"
+        evidence = {"cause": f"{type(exc).__name__}: {exc}"[:300]}
+    raise error(f"{source.uri}: {message.rstrip('.')}.", **evidence)
+
+
+async def _ask(
+    source: Source, limits: Limits, python: str, environ: Mapping[str, str]
+) -> tuple[bytes, int | None]:
+    """The child's answer and exit code; the child is gone when this returns."""
+    request = {
+        "location": source.location,
+        "memory_bytes": limits.memory_bytes,
+        "cpu_seconds": math.ceil(limits.wall_seconds),
+        "patience_seconds": limits.server_seconds or limits.wall_seconds * _WAITING,
+        "open_files": limits.open_files,
+        "budget_bytes": limits.read_bytes,
+        "large_bytes": limits.large_bytes,
+        "least_bytes": limits.least_bytes,
+    }
+    seen = {k: v for k, v in environ.items() if k in ENVIRONMENT}
+    try:
+        child = prestart.start(python, seen)
+    except OSError as exc:
+        raise WorkerLost(
+            f"The process that looks at uploads could not be started: {exc}.",
+            python=python,
+        ) from exc
+    answer = b""
+    try:
+        with anyio.move_on_after(limits.wall_seconds) as patience:
+            answer = await _converse(child, json.dumps(request), limits.answer_bytes)
+    finally:
+        with anyio.CancelScope(shield=True):
+            prestart.kill(child)
+            await _end(child)
+            prestart.close(child)
+    if patience.cancelled_caught:
+        raise ProbeTimeout(
+            f"{source.uri}: reading its headers took longer than "
+            f"{limits.wall_seconds:g} s, which no honest file needs; it was given up.",
+            wall_seconds=limits.wall_seconds,
+        )
+    if len(answer) > limits.answer_bytes:
+        raise MediaRejected(
+            f"{source.uri}: its headers describe more than {limits.answer_bytes} bytes "
+            "of facts; it is no honest media file."
+        )
+    return answer, child.returncode
+
+
+async def _converse(child: subprocess.Popen[bytes], request: str, most: int) -> bytes:
+    assert child.stdin is not None  # noqa: S101  for the type checker: they are pipes
+    assert child.stdout is not None  # noqa: S101
+    os.set_blocking(child.stdout.fileno(), False)
+    # Far below what a pipe holds, and the child reads nothing else: does not wait.
+    with suppress(BrokenPipeError):
+        child.stdin.write(request.encode())
+    child.stdin.close()
+    answer = bytearray()
+    while len(answer) <= most:
+        await anyio.wait_readable(child.stdout)
+        chunk = child.stdout.read(_CHUNK)
+        if chunk:
+            answer += chunk
+        elif chunk is not None:
+            await _end(child)
+            break
+    return bytes(answer)
+
+
+async def _end(child: subprocess.Popen[bytes]) -> None:
+    """Wait until it is gone; after a kill the kernel may still hold it for a while."""
+    if child.poll() is not None:
+        return
+    gone = os.pidfd_open(child.pid)
+    try:
+        await anyio.wait_readable(gone)
+    finally:
+        os.close(gone)
+
+
+def _died(source: Source, code: int | None) -> TranscodeError:
+    """What a child that said nothing says by its exit code."""
+    if code is not None and -code in _CRASHES:
+        return MediaRejected(f"{source.uri}: it {_CRASHES[-code]}.", exit_code=code)
+    return WorkerLost(
+        f"{source.uri}: the process that looks at uploads ended with exit code {code} "
+        "and without an answer; `transcode doctor` tells what this machine lacks.",
+        exit_code=code,
+    )

@@ -1,1 +1,0 @@
-"""Records → what a person wants to know of them: totals, bills, comparisons, advice."""

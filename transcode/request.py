@@ -1,0 +1,109 @@
+"""What was asked for → what is to be done, with every name looked up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Literal
+
+from .contract import (
+    Constraints,
+    Money,
+    Source,
+    Value,
+)
+from .deliver import folder_name
+from .errors import (
+    UsageError,
+)
+from .plan.make_plan import job_id
+from .plan.profile import ClipProfile, Profile, WatermarkProfile
+from .platforms.platform import Platform
+from .store.destination import Destination
+from .store.open import destination, locate
+from .wiring import Wiring
+
+
+class Request(Value):
+    """What somebody asked for, before anything was looked at."""
+
+    source: str
+    profile: str = "hls"
+    to: str = "transcoded"
+    platform: str | None = None
+    """None: the engine's own."""
+    engine: str = "local"
+    deadline_seconds: float | None = None
+    budget: str | None = None
+    """A decimal amount in the platform's currency."""
+    memory_mib: int | None = None
+    optimize: Literal["cost", "time", "balanced"] = "balanced"
+    accept_partial: bool = False
+    """Make what is there of a cut or damaged source instead of refusing it."""
+    chunks: int | None = None
+    """As in `Constraints`."""
+    sample: Wanted = "auto"
+    """Encode a little of the source first: where that pays, always, or never."""
+    clip: ClipProfile | None = None
+    watermark: WatermarkProfile | None = None
+    """Over what the profile says of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A request with everything that it names looked up; nothing was spent yet."""
+
+    request: Request
+    source: Source
+    profile: Profile
+    platform: Platform
+    constraints: Constraints
+    target: Destination
+    job_id: str
+    folder: str
+
+
+async def look_up(request: Request, wiring: Wiring) -> Order:
+    """Find source, profile, platform and destination, or say what is wrong."""
+    profile = _profile(request, wiring)
+    platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
+    constraints = constraints_of(request, platform)
+    source = await locate(request.source, wiring.settings)
+    job = job_id(source, profile, accept_partial=request.accept_partial)
+    return Order(
+        request=request,
+        source=source,
+        profile=profile,
+        platform=platform,
+        constraints=constraints,
+        target=destination(request.to, wiring.settings),
+        job_id=job,
+        folder=folder_name(source.uri, profile.name, job),
+    )
+
+
+def _profile(request: Request, wiring: Wiring) -> Profile:
+    return wiring.asked(request.profile, clip=request.clip, watermark=request.watermark)
+
+
+Wanted = Literal["auto", "always", "never"]
+
+
+def constraints_of(request: Request, platform: Platform) -> Constraints:
+    budget = None
+    if request.budget is not None:
+        try:
+            budget = Money(amount=Decimal(request.budget), currency=platform.currency)
+        except InvalidOperation as exc:
+            raise UsageError(
+                f"--budget {request.budget!r} is no decimal amount; write 0.05 for "
+                f"five hundredths of a {platform.currency}.",
+            ) from exc
+    return Constraints(
+        deadline_seconds=request.deadline_seconds,
+        budget=budget,
+        memory_mib=request.memory_mib,
+        optimize=request.optimize,
+        chunks=request.chunks,
+        accept_partial=request.accept_partial,
+    )

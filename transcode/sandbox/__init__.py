@@ -1,0 +1,1 @@
+"""What a process that touches strangers' bytes may still do."""

@@ -1,0 +1,121 @@
+"""What a caller is told: one JSON document, and a status that says who must act."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from ..contract.job import JobReport
+from ..errors import (
+    ObjectMissing,
+    PlanError,
+    SettingsError,
+    StoreError,
+    TranscodeError,
+    UsageError,
+    WorkerLost,
+)
+from ..jobs.documents import shown
+
+BODY_BYTES = 2 * 2**20
+"""Twice what the longest event of any platform has."""
+_BODY_SECONDS = 30.0
+RETRY_AFTER_SECONDS = 10
+"""A store that restarts is back by then; senders add their own growing pause."""
+
+
+class Refused(Exception):
+    """An answer that is no success, from wherever it became clear."""
+
+    def __init__(
+        self, status: int, error: TranscodeError, headers: Mapping[str, str] = {}
+    ) -> None:
+        super().__init__(error.message)
+        self.status = status
+        self.error = error
+        self.headers = headers
+
+
+def status_of(error: TranscodeError) -> int:
+    """404 for what is not there, 4xx where the request is wrong, 5xx where we are."""
+    match error:
+        case ObjectMissing():
+            return 404
+        case StoreError() | WorkerLost():
+            return 503
+        case SettingsError():
+            return 500
+        case UsageError():
+            return 400
+        case PlanError():
+            return 422
+        case _:
+            return 500
+
+
+def failed(error: TranscodeError, status: int | None = None) -> Response:
+    """The one shape of an error: `type`, `message`, `retryable`, `evidence`."""
+    code = status_of(error) if status is None else status
+    failure = error.describe()
+    if code == 503:  # noqa: PLR2004
+        failure = failure.model_copy(update={"retryable": True})
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if code == 503 else {}  # noqa: PLR2004
+    return _json(shown(failure), code, headers)
+
+
+def reported(report: JobReport, status: int = 200) -> Response:
+    return Response(report.to_json(), status, media_type="application/json")
+
+
+def answer(document: Mapping[str, Any], status: int = 200) -> Response:
+    return _json(document, status, {})
+
+
+def _json(document: Any, status: int, headers: Mapping[str, str]) -> Response:
+    return JSONResponse(document, status, headers=dict(headers))
+
+
+async def body_of(request: Request) -> bytes:
+    """The whole body, or `Refused` once it is too long, too slow or cut."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        with anyio.fail_after(_BODY_SECONDS):
+            async for piece in request.stream():
+                size += len(piece)
+                if size > BODY_BYTES:
+                    raise Refused(
+                        413,
+                        UsageError(
+                            f"The body is longer than {BODY_BYTES} bytes.",
+                            limit_bytes=BODY_BYTES,
+                        ),
+                    )
+                pieces.append(piece)
+    except TimeoutError as exc:
+        error = UsageError(f"The body did not come within {_BODY_SECONDS:g} s.")
+        raise Refused(408, error) from exc
+    except ClientDisconnect as exc:
+        raise Refused(400, UsageError("The connection was cut.")) from exc
+    return b"".join(pieces)
+
+
+def refuse_strangers(request: Request, token: str | None) -> None:
+    """Raise `Refused` with 401 for who does not know the token; None: all may."""
+    if token is None:
+        return
+    kind, _, given = request.headers.get("authorization", "").partition(" ")
+    if kind.casefold() == "bearer" and hmac.compare_digest(
+        given.strip().encode(), token.encode()
+    ):
+        return
+    raise Refused(
+        401,
+        UsageError("Present the server's token: 'Authorization: Bearer …'."),
+        {"WWW-Authenticate": "Bearer"},
+    )

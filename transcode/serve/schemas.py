@@ -1,0 +1,77 @@
+"""The body of `POST /jobs`: what a stranger may ask for, and nothing of this host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from ..contract import Value
+from ..contract.job import Tag
+from ..errors import UsageError
+from ..jobs.ingest import Rule, comes_from
+from ..plan.profile import ClipProfile
+from ..request import Request
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""Of what ships or lies in our own folders; a path could read any file here."""
+
+
+class Asked(Value):
+    """One job, by hand. What is not given is as the server's own options say."""
+
+    source: Annotated[str, StringConstraints(min_length=1)]
+    """`s3://bucket/key`, or an address under one of the server's `--source`."""
+    profile: Name | None = None
+    platform: Name | None = None
+    deadline_seconds: Annotated[float, Field(gt=0)] | None = None
+    """From now to the manifest."""
+    budget: Annotated[Decimal, Field(ge=0)] | None = None
+    """As text, in the platform's currency."""
+    memory_mib: Annotated[int, Field(ge=1)] | None = None
+    optimize: Literal["cost", "time", "balanced"] | None = None
+    chunks: Annotated[int, Field(ge=1)] | None = None
+    accept_partial: bool | None = None
+    clip: ClipProfile | None = None
+    tags: Mapping[Tag, Tag] = Field(default_factory=dict)
+    """Over those of the server."""
+    priority: Annotated[int, Field(ge=-1000, le=1000)] | None = None
+
+
+def read(body: bytes) -> Asked:
+    """Raises `UsageError` naming the field."""
+    try:
+        return Asked.from_json(body)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_context=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the document"
+        said = first["msg"].rstrip(".")
+        if field.endswith(("profile", "platform")):
+            said += "; over HTTP a path is none"
+        raise UsageError(f"In the body, {field}: {said}.", field=field) from exc
+
+
+def request_for(
+    asked: Asked, rule: Rule, sources: Sequence[str] | None
+) -> tuple[Request, dict[str, str], int]:
+    """
+    The request, tags and priority; raises `UsageError` for a source out of bounds.
+    """
+    try:
+        within = comes_from(asked.source, sources)
+    except UsageError:
+        within = False
+    if not within:
+        raise UsageError(
+            f"{asked.source!r} lies in none of the places that this server takes "
+            "uploads from: s3:// by default, else those given by --source.",
+            uri=asked.source,
+        )
+    given = asked.model_dump(exclude_none=True, exclude={"tags", "priority"})
+    if "budget" in given:
+        given["budget"] = format(given["budget"], "f")
+    request = Request.model_validate({**rule.request.model_dump(), **given})
+    priority = rule.priority if asked.priority is None else asked.priority
+    return request, {**rule.tags, **asked.tags}, priority

@@ -1,0 +1,98 @@
+"""The server's life: a desk, a crew that works and patrols, and a door for callers."""
+
+from __future__ import annotations
+
+import socket
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import anyio
+
+from ..hooks import AttemptEnded, Ended, Event, Listener, Published, TakenOver
+from ..jobs.ingest import Intake, Rule
+from ..jobs.runner import Crew, working
+from ..jobs.service import Desk
+from ..wiring import Wiring
+from .api import Counter, app
+from .listener import answering
+from .metrics import JOBS, QUEUE, TAKEOVERS, Metrics, Sample, of_event, of_told
+
+_REMEMBERED = 10_000
+"""Jobs whose end was counted: a failed one is looked at again while it is told of."""
+
+
+@dataclass
+class Feed:
+    """Adds up for `/metrics` what happens, and passes it on."""
+
+    metrics: Metrics
+    platform: str
+    onward: Listener
+    _counted: OrderedDict[tuple[str, int], None] = field(default_factory=OrderedDict)
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, AttemptEnded | Published):
+            self.metrics.add(of_event(event, platform=self.platform))
+        elif isinstance(event, TakenOver):
+            self.metrics.add([Sample(TAKEOVERS, 1)])
+        elif isinstance(event, Ended):
+            self._ended(event)
+        self.onward(event)
+
+    def _ended(self, event: Ended) -> None:
+        report = event.report
+        # A success was counted as it was published, here or by another.
+        if not report.over or report.status == "succeeded":
+            return
+        key = (report.job_id, report.tries)
+        if key in self._counted:
+            return
+        self._counted[key] = None
+        if len(self._counted) > _REMEMBERED:
+            self._counted.popitem(last=False)
+        self.metrics.add([Sample(JOBS, 1, (report.status,))])
+
+
+async def serve(  # noqa: PLR0913 - what to serve, where, for whom
+    wiring: Wiring,
+    rule: Rule,
+    listener: socket.socket,
+    *,
+    sources: Sequence[str] | None,
+    hands: int,
+    listen: Listener,
+) -> None:
+    """
+    Take events and submissions, and work on the jobs, until cancelled.
+
+    Then connections are accepted no more, what is being answered is answered, and what
+    is being worked on is handed back.
+    """
+    metrics = Metrics()
+    platform = rule.request.platform or wiring.own_platform(rule.request.engine)
+    feed = Feed(metrics, wiring.platform(platform).name, listen)
+    token = wiring.settings.token
+    async with (
+        wiring.announcer(lambda told: metrics.add(of_told(told))) as tells,
+        Desk.open(wiring, to=rule.request.to, tells=tells) as desk,
+        anyio.create_task_group() as group,
+    ):
+        crew = Crew(desk, hands, feed)
+
+        def queue() -> None:
+            for status, count in crew.counts().items():
+                metrics.add([Sample(QUEUE, count, (status,))])
+
+        counter = Counter(
+            desk,
+            Intake(desk, rule),
+            crew,
+            metrics,
+            queue,
+            sources,
+            token.get_secret_value() if token else None,
+            feed,
+        )
+        await group.start(answering, app(counter), listener)
+        group.start_soon(working, desk, crew)

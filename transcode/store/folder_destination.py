@@ -1,0 +1,151 @@
+"""Results in a folder: staged beside it, then shown all at once."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import anyio
+
+from ..contract import Manifest
+from ..errors import (
+    DestinationUnwritable,
+    ObjectExists,
+    OutOfDisk,
+)
+from .destination import Commit, freely
+from .files import sync
+from .folder_source import absolute
+
+MANIFEST_NAME = "manifest.json"
+
+
+_HIDDEN = ".transcode-"
+
+
+class FolderDestination:
+    """
+    Results in a folder of the local file system.
+
+    Workers write to `.transcode-<job>.<random>` inside it, so that publishing is one
+    `rename(2)` on one file system: readers see the whole job or nothing, and all of
+    it of one try, whose token needs no place in a name.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._root = absolute(text)
+
+    def uri(
+        self,
+        folder: str,
+        path: str = "",
+        *,
+        token: str = "",  # noqa: ARG002 - see class
+    ) -> str:
+        return str(self._root / folder / path)
+
+    async def find(self, folder: str) -> Manifest | None:
+        try:
+            text = (self._root / folder / MANIFEST_NAME).read_bytes()
+        except OSError:
+            # What stands in the way of reading stands in the way of writing too,
+            # and `prepare` says it better.
+            return None
+        return Manifest.from_json(text)
+
+    async def prepare(
+        self,
+        folder: str,
+        *,
+        token: str = "",  # noqa: ARG002 - see class
+    ) -> Path:
+        if (self._root / folder).exists():
+            # Published folders always hold a manifest; this one is not ours.
+            raise DestinationUnwritable(
+                f"{str(self._root / folder)!r} exists already and is not a finished "
+                "job; move it away or choose another --to.",
+                path=str(self._root / folder),
+            )
+        staging = self._root / f"{_HIDDEN}{folder}.{secrets.token_hex(4)}"
+        try:
+            staging.mkdir(parents=True)
+        except OSError as exc:
+            raise _unwritable(self._root, exc) from exc
+        if not os.access(staging, os.W_OK | os.X_OK):
+            raise DestinationUnwritable(
+                f"Nothing may be written to {str(self._root)!r}.", path=str(self._root)
+            )
+        return staging
+
+    @contextlib.asynccontextmanager
+    async def sending(
+        self,
+        folder: str,  # noqa: ARG002
+        staging: Path,  # noqa: ARG002
+        *,
+        token: str = "",  # noqa: ARG002
+        marks: Mapping[str, str],  # noqa: ARG002
+    ) -> AsyncIterator[None]:
+        """Nothing to do: staging is where results stay."""
+        yield
+
+    async def discard(self, staging: Path) -> None:
+        shutil.rmtree(staging, ignore_errors=True)
+        self._tidy()
+
+    async def publish(
+        self,
+        folder: str,
+        staging: Path,
+        manifest: Manifest,
+        *,
+        token: str = "",  # noqa: ARG002 - see class
+        commit: Commit = freely,
+    ) -> None:
+        text = manifest.to_json(indent=1) + "\n"
+        try:
+            with (staging / MANIFEST_NAME).open("x", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            sync(staging)
+            with anyio.CancelScope(shield=True):
+                await commit()
+            _rename(staging, self._root / folder)
+            sync(self._root)
+        except OSError as exc:
+            if exc.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                raise ObjectExists(
+                    f"{self.uri(folder)!r} was published by somebody else meanwhile.",
+                    path=self.uri(folder),
+                ) from exc
+            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise OutOfDisk(
+                    f"No space is left in {str(self._root)!r} to publish the results.",
+                    path=str(self._root),
+                ) from exc
+            raise _unwritable(self._root, exc) from exc
+
+    def _tidy(self) -> None:
+        """Leave no empty folder behind; others may be at work in it."""
+        with contextlib.suppress(OSError):
+            self._root.rmdir()
+
+
+def _unwritable(root: Path, exc: OSError) -> DestinationUnwritable | OutOfDisk:
+    if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutOfDisk(f"No space is left in {str(root)!r}.", path=str(root))
+    return DestinationUnwritable(
+        f"Nothing can be written to {str(root)!r}: {(exc.strerror or str(exc)).lower()}"
+        ". Choose another --to.",
+        path=str(root),
+    )
+
+
+def _rename(staging: Path, final: Path) -> None:
+    staging.rename(final)

@@ -1,0 +1,1 @@
+"""Recipe → the argument vector of ffmpeg, each argument with its reason; pure."""

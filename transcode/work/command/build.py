@@ -1,0 +1,388 @@
+"""Task → the complete ffmpeg command; the only door to ffmpeg-python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any, Literal
+
+import ffmpeg
+
+from ...contract import (
+    AudioRendition,
+    CmafPackaging,
+    FilePackaging,
+    OutputFile,
+    Recipe,
+    Task,
+    VideoRendition,
+)
+from ...media.timeline import between_keyframes, joined_rendition, looks_at_joined
+from ..captions_listing import captions_file
+from .audio import Measured, mix, soundtrack
+from .codecs import LAST_PICTURE, Surroundings, audio_options, video_options
+from .colour import tagging
+from .inputs import address, burned_lines, joined_file, mark_image, upload
+from .muxers import JPEG, MUXERS, POSTERS, SPRITES, labels, metadata
+from .pace import pace
+from .subtitles import CLOCK, CLOCK_OPTIONS
+from .video import Pictures, finished, lay
+
+_GLOBAL = (
+    # Errors and the closing summary need no banner.
+    "-hide_banner",
+    # Nobody types here; reading standard input would also stop a background job.
+    "-nostdin",
+    # A retry overwrites what its predecessor left in the same folder.
+    "-y",
+    # The summary of packets read and frames decoded is printed at this level only.
+    "-loglevel",
+    "level+verbose",
+    # Progress for programs, on standard output, four times a second.
+    "-progress",
+    "pipe:1",
+    "-stats_period",
+    "0.25",
+    # Not the same a second time for people.
+    "-nostats",
+)
+_SPARE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class OutputStream:
+    """Which rendition an output stream of the command is."""
+
+    output: int
+    index: int
+    kind: Literal["video", "audio"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A complete argv, and what its output streams are."""
+
+    argv: tuple[str, ...]
+    streams: tuple[OutputStream, ...] = field(default=())
+    source_input: int = 0
+    """Which of the inputs the upload is: ffmpeg-python orders them as it likes."""
+
+
+def build(  # noqa: PLR0913  each is one fact about this machine
+    task: Task,
+    *,
+    program: str,
+    fifo: str,
+    loudness: Mapping[str, Measured] | None = None,
+    lines: str | None = None,
+    joined: Mapping[str, str] = MappingProxyType({}),
+    hardware_decode: bool = False,
+) -> Command:
+    """
+    The one ffmpeg process that does *task*: decode once, make everything.
+
+    It is to be started in the folder that the outputs go to: only *fifo*, which the
+    packager reads while it is written (CMAF alone), is a full path.
+
+    *loudness* holds the first pass's findings per audio rendition; a rendition
+    without one is left at its level. *lines* is what `extract` made of the subtitles
+    that are drawn into the picture. *joined* has a file for each rendition that others
+    have encoded in chunks. Raises KeyError for an encoder that has no
+    mapping in `codecs`, ValueError where the recipe contradicts itself.
+    """
+    recipe = task.recipe
+    source = upload(task, hardware_decode=hardware_decode)
+    picture = None if recipe.video_index is None else source[str(recipe.video_index)]
+    burned = None if lines is None else burned_lines(task, lines)
+    if looks_at_joined(recipe):
+        pictures = _stills_of_joined(task, picture, joined)
+    else:
+        pictures = lay(
+            task,
+            picture,
+            image=mark_image(recipe),
+            lines=burned["s"] if burned else None,
+        )
+    sounds = mix(task, source, loudness or {})
+    outputs: list[Any] = []
+    streams: list[OutputStream] = []
+
+    for group in _groups(recipe, fifo):
+        options = dict(group.muxer)
+        mapped: list[Any] = []
+        for index, rendition in enumerate(group.video):
+            taps = pictures.renditions.get(rendition.name, [])
+            if rendition.name in joined:
+                mapped.append(joined_file(joined[rendition.name]))
+            elif rendition.made_by == "copied":
+                mapped.append(picture)
+            else:
+                mapped.append(taps.pop())
+            options |= _video(task, rendition, index, pictures=pictures)
+        for index, sound in enumerate(group.audio):
+            options |= labels(sound, index, position=len(mapped))
+            options |= audio_options(sound, index)
+            copied = sound.made_by == "copied"
+            tap = (
+                source[str(sound.source_index)] if copied else sounds[sound.name].pop()
+            )
+            mapped.append(tap)
+        options |= _clock(group, pictures, options) | metadata(recipe, group.muxer)
+        if not any(it.kind == "video" for it in streams):
+            options |= pace(group.video, alone=not _more(recipe))
+        streams += _listed(len(outputs), group)
+        outputs.append(ffmpeg.output(*mapped, group.url, **options))
+
+    outputs += _stills(recipe, pictures)
+    outputs += _captions(recipe, source)
+    if burned is not None:
+        outputs.append(ffmpeg.output(burned["a"], "-", f="null", c="copy"))
+    # The spec's share of cores for the filters, too.
+    shared = ("-filter_complex_threads", str(task.spec.threads))
+    arguments = ffmpeg.merge_outputs(*outputs).get_args()
+    argv = (program, *_GLOBAL, *shared, *arguments)
+    inputs = [value for flag, value in pairwise(argv) if flag == "-i"]
+    number = next((n for n, it in enumerate(inputs) if it == address(task)), 0)
+    return Command(argv, tuple(streams), number)
+
+
+def measure(task: Task, rendition: AudioRendition, *, program: str) -> tuple[str, ...]:
+    """The first pass of loudness normalisation: decodes one soundtrack, writes none."""
+    target = rendition.loudness
+    if target is None:
+        raise ValueError(f"audio {rendition.name} has no loudness to measure for")
+    plain = rendition.model_copy(update={"loudness": None})
+    stream = upload(task)[str(rendition.source_index)]
+    stream = soundtrack(stream, plain, task, None)
+    # It never weighs the last 3 s, by which it looks ahead; silence does not count.
+    stream = stream.filter("apad", pad_dur=3)
+    stream = stream.filter(
+        "loudnorm",
+        I=target.integrated_lufs,
+        TP=target.true_peak_dbtp,
+        print_format="json",
+    )
+    output = ffmpeg.output(stream, "-", f="null")
+    # The findings are printed at the level of information, what was read below it.
+    return (program, *_GLOBAL, *output.get_args())
+
+
+def extract(task: Task, *, program: str, path: str) -> tuple[str, ...]:
+    """Writes the subtitles that are drawn into the picture, with a clock, to *path*."""
+    recipe = task.recipe.model_copy(update={"clip": None})
+    source = upload(task.model_copy(update={"recipe": recipe}))
+    # Somewhat longer, in case that the index promises too little.
+    lasts = (task.media.duration_seconds or 0.0) + _SPARE_SECONDS
+    clock = ffmpeg.input(CLOCK, f="lavfi", t=f"{lasts:.3f}")["a"]
+    options = {
+        "f": "matroska",
+        "c:s": "copy",
+        "bsf:s": "noise=drop='lt(pts,0)'",
+        "map_metadata": "-1",
+        **CLOCK_OPTIONS,
+    }
+    line = source[str(recipe.burned_index)]
+    taken = ffmpeg.output(line, clock, f"file:{path}", **options)
+    # Times count from where the first of the streams in use begins: use the same.
+    used = {it.source_index for it in recipe.audio}
+    used |= {it.source_index for it in recipe.captions}
+    beside = [source[str(index)] for index in (recipe.video_index, *sorted(used))]
+    both = ffmpeg.merge_outputs(taken, ffmpeg.output(*beside, "-", f="null", c="copy"))
+    quiet = ("-loglevel", "level+verbose", "-nostats")
+    return (program, *_GLOBAL[:3], *quiet, *both.get_args())
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The streams of one output URL."""
+
+    url: str
+    muxer: Mapping[str, str]
+    video: tuple[VideoRendition, ...]
+    audio: tuple[AudioRendition, ...]
+
+
+def _stills_of_joined(task: Task, picture: Any, joined: Mapping[str, str]) -> Pictures:
+    """The clock of the whole, and stills from the largest rendition's keyframes."""
+    recipe = task.recipe
+    bare = recipe.model_copy(update={"poster": None, "sprites": None})
+    timed = lay(task.model_copy(update={"recipe": bare}), picture)
+    if recipe.poster is None and recipe.sprites is None:
+        return timed
+    # Keyframes are decoded alone, where there is one for each still.
+    options = {"threads": str(task.spec.threads)}
+    if not between_keyframes(recipe):
+        options["skip_frame"] = "nokey"
+    top = joined[joined_rendition(recipe).name]
+    made = lay(finished(task), joined_file(top, **options))
+    return replace(timed, poster=made.poster, sprites=made.sprites)
+
+
+def _groups(recipe: Recipe, fifo: str) -> tuple[_Group, ...]:
+    if isinstance(recipe.packaging, CmafPackaging):
+        muxer = {
+            "f": "mp4",
+            # Fragments, and no seeking back, because a pipe cannot. The header waits
+            # for the first packets: its edit lists say by how much pictures are
+            # reordered. (Negative composition offsets say so, too, but libavformat
+            # then shows the picture late.) A track that begins late does so in its
+            # fragments' times: the packager forgets empty edits.
+            "movflags": "+frag_keyframe+delay_moov+default_base_moof+frag_discont",
+            # Audio alone would otherwise get a fragment per packet.
+            "min_frag_duration": "1000000",
+        }
+        for index, sound in enumerate(recipe.audio):
+            muxer[f"bsf:a:{index}"] = _sound_filters(sound)
+        group = _Group(f"file:{fifo}", muxer, recipe.video, recipe.audio)
+        return (group,) if recipe.video or recipe.audio else ()
+    return tuple(_file(recipe, file) for file in _files(recipe.packaging))
+
+
+def _sound_filters(sound: AudioRendition) -> str:
+    # AAC's 21 ms of priming lie before 0: left out, sound starts at exactly 0 in
+    # players that ignore edit lists.
+    drop = "noise=drop='lt(pts,0)'"
+    if sound.made_by == "copied" and sound.codec == "aac":
+        # Transport streams describe AAC in each packet, MP4 once in its header; what
+        # comes from MP4 passes unchanged. Asked for, since the muxer looks too late.
+        return f"aac_adtstoasc,{drop}"
+    return drop
+
+
+def _files(packaging: FilePackaging) -> Iterable[OutputFile]:
+    return packaging.files
+
+
+def _file(recipe: Recipe, file: OutputFile) -> _Group:
+    video = tuple(r for r in recipe.video if r.name == file.video)
+    audio = tuple(a for name in file.audio for a in recipe.audio if a.name == name)
+    if (file.video is not None and not video) or len(audio) != len(file.audio):
+        raise ValueError(f"{file.name} names a rendition that the recipe does not make")
+    return _Group(f"file:{file.name}", MUXERS[file.container], video, audio)
+
+
+def _video(
+    task: Task, rendition: VideoRendition, index: int, *, pictures: Pictures
+) -> dict[str, str]:
+    around = Surroundings(
+        threads=task.spec.threads,
+        gop_seconds=task.recipe.gop_seconds,
+        keyframes=task.recipe.keyframes,
+        frame_rate=rendition.frame_rate or pictures.frame_rate,
+        hdr=pictures.hdr,
+        late_seconds=_late(task),
+    )
+    if task.recipe.chunks and rendition.made_by == "encoded":
+        return video_options(as_copied(rendition), index, around=around)
+    options = video_options(rendition, index, around=around)
+    if rendition.made_by == "copied":
+        return options | _tags(task, rendition, index)
+    return options | {
+        # Every frame at its own time: none made up, none lost; only two at one
+        # time are pulled apart by a tick.
+        f"fps_mode:v:{index}": "vfr",
+        # The clock in which those times are exact, and not 1/frame rate.
+        f"enc_time_base:v:{index}": f"1/{pictures.ticks}",
+    }
+
+
+def _late(task: Task) -> float:
+    """Of a chunk, cut by `plan/chunks.py`: at the first picture after a due time."""
+    if task.kind != "chunk" or task.recipe.clip is None:
+        return 0.0
+    early, gop = 0.001, task.recipe.gop_seconds
+    return (task.recipe.clip.start_seconds + early) % gop - early
+
+
+def as_copied(rendition: VideoRendition) -> VideoRendition:
+    """How a join treats what others have encoded."""
+    return rendition.model_copy(update={"made_by": "copied"})
+
+
+def _tags(task: Task, rendition: VideoRendition, index: int) -> dict[str, str]:
+    """What makes a copy say what the renditions beside it say."""
+    recipe = task.recipe
+    used = (it for it in task.media.video if it.index == recipe.video_index)
+    video = next(used, None)
+    streamed = isinstance(recipe.packaging, CmafPackaging)
+    mixed = any(it.made_by == "encoded" for it in recipe.video)
+    if video is None or not streamed or not mixed:
+        return {}
+    # A player switches only between renditions whose colours are said to be equal;
+    # the packager would put the copy into a set of its own. Also where probing found
+    # tags: they may stand in the container alone, and the packager reads the codec's.
+    return tagging(video, rendition.codec, index)
+
+
+def _clock(
+    group: _Group, pictures: Pictures, options: Mapping[str, str]
+) -> dict[str, str]:
+    if not group.video or group.muxer["f"] != "mp4":
+        return {}
+    # One clock for all tracks: cuts fall on the same tick in every rendition.
+    clock = {"video_track_timescale": str(pictures.ticks)}
+    for key in (f"bsf:v:{index}" for index in range(len(group.video))):
+        clock[key] = ",".join([*filter(None, [options.get(key)]), LAST_PICTURE])
+    return clock
+
+
+def _more(recipe: Recipe) -> bool:
+    """Whether anything is made beside renditions."""
+    return bool(recipe.poster or recipe.sprites or recipe.captions)
+
+
+def _stills(recipe: Recipe, pictures: Pictures) -> list[Any]:
+    outputs = []
+    if recipe.poster is not None and pictures.poster is not None:
+        frames = {
+            # Nearly transparent (2 is best, 31 worst).
+            "q:v": "3",
+            # The first frame, and one from each part.
+            "frames:v": str(recipe.poster.candidates + 1),
+        }
+        url = f"file:{POSTERS}"
+        outputs.append(ffmpeg.output(pictures.poster, url, **JPEG, **frames))
+    if recipe.sprites is not None and pictures.sprites is not None:
+        per_sheet = recipe.sprites.columns * recipe.sprites.rows
+        frames = {
+            # Tiles are small and many: a little less.
+            "q:v": "5",
+            "frames:v": str(-(-recipe.sprites.count // per_sheet)),
+        }
+        url = f"file:{SPRITES}"
+        outputs.append(ffmpeg.output(pictures.sprites, url, **JPEG, **frames))
+    return outputs
+
+
+def _captions(recipe: Recipe, source: Any) -> list[Any]:
+    options = {
+        "f": "webvtt",
+        "c:s": "webvtt",
+        # A line from before the picture begins is cut later; shifting all of them
+        # until none is negative would part them from it.
+        "avoid_negative_ts": "disabled",
+        "map_metadata": "-1",
+    }
+    if recipe.clip is not None and recipe.clip.end_seconds is not None:
+        # Nothing has to be read for what is cut off later.
+        options["to"] = f"{recipe.clip.end_seconds:.6f}"
+    return [
+        ffmpeg.output(
+            source[str(one.source_index)], f"file:{captions_file(one)}", **options
+        )
+        for one in recipe.captions
+    ]
+
+
+def _listed(output: int, group: _Group) -> list[OutputStream]:
+    video = [
+        OutputStream(output, n, "video", r.name) for n, r in enumerate(group.video)
+    ]
+    audio = [
+        OutputStream(output, len(video) + n, "audio", a.name)
+        for n, a in enumerate(group.audio)
+    ]
+    return video + audio

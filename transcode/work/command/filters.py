@@ -1,0 +1,306 @@
+"""The filter graph's bricks: what happens to pictures between codecs."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from ...contract import Clip, DynamicRange, Poster, Sprites, VideoRendition, VideoStream
+from .colour import (
+    Colour,
+    fully_tagged,
+    output_colour,
+    scaler_name,
+    source_colour,
+    strange_matrix,
+)
+from .hdr import peak_nits
+from .seek import cut
+from .stream import Drawn, Stream
+
+_WHITE_NITS = 100
+
+
+"""cd/m²: what SDR calls white. With Hable's curve and 1000 cd/m² at most, HDR's diffuse
+white (203, ITU-R BT.2408) comes to 73 % of the signal, as in HLG itself (75 %); with
+203 here pictures came out a tenth darker than HLG's own SDR look."""
+
+
+_WOVEN_RATIO = 1.2
+
+
+"""As in probing (`probe.fields.WOVEN_RATIO`), and for the same reasons."""
+
+
+_TOP_FIRST = {"tt", "bt"}
+
+
+"""Orders in which the top field is shown first."""
+
+
+_HDR_SIDE_DATA = (
+    "MASTERING_DISPLAY_METADATA",
+    "CONTENT_LIGHT_LEVEL",
+    "DYNAMIC_HDR_PLUS",
+    "DOVI_RPU_BUFFER",
+    "DOVI_METADATA",
+    "DYNAMIC_HDR_VIVID",
+    "AMBIENT_VIEWING_ENVIRONMENT",
+)
+
+
+def prepare(  # noqa: PLR0913  each is one fact about the source
+    stream: Stream,
+    video: VideoStream,
+    *,
+    deinterlace: bool,
+    tone_map_at: tuple[int, int] | None,
+    ticks: int | None,
+    zero: float,
+    lead: int,
+    clip: Clip | None = None,
+    copied: bool = False,
+) -> Stream:
+    """
+    The decoded source made plain: opaque, progressive, SDR or tagged HDR.
+
+    *tone_map_at* is the size at which HDR becomes SDR, None where it stays. *ticks*
+    is the clock of the grid that times are put back on; None leaves them. *zero* is
+    the source's second that becomes 0. The first picture is repeated *lead* times, to
+    fill what the picture begins too late. Of a *clip*, what is outside
+    goes; with *copied* its times stay those of the rendition that is copied.
+    """
+    if video.retimed is not None:
+        stream = stream.filter("setpts", _retimed(video, zero))
+    if ticks is not None and video.frame_rate is not None:
+        rate = video.frame_rate
+        step = Fraction(ticks) / rate
+        # The output clock, in which a frame is a whole number of ticks.
+        stream = stream.filter("settb", f"1/{ticks}")
+        # The nearest point of the grid that begins at the first frame; a gap stays a
+        # gap, because nothing is counted.
+        grid = f"round((T-STARTT)*{rate.numerator}/{rate.denominator})*{step}"
+        stream = stream.filter("setpts", f"round(STARTT/TB+{grid})")
+    if clip is not None:
+        stream = cut(stream, clip, copied=copied)
+    if lead and video.frame_rate is not None:
+        late = (video.start_seconds or 0.0) - zero
+        stream = _filled(stream, lead, video.frame_rate, late=late)
+    if video.has_alpha:
+        # Transparent means black: what a player without alpha shows anyway, but
+        # without the garbage that hides under transparent pixels.
+        stream = stream.filter("premultiply", inplace=1)
+    source = source_colour(video)
+    if not fully_tagged(video):
+        # Say what players would have guessed, so that each scaler guesses the same.
+        stream = stream.filter(
+            "setparams",
+            colorspace=source.matrix,
+            color_primaries=source.primaries,
+            color_trc=source.transfer,
+        )
+    if deinterlace:
+        stream = _deinterlaced(stream, video)
+    if tone_map_at is not None:
+        return _tone_mapped(stream, video, tone_map_at)
+    return _in_known_colours(stream, video)
+
+
+def _in_known_colours(stream: Stream, video: VideoStream) -> Stream:
+    if (
+        video.dynamic_range is DynamicRange.SDR
+        and source_colour(video).primaries == "bt2020"
+    ):
+        # A wide gamut in SDR: BT.709 by arithmetic, not by another label.
+        return stream.filter("zscale", primaries="bt709", transfer="bt709")
+    if strange_matrix(video):
+        matrix = output_colour(video, tone_map=False).matrix
+        return stream.filter("zscale", matrix=matrix)
+    return stream
+
+
+def _deinterlaced(stream: Stream, video: VideoStream) -> Stream:
+    seen, order = video.fields_seen, video.field_order
+    flagged = order not in {None, "progressive"}
+    # Trust the frames' flags where the stream is tagged at all.
+    frames = "interlaced" if flagged else "all"
+    if seen is not None:
+        top = seen.top_first >= seen.bottom_first
+        woven = seen.top_first + seen.bottom_first > seen.progressive
+        if woven and not (flagged and top == (order in _TOP_FIRST)):
+            # Flagged wrong: by the sample, until the next filter knows better.
+            stream = stream.filter("setfield", mode="tff" if top else "bff")
+        if seen.progressive or not flagged:
+            # `idet` reads three pictures at the line length of one, past the end of
+            # memory where they differ, as they do behind `pad`: a copy has its own.
+            stream = stream.filter("copy")
+            # Looks at each picture and flags it as what it is: film in a stream of
+            # fields and the whole frames of telecine stay as they are.
+            stream = stream.filter("idet", intl_thres=_WOVEN_RATIO)
+            frames = "interlaced"
+    # A frame for a frame: counts and times stay comparable.
+    return stream.filter("bwdif", mode="send_frame", deint=frames)
+
+
+def _filled(stream: Stream, lead: int, rate: Fraction, *, late: float) -> Stream:
+    stream = stream.filter("tpad", start=lead, start_mode="clone")
+    # It moves the pictures on by frames of whatever rate it supposes: back to where
+    # they belong, the first one (kept in variable 0) to *late*.
+    counted = f"N*{rate.denominator}/({rate.numerator}*TB)"
+    first = f"st(0,if(eq(N,{lead}),PTS,ld(0)))"
+    moved = f"PTS-{first}+{late:.6f}/TB"
+    return stream.filter("setpts", f"round(if(lt(N,{lead}),{counted},{moved}))")
+
+
+def _retimed(video: VideoStream, zero: float) -> str:
+    """Where pictures belong whose times are wrong, as an expression in ticks."""
+    at = f"{max(0.0, (video.start_seconds or 0.0) - zero):.6f}/TB"
+    if video.retimed == "count" and video.frame_rate is not None:
+        rate = video.frame_rate
+        return f"round(N*{rate.denominator}/({rate.numerator}*TB)+{at})"
+    return f"round(PTS-STARTPTS+{at})"
+
+
+def scaled(
+    stream: Stream, rendition: VideoRendition, *, colour: Colour, first: bool
+) -> Stream:
+    """*stream* as *rendition* wants it; *first* also converts range and matrix."""
+    options: dict[str, object] = {"w": rendition.width, "h": rendition.height}
+    if first:
+        if rendition.frame_rate is not None:
+            rate = rendition.frame_rate
+            # The profile caps the rate: before scaling, so that nothing is scaled
+            # in vain.
+            stream = stream.filter("fps", f"{rate.numerator}/{rate.denominator}")
+        # Full range (phones, MJPEG) becomes the limited range every player expects.
+        options["out_range"] = "tv"
+        options["out_color_matrix"] = scaler_name(colour.matrix)
+    stream = stream.filter("scale", **options)
+    # What the encoder was planned for; chroma is converted in the same scaler.
+    stream = stream.filter("format", rendition.pixel_format)
+    # Aspect ratio is in the pixels now; players disagree about anything else.
+    stream = stream.filter("setsar", 1)
+    # Written, not left to be guessed by height: a 360p of an HD source is no BT.601.
+    return stream.filter(
+        "setparams",
+        range="tv",
+        colorspace=colour.matrix,
+        color_primaries=colour.primaries,
+        color_trc=colour.transfer,
+    )
+
+
+def poster_frames(
+    stream: Stream,
+    poster: Poster,
+    duration: float | None,
+    *,
+    hdr: VideoStream | None,
+    draw: Drawn | None = None,
+) -> Stream:
+    """
+    Candidates spread over *duration*, the first frame among them.
+
+    *hdr* is the source where *stream* still is HDR: stills are always SDR. *draw* puts
+    a watermark on them.
+    """
+    step = (duration or 0.0) / max(poster.candidates, 1)
+    # Always the first frame, since it may be the only one; then the middles of equal
+    # parts. Without a duration: one frame a second.
+    later = f"(selected_n-0.5)*{step:.6f}" if duration else "selected_n"
+    stream = stream.filter("select", f"eq(n,0)+gte(t,{later})")
+    size = poster.width, poster.height
+    return _timed(_picture(stream, size, hdr=hdr, draw=draw))
+
+
+def sprite_sheets(
+    stream: Stream,
+    sprites: Sprites,
+    *,
+    hdr: VideoStream | None,
+    draw: Drawn | None = None,
+) -> Stream:
+    """
+    Sheets of tiles; tile *k* shows the first picture at or after k × interval.
+
+    *hdr* and *draw* as for `poster_frames`.
+    """
+    every = f"{sprites.interval_seconds:.9g}"
+    # The first frame of each interval, told by the clock alone.
+    slot = f"floor(t/{every})"
+    stream = stream.filter(
+        "select", f"isnan(prev_selected_t)+gt({slot},floor(prev_selected_t/{every}))"
+    )
+    # One second per interval, so that the next filter counts in whole numbers; a
+    # half past, so that the end lies behind the last picture.
+    stream = stream.filter("setpts", f"(floor(T/{every})+0.5)/TB")
+    stream = stream.filter(
+        "fps",
+        fps=1,  # an interval without a picture keeps the one before
+        start_time=0,  # a picture that starts late still has a tile for 0
+        round="down",
+        eof_action="pass",  # a single frame is a tile, too
+    )
+    # The index may promise more than there is: the last picture fills the sheet up.
+    stream = stream.filter("tpad", stop_mode="clone", stop=sprites.count)
+    stream = stream.filter("trim", end_frame=sprites.count)
+    size = sprites.tile_width, sprites.tile_height
+    stream = _picture(stream, size, hdr=hdr, draw=draw)
+    stream = stream.filter("tile", layout=f"{sprites.columns}x{sprites.rows}")
+    return _timed(stream)
+
+
+def _tone_mapped(stream: Stream, video: VideoStream, size: tuple[int, int]) -> Stream:
+    source = source_colour(video)
+    # Smaller first: float pixels are 12 bytes, and the largest rendition is all
+    # that anybody will see.
+    stream = stream.filter("scale", w=size[0], h=size[1])
+    stream = stream.filter(
+        "zscale",
+        matrixin=source.matrix,
+        primariesin=source.primaries,
+        transferin=source.transfer,
+        transfer="linear",
+        npl=_WHITE_NITS,
+    )
+    stream = stream.filter("format", "gbrpf32le")
+    stream = stream.filter("zscale", primaries="bt709")
+    # Hable keeps detail in highlights; desaturation would wash out bright colours.
+    stream = stream.filter(
+        "tonemap",
+        tonemap="hable",
+        desat=0,
+        # Told, because left alone it expects 10 000 cd/m² where PQ says nothing.
+        peak=f"{max(1.0, peak_nits(video) / _WHITE_NITS):.4f}",
+    )
+    stream = stream.filter("zscale", transfer="bt709", matrix="bt709", range="tv")
+    for kind in _HDR_SIDE_DATA:
+        # Encoders would write it into SDR, and players take that for HDR.
+        stream = stream.filter("sidedata", mode="delete", type=kind)
+    return stream.filter("format", "yuv420p")
+
+
+def _picture(
+    stream: Stream,
+    size: tuple[int, int],
+    *,
+    hdr: VideoStream | None,
+    draw: Drawn | None,
+) -> Stream:
+    if hdr is not None:
+        stream = _tone_mapped(stream, hdr, size)
+    stream = stream.filter(
+        "scale",
+        w=size[0],
+        h=size[1],
+        # JFIF says BT.601, full range, whatever the video was.
+        out_color_matrix="bt601",
+        out_range="pc",
+    )
+    stream = stream.filter("format", "yuv420p")
+    stream = stream.filter("setsar", 1)
+    return stream if draw is None else draw(stream, *size)
+
+
+def _timed(stream: Stream) -> Stream:
+    # A clock in which times stay apart; two at one time are one still.
+    return stream.filter("settb", "1/90000")

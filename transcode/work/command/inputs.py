@@ -1,0 +1,85 @@
+"""Every input that ffmpeg is given, each fenced; the other door to ffmpeg-python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ffmpeg
+
+from ...contract import Recipe, Task
+from ...errors import MediaRejected
+from ...sandbox.allowlist import DEMUXERS
+from .seek import decoder_threads, over_http, reading
+from .subtitles import lines_options
+from .video import may_change
+from .watermark import DECODERS as MARK_DECODERS
+from .watermark import DEMUXERS as MARK_DEMUXERS
+
+__all__ = ["address", "burned_lines", "joined_file", "mark_image", "upload"]
+
+
+def upload(task: Task, *, hardware_decode: bool = False) -> Any:
+    media = task.media
+    if not {*media.format_name.split(",")} <= {*DEMUXERS.split(",")}:
+        raise MediaRejected(
+            f"{media.format_name!r} is no format that an upload may have: whatever"
+            " looked at it was misled.",
+        )
+    options: dict[str, str | None] = {
+        # What probing found, not what the content persuades a second guess of.
+        "f": media.format_name.split(",")[0],
+        # Also for whatever a container may embed: no playlist, no script.
+        "format_whitelist": media.format_name,
+        # A local upload may open nothing else; a remote one its own protocol only.
+        "protocol_whitelist": "file",
+        # The spec's share of cores for the decoder.
+        "threads": str(decoder_threads(task, task.spec.threads)),
+    }
+    options |= reading(task.recipe, media)
+    recipe = task.recipe
+    if may_change(task):
+        # The first filter takes every size; the others need not begin anew.
+        options["reinit_filter"] = "0"
+    if recipe.decoder is not None and recipe.video_index is not None:
+        # Its usual decoder would show what lies under transparency.
+        options[f"c:{recipe.video_index}"] = recipe.decoder
+    if task.source.is_remote:
+        options |= over_http(task.source)
+    elif hardware_decode:
+        # NVDEC; frames come back to memory, where the filters are.
+        options["hwaccel"] = "cuda"
+    return ffmpeg.input(address(task), **options)
+
+
+def address(task: Task) -> str:
+    """What ffmpeg opens the upload by."""
+    if task.source.is_remote:
+        return task.source.location
+    # The prefix keeps a colon in a file name from becoming a protocol.
+    return f"file:{task.source.location}"
+
+
+def joined_file(path: str, **options: str) -> Any:
+    """What was made of chunks: our own file, and nothing beside it."""
+    only = {"format_whitelist": "mov", "protocol_whitelist": "file"}
+    return ffmpeg.input(f"file:{path}", f="mov", **only, **options)["v"]
+
+
+def mark_image(recipe: Recipe) -> Any:
+    """The watermark's image: one picture of one format, by one decoder."""
+    if recipe.watermark is None:
+        return None
+    image = recipe.watermark.image
+    demuxer = MARK_DEMUXERS[image.format]
+    return ffmpeg.input(
+        f"file:{image.path}",
+        f=demuxer,
+        format_whitelist=demuxer,
+        protocol_whitelist="file",
+        codec_whitelist=MARK_DECODERS[image.format],
+        threads="1",
+    )["v"]
+
+
+def burned_lines(task: Task, path: str) -> Any:
+    return ffmpeg.input(f"file:{path}", **lines_options(task))

@@ -1,0 +1,264 @@
+"""The video half of the filter graph: one decoder, each size from the next larger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ...contract import (
+    CmafPackaging,
+    DynamicRange,
+    Recipe,
+    Task,
+    VideoRendition,
+    VideoStream,
+)
+from ...media.timeline import clipped, joined
+from .colour import output_colour, strange_matrix
+from .filters import poster_frames, prepare, scaled, sprite_sheets
+from .hdr import kept
+from .stream import Drawn, Stream
+from .subtitles import drawn_lines
+from .timing import lead_frames, snaps, timescale
+from .watermark import drawing, on_still
+
+_CHANGING = frozenset({"mpegts", "mpeg", "flv", "matroska"})
+"""Demuxers of what is recorded as it comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Streams that are ready to be mapped; each may be mapped once."""
+
+    ticks: int | None
+    """Clock of every video track, ticks per second; None without a picture."""
+    frame_rate: Fraction | None
+    """Of the source where it is constant."""
+    renditions: dict[str, list[Stream]]
+    """Encoded rendition → one stream per file it stands in."""
+    poster: Stream | None = None
+    sprites: Stream | None = None
+    hdr: VideoStream | None = None
+    """The source, where its HDR is kept."""
+
+
+def lay(
+    task: Task,
+    source: Stream | None,
+    *,
+    image: Stream | None = None,
+    lines: Stream | None = None,
+) -> Pictures:
+    """
+    The graph from the decoded *source* to all renditions and stills of *task*.
+
+    *image* is the watermark's. It is drawn once, on the largest picture of each rate:
+    the smaller ones are scaled from that. Stills have it too, at their own size.
+    *lines* are subtitles of pictures, drawn before anything else is done.
+
+    Raises ValueError when the recipe decodes a picture that the media do not have.
+    """
+    video = _picture_stream(task)
+    if video is None or source is None:
+        return Pictures(None, None, {})
+
+    recipe = task.recipe
+    # What a join takes from its chunks is timed as if it were made here.
+    made_here = () if recipe.chunks else recipe.video
+    copied = any(r.made_by == "copied" for r in recipe.video)
+    rates = frozenset(r.frame_rate for r in recipe.video) or frozenset({None})
+    ticks = timescale(video, rates, exact_copy=copied)
+    constant = video.frame_rate if video.variable_frame_rate is False else None
+
+    encoded = [r for r in made_here if r.made_by == "encoded"]
+    parents = _parents(encoded)
+    roots = [r for r in encoded if parents[r.name] is None]
+    mark = task.recipe.watermark
+    draw = None
+    if mark is not None and image is not None:
+        uses = len(roots) + sum(
+            it is not None for it in (recipe.poster, recipe.sprites)
+        )
+        draw = drawing(mark, iter(fan(image, max(uses, 1))))
+    stills = _stills(
+        task, kept(video, recipe), None if draw is None else on_still(draw)
+    )
+    if not roots and not stills:
+        return Pictures(ticks, constant, {})
+
+    if may_change(task):
+        # One size from here on: filters that begin anew with each would lose sprites.
+        source = _fitted(source, video)
+    if lines is not None:
+        source = drawn_lines(source, video, lines)
+    base = prepare(
+        source,
+        video,
+        deinterlace=recipe.deinterlace,
+        # Smaller pictures are cheaper to convert: nobody sees the larger ones.
+        tone_map_at=_largest(encoded, recipe) if recipe.tone_map else None,
+        # Beside a copied rendition the source's own times are kept, to the tick.
+        ticks=ticks if snaps(video) and not copied else None,
+        zero=task.media.start_seconds or 0.0,
+        lead=lead_frames(task),
+        clip=recipe.clip,
+        copied=copied,
+    )
+    branches = fan(base, len(roots) + len(stills))
+    made = {
+        name: make(branches[len(roots) + n])
+        for n, (name, make) in enumerate(stills.items())
+    }
+    renditions: dict[str, list[Stream]] = {}
+    colour = output_colour(video, tone_map=recipe.tone_map)
+    pending = [(root, branches[n], True) for n, root in enumerate(roots)]
+    while pending:
+        rendition, stream, first = pending.pop(0)
+        stream = scaled(stream, rendition, colour=colour, first=first)
+        if first and draw is not None:
+            size = rendition.width, rendition.height
+            stream = draw(stream, *size, colour, rendition.pixel_format)
+        children = [r for r in encoded if parents[r.name] == rendition.name]
+        uses = _uses(recipe, rendition)
+        taps = fan(stream, uses + len(children))
+        renditions[rendition.name] = taps[:uses]
+        pending += [(child, taps[uses + n], False) for n, child in enumerate(children)]
+    return Pictures(
+        ticks,
+        constant,
+        renditions,
+        poster=made.get("poster"),
+        sprites=made.get("sprites"),
+        hdr=kept(video, recipe),
+    )
+
+
+def finished(task: Task) -> Task:
+    """A join's task as if its largest rendition were its source: stills are all."""
+    recipe, video = task.recipe, _picture_stream(task)
+    media = joined(task.media, recipe)
+    if video is not None:
+        colour = output_colour(video, tone_map=recipe.tone_map)
+        seen = {
+            "color_space": colour.matrix,
+            "color_primaries": colour.primaries,
+            "color_transfer": colour.transfer,
+        }
+        if recipe.tone_map:
+            seen["dynamic_range"] = DynamicRange.SDR
+        used = recipe.video_index
+        pictures = tuple(
+            it.model_copy(update=seen) if it.index == used else it for it in media.video
+        )
+        media = media.model_copy(update={"video": pictures})
+    plain = {"video": (), "tone_map": False, "watermark": None, "decoder": None}
+    return task.model_copy(
+        update={"media": media, "recipe": recipe.model_copy(update=plain)}
+    )
+
+
+def may_change(task: Task) -> bool:
+    """
+    Whether pictures may change their size or format in mid-stream.
+
+    Broadcasts, joined recordings and calls over the web do. Not where the picture is
+    turned, which ffmpeg does before anything else, nor in HDR.
+    """
+    video = _picture_stream(task)
+    return (
+        video is not None
+        and task.media.format_name.split(",")[0] in _CHANGING
+        and not (video.rotation_degrees or video.mirrored or video.has_alpha)
+        and video.dynamic_range is DynamicRange.SDR
+        # Of these, ffmpeg would have to make others before the first filter.
+        and not strange_matrix(video)
+    )
+
+
+def _fitted(source: Stream, video: VideoStream) -> Stream:
+    """
+    Every picture in the first one's size and its own shape, between black bars.
+
+    Shapes that differ by less than a pixel or two are one.
+    """
+    # The frame is laid on whole samples of chroma; 4:1:1 has one for four columns.
+    whole = 4 if "41" in (video.pixel_format or "") else 2
+    width, height = (side - side % whole for side in (video.width, video.height))
+    wide = f"{height}*dar/{float(video.sample_aspect_ratio):.9g}"
+    high = f"{width}/dar*{float(video.sample_aspect_ratio):.9g}"
+    source = source.filter(
+        "scale",
+        w=f"if(lt(abs({width}-{wide}),3),{width},min({width},max(1,round({wide}))))",
+        h=f"if(lt(abs({height}-{high}),3),{height},min({height},max(1,round({high}))))",
+        # Or the first picture's shape would be everyone's.
+        eval="frame",
+    )
+    return source.filter("pad", w=width, h=height, x=-1, y=-1, eval="frame")
+
+
+def fan(stream: Stream, count: int) -> list[Stream]:
+    """*count* streams of the same frames; they share memory until one writes."""
+    if count == 1:
+        return [stream]
+    split = stream.split()
+    return [split[n] for n in range(count)]
+
+
+def _stills(
+    task: Task, hdr: VideoStream | None, draw: Drawn | None
+) -> dict[str, Callable[[Stream], Stream]]:
+    poster, sprites = task.recipe.poster, task.recipe.sprites
+    stills: dict[str, Callable[[Stream], Stream]] = {}
+    if poster is not None:
+        duration = clipped(task.media, task.recipe.clip).duration_seconds
+        stills["poster"] = lambda stream: poster_frames(
+            stream, poster, duration, hdr=hdr, draw=draw
+        )
+    if sprites is not None:
+        stills["sprites"] = lambda stream: sprite_sheets(
+            stream, sprites, hdr=hdr, draw=draw
+        )
+    return stills
+
+
+def _picture_stream(task: Task) -> VideoStream | None:
+    index = task.recipe.video_index
+    if index is None:
+        return None
+    for video in task.media.video:
+        if video.index == index:
+            return video
+    raise ValueError(f"the source has no video stream with index {index}")
+
+
+def _parents(encoded: Sequence[VideoRendition]) -> dict[str, str | None]:
+    """The rendition each one is scaled from; None: from the decoded source."""
+    parents: dict[str, str | None] = {}
+    before: VideoRendition | None = None
+    for rendition in encoded:
+        follows = (
+            before is not None
+            and before.frame_rate == rendition.frame_rate
+            and before.pixel_format == rendition.pixel_format
+            and before.width >= rendition.width
+            and before.height >= rendition.height
+        )
+        parents[rendition.name] = before.name if before and follows else None
+        before = rendition
+    return parents
+
+
+def _uses(recipe: Recipe, rendition: VideoRendition) -> int:
+    if isinstance(recipe.packaging, CmafPackaging):
+        return 1
+    return sum(file.video == rendition.name for file in recipe.packaging.files)
+
+
+def _largest(encoded: Sequence[VideoRendition], recipe: Recipe) -> tuple[int, int]:
+    sizes = [(r.width, r.height) for r in encoded]
+    if recipe.poster is not None:
+        sizes.append((recipe.poster.width, recipe.poster.height))
+    if recipe.sprites is not None:
+        sizes.append((recipe.sprites.tile_width, recipe.sprites.tile_height))
+    return max(sizes, key=lambda size: size[0] * size[1])

@@ -1,0 +1,269 @@
+"""Task → Artifacts, inside the spec it was given."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..contract import CmafPackaging, OutcomeKind, Produced, Progress, Task
+from ..errors import (
+    EncoderFailed,
+    EncoderMissing,
+    MediaRejected,
+    MediaTruncated,
+    OutOfDisk,
+    OutputRejected,
+    TranscodeError,
+)
+from ..media.image import refuse_change
+from ..media.timeline import clipped
+from ..settings import Settings
+from . import package
+from .artifacts import clear, collect, prepare
+from .captions import finish_captions, without_guilty
+from .command.audio import Measured
+from .command.build import build
+from .encode import run, source_down
+from .hardware import Way, ways_to_do
+from .join import join
+from .measure import FirstPass, measure_loudness, phase
+from .report import EncodeReport
+from .sample import take_sample
+from .stills import finish_stills
+from .subtitles import take_lines
+from .toolchain import find_ffmpeg
+from .verify.damage import in_words
+from .verify.verify import Verified, verify
+
+__all__ = ["perform"]
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def perform(  # noqa: PLR0913 - what, where and with what; who listens, who seals
+    task: Task,
+    *,
+    staging: Path,
+    scratch: Path,
+    settings: Settings,
+    report: Callable[[Progress], None],
+    seal: Callable[[Sequence[Path]], Sequence[str]] = lambda _folders: (),
+) -> Produced:
+    """
+    Do *task*: finished, verified files in *staging*, or a failure that says why.
+
+    *seal* is called with the folders still needed before any output is opened; what
+    it answers goes into the notes.
+
+    Nothing that can be foreseen is raised. *staging* may hold anything afterwards
+    when the outcome is not a success. To be called in the main thread.
+    """
+    try:
+        bench = _Bench(
+            staging=staging.absolute(),
+            scratch=scratch.absolute(),
+            ffmpeg=find_ffmpeg(settings),
+            packager=package.program(task, settings),
+            report=report,
+        )
+        return _perform(task, bench, seal)
+    except TranscodeError as exc:
+        return Produced(outcome=exc.outcome, failure=exc.describe())
+    except OSError as exc:
+        if exc.errno not in _DISK_FULL:
+            raise
+        full = OutOfDisk(f"There is no space left for {exc.filename or staging}.")
+        return Produced(outcome=full.outcome, failure=full.describe())
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """What every step needs."""
+
+    staging: Path
+    scratch: Path
+    ffmpeg: str
+    packager: str | None
+    report: Callable[[Progress], None]
+    lines: str | None = None
+    """Path of the subtitles that are drawn into the picture."""
+    joined: Mapping[str, str] = field(default_factory=dict)
+    """Rendition → what was made of its chunks."""
+
+
+def _perform(
+    task: Task, bench: _Bench, seal: Callable[[Sequence[Path]], Sequence[str]]
+) -> Produced:
+    bench.staging.mkdir(parents=True, exist_ok=True)
+    bench.scratch.mkdir(parents=True, exist_ok=True)
+    if task.kind == "sample":
+        return take_sample(
+            task,
+            program=bench.ffmpeg,
+            scratch=bench.scratch,
+            report=bench.report,
+            seal=seal,
+        )
+    first = FirstPass()
+    if any(sound.loudness is not None for sound in task.recipe.audio):
+        bench.report(phase(task))
+        first = measure_loudness(
+            task, program=bench.ffmpeg, folder=bench.scratch, report=bench.report
+        )
+
+    if task.recipe.watermark is not None:
+        refuse_change(task.recipe.watermark.image)
+    lines = take_lines(task, program=bench.ffmpeg, folder=bench.scratch)
+    bench = replace(bench, lines=lines.path)
+    if task.kind == "join":
+        bench.report(phase(task, "join"))
+        bench = replace(bench, joined=join(task, bench.scratch))
+    done, encoded, taken = _encode_what_can_be(task, bench, first.found)
+    encoded = encoded.having_read(first.read_bytes + lines.read_bytes)
+    if task.kind == "join":
+        # Pictures are decoded for stills alone here, and as far as those need.
+        encoded = replace(encoded, decoded_frames=None)
+    # From here on the clip is all there is.
+    done = done.model_copy(update={"media": clipped(done.media, done.recipe.clip)})
+    sealed = seal((bench.staging, bench.scratch))
+    notes = (*first.notes, *taken, *encoded.notes, *sealed)
+    if isinstance(done.recipe.packaging, CmafPackaging):
+        package.mend(done.recipe, bench.staging)
+    done, said = finish_captions(done, encoded, bench.staging)
+    notes += said
+    finish_stills(done, bench.staging, encoded_seconds=encoded.encoded_seconds)
+    bench.report(_last(task, "verify"))
+    verified = verify(done, encoded, staging=bench.staging)
+    notes += verified.notes
+    if not verified.passed:
+        return _rejected(verified, encoded, notes)
+
+    if verified.partial is not None:
+        notes = (in_words(verified.partial), *notes)
+    artifacts = collect(done, verified.facts, staging=bench.staging)
+    return Produced(
+        artifacts=artifacts,
+        checks=verified.checks,
+        notes=notes,
+        outcome=OutcomeKind.SUCCEEDED,
+        partial=verified.partial,
+        read_bytes=encoded.read_bytes,
+        written_bytes=sum(artifact.bytes for artifact in artifacts),
+    )
+
+
+def _encode_what_can_be(
+    task: Task, bench: _Bench, loudness: Mapping[str, Measured]
+) -> tuple[Task, EncodeReport, tuple[str, ...]]:
+    """As `_encode`; again without those captions that make ffmpeg give up."""
+    notes: tuple[str, ...] = ()
+    while True:
+        try:
+            done, encoded, taken = _encode(task, bench, loudness)
+        except (EncoderFailed, MediaRejected) as exc:
+            spared = without_guilty(task, exc)
+            if spared is None:
+                raise
+            task, note = spared
+            notes = (*notes, note)
+            clear(bench.staging)
+        else:
+            return done, encoded, notes + taken
+
+
+def _encode(
+    task: Task, bench: _Bench, loudness: Mapping[str, Measured]
+) -> tuple[Task, EncodeReport, tuple[str, ...]]:
+    """The task as it was done, the encoder's report, and notes on what failed."""
+    notes: list[str] = []
+    ways = list(ways_to_do(task, bench.ffmpeg))
+    for position, way in enumerate(ways):
+        if way.note is not None:
+            notes.append(way.note)
+        if position:
+            clear(bench.staging)
+        prepare(way.task.recipe, bench.staging)
+        try:
+            return way.task, _attempt(way, bench, loudness), tuple(notes)
+        except EncoderFailed as exc:
+            if position == len(ways) - 1:
+                raise
+            notes.append(f"Encoding in hardware failed: {exc.message}")
+    raise AssertionError  # there is always one way
+
+
+def _attempt(way: Way, bench: _Bench, loudness: Mapping[str, Measured]) -> EncodeReport:
+    fifo = str(bench.scratch / "media.fifo")
+    try:
+        command = build(
+            way.task,
+            program=bench.ffmpeg,
+            fifo=fifo,
+            loudness=loudness,
+            lines=bench.lines,
+            joined=bench.joined,
+            hardware_decode=way.hardware_decode,
+        )
+    except KeyError as exc:
+        raise EncoderMissing(f"No options are known for the encoder {exc}.") from exc
+    packager = None
+    if bench.packager is not None:
+        os.mkfifo(fifo, 0o600)
+        packager = package.build(way.task.recipe, program=bench.packager, fifo=fifo)
+    try:
+        return run(
+            way.task,
+            command,
+            packager,
+            folders=(bench.staging, bench.scratch),
+            report=bench.report,
+        )
+    finally:
+        Path(fifo).unlink(missing_ok=True)
+
+
+def _last(task: Task, name: str) -> Progress:
+    duration = task.media.duration_seconds
+    return Progress(
+        task_id=task.task_id,
+        done_seconds=duration or 0.0,
+        total_seconds=duration,
+        speed=None,
+        phase=name,
+    )
+
+
+def _rejected(
+    verified: Verified, encoded: EncodeReport, notes: tuple[str, ...]
+) -> Produced:
+    failed = verified.failed
+    said = "; ".join(f"{check.name}: {check.detail}" for check in failed)
+    evidence = {
+        "checks": [check.name for check in failed],
+        "argv": list(encoded.argv),
+        "status": encoded.exit_status,
+        "stderr_tail": encoded.stderr_tail,
+    }
+    error: TranscodeError
+    if encoded.interrupted is not None:
+        error = source_down(encoded.interrupted, **evidence)
+    elif any(check.name == "source_complete" for check in failed):
+        error = MediaTruncated(
+            f"The source is damaged or cut off ({said}); upload it again, or have what "
+            "is left of it made (--accept-partial).",
+            **evidence,
+        )
+    else:
+        error = OutputRejected(
+            f"What was made does not pass verification ({said}).", **evidence
+        )
+    return Produced(
+        checks=verified.checks,
+        notes=notes,
+        outcome=error.outcome,
+        failure=error.describe(),
+        read_bytes=encoded.read_bytes,
+    )

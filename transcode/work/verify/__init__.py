@@ -1,0 +1,1 @@
+"""Doubts every result before it is called done."""

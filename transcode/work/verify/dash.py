@@ -1,0 +1,98 @@
+"""Does the MPD say of the files what the files say of themselves?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from ...contract import AudioRendition, Task, VideoRendition
+from .announced import (
+    ROUNDING,
+    announced,
+    frame_rate,
+    is_codec,
+    lasts,
+    lengths,
+    peak_rate,
+    total,
+)
+from .colour import transfer_code
+from .playlists import BrokenPlaylist, Representation, read_mpd
+from .tracks import Track
+
+
+def dash(
+    task: Task, tracks: Sequence[Track], staging: Path, known: set[str]
+) -> Iterator[str]:
+    try:
+        mpd = read_mpd((staging / "manifest.mpd").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, BrokenPlaylist) as exc:
+        missing = isinstance(exc, FileNotFoundError)
+        yield f"manifest.mpd: {'missing' if missing else exc}"
+        return
+    if not mpd.static:
+        yield "manifest.mpd is not static"
+    if tracks:
+        longest = max(track.end for track in tracks)
+        slack = max(track.longest_step for track in tracks)
+        ends = (longest, max(total(track)[0] for track in tracks))
+        if all(abs(mpd.seconds - end) > slack + ROUNDING for end in ends):
+            yield (
+                f"manifest.mpd lasts {float(mpd.seconds):.3f} s, the longest "
+                f"rendition {float(longest):.3f} s"
+            )
+    by_header = {one.header: one for one in mpd.representations}
+    for track in tracks:
+        found = by_header.pop(f"{track.place}/init.mp4", None)
+        if found is None:
+            yield f"manifest.mpd does not list {track.place}"
+        else:
+            known |= {found.header, *found.segments}
+            yield from _representation(found, track)
+            if track.is_video and found.transfer not in {None, transfer_code(task)}:
+                yield (
+                    f"manifest.mpd: {track.name}: transfer {found.transfer}, it is "
+                    f"{transfer_code(task)}"
+                )
+    yield from (f"manifest.mpd lists {name}, which was not read" for name in by_header)
+    pictures = {one.group for one in mpd.representations if one.kind == "video"}
+    if len(pictures) > 1:
+        yield (
+            f"manifest.mpd has the picture in {len(pictures)} adaptation sets, between "
+            "which no player switches"
+        )
+
+
+def _representation(found: Representation, track: Track) -> Iterator[str]:
+    where, said = f"manifest.mpd: {track.name}", found.attributes
+    files = tuple(f"{track.place}/{segment.name}" for segment in track.segments)
+    if found.segments != files:
+        yield f"{where}: {len(found.segments)} segments listed, there are {len(files)}"
+    for segment, true, at, span in zip(
+        track.segments, lengths(track), found.starts, found.durations, strict=False
+    ):
+        start = segment.start * track.time_base
+        listed, long = Fraction(at, found.timescale), Fraction(span, found.timescale)
+        if abs(listed - start) > ROUNDING or not lasts(long, true):
+            yield (
+                f"{where}: {segment.name} is listed at {float(listed):.3f} s for "
+                f"{float(long):.3f} s, it is at {float(start):.3f} s for "
+                f"{float(true[1]):.3f} s"
+            )
+            break
+    yield from announced(where, said.get("bandwidth"), peak_rate(track))
+    if not is_codec(said.get("codecs", ""), track):
+        yield f"{where}: codecs {said.get('codecs')}, it is {track.codec}"
+    plan = track.plan
+    if isinstance(plan, VideoRendition):
+        size = f"{said.get('width')}x{said.get('height')}"
+        if size != f"{track.width}x{track.height}":
+            yield f"{where}: size {size}, it is {track.width}x{track.height}"
+        yield from frame_rate(where, said.get("frameRate"), track)
+    if isinstance(plan, AudioRendition):
+        if found.channels not in {None, track.channels}:
+            yield f"{where}: {found.channels} channels, it has {track.channels}"
+        rate = said.get("audioSamplingRate")
+        if rate is not None and rate != str(track.sample_rate):
+            yield f"{where}: {rate} Hz, it has {track.sample_rate}"

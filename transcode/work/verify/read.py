@@ -1,0 +1,281 @@
+"""Finished files → tracks: each packet read once, groups of pictures decoded."""
+
+from __future__ import annotations
+
+import io
+from array import array
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...contract import AudioRendition, OutputFile, Task, VideoRendition
+from ..loudness import Meter
+from .cmaf import BrokenSegment, Segment, TrackHeader, read_header, read_segment
+from .decode import Decoder, media_errors, open_media, said
+from .playlists import BrokenPlaylist, read_media_playlist
+from .sampling import sample_times, unheard
+from .tracks import Track
+
+if TYPE_CHECKING:
+    import av.container
+    import av.packet
+
+    from .decode import AnyStream
+
+_AUDIO_GROUP = 64
+"""Audio packets that are decoded together."""
+_DEMUXERS = {"mp4": "mov", "webm": "matroska", "ogg": "ogg"}
+
+
+def read_cmaf(
+    task: Task, plan: VideoRendition | AudioRendition, index: int, *, staging: Path
+) -> Track | str:
+    """One CMAF rendition in playlist order; a sentence where it cannot be read."""
+    kind = "video" if isinstance(plan, VideoRendition) else "audio"
+    place = f"{kind}/{plan.name}"
+    folder = staging / place
+    stream = None
+    try:
+        header_name, names = _segment_names(folder)
+        header = read_header(folder / header_name)
+        paths = [folder / name for name in names]
+        segments = tuple(read_segment(path, header) for path in paths)
+        stream = _Joined([folder / header_name, *paths])
+        with open_media(stream, "mov") as container:
+            reader = _readers(task, [plan], container, offset=index)[0]
+            for packet in container.demux():
+                reader.take(packet)
+            track = reader.track(place, header=header, segments=segments)
+    except (OSError, UnicodeDecodeError, BrokenPlaylist, BrokenSegment) as exc:
+        return f"{place}: {said(exc)}"
+    except media_errors() as exc:
+        return f"{place} cannot be read: {said(exc)}"
+    finally:
+        if stream is not None:
+            stream.close()
+    return track
+
+
+def read_file(
+    task: Task, file: OutputFile, *, staging: Path
+) -> tuple[list[Track], list[str]]:
+    """All renditions in one self-contained file, and what is wrong with it."""
+    recipe = task.recipe
+    names = ([] if file.video is None else [file.video]) + list(file.audio)
+    plans: dict[str, VideoRendition | AudioRendition]
+    plans = {plan.name: plan for plan in recipe.video}
+    plans |= {plan.name: plan for plan in recipe.audio}
+    try:
+        with (
+            (staging / file.name).open("rb") as stream,
+            open_media(stream, _DEMUXERS[file.container]) as container,
+        ):
+            readers = _readers(task, [plans[name] for name in names], container)
+            for packet in container.demux():
+                # The end marker's own index is 0 whatever its stream is.
+                readers[packet.stream.index].take(packet)
+            return [reader.track(file.name) for reader in readers], []
+    except (OSError, BrokenSegment) as exc:
+        return [], [f"{file.name}: {said(exc)}"]
+    except media_errors() as exc:
+        return [], [f"{file.name} cannot be read: {said(exc)}"]
+
+
+def picture_size(path: Path) -> tuple[int, int] | str:
+    """Width and height of a still that decodes; a sentence where it does not."""
+    try:
+        with path.open("rb") as stream, open_media(stream, "mjpeg") as container:
+            for frame in container.decode(video=0):
+                if not frame.is_corrupt:
+                    return frame.width, frame.height
+    except OSError as exc:
+        return said(exc)
+    except media_errors() as exc:
+        return f"it does not decode ({said(exc)})"
+    return "no picture in it decodes"
+
+
+def _segment_names(folder: Path) -> tuple[str, list[str]]:
+    path = folder / "index.m3u8"
+    if path.exists():
+        playlist = read_media_playlist(path.read_text(encoding="utf-8"))
+        header, names = playlist.header, [entry.uri for entry in playlist.entries]
+    else:  # DASH alone has no playlist of its own for each rendition
+        header, names = "init.mp4", sorted(one.name for one in folder.glob("*.m4s"))
+    if not names:
+        msg = "it has no segments"
+        raise BrokenSegment(msg)
+    return header, names
+
+
+class _Joined:
+    """Files as one stream, one of them open at a time. Not seekable."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._paths = iter(paths)
+        self._open: io.BufferedReader | None = None
+
+    def read(self, size: int) -> bytes:
+        while True:
+            if self._open is None:
+                path = next(self._paths, None)
+                if path is None:
+                    return b""
+                self._open = path.open("rb")
+            if data := self._open.read(size):
+                return data
+            self.close()
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+def _readers(
+    task: Task,
+    plans: Sequence[VideoRendition | AudioRendition],
+    container: av.container.InputContainer,
+    *,
+    offset: int = 0,
+) -> list[_Reader]:
+    kinds = [stream.type for stream in container.streams]
+    wanted = ["video" if isinstance(p, VideoRendition) else "audio" for p in plans]
+    if kinds != wanted:
+        found, planned = " + ".join(kinds) or "nothing", " + ".join(wanted)
+        msg = f"it holds {found} where {planned} was planned"
+        raise BrokenSegment(msg)
+    streams: tuple[AnyStream, ...]
+    streams = (*container.streams.video, *container.streams.audio)
+    return [
+        _Reader(task, plan, stream, offset + index)
+        for index, (plan, stream) in enumerate(zip(plans, streams, strict=True))
+    ]
+
+
+class _Reader:
+    """Collects one stream's packets and has those groups decoded that are due."""
+
+    def __init__(
+        self,
+        task: Task,
+        plan: VideoRendition | AudioRendition,
+        stream: AnyStream,
+        index: int,
+    ) -> None:
+        if stream.time_base is None:
+            msg = f"{plan.name} does not say what its times count"
+            raise BrokenSegment(msg)
+        self._plan, self._stream, self._base = plan, stream, stream.time_base
+        self._is_video = isinstance(plan, VideoRendition)
+        encoded = plan.made_by == "encoded"  # what is copied sounds as it did
+        self._meter = Meter() if encoded and not self._is_video else None
+        self._decoder = Decoder(
+            stream,
+            self._base,
+            full=task.recipe.verify == "full",
+            hear=self._meter.take if self._meter else unheard(task, plan),
+        )
+        self._due = sample_times(task, index)
+        self._packets = self._bytes = 0
+        self._times = array("q")
+        self._last = (0, 0)
+        self._previous: int | None = None
+        self._in_order = True
+        self._keys: list[int] = []
+
+    def take(self, packet: av.packet.Packet[Any]) -> None:
+        """Count one packet; the demuxer's end marker closes the last group."""
+        when = packet.dts if packet.pts is None else packet.pts
+        if when is None:
+            self._decoder.end()
+            return
+        if not self._packets or (
+            packet.is_keyframe if self._is_video else self._packets % _AUDIO_GROUP == 0
+        ):
+            self._decoder.begin(when, due=self._is_due(when))
+        order = when if packet.dts is None else packet.dts
+        if self._previous is not None and order <= self._previous:
+            self._in_order = False
+        self._previous = order
+        if not packet.is_discard:
+            if not self._times or when >= self._last[0]:
+                self._last = (when, packet.duration or 0)
+            self._times.append(when)
+        if packet.is_keyframe:
+            self._keys.append(when)
+        self._packets += 1
+        self._bytes += packet.size
+        self._decoder.take(packet)
+
+    def _is_due(self, when: int) -> bool:
+        passed = [time for time in self._due if time <= when * self._base]
+        self._due = self._due[len(passed) :]
+        return bool(passed) or not self._packets
+
+    def track(
+        self,
+        place: str,
+        *,
+        header: TrackHeader | None = None,
+        segments: tuple[Segment, ...] = (),
+    ) -> Track:
+        """What was read. Raises BrokenSegment where two readings disagree."""
+        if not self._times:
+            msg = f"{self._plan.name} holds no packet that is shown"
+            raise BrokenSegment(msg)
+        base, times, keys = self._base, self._times, self._keys
+        _, length = self._last
+        in_order = self._in_order
+        start = min(times) * base
+        if header is not None:
+            listed = sum(len(segment.times) for segment in segments)
+            size = sum(sum(segment.sizes) for segment in segments)
+            if (listed, size) != (self._packets, self._bytes):
+                msg = (
+                    f"its boxes list {listed} packets of {size} bytes, reading it "
+                    f"gives {self._packets} of {self._bytes}"
+                )
+                raise BrokenSegment(msg)
+            base = Fraction(1, header.timescale)
+            times = array("q", [time for one in segments for time in one.times])
+            keys = [one.times[index] for one in segments for index in one.keyframes]
+            _, length = max(
+                pair
+                for one in segments
+                for pair in zip(one.times, one.durations, strict=True)
+            )
+            order = [time for one in segments for time in one.decode_times]
+            in_order = all(a < b for a, b in pairwise(order))
+        ordered = array("q", sorted(times))
+        if not length:
+            length = ordered[-1] - ordered[-2] if len(ordered) > 1 else 0
+        stream = self._stream
+        picture = stream.codec_context if stream.type == "video" else None
+        sound = stream.codec_context if stream.type == "audio" else None
+        return Track(
+            plan=self._plan,
+            place=place,
+            codec=stream.codec_context.codec.canonical_name,
+            time_base=base,
+            times=ordered,
+            length=length,
+            in_order=in_order,
+            keyframes=tuple(sorted(keys)),
+            packets=self._packets,
+            media_bytes=self._bytes
+            if header is None
+            else header.bytes + sum(segment.bytes for segment in segments),
+            demuxed_start=start,
+            decoded=self._decoder.result(),
+            width=picture.width if picture else None,
+            height=picture.height if picture else None,
+            sample_aspect_ratio=picture.sample_aspect_ratio if picture else None,
+            sample_rate=sound.sample_rate if sound else None,
+            channels=sound.channels if sound else None,
+            header=header,
+            segments=segments,
+            loudness=self._meter.result() if self._meter else None,
+        )
