@@ -152,7 +152,7 @@ def test_the_kernel_holds_where_every_option_fails(
         refused = children.refused
 
     assert taken <= bare
-    if "files" in refused or {"network", "sockets"} <= {*refused}:
+    if "files" in refused or {"network", "calls"} <= {*refused}:
         pytest.skip(f"this kernel does not hold it: {refused}")
     assert set() == rig.touched(name, printed)
 

@@ -35,7 +35,7 @@ _NEEDS = {"seccomp": ("no_new_privs",)}
 
 _FENCED = """
 import json, mmap, os, resource, signal, socket, sys
-from transcode import confine
+from transcode.sandbox import fence as confine
 "x".encode("idna")  # Imported when first used: too late behind a fence.
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 folder, port, on = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])

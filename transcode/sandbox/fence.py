@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple, Self
 
-from .seccomp import denying
+from .seccomp import Needs, allowing
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -99,14 +99,16 @@ class Fence:
     Made by the parent or by the process itself, entered by the latter.
 
     `enter` answers what could not be had, and why: `network` (a namespace without an
-    address), `sockets` (none can be opened), `files` (none but those of `may`). Two of
-    them keep from the network, since containers often forbid the first.
+    address), `calls` (no system call but those that such work takes), `files` (none but
+    those of `may`). The first two keep from the network, since containers often forbid
+    the first.
     """
 
     def __init__(self, may: May) -> None:
         self._may = may
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._refused: dict[str, str] = {}
+        self._starts = False
         self._ruleset = self._rules()
 
     def __enter__(self) -> Self:
@@ -165,6 +167,7 @@ class Fence:
             if not runs:
                 # Whatever starts it reads and starts further programs.
                 self._refused["files"] = f"{may.runs} is a script"
+                self._starts = True
                 handled &= ~(_EXECUTE | _READ | _LIST)
         held = version >= _TCP_SINCE and (may.ports or not may.network)
         ports = _BIND | _CONNECT if held else 0
@@ -218,16 +221,21 @@ class Fence:
             self._refused["capabilities"] = _error()
 
     def _filter(self) -> None:
-        sockets = self._may.network or self._may.devices
-        name = os.uname().machine
-        code = denying(name, sockets=not sockets, programs=self._may.runs is None)
+        may, name = self._may, os.uname().machine
+        needs = Needs(
+            program=may.runs is not None,
+            starts=self._starts,
+            network=may.network,
+            devices=may.devices,
+        )
+        code = allowing(name, needs, os.getpid())
         if code is None:
-            self._refused["sockets"] = f"no filter is known for {name}"
+            self._refused["calls"] = f"no filter is known for {name}"
             return
         held = ctypes.create_string_buffer(code)
         described = struct.pack("@HP", len(code) // 8, ctypes.addressof(held))
         if self._libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, described, 0, 0):
-            self._refused["sockets"] = _error()
+            self._refused["calls"] = _error()
 
 
 def ports_of(url: str) -> tuple[int, ...]:
@@ -249,11 +257,16 @@ def ports_of(url: str) -> tuple[int, ...]:
 def shortfall(refused: Mapping[str, str], who: str = "the encoder") -> tuple[str, ...]:
     """Sentences for a user on what the kernel did not take, none where it all held."""
     notes = []
-    if "network" in refused and "sockets" in refused:
+    if "network" in refused and "calls" in refused:
         notes.append(
             f"Nothing but its options kept {who} off the network: this kernel or"
             f" container has no namespaces ({refused['network']}) and no filters"
-            f" ({refused['sockets']})."
+            f" ({refused['calls']})."
+        )
+    elif "calls" in refused:
+        notes.append(
+            f"Nothing kept {who} from system calls that it has no use for: this kernel"
+            f" or container has no filters ({refused['calls']})."
         )
     if "files" in refused:
         notes.append(

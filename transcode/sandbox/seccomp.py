@@ -1,67 +1,193 @@
-"""System calls that a codec has no use for, as a filter for the kernel."""
+"""
+The system calls that are left to a process, as a filter for the kernel: an allow-list.
+
+Found with strace over every profile that ships (ffmpeg 8.1 and 9.0, with glibc and
+with musl, PyAV, Shaka Packager), and what those libraries call on other kernels.
+"""
 
 from __future__ import annotations
 
 import errno
 import struct
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from .calls import ALLOWED, ASKED_OF_NETWORKS, DRIVERS, NUMBERS, STARTING
 
-class _Machine(NamedTuple):
-    """Numbers of one architecture."""
-
-    audit: int
-    socket: int
-    execute: tuple[int, int]
-    never: tuple[int, ...]
-    """ptrace, process_vm_readv and _writev, unshare, setns, bpf, userfaultfd,
-    perf_event_open, add_key, request_key, keyctl, io_uring_setup: of no use to a
-    codec, and how others got out."""
+_AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+"""linux/audit.h; the order is that of `NUMBERS`' columns."""
+_UNIFIED = 424
+"""From here on a number means the same on every machine (Linux 5.1)."""
 
 
-# linux/audit.h; arch/x86/entry/syscalls/syscall_64.tbl, asm-generic/unistd.h.
-_MACHINES = {
-    "x86_64": _Machine(
-        0xC000003E,
-        41,
-        (59, 322),
-        (101, 310, 311, 272, 308, 321, 323, 298, 248, 249, 250, 425),
-    ),
-    "aarch64": _Machine(
-        0xC00000B7,
-        198,
-        (221, 281),
-        (117, 270, 271, 97, 268, 280, 282, 241, 217, 218, 219, 425),
-    ),
-}
-_X32 = 0x40000000
+class Needs(NamedTuple):
+    """What a process needs besides computing, its memory and its files."""
+
+    program: bool = False
+    """To become another program: it is fenced before its first instruction."""
+    starts: bool = False
+    """To start programs of its own, as a script does."""
+    network: bool = False
+    """To connect by TCP, and to ask for names by UDP."""
+    devices: bool = False
+    """To talk to drivers, whatever those take, and by Unix sockets."""
 
 
-def denying(name: str, *, sockets: bool, programs: bool) -> bytes | None:
+class Check(NamedTuple):
+    """Of one argument the bits of *mask* have one of *values*."""
+
+    argument: int
+    values: tuple[int, ...]
+    mask: int = 0xFFFFFFFF
+    pointer: bool = False
+    """All 64 bits count; the kernel takes 32 of whatever is an `int`."""
+
+
+_Ways = tuple[tuple[Check, ...], ...]
+"""One of them holds, with all its checks."""
+
+_THREAD = 0x003D0F00
+"""The flags by which glibc makes a thread: memory, files, signals and exit shared, and
+no namespace. musl adds CLONE_DETACHED, which means nothing."""
+_DETACHED = 0x00400000
+_ANY_NAMESPACE = 0x7E020080
+_INTERNET, _BY_UNIX = (2, 10), (1,)
+_STREAM, _DATAGRAM = 1, 2
+_SOCKET_FLAGS = 0o2004000
+"""SOCK_CLOEXEC and SOCK_NONBLOCK."""
+_FAST_OPEN = 0x20000000
+"""Connects within `send`, past whoever watches `connect`."""
+_TCP, _UDP = 6, 17
+_TCP_OPTIONS = (1, 2, 4, 5, 6, 12, 18)
+"""NODELAY, MAXSEG, KEEPIDLE, KEEPINTVL, KEEPCNT, QUICKACK, USER_TIMEOUT: none that
+connects (FASTOPEN_CONNECT) or changes what the connection is (ULP, REPAIR)."""
+
+
+def _checked(needs: Needs, own: int) -> Mapping[str, _Ways]:
+    """What is allowed by its arguments alone. linux/*.h have the numbers."""
+    itself = ((Check(0, (own,)),),)
+    thread = ((Check(0, (_THREAD,), 0xFFFFFFFF & ~_DETACHED),),)
+    checked: dict[str, _Ways] = {
+        "clone": thread,
+        # DUPFD, GETFD, SETFD, GETFL, SETFL, locks, DUPFD_CLOEXEC, GETPIPE_SZ and the
+        # newer locks: none that names somebody to be sent a signal (SETOWN).
+        "fcntl": ((Check(1, (*range(8), 1030, 1032, 36, 37, 38)),),),
+        # Is it a terminal, how wide is it, how much is there to read; FIONBIO and
+        # FIO(N)CLEX.
+        "ioctl": (
+            (Check(1, (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x802C542A)),),
+        ),
+        # Names of threads and of memory.
+        "prctl": ((Check(0, (15, 16, 0x53564D41)),),),
+        # Limits are asked for, of itself, and not set.
+        "prlimit64": ((Check(0, (0,)), Check(2, (0,), pointer=True)),),
+        "kill": itself,
+        "tgkill": itself,
+        "sched_setaffinity": ((Check(0, (0,)),),),
+        # PRIO_PROCESS, and of that the calling thread: x265 steps back.
+        "setpriority": ((Check(0, (0,)), Check(1, (0,))),),
+    }
+    if needs.starts:
+        checked["clone"] = ((Check(0, (0,), _ANY_NAMESPACE),),)
+    sockets: list[tuple[Check, ...]] = []
+    if needs.network:
+        for kind, protocol in ((_STREAM, _TCP), (_DATAGRAM, _UDP)):
+            sockets.append(
+                (
+                    Check(0, _INTERNET),
+                    Check(1, (kind,), 0xFFFFFFFF & ~_SOCKET_FLAGS),
+                    # No other, such as MPTCP, which port rules do not see.
+                    Check(2, (0, protocol)),
+                )
+            )
+    if needs.devices:
+        del checked["ioctl"]
+        sockets.append((Check(0, _BY_UNIX),))
+    if sockets:
+        level = Check(1, (0, 1, 41))  # of IP, of sockets, of IPv6
+        checked |= {
+            "socket": tuple(sockets),
+            "sendto": ((Check(3, (0,), _FAST_OPEN),),),
+            "sendmsg": ((Check(2, (0,), _FAST_OPEN),),),
+            "sendmmsg": ((Check(3, (0,), _FAST_OPEN),),),
+            "setsockopt": ((level,), (Check(1, (_TCP,)), Check(2, _TCP_OPTIONS))),
+        }
+    return checked
+
+
+def allowing(machine: str, needs: Needs, own: int) -> bytes | None:
     """
-    The filter for a machine of that name: what no codec needs answers EACCES.
+    The filter for a *machine* of that name and the process whose id is *own*.
 
-    *sockets*, *programs*: to open one and to start one is denied, too. None for a
-    machine whose numbers are not known. Layout: linux/bpf_common.h, linux/seccomp.h.
+    What is not allowed answers EACCES, and calls that are younger than Linux 5.1
+    answer ENOSYS as an older kernel would: libraries have another way for these
+    (`clone3`, whose flags no filter can see, becomes `clone`). Another architecture's
+    calls are the end of the process. None for a machine whose numbers are not known.
+    Layout: linux/bpf_common.h, linux/seccomp.h.
     """
-    machine = _MACHINES.get(name)
-    if machine is None:
+    if machine not in _AUDIT:
         return None
-    calls = [
-        *machine.never,
-        *((machine.socket,) if sockets else ()),
-        *(machine.execute if programs else ()),
+    column = [*_AUDIT].index(machine)
+    checked = _checked(needs, own)
+    names = [
+        *ALLOWED,
+        *(STARTING if needs.starts else ()),
+        *(("execve",) if needs.program or needs.starts else ()),
+        *(ASKED_OF_NETWORKS if needs.network or needs.devices else ()),
+        *(DRIVERS if needs.devices else ()),
     ]
-    load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06
-    kill, allow, deny = 0x80000000, 0x7FFF0000, 0x00050000 | errno.EACCES
     rows = [
-        (load, 0, 0, 4),
-        (equal, 1, 0, machine.audit),
-        (answer, 0, 0, kill),
-        (load, 0, 0, 0),
-        (at_least, len(calls) + 1, 0, _X32),
-        *((equal, len(calls) - n, 0, call) for n, call in enumerate(calls)),
-        (answer, 0, 0, allow),
-        (answer, 0, 0, deny),
+        (_LOAD, 0, 0, _ARCHITECTURE),
+        (_EQUAL, 1, 0, _AUDIT[machine]),
+        (_ANSWER, 0, 0, _KILL),
+        (_LOAD, 0, 0, _NUMBER),
+    ]
+    for name in names:
+        number = NUMBERS[name][column]
+        if number is not None:
+            rows += [(_EQUAL, 0, 1, number), (_ANSWER, 0, 0, _ALLOW)]
+    for name, ways in checked.items():
+        number = NUMBERS[name][column]
+        if number is not None:
+            block = _block(ways)
+            rows += [(_EQUAL, 0, len(block), number), *block]
+    rows += [
+        (_AT_LEAST, 0, 1, _UNIFIED),
+        (_ANSWER, 0, 0, _ABSENT),
+        (_ANSWER, 0, 0, _DENY),
     ]
     return b"".join(struct.pack("=HBBI", *row) for row in rows)
+
+
+_Row = tuple[int, int, int, int]
+_LOAD, _AND, _EQUAL, _AT_LEAST, _ANSWER = 0x20, 0x54, 0x15, 0x35, 0x06
+_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
+_KILL, _ALLOW = 0x80000000, 0x7FFF0000
+_DENY, _ABSENT = 0x00050000 | errno.EACCES, 0x00050000 | errno.ENOSYS
+
+
+def _block(ways: _Ways) -> Sequence[_Row]:
+    """Answers in any case: nothing follows it."""
+    rows: list[_Row] = []
+    for way in ways:
+        tests: list[_Row] = []
+        for check in reversed(way):
+            tests = [*_test(check, len(tests) + 1), *tests]
+        rows += [*tests, (_ANSWER, 0, 0, _ALLOW)]
+    return [*rows, (_ANSWER, 0, 0, _DENY)]
+
+
+def _test(check: Check, past: int) -> list[_Row]:
+    """Goes on where it holds; *past* rows behind it otherwise."""
+    low = _ARGUMENTS + 8 * check.argument
+    rows: list[_Row] = [(_LOAD, 0, 0, low)]
+    if check.mask != 0xFFFFFFFF:  # noqa: PLR2004  all of it
+        rows.append((_AND, 0, 0, check.mask))
+    last = len(check.values) - 1
+    for position, value in enumerate(check.values):
+        more = last - position
+        rows.append((_EQUAL, more, 0 if more else past, value))
+    if check.pointer:
+        rows[-1] = (_EQUAL, 0, past + 2, check.values[-1])
+        rows += [(_LOAD, 0, 0, low + 4), (_EQUAL, 0, past, 0)]
+    return rows
