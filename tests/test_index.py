@@ -212,7 +212,7 @@ def test_jobs_brought_up_to_date_are_as_if_listed_anew(
         ([("claim", 2), ("failed", 2)], "failed"),
         ([("claim", 2), ("rejected", 2)], "rejected"),
         ([("claim", 1), ("cancelled", 1)], "cancelled"),
-        ([("cancel", 1)], "cancelled"),
+        ([("cancel", 1)], "waiting"),
         ([("claim", 2), ("failed", 2), ("round", 2)], "waiting"),
         ([("cancel", 1), ("claim", 2), ("failed", 2), ("round", 2)], "waiting"),
         ([("claim", 1), ("failed", 1), ("round", 1), ("claim", 2)], "running"),

@@ -38,10 +38,12 @@ from transcode.contract import (
     Verification,
 )
 from transcode.contract.job import Envelope, LedgerRecord, Submission
+from transcode.contract.state import STATUSES
 from transcode.errors import MediaRejected, ObjectExists, StoreError, UsageError
 from transcode.invoke.scheduler import testament as before_it_ran
 from transcode.jobs.runner import Crew, patrol, patrolling
 from transcode.jobs.service import Desk
+from transcode.ledger.job_rows import JOBS, by_job, look
 from transcode.pipeline import admit
 from transcode.request import Order, Request, look_up
 from transcode.settings import Settings
@@ -70,7 +72,7 @@ class Schedule:
     deeds: tuple[tuple[float, Deed, int], ...] = ()
     """At which second, what, of which job."""
     media: tuple[str, ...] = ("good", "good")
-    """What becomes of each job's encoding: good, bad, flaky, poison."""
+    """What becomes of each job's encoding: good, bad, flaky, poison, unlucky."""
 
 
 class Killed(BaseException):
@@ -116,6 +118,7 @@ class World:
         self.told: list[Envelope] = []
         self.begun: Counter[tuple[str, int]] = Counter()
         self.log: list[str] = []
+        self.witness: Callable[[], Awaitable[None]] | None = None
 
     def clock(self) -> datetime:
         return NOON + timedelta(seconds=anyio.current_time()) + self.skipped
@@ -168,6 +171,8 @@ class View:
         # What was sent arrives, whether or not anybody waits for the answer.
         with anyio.CancelScope(shield=True):
             found = await call()
+            if name in {"create", "put", "delete"} and world.witness is not None:
+                await world.witness()
         if fault == "killed after":
             self._die()
         if fault == "frozen after":
@@ -244,6 +249,9 @@ class Model:
     order: Order
     wiring: Wiring
     breaks: Mapping[str, bool] = field(default_factory=dict)
+    words: Counter[str] = field(default_factory=Counter)
+    """How often a job was in which state, wherever it was asked for."""
+    wrong_words: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.world = World(self.schedule, self.memory, **self.breaks)
@@ -253,6 +261,33 @@ class Model:
             for job in self.jobs
         }
         self.media = dict(zip(self.jobs, self.schedule.media, strict=True))
+
+    async def compare_words(self) -> None:
+        """Note where those who are asked for the state of a job say different words."""
+        now = self.world.clock().replace(microsecond=0)
+        seen = replace(
+            self.world.store, clock=lambda: now, objects=dict(self.world.store.objects)
+        )
+        listed = by_job([entry async for entry in seen.entries(JOBS)])
+        tells = Destination(self.world, View(self.world, "witness"))
+        told_by = ModelDesk(
+            self.wiring, "memory", seen, tells, "witness", AsyncExitStack()
+        )
+        for job, objects in listed.items():
+            row, _ = await look(seen, objects)
+            if row is None:
+                continue
+            report = await told_by.report(job)
+            self.words[report.status] += 1
+            said = {"reports": report.status, "index": row.status(now)}
+            if report.manifest is not None:
+                said["destinations"] = report.manifest.status
+            if not report.over:
+                crew = Crew(told_by, 1, lambda _event: None, {job: report.status})
+                counts = crew.counts()
+                said["metrics"] = "".join(word for word in counts if counts[word])
+            if len({*said.values()}) > 1:
+                self.wrong_words.append(f"{job[-2:]}: {said}")
 
     def run(self) -> list[str]:
         """What was wrong in the end; empty is as it should be."""
@@ -280,7 +315,7 @@ class Model:
             await patrol(desk, crew)
             await crew.idle()
             group.cancel_scope.cancel()
-        return [wrong async for wrong in self._judge(desk)]
+        return [*self.wrong_words, *[wrong async for wrong in self._judge(desk)]]
 
     def _desk(self, view: View) -> ModelDesk:
         name = f"{view.name}.{self.world.random.getrandbits(32):08x}"
@@ -351,6 +386,8 @@ class Model:
         await keeper.keep(plan, planned, done)
         if media == "bad":
             raise MediaRejected("Not a film.")
+        if media == "unlucky" and not keeper.earlier:
+            raise StoreError("The store did not answer.")
         token = "0001" if self.breaks.get("one_token") else keeper.token
         folder = f"{order.folder}/{token}"
         for name in FILES:
@@ -500,8 +537,12 @@ def run(
     """Run a schedule, with parts of what keeps it right taken out."""
     plan, order, wiring = looked_up
 
-    def one(schedule: Schedule, **breaks: bool) -> list[str]:
+    def one(
+        schedule: Schedule, words: Counter[str] | None = None, **breaks: bool
+    ) -> list[str]:
         model = Model(schedule, memory_bucket, plan, order, wiring, breaks)
+        if words is not None:
+            model.world.witness, model.words = model.compare_words, words
         monkeypatch.setattr(transcode.jobs.execution, "carry_out", model.carry_out)
         wrong = model.run()
         return [*wrong, *model.world.log] if wrong else []
@@ -525,7 +566,7 @@ SCHEDULES = st.builds(
         max_size=5,
     ).map(tuple),
     media=st.lists(
-        st.sampled_from(["good", "good", "flaky", "bad", "poison"]),
+        st.sampled_from(["good", "good", "flaky", "bad", "poison", "unlucky"]),
         min_size=1,
         max_size=2,
     ).map(tuple),
@@ -570,6 +611,23 @@ def at_random(seed: int) -> Schedule:
 def test_days_on_which_much_goes_wrong(run: Run, seed: int) -> None:
     """Denser than chance would have it, and repeatable."""
     assert [] == run(at_random(seed))
+
+
+def test_everybody_says_the_same_word_for_the_same_history(run: Run) -> None:
+    """
+    After every write of every run: reports (command line and HTTP), index, metrics, and
+    destinations once there is something to tell. Every word there is was needed.
+    """
+    words: Counter[str] = Counter()
+
+    days = [
+        Schedule(0, media=("bad", "unlucky")),
+        Schedule(1, deeds=((3.0, "cancel", 0),)),
+        *map(at_random, range(4)),
+    ]
+
+    assert [] == [wrong for day in days for wrong in run(day, words=words)]
+    assert {*STATUSES} == {*words}
 
 
 @pytest.mark.parametrize("what", ["unconditional", "one_token", "unsealed"])

@@ -8,6 +8,7 @@ import pytest
 
 from transcode.contract import OutcomeKind, ProfileRef, SourceRecord
 from transcode.contract.job import Claim, Ending, Submission
+from transcode.contract.state import ClaimHistory
 from transcode.jobs import (
     Busy,
     Done,
@@ -17,7 +18,6 @@ from transcode.jobs import (
     Over,
     Patience,
     Standing,
-    Tried,
     Waiting,
     standing,
 )
@@ -38,7 +38,7 @@ SUBMISSION = Submission(
 )
 
 
-def claim(number: int, kind: str | None = None, **ending: object) -> Tried:
+def claim(number: int, kind: str | None = None, **ending: object) -> ClaimHistory:
     """Claim *number*, made at noon, and how it ended if it did."""
     ended = None
     if kind is not None:
@@ -49,10 +49,10 @@ def claim(number: int, kind: str | None = None, **ending: object) -> Tried:
     held = Claim(
         job_id="0" * 32, number=number, owner=f"worker {number}", lease_seconds=LEASE
     )
-    return Tried(held, NOON, ended)
+    return ClaimHistory(held, NOON, ended)
 
 
-def stands(*tried: Tried, at: datetime = NOON, **further: object) -> Standing:
+def stands(*tried: ClaimHistory, at: datetime = NOON, **further: object) -> Standing:
     """Where a job with these claims stands *at* a time."""
     history = History(SUBMISSION, tried, **{"done": False, **further})  # type: ignore[arg-type]
     return standing(history, at, PATIENCE)
@@ -68,7 +68,7 @@ def test_nobody_has_claimed_it() -> None:
     [(), (claim(1),), (claim(1, "failed", final=True),), (claim(1, "handed_back"),)],
 )
 def test_a_manifest_is_success_whatever_else_is_written(
-    tried: tuple[Tried, ...],
+    tried: tuple[ClaimHistory, ...],
 ) -> None:
     """Cancelled, failed or held: there is a result."""
     assert stands(*tried, done=True, cancelled=True) == Done()

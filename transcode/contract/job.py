@@ -30,13 +30,23 @@ from . import (
     Value,
 )
 
+_FINAL = frozenset({"succeeded", "rejected", "failed", "cancelled"})
+
 Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:/@+-]{1,64}$")]
 """Key or value of a tag: safe in a metric's label, a file name and a CSV."""
 
 
 JobStatus = Literal[
-    "waiting", "running", "succeeded", "rejected", "failed", "cancelled"
+    "waiting",
+    "running",
+    "lost",
+    "retrying",
+    "succeeded",
+    "rejected",
+    "failed",
+    "cancelled",
 ]
+"""What they mean stands in `state`."""
 
 
 class Kept(Value):
@@ -217,7 +227,8 @@ class JobReport(Kept):
 
     @property
     def over(self) -> bool:
-        return self.status not in ("waiting", "running")
+        """Whether it stays as it is unless somebody asks for it again."""
+        return self.status in _FINAL
 
 
 class Told(Kept):

@@ -13,10 +13,11 @@ from pydantic import ValidationError
 
 from ..contract import OutcomeKind, Value
 from ..contract.job import Claim, Ending, LedgerRecord, Submission
+from ..contract.state import ClaimHistory
 from ..errors import LeaseLost, ObjectExists, ObjectMissing, RecordUnreadable
 from ..ledger.log import append
 from ..store.bucket import Bucket
-from .state import History, Tried
+from .state import History
 
 STATE = ".transcode"
 
@@ -196,7 +197,7 @@ class Book:
         return History(
             submission=submission,
             tried=tuple(
-                _tried(claim, found[f"claims/{n:06d}.json"], endings.get(n))
+                ClaimHistory.of(claim, found[f"claims/{n:06d}.json"], endings.get(n))
                 for n, claim in sorted(claims.items())
             ),
             done=await self._done(submission.folder),
@@ -334,12 +335,6 @@ class Book:
 
 def _marker(job: str, round_number: int) -> str:
     return f"{_OPEN}{job}.{round_number}" if round_number else _OPEN + job
-
-
-def _tried(claim: Claim, renewed_at: datetime, ending: Ending | None) -> Tried:
-    if ending is not None and ending.kind == "published":
-        return Tried(claim, renewed_at, None, publishing=True)
-    return Tried(claim, renewed_at, ending)
 
 
 def _json(value: Value) -> bytes:

@@ -12,6 +12,7 @@ from datetime import timedelta
 import anyio
 
 from ..contract import Value
+from ..contract.state import OPEN
 from ..errors import StoreError, TranscodeError, WorkerLost
 from ..hooks import Ended, Event, Listener, Taken, Troubled, Weaker
 from .ingest import Intake, open_jobs
@@ -62,9 +63,13 @@ class Crew:
 
     def counts(self) -> dict[str, int]:
         """Jobs that we know of and that have not ended, by state."""
-        running = len(self._known) - len(self._queue)
-        elsewhere = len(self.left.keys() - self._known)
-        return {"waiting": len(self._queue) + elsewhere, "running": running}
+        counts = dict.fromkeys(map(str, OPEN), 0)
+        counts["waiting"] += len(self._queue)
+        counts["running"] += len(self._known) - len(self._queue)
+        for job in self.left.keys() - self._known:
+            # What could not be looked at waits for whoever can.
+            counts[self.left[job] if self.left[job] in counts else "waiting"] += 1
+        return counts
 
     def knows(self, job: str) -> bool:
         """Whether *job* is queued or in work."""

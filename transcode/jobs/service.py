@@ -39,7 +39,7 @@ from ..store.bucket import Bucket
 from ..store.destination import MANIFEST_NAME
 from ..store.open import bucket
 from ..wiring import Wiring
-from . import Book, Busy, Done, Exhausted, Free, History, Patience, report, standing
+from . import Book, Busy, Exhausted, Free, History, Patience, report, standing
 from .execution import Shift
 from .finalize import Tells, close
 from .reservations import Allowance
@@ -134,7 +134,8 @@ class Desk:
         if done is not None:
             # Made by hand, perhaps: then there never was a job to find.
             history = History(submission, (), done=True)
-            return report(history, Done(), done), False
+            now = await self.book.now()
+            return report(history, now, self._patience, done), False
         _, new = await self.book.submit(submission)
         history = await self.book.history(order.job_id)
         found = await self._report(history)
@@ -334,11 +335,10 @@ class Desk:
             return self._engines[key]
 
     async def _report(self, history: History) -> JobReport:
-        state = standing(history, await self.book.now(), self._patience)
         manifest = None
-        if isinstance(state, Done):
+        if history.done:
             manifest = await self._manifest(history.submission.folder)
-        return report(history, state, manifest)
+        return report(history, await self.book.now(), self._patience, manifest)
 
 
 def _record(order: Order) -> SourceRecord:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ..contract import Manifest
-from ..contract.job import Claim, Ending, JobReport, JobStatus, Submission
+from ..contract.job import Ending, JobReport, JobStatus, Submission
+from ..contract.state import ClaimHistory, status_of
 from ..errors import BudgetReached
-
-_GRAIN = timedelta(seconds=1)
-
-
-"""S3 tells times of change in whole seconds: a lease is never cut short by that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +23,11 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """A claim, when it was last written, and how it ended if it did."""
-
-    claim: Claim
-    renewed_at: datetime
-    ending: Ending | None
-    publishing: bool = False
-    """Its holder was about to create the manifest when it was last heard of."""
-
-
-@dataclass(frozen=True, slots=True)
 class History:
     """Everything that is kept of a job, as it was when it was read."""
 
     submission: Submission
-    tried: tuple[Tried, ...]
+    tried: tuple[ClaimHistory, ...]
     """By number, all of them."""
     done: bool
     """Its manifest exists."""
@@ -52,6 +37,16 @@ class History:
     cancelled: bool = False
     told: frozenset[str] = frozenset()
     """Digests of destinations that know how this round ended."""
+
+    @property
+    def round_tried(self) -> tuple[ClaimHistory, ...]:
+        """The claims of this round."""
+        return tuple(t for t in self.tried if t.claim.number > self.round_after)
+
+    def status(self, now: datetime) -> JobStatus:
+        """The job's state in one word."""
+        last = self.round_tried[-1] if self.round_tried else None
+        return status_of(done=self.done, last=last, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +107,14 @@ def standing(  # noqa: PLR0911 - one for each answer
     """
     if history.done:
         return Done()
-    tried = [one for one in history.tried if one.claim.number > history.round_after]
+    tried = history.round_tried
     number = max((one.claim.number for one in history.tried), default=0) + 1
     if not tried:
         return Free(number)
     last = tried[-1]
     if last.ending is None:
-        until = last.renewed_at + timedelta(seconds=last.claim.lease_seconds) + _GRAIN
-        if now < until:
-            return Busy(last.claim.owner, until)
+        if now < last.held_until:
+            return Busy(last.claim.owner, last.held_until)
     elif last.ending.final:
         return Over(last.ending)
     if history.cancelled:
@@ -133,7 +127,7 @@ def standing(  # noqa: PLR0911 - one for each answer
     return Free(number)
 
 
-def _enough(tried: Sequence[Tried], patience: Patience) -> str | None:
+def _enough(tried: Sequence[ClaimHistory], patience: Patience) -> str | None:
     lost = sum(one.ending is None or one.ending.kind == "lost" for one in tried)
     failed = sum(
         one.ending is not None and one.ending.kind == "failed" for one in tried
@@ -156,36 +150,39 @@ def _enough(tried: Sequence[Tried], patience: Patience) -> str | None:
     return None
 
 
-def report(history: History, state: Standing, manifest: Manifest | None) -> JobReport:
-    """*manifest* is that of a success, where *state* says so."""
-    status: JobStatus = "waiting"
-    detail: str | None = "nobody works on it"
-    if isinstance(state, Done):
-        status, detail = "succeeded", None
-    elif isinstance(state, Over):
-        status, manifest = _status(state.ending), state.ending.manifest
-        detail = state.ending.failure.message if state.ending.failure else None
-    elif isinstance(state, Busy):
-        status, detail = "running", f"{state.owner} works on it"
-    elif isinstance(state, Waiting):
-        detail = f"to be tried again after {state.until.isoformat('T', 'seconds')}"
-        last = history.tried[-1].ending if history.tried else None
-        if last is not None and last.kind == "handed_back" and last.failure:
-            detail = last.failure.message
+def report(
+    history: History, now: datetime, patience: Patience, manifest: Manifest | None
+) -> JobReport:
+    """Where the job stands at *now*; *manifest* is that of a success, if it is one."""
+    state = standing(history, now, patience)
+    if isinstance(state, Over):
+        manifest = state.ending.manifest
     return JobReport(
         job_id=history.submission.job_id,
         folder=history.submission.folder,
-        status=status,
-        detail=detail,
+        status=history.status(now),
+        detail=_detail(history, state),
         submission=history.submission,
         tries=len(history.tried),
         manifest=manifest,
     )
 
 
-def _status(ending: Ending) -> JobStatus:
-    if ending.kind == "cancelled":
-        return "cancelled"
-    if ending.manifest is not None and ending.manifest.status == "rejected":
-        return "rejected"
-    return "failed"
+def _detail(history: History, state: Standing) -> str | None:
+    """One clause for a person; None where there is nothing to add."""
+    said: str | None = "nobody works on it"
+    if isinstance(state, Done):
+        said = None
+    elif isinstance(state, Over):
+        said = state.ending.failure.message if state.ending.failure else None
+    elif isinstance(state, Busy):
+        asked = ", and was asked to stop" if history.cancelled else ""
+        said = f"{state.owner} works on it{asked}"
+    elif isinstance(state, Waiting):
+        said = f"to be tried again after {state.until.isoformat('T', 'seconds')}"
+        last = history.tried[-1].ending if history.tried else None
+        if last is not None and last.kind == "handed_back" and last.failure:
+            said = last.failure.message
+    elif history.cancelled:
+        said = "it is to be cancelled by the next to look at it"
+    return said

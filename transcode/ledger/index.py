@@ -22,14 +22,14 @@ from typing import Self
 from ..contract.job import LedgerRecord
 from ..errors import SettingsError
 from ..store.bucket import Bucket, Entry
-from .job_rows import JOBS, STATUSES, Job, Status, by_job, digest, look
+from .job_rows import JOBS, Job, by_job, digest, look
 from .log import AT_A_TIME, LEDGER, Strange, entries, fetch_bodies, parse
 from .queries import GROUPS, job_totals, totals, used
 from .statement import Used
 from .tables import add_records, connect, remove_records, sum_up, tags_text, unfit
 from .totals import Total
 
-__all__ = ["GROUPS", "JOBS", "STATUSES", "Index", "Job", "Status", "Synced"]
+__all__ = ["GROUPS", "JOBS", "Index", "Job", "Synced"]
 
 OVERLAP = timedelta(days=2)
 """Days before the newest that are looked through again: clocks differ, and a worker
@@ -192,7 +192,7 @@ class Index:
         submission = job.submission
         # The result of a job that is not over lies outside of its state: look again.
         row = (
-            *(job_id, seen if job.is_over else ""),
+            *(job_id, seen if job.is_over(datetime.now(UTC)) else ""),
             *(submission.submitted_at.isoformat(), submission.folder),
             *(tags_text(submission.tags), job.to_json()),
         )

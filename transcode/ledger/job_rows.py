@@ -5,39 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
-from ..contract import OutcomeKind
-from ..contract.job import Claim, Ending, Kept, Submission
+from ..contract.job import Claim, Ending, JobStatus, Kept, Submission
+from ..contract.state import FINAL, ClaimHistory, status_of
 from ..store.bucket import Bucket, Entry
 from .log import Strange, fetch_bodies
 
 JOBS = ".transcode/jobs/"
 _ROUND = re.compile(r"rounds/(\d{6})-(\d{6})\.json", re.ASCII)
-
-Status = Literal[
-    "waiting",
-    "running",
-    "lost",
-    "retrying",
-    "succeeded",
-    "rejected",
-    "failed",
-    "cancelled",
-]
-STATUSES: tuple[Status, ...] = (
-    "waiting",
-    "running",
-    "lost",
-    "retrying",
-    "succeeded",
-    "rejected",
-    "failed",
-    "cancelled",
-)
 
 
 class _Done(Kept):
@@ -63,6 +42,7 @@ class Job(Kept):
     round_after: int = 0
     """Claims up to this number were made before that, and count no more."""
     cancel_asked: bool = False
+    """For this round: whoever holds the job, or looks at it next, ends it."""
     told: int = 0
     """Destinations that know how this round ended."""
     succeeded: bool = False
@@ -78,44 +58,22 @@ class Job(Kept):
         """Of the newest claim; 0 where there is none."""
         return 0 if self.claim is None else self.claim.number
 
-    @property
-    def is_over(self) -> bool:
-        """Whether it stays as it is unless somebody asks for it again."""
-        return self.succeeded or (self._last is not None and self._last.final)
-
-    @property
-    def _last(self) -> Ending | None:
-        """How the newest claim ended, if it did and still counts."""
-        ending, least = self.ending, max(self.claim_number, self.round_after + 1)
-        if ending is not None and ending.kind == "published":
-            return None
-        return ending if ending is not None and ending.claim >= least else None
-
-    def status(self, now: datetime) -> Status:
+    def status(self, now: datetime) -> JobStatus:
         """Where the job stands, leases counted at *now*."""
-        if self.succeeded:
-            return "succeeded"
-        if self._last is not None:
-            return self._ended(self._last)
-        claim = self.claim
-        if (
-            claim is None
-            or self.claim_written_at is None
-            or claim.number <= self.round_after
-        ):
-            return "cancelled" if self.cancel_asked else "waiting"
-        lease = timedelta(seconds=claim.lease_seconds)
-        return "lost" if now > self.claim_written_at + lease else "running"
+        return status_of(done=self.succeeded, last=self._last, now=now)
 
-    def _ended(self, ending: Ending) -> Status:
-        if ending.kind == "cancelled":
-            return "cancelled"
-        if ending.final:
-            rejected = ending.outcome is OutcomeKind.REJECTED
-            return "rejected" if rejected else "failed"
-        if self.cancel_asked:
-            return "cancelled"
-        return "waiting" if ending.kind == "handed_back" else "retrying"
+    def is_over(self, now: datetime) -> bool:
+        """Whether it stays as it is unless somebody asks for it again."""
+        return self.status(now) in FINAL
+
+    @property
+    def _last(self) -> ClaimHistory | None:
+        """The newest claim, if it is of this round."""
+        claim, written_at, ending = self.claim, self.claim_written_at, self.ending
+        if claim is None or written_at is None or claim.number <= self.round_after:
+            return None
+        own = ending if ending is not None and ending.claim == claim.number else None
+        return ClaimHistory.of(claim, written_at, own)
 
 
 def by_job(entries: Iterable[Entry]) -> dict[str, dict[str, Entry]]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...store.bucket import Bucket
     from ..show.jobs import Listed, Shown
 
-# As `transcode.ledger.index.STATUSES`; that module is not loaded for `--help`.
+# As `transcode.contract.state.STATUSES`; that module is not loaded for `--help`.
 STATUSES = (
     *("waiting", "running", "lost", "retrying"),
     *("succeeded", "rejected", "failed", "cancelled"),

@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from ...contract import Attempt, Manifest, OutcomeKind
-from ...contract.job import LedgerRecord
+from ...contract.job import JobStatus, LedgerRecord
 from ...errors import UsageError
 from ...ledger.index import Index
-from ...ledger.job_rows import JOBS, Job, Status
+from ...ledger.job_rows import JOBS, Job
 from ...ledger.log import fetch_bodies
 from ...ledger.totals import Total
 from ...store.bucket import Bucket
@@ -29,7 +29,7 @@ _SHOWN_DIGITS = 12
 @dataclass(frozen=True, slots=True)
 class Listed:
     job: Job
-    status: Status
+    status: JobStatus
     spent: tuple[Total, ...]
 
 
