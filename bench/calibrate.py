@@ -59,6 +59,12 @@ HERE = Path(__file__).resolve().parent
 MANY = 16
 """Threads when looking for the busiest one: enough that it is not just any of them."""
 REPEATS = 5
+METER = "ebur128=peak=true:framelog=quiet"
+LIMITER = (
+    "volume=6dB:precision=float,aresample=192000,"
+    "alimiter=limit=0.8:attack=5:release=50:level=disabled:latency=1,aresample=48000"
+)
+"""As `work/sound.py` has it."""
 
 
 def encoders(
@@ -207,8 +213,8 @@ def audio() -> dict[str, float]:
     return {
         "aac": round(run("-c:a", "aac", "-b:a", "128k") - idle, 5),
         "libopus": round(run("-c:a", "libopus", "-b:a", "96k") - idle, 5),
-        "loudness": round(run("-af", "ebur128", "-c:a", "pcm_s16le") - idle, 5),
-        "loudnorm": round(run("-af", "loudnorm", "-c:a", "pcm_s16le") - idle, 5),
+        "loudness": round(run("-af", METER, "-c:a", "pcm_s16le") - idle, 5),
+        "limiter": round(run("-af", LIMITER, "-c:a", "pcm_s16le") - idle, 5),
     }
 
 

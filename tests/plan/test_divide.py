@@ -277,7 +277,7 @@ def test_the_budget_that_is_named_is_enough(plan: Make, film: Film) -> None:
     seconds, amount = re.findall(r"of ([\d.]+) (?:s|CNY)", caught.value.message)
     wishes = {"media": media, "deadline_seconds": int(seconds)}
     enough, less = (cent.model_copy(update={"amount": Decimal(amount) - it})
-                    for it in (0, cent.amount))  # fmt: skip
+                    for it in (0, 5 * cent.amount))  # fmt: skip
 
     assert plan(**wishes, budget=enough)
     with pytest.raises(PlanError):

@@ -25,8 +25,8 @@ from transcode.contract import (
     VideoStream,
 )
 from transcode.work import package
-from transcode.work.command.audio import Measured
 from transcode.work.command.build import Command, OutputStream, build, measure
+from transcode.work.command.gain import Gain
 
 FIFO = "/scratch/media.fifo"
 SOURCE = Path("/source/clip.mov")
@@ -62,13 +62,8 @@ SPRITES = Sprites(
     interval_seconds=5, columns=5, rows=5, tile_width=160, tile_height=90, count=6
 )
 LOUDNESS = Loudness(integrated_lufs=-16, true_peak_dbtp=-1.5)
-MEASURED = Measured(
-    integrated_lufs=-23.4,
-    true_peak_dbtp=-6.1,
-    range_lu=5.2,
-    threshold_lufs=-33.9,
-    offset_lu=0.3,
-)
+LEVELLED = Gain(gain_db=7.4)
+HELD = Gain(gain_db=12.4, ceiling_dbtp=-1.7)
 
 
 @pytest.fixture
@@ -228,10 +223,11 @@ def test_audio(
         ),
     )
     task = make_task(SOURCE, recipe, media=MEDIA)
-    loudness = {"aac": MEASURED, "opus": MEASURED}
+    gains = {"aac": LEVELLED, "opus": LEVELLED}
 
-    match("ffmpeg-audio", command(recipe, loudness=loudness).argv)
+    match("ffmpeg-audio", command(recipe, gains=gains).argv)
     match("ffmpeg-loudness", measure(task, recipe.audio[0], program="ffmpeg"))
+    match("ffmpeg-held", measure(task, recipe.audio[0], HELD, program="ffmpeg"))
 
 
 def test_hdr(command: Any, match: Any, make_recipe: Any, video: Any) -> None:

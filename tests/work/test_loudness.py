@@ -143,9 +143,39 @@ def test_a_track_that_peaks_leave_no_room_for_is_a_note(
     assert [True] == ["no room for more" in note for note in produced.notes]
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "aevalsrc='sin(2764*t)*(0.003+0.3*lt(mod(t,0.7),0.2))':d=0.5:s=48000",
+        "anoisesrc=color=pink:amplitude=0.3:duration=1.2:seed=1",
+        "aevalsrc='0.9*random(0)':d=2.9:s=48000",
+        "aevalsrc='sin(900*t)*(0.001+0.5*lt(mod(t,2),0.1))':d=6.3:s=48000",
+    ],
+    ids=["beep", "pink noise", "white noise", "rare beeps"],
+)
+def test_short_and_uneven_clips_come_out_as_loud_as_asked(
+    source: str, through: Any, made: Made, ffmpeg: str, tmp_path: Path
+) -> None:
+    """
+    In both codecs, as another tool measures it: at most 1 LU off, and no peak above
+    the ceiling but by what a codec adds.
+    """
+    clip = made(f"uneven-{len(source)}.wav", "-f", "lavfi", "-i", source)
+    opus = AAC.replace("aac", "opus")
+
+    produced, staging, _ = through(clip, f"sound\n{AAC}{TARGET}{opus}{TARGET}")
+
+    assert OutcomeKind.SUCCEEDED is produced.outcome, produced.failure
+    assert () == produced.notes
+    for name in ("audio.m4a", "audio.ogg"):
+        found = measured(ffmpeg, staging / name, tmp_path)
+        assert abs(-16 - found.integrated_lufs) <= 1
+        assert found.true_peak_dbtp <= -0.5
+
+
 def test_what_comes_last_is_weighed_too(through: Any, made: Made) -> None:
     """
-    The leveller looks 3 s ahead, and must not answer before it has heard them.
+    Louder at the end than before, and as loud as asked on the whole.
     """
     swell = "(0.03+0.02*sin(t)+0.1*gte(t,5.2))*sin(2764*t)"
     clip = made("swell.wav", "-f", "lavfi", "-i", f"aevalsrc='{swell}':d=8:s=48000")

@@ -81,8 +81,8 @@ class AudioCosts(Value):
     libopus: NonNegativeFloat
     loudness: NonNegativeFloat
     """Measuring it."""
-    loudnorm: NonNegativeFloat
-    """Changing it."""
+    limiter: NonNegativeFloat
+    """Holding its peaks, at four times the rate."""
 
 
 class PackagerCosts(Value):

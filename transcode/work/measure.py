@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..contract import AudioRendition, Progress, Task
+from ..contract import AudioRendition, Loudness, Progress, Task
 from ..errors import EncoderFailed
 from ..media.timeline import clipped
 from .children import Children, Program
-from .command.audio import Measured
 from .command.build import measure
+from .command.gain import Gain, Heard, corrected, levelled
 from .encode import allowed, refuse_part
 from .progress import Lines, ProgressLines, Summary, without_secrets
 
-_SILENT_LUFS = -70.0
-"""Absolute gate of EBU R128: below it there is no programme to measure."""
+_GATE_LUFS = -70.0
+"""Absolute gate of EBU R128, which is also what the meter says of less than its block
+of 0.4 s: below it there is no programme to measure."""
+_FINDING = re.compile(r"\b(I|Peak):\s+(-?[\d.]+|-inf|nan)")
 
 
 @dataclass(frozen=True, slots=True)
 class FirstPass:
-    """What was heard, and what it took."""
+    """What levels each soundtrack, and what it took to know."""
 
-    found: Mapping[str, Measured] = field(default_factory=dict)
+    gains: Mapping[str, Gain] = field(default_factory=dict)
     """By rendition."""
     notes: tuple[str, ...] = ()
     """On those left alone."""
@@ -37,31 +38,43 @@ def measure_loudness(
     task: Task, *, program: str, folder: Path, report: Callable[[Progress], None]
 ) -> FirstPass:
     """
-    What each rendition with a loudness target measures; *report* hears how far it is.
+    By how much each rendition with a loudness target is to be turned up or down;
+    *report* hears how far it is.
 
-    Silence is left alone: no gain makes it loud. Raises `EncoderFailed` when ffmpeg
-    fails.
+    Where that takes a limiter, a second pass hears what it takes away. Silence is left
+    alone: no gain makes it loud; so is what is too short to have a loudness. Raises
+    `EncoderFailed` when ffmpeg fails.
     """
-    found: dict[str, Measured] = {}
+    gains: dict[str, Gain] = {}
     notes: list[str] = []
-    read = 0
-    same: dict[tuple[object, ...], Measured | None] = {}
+    same: dict[tuple[object, ...], Gain | str] = {}
+    meter = _Meter(task, program=program, folder=folder, report=report)
     for sound in task.recipe.audio:
         if sound.loudness is None or sound.made_by == "copied":
             continue
         # One pass for two codecs of one mix.
         mix = (sound.source_index, sound.channels, sound.sample_rate, sound.loudness)
         if mix not in same:
-            same[mix], more = _measure(
-                task, sound, program=program, folder=folder, report=report
-            )
-            read += more
-        measured = same[mix]
-        if measured is None:
-            notes.append(f"Audio {sound.name} is silent; its loudness is left alone.")
+            same[mix] = _gain(meter, sound, sound.loudness)
+        gain = same[mix]
+        if isinstance(gain, str):
+            notes.append(f"Audio {sound.name} {gain}")
         else:
-            found[sound.name] = measured
-    return FirstPass(found, tuple(notes), read)
+            gains[sound.name] = gain
+    return FirstPass(gains, tuple(notes), meter.read_bytes)
+
+
+def _gain(meter: _Meter, sound: AudioRendition, target: Loudness) -> Gain | str:
+    """A clause on why there is none, where there is none."""
+    heard = meter.hear(sound)
+    if not heard.true_peak_dbtp > _GATE_LUFS:
+        return "is silent; its loudness is left alone."
+    if not heard.integrated_lufs > _GATE_LUFS:
+        return "is too short or too quiet to have a loudness; its level is left alone."
+    gain = levelled(heard, target)
+    if gain.ceiling_dbtp is None:
+        return gain
+    return corrected(gain, heard, meter.hear(sound, gain), target)
 
 
 def phase(task: Task, name: str = "loudness") -> Progress:
@@ -75,55 +88,56 @@ def phase(task: Task, name: str = "loudness") -> Progress:
     )
 
 
-def _measure(
-    task: Task,
-    sound: AudioRendition,
-    *,
-    program: str,
-    folder: Path,
-    report: Callable[[Progress], None],
-) -> tuple[Measured | None, int]:
-    argv = measure(task, sound, program=program)
-    summary = Summary()
-    tail = summary.tail
-    seconds = clipped(task.media, task.recipe.clip).duration_seconds
-    progress = ProgressLines(task.task_id, seconds, report, phase="loudness")
-    lines, out = Lines(summary.take), Lines(progress.take)
-    with Children(folder) as children:
-        may = allowed(task, argv, writes=(folder,))
-        children.start(Program("ffmpeg", argv, out.feed, lines.feed, may))
-        ended = children.wait()
-    lines.close()
-    status = ended.statuses["ffmpeg"]
-    refuse_part(summary)
-    values = _parse(tail.text)
-    if status != 0 or values is None:
-        raise EncoderFailed(
-            f"The loudness of audio {sound.name} cannot be measured:"
-            f" {tail.error or f'ffmpeg ended with {status}'}",
-            argv=[without_secrets(argument) for argument in argv],
-            status=status,
-            stderr_tail=tail.text,
+class _Meter:
+    """ffmpeg's EBU R128 meter, and how many bytes of the source it has read."""
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        program: str,
+        folder: Path,
+        report: Callable[[Progress], None],
+    ) -> None:
+        self._task, self._program, self._folder = task, program, folder
+        self._seconds = clipped(task.media, task.recipe.clip).duration_seconds
+        self._report = report
+        self.read_bytes = 0
+
+    def hear(self, sound: AudioRendition, gain: Gain | None = None) -> Heard:
+        """The whole soundtrack."""
+        argv = measure(self._task, sound, gain, program=self._program)
+        summary = Summary()
+        progress = ProgressLines(
+            self._task.task_id, self._seconds, self._report, phase="loudness"
         )
-    quiet = not math.isfinite(values.integrated_lufs)
-    if quiet or values.integrated_lufs <= _SILENT_LUFS:
-        return None, summary.read_bytes or 0
-    return values, summary.read_bytes or 0
+        lines, out = Lines(summary.take), Lines(progress.take)
+        with Children(self._folder) as children:
+            may = allowed(self._task, argv, writes=(self._folder,))
+            children.start(Program("ffmpeg", argv, out.feed, lines.feed, may))
+            ended = children.wait()
+        lines.close()
+        status = ended.statuses["ffmpeg"]
+        refuse_part(summary)
+        heard = _parse(summary.tail.text)
+        if status != 0 or heard is None:
+            said = summary.tail.error or f"ffmpeg ended with {status}"
+            raise EncoderFailed(
+                f"The loudness of audio {sound.name} cannot be measured: {said}",
+                argv=[without_secrets(argument) for argument in argv],
+                status=status,
+                stderr_tail=summary.tail.text,
+            )
+        self.read_bytes += summary.read_bytes or 0
+        return heard
 
 
-def _parse(text: str) -> Measured | None:
-    # The findings are the last braces on standard error.
-    begin, end = text.rfind("{"), text.rfind("}")
-    if begin < 0 or end < begin:
-        return None
+def _parse(text: str) -> Heard | None:
+    """The meter's summary, the last thing it prints; None where there is none."""
+    said = dict(_FINDING.findall(text.rpartition("Summary:")[2]))
     try:
-        found = json.loads(text[begin : end + 1])
-        return Measured(
-            integrated_lufs=float(found["input_i"]),
-            true_peak_dbtp=float(found["input_tp"]),
-            range_lu=float(found["input_lra"]),
-            threshold_lufs=float(found["input_thresh"]),
-            offset_lu=float(found["target_offset"]),
+        return Heard(
+            integrated_lufs=float(said["I"]), true_peak_dbtp=float(said["Peak"])
         )
-    except (ValueError, KeyError):
+    except (KeyError, ValueError):
         return None

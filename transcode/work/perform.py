@@ -24,8 +24,8 @@ from ..settings import Settings
 from . import package
 from .artifacts import clear, collect, prepare
 from .captions import finish_captions, without_guilty
-from .command.audio import Measured
 from .command.build import build
+from .command.gain import Gain
 from .encode import run, source_down
 from .hardware import Way, ways_to_do
 from .join import join
@@ -121,7 +121,7 @@ def _perform(
     if task.kind == "join":
         bench.report(phase(task, "join"))
         bench = replace(bench, joined=join(task, bench.scratch))
-    done, encoded, taken = _encode_what_can_be(task, bench, first.found)
+    done, encoded, taken = _encode_what_can_be(task, bench, first.gains)
     encoded = encoded.having_read(first.read_bytes + lines.read_bytes)
     if task.kind == "join":
         # Pictures are decoded for stills alone here, and as far as those need.
@@ -156,13 +156,13 @@ def _perform(
 
 
 def _encode_what_can_be(
-    task: Task, bench: _Bench, loudness: Mapping[str, Measured]
+    task: Task, bench: _Bench, gains: Mapping[str, Gain]
 ) -> tuple[Task, EncodeReport, tuple[str, ...]]:
     """As `_encode`; again without those captions that make ffmpeg give up."""
     notes: tuple[str, ...] = ()
     while True:
         try:
-            done, encoded, taken = _encode(task, bench, loudness)
+            done, encoded, taken = _encode(task, bench, gains)
         except (EncoderFailed, MediaRejected) as exc:
             spared = without_guilty(task, exc)
             if spared is None:
@@ -175,7 +175,7 @@ def _encode_what_can_be(
 
 
 def _encode(
-    task: Task, bench: _Bench, loudness: Mapping[str, Measured]
+    task: Task, bench: _Bench, gains: Mapping[str, Gain]
 ) -> tuple[Task, EncodeReport, tuple[str, ...]]:
     """The task as it was done, the encoder's report, and notes on what failed."""
     notes: list[str] = []
@@ -187,7 +187,7 @@ def _encode(
             clear(bench.staging)
         prepare(way.task.recipe, bench.staging)
         try:
-            return way.task, _attempt(way, bench, loudness), tuple(notes)
+            return way.task, _attempt(way, bench, gains), tuple(notes)
         except EncoderFailed as exc:
             if position == len(ways) - 1:
                 raise
@@ -195,14 +195,14 @@ def _encode(
     raise AssertionError  # there is always one way
 
 
-def _attempt(way: Way, bench: _Bench, loudness: Mapping[str, Measured]) -> EncodeReport:
+def _attempt(way: Way, bench: _Bench, gains: Mapping[str, Gain]) -> EncodeReport:
     fifo = str(bench.scratch / "media.fifo")
     try:
         command = build(
             way.task,
             program=bench.ffmpeg,
             fifo=fifo,
-            loudness=loudness,
+            gains=gains,
             lines=bench.lines,
             joined=bench.joined,
             hardware_decode=way.hardware_decode,

@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ...contract import AudioRendition, AudioStream, CmafPackaging, Media, Recipe, Task
-from .downmix import matrix, named, settled
+from .downmix import LIMITER, matrix, named, settled
+from .gain import Gain
 from .seek import cut_sound
 from .stream import Stream
 
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What the first pass of `loudnorm` found."""
-
-    integrated_lufs: float
-    true_peak_dbtp: float
-    range_lu: float
-    threshold_lufs: float
-    offset_lu: float
+_OVERSAMPLED = 4
+"""Peaks between samples are seen at four times the rate (ITU-R BS.1770-5, annex 2)."""
 
 
 def mix(
-    task: Task, source: Mapping[str, Stream], loudness: Mapping[str, Measured]
+    task: Task, source: Mapping[str, Stream], gains: Mapping[str, Gain]
 ) -> dict[str, list[Stream]]:
     """Encoded soundtrack → one stream per file it stands in; equal mixes are one."""
     recipe = task.recipe
     mixes: dict[tuple[object, ...], list[AudioRendition]] = {}
     for sound in recipe.audio:
         if sound.made_by == "encoded":
-            measured = loudness.get(sound.name)
-            key = (sound.source_index, sound.sample_rate, sound.channels, measured)
+            gain = gains.get(sound.name)
+            key = (sound.source_index, sound.sample_rate, sound.channels, gain)
             mixes.setdefault(key, []).append(sound)
     taps: dict[str, list[Stream]] = {}
     for sounds in mixes.values():
         first = sounds[0]
         mixed = soundtrack(
-            source[str(first.source_index)], first, task, loudness.get(first.name)
+            source[str(first.source_index)], first, task, gains.get(first.name)
         )
         owners = [it.name for it in sounds for _ in range(_uses(recipe, it))]
         split = mixed.filter_multi_output("asplit")
@@ -57,12 +49,12 @@ def soundtrack(
     stream: Stream,
     rendition: AudioRendition,
     task: Task,
-    measured: Measured | None,
+    gain: Gain | None,
 ) -> Stream:
     """
     Its soundtrack of the task's media, cut, mixed and levelled as *rendition* wants it.
 
-    Without *measured* its level stays.
+    Without *gain* its level stays.
     """
     media = task.media
     used = (it for it in media.audio if it.index == rendition.source_index)
@@ -84,26 +76,18 @@ def soundtrack(
         | matrix(rendition, audio),
     )
     stream = settled(stream, rendition, audio)
-    if rendition.loudness is None or measured is None:
+    return stream if gain is None else _levelled(stream, gain, rendition.sample_rate)
+
+
+def _levelled(stream: Stream, gain: Gain, rate: int) -> Stream:
+    # In floats: what is turned up beyond full scale is not clipped before it is held.
+    stream = stream.filter("volume", f"{gain.gain_db:.2f}dB", precision="float")
+    if gain.ceiling_dbtp is None:
         return stream
-    stream = stream.filter(
-        "loudnorm",
-        I=rendition.loudness.integrated_lufs,
-        TP=rendition.loudness.true_peak_dbtp,
-        # Not narrower than the programme: then the gain is one number throughout.
-        LRA=min(50.0, max(7.0, measured.range_lu)),
-        measured_I=measured.integrated_lufs,
-        measured_TP=measured.true_peak_dbtp,
-        measured_LRA=measured.range_lu,
-        measured_thresh=measured.threshold_lufs,
-        offset=measured.offset_lu,
-        linear="true",
-    )
-    # The filter works at 192 kHz where it has to limit peaks.
-    stream = stream.filter("aresample", rendition.sample_rate)
-    # There it also gives its last frame a time that is up to 0.1 s late. No sample is
-    # lost, and what went in had no hole.
-    return stream.filter("asetpts", "N/SR/TB")
+    stream = stream.filter("aresample", rate * _OVERSAMPLED)
+    limit = f"{10 ** (gain.ceiling_dbtp / 20):.5f}"
+    stream = stream.filter("alimiter", **(LIMITER | {"limit": limit}))
+    return stream.filter("aresample", rate)
 
 
 def _timed(stream: Stream, audio: AudioStream | None, media: Media) -> Stream:

@@ -21,9 +21,10 @@ from ...contract import (
 )
 from ...media.timeline import between_keyframes, joined_rendition, looks_at_joined
 from ..captions_listing import captions_file
-from .audio import Measured, mix, soundtrack
+from .audio import mix, soundtrack
 from .codecs import LAST_PICTURE, Surroundings, audio_options, video_options
 from .colour import tagging
+from .gain import Gain
 from .inputs import address, burned_lines, joined_file, mark_image, upload
 from .muxers import JPEG, MUXERS, POSTERS, SPRITES, labels, metadata
 from .pace import pace
@@ -49,6 +50,9 @@ _GLOBAL = (
     "-nostats",
 )
 _SPARE_SECONDS = 10.0
+_HEARD_RATE = 36_000
+"""Twice 18 kHz: between the 17 kHz at which ffmpeg's AAC ends at 80 kbit/s per channel
+(`AAC_CUTOFF_FROM_BITRATE` in libavcodec) and Opus's 20 kHz (RFC 6716 §2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     *,
     program: str,
     fifo: str,
-    loudness: Mapping[str, Measured] | None = None,
+    gains: Mapping[str, Gain] = MappingProxyType({}),
     lines: str | None = None,
     joined: Mapping[str, str] = MappingProxyType({}),
     hardware_decode: bool = False,
@@ -87,11 +91,11 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     It is to be started in the folder that the outputs go to: only *fifo*, which the
     packager reads while it is written (CMAF alone), is a full path.
 
-    *loudness* holds the first pass's findings per audio rendition; a rendition
-    without one is left at its level. *lines* is what `extract` made of the subtitles
-    that are drawn into the picture. *joined* has a file for each rendition that others
-    have encoded in chunks. Raises KeyError for an encoder that has no
-    mapping in `codecs`, ValueError where the recipe contradicts itself.
+    *gains* holds what levels each audio rendition; one without is left at its level.
+    *lines* is what `extract` made of the subtitles that are drawn into the picture.
+    *joined* has a file for each rendition that others have encoded in chunks. Raises
+    KeyError for an encoder that has no mapping in `codecs`, ValueError where the
+    recipe contradicts itself.
     """
     recipe = task.recipe
     source = upload(task, hardware_decode=hardware_decode)
@@ -106,7 +110,7 @@ def build(  # noqa: PLR0913  each is one fact about this machine
             image=mark_image(recipe),
             lines=burned["s"] if burned else None,
         )
-    sounds = mix(task, source, loudness or {})
+    sounds = mix(task, source, gains)
     outputs: list[Any] = []
     streams: list[OutputStream] = []
 
@@ -149,22 +153,18 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     return Command(argv, tuple(streams), number)
 
 
-def measure(task: Task, rendition: AudioRendition, *, program: str) -> tuple[str, ...]:
-    """The first pass of loudness normalisation: decodes one soundtrack, writes none."""
-    target = rendition.loudness
-    if target is None:
-        raise ValueError(f"audio {rendition.name} has no loudness to measure for")
-    plain = rendition.model_copy(update={"loudness": None})
+def measure(
+    task: Task, rendition: AudioRendition, gain: Gain | None = None, *, program: str
+) -> tuple[str, ...]:
+    """Hears one soundtrack as it is, or as *gain* makes it; writes nothing."""
     stream = upload(task)[str(rendition.source_index)]
-    stream = soundtrack(stream, plain, task, None)
-    # It never weighs the last 3 s, by which it looks ahead; silence does not count.
-    stream = stream.filter("apad", pad_dur=3)
-    stream = stream.filter(
-        "loudnorm",
-        I=target.integrated_lufs,
-        TP=target.true_peak_dbtp,
-        print_format="json",
-    )
+    stream = soundtrack(stream, rendition, task, gain)
+    # As much of the treble as codecs keep: hiss and applause would else come out 1 to
+    # 2 LU quieter than they were heard.
+    stream = stream.filter("aresample", min(rendition.sample_rate, _HEARD_RATE))
+    # The meter speaks every 0.1 s: so much silence makes it finish its sentence.
+    stream = stream.filter("apad", pad_dur=0.1)
+    stream = stream.filter("ebur128", peak="true", framelog="quiet")
     output = ffmpeg.output(stream, "-", f="null")
     # The findings are printed at the level of information, what was read below it.
     return (program, *_GLOBAL, *output.get_args())

@@ -22,7 +22,7 @@ _MATRIX = {
     "surround_mix_level": 0.7071,
     "lfe_mix_level": 0,
 }
-_LIMITER = {
+LIMITER: dict[str, object] = {
     # What all channels together would clip is held below -1 dBFS instead; what does
     # not come near passes unchanged to the bit, and no later.
     "limit": 0.891,
@@ -74,7 +74,7 @@ def settled(
     if not falls(rendition, audio):
         return stream.filter("aformat", channel_layouts=layout)
     stream = stream.filter("aformat", sample_fmts="fltp", channel_layouts=layout)
-    return stream.filter("alimiter", **_LIMITER)
+    return stream.filter("alimiter", **LIMITER)
 
 
 def _stereo(stream: Stream, left: str, right: str) -> Stream:

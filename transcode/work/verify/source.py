@@ -25,7 +25,7 @@ def promised(
     task: Task, stream: VideoStream | AudioStream | None = None
 ) -> Fraction | None:
     """
-    A stream's own duration in the source, or else the whole source's.
+    A stream's own duration in the source, or else that of all streams in use.
 
     None where that was only estimated: then there is nothing to keep.
     """
@@ -34,7 +34,31 @@ def promised(
     if stream is not None and stream.duration_seconds is not None:
         return Fraction(stream.duration_seconds)
     seconds = task.media.duration_seconds
-    return None if seconds is None else Fraction(seconds)
+    if seconds is None:
+        return None
+    ends = [_end_seconds(it) for it in _used(task)]
+    known = [it for it in ends if it is not None]
+    if not known or len(known) < len(ends):
+        return Fraction(seconds)
+    # What is left out may well last longer than what is made.
+    start = Fraction(task.media.start_seconds or 0)
+    return min(Fraction(seconds), max(known) - start)
+
+
+def _used(task: Task) -> list[VideoStream | AudioStream]:
+    recipe = task.recipe
+    sound = {it.source_index for it in recipe.audio}
+    picture = {recipe.video_index} if recipe.video or not sound else set()
+    return [
+        *(it for it in task.media.video if it.index in picture),
+        *(it for it in task.media.audio if it.index in sound),
+    ]
+
+
+def _end_seconds(stream: VideoStream | AudioStream) -> Fraction | None:
+    if stream.start_seconds is None or stream.duration_seconds is None:
+        return None
+    return Fraction(stream.start_seconds) + Fraction(stream.duration_seconds)
 
 
 def mean_rate(task: Task, track: Track) -> Fraction:
