@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SOAK = Path(__file__).resolve().parents[2] / "bench" / "soak.py"
+SOAK = Path(__file__).resolve().parents[2] / "bench/stress/soak.py"
 
 
 def test_every_upload_ends_in_one_result_whatever_is_killed() -> None:

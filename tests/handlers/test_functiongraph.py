@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 60.0
 def obs_event(key: str) -> dict[str, Any]:
     """As an OBS trigger tells of a new object."""
     event: dict[str, Any] = json.loads(
-        (Path(__file__).parents[1] / "events/obs-post.json").read_text()
+        (Path(__file__).parents[1] / "event/examples/obs-post.json").read_text()
     )
     told = event["Records"][0]["s3"]
     told["bucket"]["name"] = BUCKET

@@ -131,7 +131,7 @@ def test_what_is_no_upload_is_said(refusing: Any) -> None:
 
 def test_an_envelope_in_headers_is_read(refusing: Any) -> None:
     """A CloudEvent in binary mode; this server takes nothing from GCS."""
-    folder = Path(__file__).parents[1] / "events"
+    folder = Path(__file__).parents[1] / "event/examples"
     sent = json.loads((folder / "gcs-binary.json").read_text())
 
     reply = refusing.ask("POST", "/events", sent["body"], sent["headers"])

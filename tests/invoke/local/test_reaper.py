@@ -17,7 +17,7 @@ from transcode.invoke.local.cgroup import PREFIX, ROOT, Group
 from transcode.invoke.local.cgroup import sweep as sweep_groups
 from transcode.invoke.local.reaper import Claim, Janitor, sweep
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 PLATFORM = HERE.parents[1] / "profiles" / "platforms" / "functiongraph.toml"
 WORKER = (sys.executable, "-S", str(HERE / "misbehave.py"), "linger")
 

@@ -18,7 +18,7 @@ from transcode.invoke.local.engine import LocalEngine
 from transcode.platforms.platform import Machine, Platform
 from transcode.settings import Settings
 
-from .test_janitor import eventually
+from .test_reaper import eventually
 
 pytestmark = pytest.mark.anyio
 MACHINE = Machine(milli_cpus=2000, memory_mib=4096, scratch_mib=1000)

@@ -12,7 +12,7 @@ from transcode.contract import FilePackaging, Media, Recipe, VideoRendition, Vid
 from transcode.errors import PlatformError
 from transcode.platforms.managed_services import Service, parse_service, service_price
 
-FOLDER = Path(__file__).resolve().parents[1] / "profiles" / "services"
+FOLDER = Path(__file__).resolve().parents[2] / "profiles" / "services"
 
 
 def service(name: str) -> Service:

@@ -18,7 +18,7 @@ from transcode.event.newest import dedupe_key, newest
 from transcode.event.parse import parse
 from transcode.event.verdict import Ignored, Reason
 
-EVENTS = Path(__file__).resolve().parent / "events"
+EVENTS = Path(__file__).resolve().parent / "examples"
 START = datetime(2026, 11, 22, tzinfo=UTC)
 
 SEGMENTS = st.lists(st.sampled_from(["in", "out", "a b", "é", "in2"]), max_size=4)

@@ -23,7 +23,7 @@ from transcode.serve.metrics import (
     of_told,
 )
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 
 ATTEMPT = Attempt(
     number=1,

@@ -21,7 +21,7 @@ from transcode.platforms.platform import (
     specs_for_memory,
 )
 
-FOLDER = Path(__file__).resolve().parents[1] / "profiles/platforms"
+FOLDER = Path(__file__).resolve().parents[2] / "profiles/platforms"
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 MACHINE = Machine(milli_cpus=12_000, memory_mib=24_105, scratch_mib=50_000)
 

@@ -21,7 +21,7 @@ from transcode.platforms.price import (
     statement,
 )
 
-FOLDER = Path(__file__).resolve().parents[1] / "profiles/platforms"
+FOLDER = Path(__file__).resolve().parents[2] / "profiles/platforms"
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 
 

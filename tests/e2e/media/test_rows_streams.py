@@ -182,7 +182,7 @@ def test_row_34_extensions(
 )
 def test_row_35_events_without_an_upload(event: str, reason: Reason | None) -> None:
     """Folders, deletions and rewritten metadata start nothing; uploads are pinned."""
-    path = ROOT / "tests" / "events" / f"{event}.json"
+    path = ROOT / "tests/event/examples" / f"{event}.json"
 
     found = parse(json.loads(path.read_text("utf-8")))
 

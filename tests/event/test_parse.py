@@ -23,9 +23,9 @@ from transcode.event.filter import Filter
 from transcode.event.folder import from_file
 from transcode.event.parse import parse
 from transcode.event.verdict import Ignored, Parsed, Reason
-from transcode.store import folder
+from transcode.store import folder_source
 
-EVENTS = Path(__file__).resolve().parent / "events"
+EVENTS = Path(__file__).resolve().parent / "examples"
 NAMES = sorted(path.stem for path in EVENTS.glob("*.json"))
 
 
@@ -589,7 +589,7 @@ def test_a_file_is_the_source_that_its_store_finds() -> None:
             size=status.st_size,
             modified_ns=status.st_mtime_ns,
         )
-        source = folder.locate(str(path))
+        source = folder_source.locate(str(path))
 
     assert (source.uri, source.etag, source.bytes) == (
         upload.uri,
