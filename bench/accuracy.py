@@ -52,9 +52,9 @@ from transcode.contract import (
 from transcode.errors import TranscodeError, UsageError
 from transcode.hooks import AttemptEnded, Event, Planned, SampleBegun
 from transcode.invoke.local import prestart
+from transcode.media.margins import MEMORY_MARGIN
 from transcode.media.timeline import made
 from transcode.pipeline import run
-from transcode.plan.choose import MEMORY_MARGIN
 from transcode.plan.coefficients import Coefficients
 from transcode.plan.predict import predict
 from transcode.plan.profile import ClipProfile

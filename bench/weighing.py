@@ -19,14 +19,14 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
+from transcode.media.codecs import BITS_AS_H264
+
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 POLL_SECONDS = 0.02
 CONTENT_HEIGHT = 360
 """Content is compared at one height; its effect on others is taken to be the same."""
 PIECES = (0.1, 0.45, 0.8)
 PIECE_FRAMES = 24
-DISCOUNT = {"hevc": 0.6, "av1": 0.5, "vp9": 0.65}
-"""Of H.264's bits, what these codecs need for the same picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def look(path: Path) -> tuple[float, float]:
     ]
     hours, minutes, seconds = re.findall(r"Duration: (\d+):(\d+):([\d.]+)", text)[0]
     bits = int(size) * 8 / (int(packets) * int(width) * int(height))
-    return bits / DISCOUNT.get(codec, 1.0), (
+    return bits / BITS_AS_H264.get(codec, 1.0), (
         int(hours) * 3600 + int(minutes) * 60 + float(seconds)
     )
 

@@ -88,6 +88,8 @@ max_bit_rate_kbps = 300
 FORMS = {
     "hls": '[packaging]\ntype = "cmaf"\n' + SMALL,
     "mp4": '[packaging]\ntype = "file"\n' + SMALL,
+    "fine": '[packaging]\ntype = "file"\n'
+    + SMALL.replace("crf = 30", "crf = 3").replace("= 300", "= 30000"),
     "sound": '[packaging]\ntype = "file"\n[subtitles]\nkeep = false\n',
 }
 """The beginning of a small profile in each form; what is asked of sound follows."""

@@ -8,16 +8,11 @@ from decimal import ROUND_CEILING, Decimal
 from math import inf
 
 from ..contract import Attempt, Candidate, Interval, Money, OutcomeKind, Spec, Task
+from ..media.margins import MEMORY_MARGIN
 
 __all__ = ["final", "reassign", "rounded_up"]
 
 MIB = 2**20
-
-
-MARGIN = 1.25
-
-
-"""Of memory over the peak seen, as when the first spec was chosen."""
 
 
 MAX_LARGER = 4
@@ -176,7 +171,7 @@ def _memory_floor(attempts: Sequence[Attempt]) -> int:
     floor = 0
     for attempt in attempts:
         peak = attempt.measured.peak_memory_bytes if attempt.measured else None
-        floor = max(floor, -int(-(peak or 0) * MARGIN // MIB))
+        floor = max(floor, -int(-(peak or 0) * MEMORY_MARGIN // MIB))
         if attempt.outcome is OutcomeKind.OUT_OF_MEMORY:
             floor = max(floor, attempt.spec.memory_mib + 1)
     return floor

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
 from ..contract import Candidate, Spec
+from ..media.margins import MEMORY_MARGIN
 from ..platforms.platform import Platform
 from ..platforms.price import EXACT
 
-MEMORY_MARGIN = 1.25
-"""As plans keep it: a quarter more memory than predicted."""
 MIB = 2**20
 
 

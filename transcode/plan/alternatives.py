@@ -24,10 +24,12 @@ from ..contract import (
     Usage,
 )
 from ..errors import PlanError, PlatformError
+from ..media.codecs import HARDWARE_ENCODERS
+from ..media.margins import MEMORY_MARGIN
 from ..platforms.lattice import GpuCard
 from ..platforms.platform import Platform, lattice
 from ..platforms.price import bill
-from .choose import MEMORY_MARGIN, MIB
+from .choose import MIB
 from .chunk_search import Divided
 
 __all__ = ["look_elsewhere"]
@@ -38,9 +40,6 @@ NOT_MEASURED = (
 )
 
 
-_PER = {"h264": "h264_nvenc", "hevc": "hevc_nvenc", "av1": "av1_nvenc"}
-
-
 def offers(
     platform: Platform, chosen: Candidate, media: Media, recipe: Recipe
 ) -> tuple[HardwareOffer, ...]:
@@ -48,7 +47,7 @@ def offers(
     codecs = {it.codec for it in recipe.video if it.made_by == "encoded"}
     if not codecs:
         return ()
-    needed = {_PER.get(codec) for codec in codecs}
+    needed = {HARDWARE_ENCODERS.get(codec) for codec in codecs}
     return tuple(
         _offer(platform, card, spec, chosen, media)
         for card in platform.gpus

@@ -13,13 +13,12 @@ from ..contract import (
     SubtitleStream,
     VideoStream,
 )
+from ..media.codecs import DRAWN_SUBTITLES
 from .audio import plain_language, plain_title
 from .profile import Profile
 
 MOST_TRACKS = 32
 """Films carry some thirty languages; more than these are an attack or a mistake."""
-_DRAWN = frozenset({"dvb_subtitle", "dvd_subtitle", "hdmv_pgs_subtitle"})
-"""What can be burned in."""
 _DECODERS = {
     "eia_608": "cc_dec",
     "dvb_subtitle": "dvbsub",
@@ -95,7 +94,7 @@ def choose_burned(
         return None, ("No subtitles are burned in; the duration is not known.",)
     for track in media.subtitles:
         decoder = _DECODERS.get(track.codec)
-        if track.codec not in _DRAWN or decoder not in capabilities.decoders:
+        if track.codec not in DRAWN_SUBTITLES or decoder not in capabilities.decoders:
             continue
         flagged = {
             "first": True,

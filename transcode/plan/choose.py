@@ -33,6 +33,7 @@ from ..errors import (
     PlatformError,
     SpecTooSmall,
 )
+from ..media.margins import MEMORY_MARGIN
 from ..platforms.platform import (
     Machine,
     Platform,
@@ -243,12 +244,6 @@ def _refusal(
         obstacle=near.obstacle,
         spec=near.spec.model_dump(mode="json"),
     )
-
-
-MEMORY_MARGIN = 1.25
-
-
-"""Predicted peak times this must fit: the arithmetic knows pictures, not allocators."""
 
 
 PATIENCE = 0.585

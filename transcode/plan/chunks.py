@@ -23,8 +23,8 @@ from ..contract import (
     Recipe,
     VideoStream,
 )
+from ..media.demuxers import INDEXED
 from ..media.timeline import zero_seconds
-from .estimates import INDEXED
 
 LEAST_SECONDS = 10.0
 """Of a chunk: below that it is mostly starting, and decoding what is dropped."""

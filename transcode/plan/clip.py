@@ -9,13 +9,11 @@ from math import ceil
 
 from ..contract import Clip, Media, VideoStream
 from ..errors import ClipError
+from ..media.demuxers import INDEXED
 from ..media.timeline import heard, zero_seconds
 from ..units import duration
 from .profile import Profile
 
-_INDEXED = frozenset({"mp4", "mov", "matroska", "webm"})
-"""Containers whose index says where each keyframe is, and whose packets say when they
-are shown. Transport and program streams, Ogg, AVI and FLV are searched or guessed."""
 PREROLL_SECONDS = 0.5
 """Read before the start: decoders of sound need some packets to settle (Opus: 80 ms,
 RFC 7845, 4.6; AAC and MP3: two frames)."""
@@ -109,7 +107,7 @@ def seek_point(
 
 
 def _no_seek(media: Media, video: VideoStream | None, profile: Profile) -> str | None:
-    if media.container not in _INDEXED or media.fragmented:
+    if media.container not in INDEXED or media.fragmented:
         return f"a seek in {media.container} without a full index may miss"
     times = [it.retimed for it in media.video] + [it.retimed for it in media.audio]
     if any(times):

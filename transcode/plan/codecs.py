@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from ..contract import VideoCodec
+from ..media.codecs import SOFTWARE_ENCODERS
 
 Encoder = Literal[
     "libx264",
@@ -26,7 +27,7 @@ ENCODERS: Final[dict[VideoCodec, tuple[Encoder, ...]]] = {
 }
 """The encoders that write each codec; the first is what a profile gets unasked."""
 
-SOFTWARE: Final = frozenset({"libx264", "libx265", "libsvtav1", "libvpx-vp9"})
+SOFTWARE: Final = frozenset(SOFTWARE_ENCODERS.values())
 
 AUDIO_ENCODERS: Final = {"aac": "aac", "opus": "libopus"}
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from ..contract import AudioStream, DynamicRange, Media, VideoStream
+from ..media.colours import changed_tags
+from ..media.demuxers import TIMELESS
 from .ladder import kept_frame_rate, rung_for, scaled_cap
 from .profile import AudioProfile, Profile, VideoProfile
 
@@ -32,17 +34,6 @@ _LEVELS: dict[str, tuple[int, float]] = {"h264": (52, 10), "hevc": (156, 30)}
 """The highest level that devices play, as the stream writes it, and what it is divided
 by to be spoken. H.264: Apple's HLS authoring specification, 1.2; 5.2 of either is what
 2160p at 60 frames per second needs."""
-
-COLOURS = frozenset(
-    {
-        *(None, "unknown", "unspecified", "reserved"),
-        *("bt709", "smpte170m", "bt470bg", "bt470m", "iec61966-2-1"),
-    }
-)
-"""Tags that encoded renditions of an SDR source keep; other colours are converted."""
-
-TIMELESS = frozenset({"avi", "h264", "hevc", "m4v", "mpegvideo", "obu"})
-"""Containers without presentation times: what is copied from them may be misordered."""
 
 COPIED_SAMPLE_RATES = frozenset({44100, 48000})
 """Hz. Every player resamples these two; odder ones are converted."""
@@ -95,9 +86,9 @@ def _coding_obstacles(video: VideoStream, wanted: VideoProfile) -> Iterator[str]
         yield f"The picture's pixel format is {found}, not {wanted.pixel_format}."
     elif video.color_range == "pc":
         yield "The picture uses full-range colour; the other renditions do not."
-    odd = {video.color_space, video.color_primaries, video.color_transfer} - COLOURS
+    odd = changed_tags(video)
     if odd and video.dynamic_range is DynamicRange.SDR:
-        named = ", ".join(sorted(str(it) for it in odd))
+        named = ", ".join(odd)
         yield f"The picture's colours ({named}) are others than the renditions have."
     yield from _kind_obstacles(video, wanted)
 

@@ -12,6 +12,7 @@ from ..contract import (
     VideoStream,
 )
 from ..errors import PlanError
+from ..media.codecs import BITS_AS_H264
 
 UNKNOWN_LENGTH_SPREAD = 0.7
 
@@ -63,12 +64,6 @@ def before(recipe: Recipe) -> float:
     return 0.0 if clip is None else clip.start_seconds - (clip.seek_seconds or 0.0)
 
 
-DISCOUNT = {"hevc": 0.6, "av1": 0.5, "vp9": 0.65}
-
-
-"""Of H.264's bits for the same picture; the same figures as in bench/calibrate.py."""
-
-
 ASSUMED_RATE = Fraction(25)
 
 
@@ -90,7 +85,4 @@ def density(media: Media, video: VideoStream) -> float | None:
     if media.bytes and video.frames:
         # A header may claim any rate; a file holds no more than its bytes.
         per_pixel = min(per_pixel, media.bytes * 8 / (video.frames * picture))
-    return per_pixel / DISCOUNT.get(video.codec, 1.0)
-
-
-INDEXED = frozenset({"mp4", "mov", "matroska", "webm"})
+    return per_pixel / BITS_AS_H264.get(video.codec, 1.0)

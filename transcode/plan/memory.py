@@ -9,6 +9,7 @@ holds is measured per pixel, its input queue included.
 from __future__ import annotations
 
 from ..contract import CmafPackaging, Media, Recipe, VideoRendition, VideoStream
+from ..media.pixels import samples_per_pixel
 from .coefficients import Coefficients, EncodeCosts
 
 MIB = 2**20
@@ -28,7 +29,6 @@ REFERENCE_PICTURES = {"hevc": 7, "av1": 9, "vp9": 9, "vp8": 4, "mpeg2video": 3}
 current one."""
 MOST_REFERENCES = 16
 
-CHROMA = {"420": 1.5, "422": 2.0, "444": 3.0, "rgb": 3.0, "gbr": 3.0}
 MOTION_BYTES_PER_PIXEL = 0.4
 """Motion vectors, modes and edges that a decoder keeps beside each picture."""
 
@@ -44,8 +44,7 @@ TEN_BIT = 1.7
 
 def picture_bytes(video: VideoStream) -> float:
     """One decoded picture; 4:2:0 with 8 bits where the format is unknown."""
-    form = video.pixel_format or ""
-    per_pixel = next((v for key, v in CHROMA.items() if key in form), CHROMA["420"])
+    per_pixel = samples_per_pixel(video.pixel_format)
     deep = (video.bit_depth or 8) > 8  # noqa: PLR2004 - more than one byte a sample
     return video.width * video.height * per_pixel * (2 if deep else 1)
 
@@ -106,7 +105,7 @@ def peak_bytes(  # noqa: PLR0913 - memory is the sum of just these
     if recipe.poster:
         # Candidates leave one by one, as files: one is filtered, some wait.
         pixels = recipe.poster.width * recipe.poster.height
-        total += QUEUED_PICTURES * pixels * CHROMA["420"]
+        total += QUEUED_PICTURES * pixels * samples_per_pixel(None)
     if recipe.sprites:
         it = recipe.sprites
         sheet = it.tile_width * it.columns * it.tile_height * it.rows

@@ -20,7 +20,7 @@ from datetime import date
 
 from ..contract import Media, Recipe, Spec, Usage
 from ..errors import PlanError, UsageError
-from .choose import MEMORY_MARGIN
+from ..media.margins import MEMORY_MARGIN
 from .coefficients import (
     PRIOR,
     Accuracy,

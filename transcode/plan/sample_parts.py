@@ -17,9 +17,10 @@ from ..contract import (
     Task,
     VideoStream,
 )
+from ..media.demuxers import INDEXED
 from ..media.timeline import made, zero_seconds
 from .coefficients import Coefficients
-from .estimates import INDEXED, frames_of
+from .estimates import frames_of
 from .predict import predict, slower
 from .workload import MACHINE_SPREAD, Stage, Workload, workload
 

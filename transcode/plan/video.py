@@ -15,6 +15,7 @@ from ..contract import (
     VideoStream,
 )
 from ..errors import EncoderMissing, MediaRejected, MediaUnsupported
+from ..media.colours import unreadable
 from .clip import MARKED, cut_obstacles
 from .codecs import ALPHA_DECODERS, LARGEST_PICTURE, LEAST_SIDE, SOFTWARE
 from .copyable import video_obstacles
@@ -135,6 +136,13 @@ def _refuse_picture(video: VideoStream, wanted: VideoProfile) -> None:
             f"{wanted.codec} encoders need {least} on each side.",
             width=video.display_width,
             height=video.display_height,
+        )
+    if (colours := unreadable(video)) is not None:
+        raise MediaUnsupported(
+            f"The picture's colours cannot be converted here: nothing reads {colours}.",
+            color_space=video.color_space,
+            color_primaries=video.color_primaries,
+            color_transfer=video.color_transfer,
         )
     if video.dynamic_range is DynamicRange.DOLBY_VISION:
         raise MediaUnsupported(

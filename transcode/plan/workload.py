@@ -21,6 +21,7 @@ from ..contract import (
     VideoRendition,
     VideoStream,
 )
+from ..media.codecs import BITS_AS_H264
 from ..media.sampling import (
     MOST_SAMPLES,
     MOST_SOUND_SECONDS,
@@ -38,7 +39,6 @@ from .coefficients import (
 from .estimates import (
     ASSUMED_BITS_PER_PIXEL,
     ASSUMED_RATE,
-    DISCOUNT,
     before,
     density,
     frames_made,
@@ -246,7 +246,7 @@ def _decode(
     megapixels = frames * video.width * video.height / 1e6
     bits = density(media, video)
     per_pixel = ASSUMED_BITS_PER_PIXEL if bits is None else bits
-    megabits = megapixels * per_pixel * DISCOUNT.get(video.codec, 1.0)
+    megabits = megapixels * per_pixel * BITS_AS_H264.get(video.codec, 1.0)
     return Stage(
         "decode",
         megapixels * rates.seconds_per_megapixel + megabits * rates.seconds_per_megabit,
@@ -395,7 +395,7 @@ def written_rate(
     likely = min(ASSUMED_BITS_PER_PIXEL, 1.5 * (bits or ASSUMED_BITS_PER_PIXEL))
     crf = REFERENCE_CRF[rendition.codec]
     octaves = (crf - (crf if rendition.crf is None else rendition.crf)) / CRF_OCTAVE
-    discount = DISCOUNT.get(rendition.codec, 1.0)
+    discount = BITS_AS_H264.get(rendition.codec, 1.0)
     expected = pixels * likely * discount * math.pow(2, octaves)
     return min(expected, float(rendition.max_bit_rate or expected))
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from ...contract import Candidate, Plan
 from ...errors import DestinationUnwritable, UsageError
-from ...plan.choose import MEMORY_MARGIN, MIB
+from ...media.margins import MEMORY_MARGIN
+from ...plan.choose import MIB
 from ...units import cpus, duration, money
 
 CHOSEN, FRONTIER, OTHER, LIMIT = "#c2410c", "#1d4ed8", "#94a3b8", "#b91c1c"

@@ -16,11 +16,13 @@ import av.error
 import av.filter
 import av.logging
 
+from ...media.codecs import NEVER_INTERLACED
+from ...media.margins import WOVEN_RATIO
 from ...media.side_data import light, mastering
 from ...sandbox.allowlist import DEMUXERS, OLDEST_LIBAVCODEC
 from ...sandbox.fence import Fence, May, ports_of
 from .boxes import looks_like
-from .interlace import WOVEN_RATIO, count_fields, may_lie
+from .interlace import count_fields, may_lie
 from .reader import CountingReader, Refused, open_local, open_remote
 from .scan import Demuxed, Gathered, gather
 from .streams import pixels
@@ -42,9 +44,7 @@ _OPTIONS = {
 }
 _MOST_PACKETS = 24
 """Packets given to a decoder before its first frame: more than any codec reorders."""
-_NO_FIELDS = frozenset(
-    {"hevc", "vvc", "vp8", "vp9", "av1", "theora", "gif", "apng", "png", "webp"}
-)
+_NO_FIELDS = NEVER_INTERLACED | {"hevc"}
 """Codecs without fields, or too heavy to decode for their sake alone."""
 _PQ = 16
 """SMPTE ST 2084 in ITU-T H.273."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from ...media.demuxers import SEEKABLE
+
 _HEIGHTS = frozenset({480, 486, 512, 576, 608, 1080, 1088})
 """Coded lines of what was ever broadcast or recorded in fields."""
 _FASTEST = 31
@@ -14,12 +16,6 @@ _PLACES = 3
 _MOST_FRAMES = 60
 _MOST_LINES = 12_000_000
 """Pixels that are decoded at most: a tenth of a second of H.264 in one thread."""
-_SEEKABLE = frozenset({"mov", "matroska", "avi", "mxf"})
-"""Demuxers that find a time by an index, without reading what lies between."""
-WOVEN_RATIO = "1.2"
-"""By how much more one field is like the last frame than the other is. At idet's own
-1.04 a progressive test picture passes for fields; at 1.4 film in fields no longer does
-(FFmpeg 9.0.2: testsrc2, and Big Buck Bunny through `interlace` and `telecine`)."""
 _COUNTS = {"top": "tff", "bottom": "bff", "progressive": "progressive"}
 
 Graph = Callable[[Any], Any]
@@ -49,7 +45,7 @@ def count_fields(
     stream = container.streams[facts["index"]]
     most = min(_MOST_FRAMES, _MOST_LINES // max(1, facts["width"] * facts["height"]))
     names = set(container.format.name.split(","))
-    places = _PLACES if names & _SEEKABLE and container.duration else 1
+    places = _PLACES if names & SEEKABLE and container.duration else 1
     found = dict.fromkeys(_COUNTS, 0)
     for place in range(places):
         try:

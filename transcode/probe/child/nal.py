@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-_ALWAYS_CLOSED = frozenset(
-    {"vp8", "vp9", "av1", "mjpeg", "prores", "dnxhd", "ffv1", "gif"}
-)
-"""Codecs whose keyframes reset every reference, or that have nothing else."""
-
+from ...media.codecs import ALWAYS_CLOSED
 
 _IDR = 5
 _H264_PICTURES = frozenset({1, 2, 5})
@@ -23,7 +19,7 @@ def is_closed(codec: str, head: bytes, extradata: bytes | None) -> bool | None:
     leading pictures; MPEG-2: the GOP header's closed_gop bit (ISO 13818-2 §6.2.2.6).
     None where that is not known.
     """
-    if codec in _ALWAYS_CLOSED:
+    if codec in ALWAYS_CLOSED:
         return True
     if codec == "h264":
         kinds = (unit[0] & 0x1F for unit in _units(head, extradata, 4))

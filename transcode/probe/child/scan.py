@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from ...media.demuxers import CLOCKED, CUED, short
 from .boxes import Index, looks_like
 from .edit_lists import LARGE, shorten
 from .late_tracks import refuse_taken_over, refuse_taken_over_later
@@ -17,7 +18,7 @@ from .reader import CountingReader
 from .sample_tables import timeline
 from .streams import describe, programs, sections
 from .tail import cut_off, unmarked
-from .timestamps import CLOCKED, clock_regions, span_of
+from .timestamps import clock_regions, span_of
 
 _WHOLE_PACKETS = 30_000
 _SAMPLE_PACKETS = 600
@@ -25,8 +26,6 @@ _MOST_KEYS = 20_000
 _ENDING_BYTES = 320 * 1024
 """For the question whether a large file ends where it should."""
 _MOST_INDEX_ENTRIES = 200_000
-_INDEXED = frozenset({"matroska", "avi", "flv", "asf", "mxf", "nut"})
-"""Demuxers that read an index of keyframes before the media."""
 _KEY_BYTES = 4096
 _KEYS_LOOKED_AT = 4
 
@@ -217,7 +216,7 @@ def _from_packets(
         _add_packets(facts, seen, stream)
     if seen.whole:
         return seen
-    if answer["format"].split(",")[0] in _INDEXED:
+    if short(answer["format"]) in CUED:
         # Matroska reads its cues when first asked to seek.
         with suppress(*packet_errors):
             container.seek(container.start_time or 0)

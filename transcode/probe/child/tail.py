@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from ...media.demuxers import BARE
 from .reader import CountingReader
 from .tail_h264 import bare_h264
 from .tail_matroska import matroska
@@ -38,8 +39,6 @@ _WITNESSES: Mapping[str, Callable[[CountingReader], str | None]] = {
 """Demuxer → what looks at the end of its files. MP4 and MOV have their index; bare
 pictures (h264, hevc, mpegvideo, obu, …) say nothing of where they end."""
 
-_BARE = frozenset({"h264", "hevc", "vvc", "mpegvideo", "m4v", "h263", "vc1", "obu"})
-
 
 def cut_off(reader: CountingReader, demuxer: str) -> str | None:
     """
@@ -58,4 +57,4 @@ def unmarked(reader: CountingReader, demuxer: str) -> bool:
     """True where only decoding tells whether the last picture is whole."""
     if demuxer == "mpegts":
         return not stuffed(reader) and not reader.spent
-    return demuxer in _BARE
+    return demuxer in BARE

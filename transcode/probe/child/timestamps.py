@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...media.demuxers import CLOCKED
 from .reader import CountingReader
 
 _SYNC = 0x47
@@ -13,7 +14,6 @@ _WRAP = 1 << 33
 _MIDDLES = 3
 _END_BYTES = 256 * 1024
 _MIDDLE_BYTES = 64 * 1024
-CLOCKED = frozenset({"mpegts", "mpeg"})
 """Demuxers of streams whose clock may jump."""
 CLOCK = 90_000
 """Ticks per second of every time in an MPEG stream (ISO 13818-1)."""

@@ -15,14 +15,12 @@ from ...contract import (
     VideoStream,
 )
 from ...errors import MediaRejected, MediaTruncated, MediaUnsupported
+from ...media.codecs import BITMAP_SUBTITLES
 from .audio import audio_stream
 from .times import guessed, jumps, language, raw_frames
 from .truncation import truncation
 from .video import believable, video_stream
 
-_BITMAP = frozenset(
-    {"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub", "dvb_teletext"}
-)
 _STILL = frozenset({"attached_pic", "still_image", "timed_thumbnails"})
 _MOST_PIXELS = 16384 * 8704
 """Pixels of a picture: what H.265's highest level (7.2) and AV1's (7.3) allow."""
@@ -273,7 +271,7 @@ def _subtitle(stream: Raw) -> SubtitleStream:
     return SubtitleStream(
         index=stream["index"],
         codec=stream["codec"] or "unknown",
-        text=stream["codec"] not in _BITMAP,
+        text=stream["codec"] not in BITMAP_SUBTITLES,
         language=language(stream),
         title=stream["title"],
         default="default" in stream["disposition"],

@@ -8,66 +8,20 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from ...contract import DynamicRange, VideoStream
+from ...media.codecs import NEVER_INTERLACED
+from ...media.colours import HDR_TRANSFERS, MATRICES, PRIMARIES, RANGES, TRANSFERS
+from ...media.pixels import is_rgb_name
 from .frame_rate import Rate, measure, snap
 from .hdr import content_light, mastering_display
 from .interlace import fields_seen, is_woven
 from .times import jumps, language, leads, raw_frames, times, unseen
 
-_RANGES = {1: "tv", 2: "pc"}
-_PRIMARIES = {
-    1: "bt709",
-    4: "bt470m",
-    5: "bt470bg",
-    6: "smpte170m",
-    7: "smpte240m",
-    8: "film",
-    9: "bt2020",
-    10: "smpte428",
-    11: "smpte431",
-    12: "smpte432",
-    22: "ebu3213",
-}
-_TRANSFERS = {
-    1: "bt709",
-    4: "gamma22",
-    5: "gamma28",
-    6: "smpte170m",
-    7: "smpte240m",
-    8: "linear",
-    9: "log100",
-    10: "log316",
-    11: "iec61966-2-4",
-    12: "bt1361e",
-    13: "iec61966-2-1",
-    14: "bt2020-10",
-    15: "bt2020-12",
-    16: "smpte2084",
-    17: "smpte428",
-    18: "arib-std-b67",
-}
-_SPACES = {
-    0: "gbr",
-    1: "bt709",
-    4: "fcc",
-    5: "bt470bg",
-    6: "smpte170m",
-    7: "smpte240m",
-    8: "ycgco",
-    9: "bt2020nc",
-    10: "bt2020c",
-    11: "smpte2085",
-    12: "chroma-derived-nc",
-    13: "chroma-derived-c",
-    14: "ictcp",
-}
-"""Code points of ITU-T H.273 under ffmpeg's names (libavutil/pixdesc.c)."""
 _FIELDS = {1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
 """AVFieldOrder of libavcodec."""
 _MOST_SQUASHED = Fraction(10)
 """Pixels of half-width video are 2 wide; who says more did not mean it."""
 _LEAP_SECONDS = 10
 """From here on ffmpeg, too, takes a step for a new clock (`dts_delta_threshold`)."""
-_NEVER_INTERLACED = frozenset({"vp8", "vp9", "av1", "theora", "gif", "apng", "vvc"})
 
 
 Raw = Mapping[str, Any]
@@ -128,9 +82,9 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
         pixel_format=stream.get("pixel_format"),
         bit_depth=stream.get("bit_depth"),
         has_alpha=bool(stream.get("alpha") or stream.get("alpha_mode")),
-        color_range=_RANGES.get(stream.get("color_range", 0)),
-        color_primaries=_PRIMARIES.get(stream.get("color_primaries", 2)),
-        color_transfer=_TRANSFERS.get(stream.get("color_transfer", 2)),
+        color_range=RANGES.get(stream.get("color_range", 0)),
+        color_primaries=PRIMARIES.get(stream.get("color_primaries", 2)),
+        color_transfer=TRANSFERS.get(stream.get("color_transfer", 2)),
         color_space=_space(stream),
         dynamic_range=_dynamic_range(stream),
         mastering_display=mastering_display(stream.get("mastering")),
@@ -173,9 +127,9 @@ def _fraction(text: str | None) -> Fraction | None:
 
 def _space(stream: Raw) -> str | None:
     # Zero is "gbr" in H.273 and also what a stream without a word about it may hold.
-    rgb = (stream.get("pixel_format") or "").startswith(("gbr", "rgb", "bgr"))
+    rgb = is_rgb_name(stream.get("pixel_format"))
     code = stream.get("color_space", 2)
-    return None if code == 0 and not rgb else _SPACES.get(code)
+    return None if code == 0 and not rgb else MATRICES.get(code)
 
 
 def _rate(stream: Raw) -> Rate:
@@ -224,7 +178,7 @@ def _interlaced(stream: Raw, order: str | None, unknown: dict[str, str]) -> bool
         return True
     if order is not None:
         return order != "progressive"
-    if stream["codec"] in _NEVER_INTERLACED:
+    if stream["codec"] in NEVER_INTERLACED:
         return False
     if (seen := stream.get("interlaced_frame")) is not None:
         return bool(seen)
@@ -242,12 +196,8 @@ def _dynamic_range(stream: Raw) -> DynamicRange:
     dovi = stream.get("dovi")
     if dovi and dovi[1] == 0 and stream.get("color_transfer") != 18:  # noqa: PLR2004
         return DynamicRange.DOLBY_VISION
-    transfer = _TRANSFERS.get(stream.get("color_transfer", 2))
-    if transfer == "smpte2084":
-        return DynamicRange.HDR10
-    if transfer == "arib-std-b67":
-        return DynamicRange.HLG
-    return DynamicRange.SDR
+    transfer = TRANSFERS.get(stream.get("color_transfer", 2), "")
+    return HDR_TRANSFERS.get(transfer, DynamicRange.SDR)
 
 
 def _keys(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ...contract import AudioRendition, VideoRendition, VideoStream
+from ...media.codecs import HARDWARE_ENCODERS, SOFTWARE_ENCODERS
 from .hdr import svtav1_parameters, x265_parameters
 
 Options = dict[str, str]
@@ -20,9 +21,7 @@ _VIDEO_TAGS = {
 }
 
 SOFTWARE: Mapping[str, str] = {
-    "h264_nvenc": "libx264",
-    "hevc_nvenc": "libx265",
-    "av1_nvenc": "libsvtav1",
+    encoder: SOFTWARE_ENCODERS[codec] for codec, encoder in HARDWARE_ENCODERS.items()
 }
 """Hardware encoder → the software encoder that stands in for it."""
 

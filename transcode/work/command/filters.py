@@ -4,48 +4,21 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from ...contract import Clip, DynamicRange, Poster, Sprites, VideoRendition, VideoStream
-from .colour import (
+from ...contract import Clip, Poster, Sprites, VideoRendition, VideoStream
+from ...media.colours import (
     Colour,
     fully_tagged,
     output_colour,
     scaler_name,
     source_colour,
-    strange_matrix,
 )
-from .hdr import peak_nits
+from ...media.margins import WOVEN_RATIO
+from .conversion import in_known_colours, tone_mapped
 from .seek import cut
 from .stream import Drawn, Stream
 
-_WHITE_NITS = 100
-
-
-"""cd/m²: what SDR calls white. With Hable's curve and 1000 cd/m² at most, HDR's diffuse
-white (203, ITU-R BT.2408) comes to 73 % of the signal, as in HLG itself (75 %); with
-203 here pictures came out a tenth darker than HLG's own SDR look."""
-
-
-_WOVEN_RATIO = 1.2
-
-
-"""As in probing (`probe.fields.WOVEN_RATIO`), and for the same reasons."""
-
-
 _TOP_FIRST = {"tt", "bt"}
-
-
 """Orders in which the top field is shown first."""
-
-
-_HDR_SIDE_DATA = (
-    "MASTERING_DISPLAY_METADATA",
-    "CONTENT_LIGHT_LEVEL",
-    "DYNAMIC_HDR_PLUS",
-    "DOVI_RPU_BUFFER",
-    "DOVI_METADATA",
-    "DYNAMIC_HDR_VIVID",
-    "AMBIENT_VIEWING_ENVIRONMENT",
-)
 
 
 def prepare(  # noqa: PLR0913  each is one fact about the source
@@ -101,21 +74,8 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
     if deinterlace:
         stream = _deinterlaced(stream, video)
     if tone_map_at is not None:
-        return _tone_mapped(stream, video, tone_map_at)
-    return _in_known_colours(stream, video)
-
-
-def _in_known_colours(stream: Stream, video: VideoStream) -> Stream:
-    if (
-        video.dynamic_range is DynamicRange.SDR
-        and source_colour(video).primaries == "bt2020"
-    ):
-        # A wide gamut in SDR: BT.709 by arithmetic, not by another label.
-        return stream.filter("zscale", primaries="bt709", transfer="bt709")
-    if strange_matrix(video):
-        matrix = output_colour(video, tone_map=False).matrix
-        return stream.filter("zscale", matrix=matrix)
-    return stream
+        return tone_mapped(stream, video, tone_map_at, source)
+    return in_known_colours(stream, video)
 
 
 def _deinterlaced(stream: Stream, video: VideoStream) -> Stream:
@@ -135,7 +95,7 @@ def _deinterlaced(stream: Stream, video: VideoStream) -> Stream:
             stream = stream.filter("copy")
             # Looks at each picture and flags it as what it is: film in a stream of
             # fields and the whole frames of telecine stay as they are.
-            stream = stream.filter("idet", intl_thres=_WOVEN_RATIO)
+            stream = stream.filter("idet", intl_thres=WOVEN_RATIO)
             frames = "interlaced"
     # A frame for a frame: counts and times stay comparable.
     return stream.filter("bwdif", mode="send_frame", deint=frames)
@@ -249,36 +209,6 @@ def sprite_sheets(
     return _timed(stream)
 
 
-def _tone_mapped(stream: Stream, video: VideoStream, size: tuple[int, int]) -> Stream:
-    source = source_colour(video)
-    # Smaller first: float pixels are 12 bytes, and the largest rendition is all
-    # that anybody will see.
-    stream = stream.filter("scale", w=size[0], h=size[1])
-    stream = stream.filter(
-        "zscale",
-        matrixin=source.matrix,
-        primariesin=source.primaries,
-        transferin=source.transfer,
-        transfer="linear",
-        npl=_WHITE_NITS,
-    )
-    stream = stream.filter("format", "gbrpf32le")
-    stream = stream.filter("zscale", primaries="bt709")
-    # Hable keeps detail in highlights; desaturation would wash out bright colours.
-    stream = stream.filter(
-        "tonemap",
-        tonemap="hable",
-        desat=0,
-        # Told, because left alone it expects 10 000 cd/m² where PQ says nothing.
-        peak=f"{max(1.0, peak_nits(video) / _WHITE_NITS):.4f}",
-    )
-    stream = stream.filter("zscale", transfer="bt709", matrix="bt709", range="tv")
-    for kind in _HDR_SIDE_DATA:
-        # Encoders would write it into SDR, and players take that for HDR.
-        stream = stream.filter("sidedata", mode="delete", type=kind)
-    return stream.filter("format", "yuv420p")
-
-
 def _picture(
     stream: Stream,
     size: tuple[int, int],
@@ -287,7 +217,8 @@ def _picture(
     draw: Drawn | None,
 ) -> Stream:
     if hdr is not None:
-        stream = _tone_mapped(stream, hdr, size)
+        # Kept HDR has been prepared: it has its renditions' colours.
+        stream = tone_mapped(stream, hdr, size, output_colour(hdr, tone_map=False))
     stream = stream.filter(
         "scale",
         w=size[0],

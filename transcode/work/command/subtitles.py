@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...contract import DynamicRange, SubtitleStream, Task, VideoStream
-from .colour import scaler_name, source_colour
+from ...media.colours import scaler_name, source_colour
 from .stream import Stream
 
 _REFERENCE_WHITE = {DynamicRange.HDR10: 0.58, DynamicRange.HLG: 0.75}

@@ -14,17 +14,17 @@ from ...contract import (
     VideoRendition,
     VideoStream,
 )
+from ...media.colours import is_converted, output_colour, strange_matrix
+from ...media.demuxers import RECORDED, short
+from ...media.pixels import columns_per_chroma
 from ...media.timeline import clipped, joined
-from .colour import output_colour, strange_matrix
+from .conversion import harmless
 from .filters import poster_frames, prepare, scaled, sprite_sheets
 from .hdr import kept
 from .stream import Drawn, Stream
 from .subtitles import drawn_lines
 from .timing import lead_frames, snaps, timescale
 from .watermark import drawing, on_still
-
-_CHANGING = frozenset({"mpegts", "mpeg", "flv", "matroska"})
-"""Demuxers of what is recorded as it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,8 @@ def lay(
         return Pictures(ticks, constant, {})
 
     if may_change(task):
+        if is_converted(video):
+            source = harmless(source, video)
         # One size from here on: filters that begin anew with each would lose sprites.
         source = _fitted(source, video)
     if lines is not None:
@@ -168,7 +170,7 @@ def may_change(task: Task) -> bool:
     video = _picture_stream(task)
     return (
         video is not None
-        and task.media.format_name.split(",")[0] in _CHANGING
+        and short(task.media.format_name) in RECORDED
         and not (video.rotation_degrees or video.mirrored or video.has_alpha)
         and video.dynamic_range is DynamicRange.SDR
         # Of these, ffmpeg would have to make others before the first filter.
@@ -182,8 +184,8 @@ def _fitted(source: Stream, video: VideoStream) -> Stream:
 
     Shapes that differ by less than a pixel or two are one.
     """
-    # The frame is laid on whole samples of chroma; 4:1:1 has one for four columns.
-    whole = 4 if "41" in (video.pixel_format or "") else 2
+    # The frame is laid on whole samples of chroma.
+    whole = columns_per_chroma(video.pixel_format)
     width, height = (side - side % whole for side in (video.width, video.height))
     wide = f"{height}*dar/{float(video.sample_aspect_ratio):.9g}"
     high = f"{width}/dar*{float(video.sample_aspect_ratio):.9g}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ...contract import Watermark
-from .colour import Colour, scaler_name
+from ...media.colours import HDR_TRANSFERS, Colour, scaler_name
 from .stream import Drawn, Stream
 
 DEMUXERS = {"png": "png_pipe", "jpeg": "jpeg_pipe", "webp": "webp_pipe"}
@@ -55,7 +55,7 @@ def drawing(mark: Watermark, images: Iterator[Stream]) -> Draw:
         left, top, wide, high = placed(mark, width, height)
         deep = "10" in pixel_format
         logo = next(images).filter("scale", w=wide, h=high, flags="area+accurate_rnd")
-        if colour.transfer in {"smpte2084", "arib-std-b67"}:
+        if colour.transfer in HDR_TRANSFERS:
             logo = _in_hdr(logo, colour)
         logo = logo.filter("format", "rgba64le" if deep else "rgba")
         logo = logo.filter("colorchannelmixer", aa=f"{mark.opacity:.6g}")

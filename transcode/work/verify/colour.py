@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...contract import Task, VideoRendition
-from ..command.colour import CODES, output_colour
-from ..command.colour import Colour as Planned
+from ...media.colours import TRANSFERS, code, output_colour, same_matrix
+from ...media.colours import Colour as Planned
 from ..command.hdr import differences, kept
 from .source import source_video
 from .tracks import Colour, Track
 
-_SAME_MATRIX = {"smpte170m": "bt601", "bt470bg": "bt601"}
 _NCLX = b"colrnclx"
 """ISO/IEC 14496-12, 12.1.5: three code points of ITU-T H.273 follow, and the range."""
 
@@ -58,7 +57,8 @@ def transfer_code(task: Task) -> int | None:
     source = source_video(task)
     if source is None:
         return None
-    return CODES.get(output_colour(source, tone_map=task.recipe.tone_map).transfer)
+    transfer = output_colour(source, tone_map=task.recipe.tone_map).transfer
+    return code(TRANSFERS, transfer)
 
 
 def _tags(found: Colour, wanted: Planned, *, needed: bool) -> Iterator[str]:
@@ -72,8 +72,7 @@ def _tags(found: Colour, wanted: Planned, *, needed: bool) -> Iterator[str]:
     ):
         if written is None and not needed:
             continue
-        same = _SAME_MATRIX.get(written or "", written)
-        if same != _SAME_MATRIX.get(planned, planned):
+        if not same_matrix(written, planned):
             yield f"is tagged {what} {written}, not {planned}"
 
 
@@ -92,8 +91,7 @@ def _box(staging: Path, track: Track, wanted: Planned) -> Iterator[str]:
     if at < 0:
         return
     found = struct.unpack_from(">3HB", moov, at + len(_NCLX))
-    planned = (wanted.primaries, wanted.transfer, wanted.matrix)
-    codes = tuple(CODES[one] for one in planned)
+    codes = wanted.codes
     same = {6: 5}  # BT.601 with 525 and 625 lines
     if [same.get(it, it) for it in found[:3]] != [same.get(it, it) for it in codes]:
         yield f"is tagged {found[:3]} in its container, not {codes}"

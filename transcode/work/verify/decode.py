@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ...media.colours import MATRICES, PRIMARIES, RANGES, TRANSFERS
 from ...media.side_data import light, mastering
 from .tracks import Colour, Decoded
 
@@ -22,47 +23,6 @@ _LONGEST_GROUP = 600
 """Packets of one group that are kept or decoded at most; bounds memory and time where
 a copied stream has a single keyframe."""
 _MOST_PROBLEMS = 3
-_RANGES = {1: "tv", 2: "pc"}
-# The code points of ITU-T H.273 (07/2021), tables 2 to 4, by ffmpeg's names.
-_PRIMARIES = {
-    1: "bt709",
-    4: "bt470m",
-    5: "bt470bg",
-    6: "smpte170m",
-    7: "smpte240m",
-    8: "film",
-    9: "bt2020",
-    10: "smpte428",
-    11: "smpte431",
-    12: "smpte432",
-    22: "jedec-p22",
-}
-_TRANSFERS = {
-    1: "bt709",
-    4: "bt470m",
-    5: "bt470bg",
-    6: "smpte170m",
-    7: "smpte240m",
-    8: "linear",
-    11: "iec61966-2-4",
-    13: "iec61966-2-1",
-    14: "bt2020-10",
-    15: "bt2020-12",
-    16: "smpte2084",
-    17: "smpte428",
-    18: "arib-std-b67",
-}
-_SPACES = {
-    0: "gbr",
-    1: "bt709",
-    4: "fcc",
-    5: "bt470bg",
-    6: "smpte170m",
-    7: "smpte240m",
-    8: "ycgco",
-    9: "bt2020nc",
-    10: "bt2020c",
-}
 
 
 class Readable(Protocol):
@@ -209,8 +169,8 @@ class Decoder:
 
 def _colour(frame: Any) -> Colour:
     return Colour(
-        range=_RANGES.get(frame.color_range),
-        primaries=_PRIMARIES.get(frame.color_primaries),
-        transfer=_TRANSFERS.get(frame.color_trc),
-        space=_SPACES.get(frame.colorspace),
+        range=RANGES.get(frame.color_range),
+        primaries=PRIMARIES.get(frame.color_primaries),
+        transfer=TRANSFERS.get(frame.color_trc),
+        space=MATRICES.get(frame.colorspace),
     )

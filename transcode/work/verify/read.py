@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...contract import AudioRendition, OutputFile, Task, VideoRendition
+from ...media.demuxers import READS
 from ..loudness import Meter
 from .cmaf import BrokenSegment, Segment, TrackHeader, read_header, read_segment
 from .decode import Decoder, media_errors, open_media, said
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _AUDIO_GROUP = 64
 """Audio packets that are decoded together."""
-_DEMUXERS = {"mp4": "mov", "webm": "matroska", "ogg": "ogg"}
 
 
 def read_cmaf(
@@ -70,7 +70,7 @@ def read_file(
     try:
         with (
             (staging / file.name).open("rb") as stream,
-            open_media(stream, _DEMUXERS[file.container]) as container,
+            open_media(stream, READS[file.container]) as container,
         ):
             readers = _readers(task, [plans[name] for name in names], container)
             for packet in container.demux():
