@@ -1,8 +1,7 @@
-"""The packager's command, and what is mended in its indexes afterwards."""
+"""The packager's command, and where its cuts fall."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,40 +47,6 @@ def test_commas(make_recipe: Any) -> None:
     """
     with pytest.raises(ValueError, match="commas separate"):
         package.build(make_recipe(), program="packager", fifo="/a,b/media.fifo")
-
-
-def test_default_is_said(make_recipe: Any, audio: Any, tmp_path: Path) -> None:
-    """
-    The default soundtrack is marked, also where no language tells them apart.
-    """
-    master = tmp_path / package.MASTER
-    line = (
-        '#EXT-X-MEDIA:TYPE=AUDIO,URI="audio/{}/index.m3u8",DEFAULT={},AUTOSELECT=YES\n'
-    )
-    master.write_text(line.format("aac", "NO") + line.format("two", "YES"))
-    recipe = make_recipe(audio=(audio(), audio(name="two", default=False)))
-
-    package.mend(recipe, tmp_path)
-
-    expected = line.format("aac", "YES") + line.format("two", "NO")
-    assert expected == master.read_text()
-
-
-def test_presentation_lasts_as_long_as_sound(make_recipe: Any, tmp_path: Path) -> None:
-    """
-    The manifest's duration is where the last segment of any track ends.
-    """
-    manifest = tmp_path / package.MANIFEST
-    manifest.write_text(
-        '<MPD mediaPresentationDuration="PT2S">'
-        '<SegmentTemplate timescale="1000"><S t="0" d="1000" r="1"/></SegmentTemplate>'
-        '<SegmentTemplate timescale="100"><S t="50" d="150"/><S d="75"/>'
-        "</SegmentTemplate></MPD>"
-    )
-
-    package.mend(make_recipe(), tmp_path)
-
-    assert 'mediaPresentationDuration="PT2.750S"' in manifest.read_text()
 
 
 def test_segments_align(

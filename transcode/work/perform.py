@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..contract import CmafPackaging, OutcomeKind, Produced, Progress, Task
+from ..contract import OutcomeKind, Produced, Progress, Task
 from ..errors import (
     EncoderFailed,
     EncoderMissing,
@@ -28,6 +28,7 @@ from .command.build import build
 from .command.gain import Gain
 from .encode import run, source_down
 from .hardware import Way, ways_to_do
+from .indexes import mend
 from .join import join
 from .measure import FirstPass, measure_loudness, phase
 from .report import EncodeReport
@@ -130,11 +131,10 @@ def _perform(
     done = done.model_copy(update={"media": clipped(done.media, done.recipe.clip)})
     sealed = seal((bench.staging, bench.scratch))
     notes = (*first.notes, *taken, *encoded.notes, *sealed)
-    if isinstance(done.recipe.packaging, CmafPackaging):
-        package.mend(done.recipe, bench.staging)
     done, said = finish_captions(done, encoded, bench.staging)
     notes += said
     finish_stills(done, bench.staging, encoded_seconds=encoded.encoded_seconds)
+    mend(done, bench.staging)
     bench.report(_last(task, "verify"))
     verified = verify(done, encoded, staging=bench.staging)
     notes += verified.notes

@@ -32,6 +32,7 @@ from transcode.contract import (
     VideoRendition,
     VideoStream,
 )
+from transcode.work.indexes import mend
 from transcode.work.report import EncodeReport
 from transcode.work.verify.verify import Verified, verify
 
@@ -284,6 +285,7 @@ def whole(make_ladder: Make, ffmpeg: str) -> Path:
     """A ladder with nothing wrong. Not to be written to."""
     folder = make_ladder("whole")
     add_stills(folder, ffmpeg)
+    mend(task_for(RECIPE), folder)
     return folder
 
 
@@ -304,6 +306,7 @@ def other(
     def make(**how: object) -> Finished:
         folder = make_ladder(request.node.name, **how)  # type: ignore[arg-type]
         add_stills(folder, ffmpeg)
+        mend(task_for(RECIPE), folder)
         return Finished(task_for(RECIPE), REPORT, folder)
 
     return make

@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from .tracks import Track
 
 ROUNDING = Fraction(2, 1000)
 """EXTINF has three decimals; edges of both ends are rounded."""
-_RATE_SLACK = Fraction(95, 100)
-"""Of the measured peak, which must be announced: boxes may count or not."""
-_RATE_EXCESS = 3
-"""A player would pass over a rendition that claims more than this times its peak."""
-_FRAME_RATE_SLACK = Fraction(1, 100)
+_RATE_SLACK = Fraction(2, 100)
+"""Of a bit rate: EXTINF is rounded, and what is shorter than a second by more."""
+_EDGE_SECONDS = Fraction(1, 100)
+"""Whether so little more still belongs to a run of segments is for rounding to say."""
+_FRAME_RATE_SLACK = Fraction(1, 200)
 
 
 def frame_rate(where: str, said: str | None, track: Track) -> Iterator[str]:
-    """Between the mean and the highest rate: which of them, players do not care."""
+    """
+    The rate of the fastest segment: at a constant rate that of all of them.
+
+    One picture's length is none: containers' clocks round it.
+    """
     try:
         rate = Fraction(said or "")
     except (ValueError, ZeroDivisionError):
         yield f"{where}: frame rate {said} is no number"
         return
-    steps = [b - a for a, b in pairwise(track.times) if b > a]
-    shortest = min([*steps, track.length or 1]) * track.time_base
-    low = (1 / track.longest_step) if track.longest_step else Fraction(0)
-    high = max(1 / shortest, 1 / track.step)
-    if not low * (1 - _FRAME_RATE_SLACK) <= rate <= high * (1 + _FRAME_RATE_SLACK):
-        yield f"{where}: frame rate {said}, it is {float(1 / track.step):.3f}"
+    true = max([1 / track.step, *_segment_rates(track)])
+    if abs(rate - true) > true * _FRAME_RATE_SLACK:
+        yield f"{where}: frame rate {said}, it is {float(true):.3f}"
+
+
+def _segment_rates(track: Track) -> Iterator[Fraction]:
+    """Pictures per second between the beginnings of two segments, by all times."""
+    starts = [segment.start for segment in track.segments]
+    spans = [after - start for start, after in pairwise(starts)]
+    for start, span in zip(starts, spans, strict=False):
+        if span >= max(spans) / 2:
+            shown = bisect_left(track.times, start + span)
+            shown -= bisect_left(track.times, start)
+            yield shown / (span * track.time_base)
 
 
 def lengths(track: Track) -> tuple[tuple[Fraction, Fraction], ...]:
@@ -67,29 +81,90 @@ def lasts(
     return any(abs(said - one) <= ROUNDING * parts + slack for one in either)
 
 
-def peak_rate(track: Track) -> Fraction:
-    """
-    Bits per second at most, over one segment.
+@dataclass(frozen=True, slots=True)
+class BitRates:
+    """Bits per second that are to be announced; the peak lies between two."""
 
-    Segments shorter than half the longest do not count (RFC 8216 §4.1 takes runs of
-    segments between half and one and a half times the target duration; the packager
-    takes single ones, which differs where a short last one is added to a run).
-    """
-    spans = [segment.duration * track.time_base for segment in track.segments]
-    return max(
-        segment.bytes * 8 / span
-        for segment, span in zip(track.segments, spans, strict=True)
-        if span >= max(spans) / 2 and span
+    peak: tuple[Fraction, Fraction] = (Fraction(0), Fraction(0))
+    mean: Fraction = Fraction(0)
+
+    def __add__(self, other: BitRates) -> BitRates:
+        low, high = (a + b for a, b in zip(self.peak, other.peak, strict=True))
+        return BitRates((low, high), self.mean + other.mean)
+
+
+def highest(each: Iterable[BitRates]) -> BitRates:
+    """Of renditions of which a player takes one: the highest of each kind."""
+    several = list(each)
+    return BitRates(
+        (
+            max((it.peak[0] for it in several), default=Fraction(0)),
+            max((it.peak[1] for it in several), default=Fraction(0)),
+        ),
+        max((it.mean for it in several), default=Fraction(0)),
     )
 
 
-def announced(where: str, said: str | None, peak: Fraction) -> Iterator[str]:
+def bit_rates(fetched: Sequence[tuple[int, Fraction]], target: int) -> BitRates:
+    """
+    Of bytes that are *fetched* one after the other, with the seconds they last.
+
+    RFC 8216 §4.1: the peak is that of any run of them which lasts from half to one and
+    a half times the *target* duration.
+    """
+    total = sum((seconds for _, seconds in fetched), Fraction(0))
+    if not total:
+        return BitRates()
+    mean = sum(size for size, _ in fetched) * 8 / total
+    peaks = [
+        _peak(fetched, (Fraction(target, 2) + edge, Fraction(3 * target, 2) - edge))
+        or mean
+        for edge in (_EDGE_SECONDS, -_EDGE_SECONDS)
+    ]
+    return BitRates((min(peaks), max(peaks)), mean)
+
+
+def _peak(
+    fetched: Sequence[tuple[int, Fraction]], lasting: tuple[Fraction, Fraction]
+) -> Fraction:
+    """The highest rate of a run that lasts as long as said; 0 where none does."""
+    begins = list(accumulate((seconds for _, seconds in fetched), initial=Fraction(0)))
+    before = list(accumulate((size for size, _ in fetched), initial=0))
+    rates = [Fraction(0)]
+    for end in range(1, len(begins)):
+        for begin in range(end - 1, -1, -1):
+            span = begins[end] - begins[begin]
+            if span > lasting[1]:
+                break
+            if span >= lasting[0]:
+                rates.append((before[end] - before[begin]) * 8 / span)
+    return max(rates)
+
+
+def track_rates(track: Track) -> BitRates:
+    """By the boxes: what a playlist says of lengths is not asked."""
+    spans = [shown for _, shown in lengths(track)]
+    longest = round(max(spans, default=Fraction(0)))
+    sizes = [segment.bytes for segment in track.segments]
+    return bit_rates(list(zip(sizes, spans, strict=True)), max(1, longest))
+
+
+def announced(where: str, said: str | None, true: BitRates) -> Iterator[str]:
+    """A player stalls where less is said, and passes over a rendition for more."""
+    low, high = true.peak
     if said is None or not said.isdecimal():
         yield f"{where}: bandwidth {said} is no number"
-    elif int(said) < peak * _RATE_SLACK:
-        yield f"{where}: bandwidth {said}, its peak is {int(peak)}"
-    elif int(said) > peak * _RATE_EXCESS:
-        yield f"{where}: bandwidth {said} is far above its peak of {int(peak)}"
+    elif int(said) < low * (1 - _RATE_SLACK):
+        yield f"{where}: bandwidth {said}, its peak is {int(low)}"
+    elif int(said) > high * (1 + _RATE_SLACK) + 1:
+        yield f"{where}: bandwidth {said} is above its peak of {int(high)}"
+
+
+def averaged(where: str, said: str | None, true: BitRates) -> Iterator[str]:
+    if said is None or not said.isdecimal():
+        yield f"{where}: average bandwidth {said} is no number"
+    elif abs(int(said) - true.mean) > true.mean * _RATE_SLACK + 1:
+        yield f"{where}: average bandwidth {said}, it is {int(true.mean)}"
 
 
 def is_codec(text: str, track: Track) -> bool:

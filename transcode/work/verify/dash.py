@@ -14,8 +14,8 @@ from .announced import (
     is_codec,
     lasts,
     lengths,
-    peak_rate,
     total,
+    track_rates,
 )
 from .colour import transfer_code
 from .playlists import BrokenPlaylist, Representation, read_mpd
@@ -81,9 +81,10 @@ def _representation(found: Representation, track: Track) -> Iterator[str]:
                 f"{float(true[1]):.3f} s"
             )
             break
-    yield from announced(where, said.get("bandwidth"), peak_rate(track))
+    yield from announced(where, said.get("bandwidth"), track_rates(track))
     if not is_codec(said.get("codecs", ""), track):
         yield f"{where}: codecs {said.get('codecs')}, it is {track.codec}"
+    yield from _access_points(where, said.get("startWithSAP"), track)
     plan = track.plan
     if isinstance(plan, VideoRendition):
         size = f"{said.get('width')}x{said.get('height')}"
@@ -96,3 +97,19 @@ def _representation(found: Representation, track: Track) -> Iterator[str]:
         rate = said.get("audioSamplingRate")
         if rate is not None and rate != str(track.sample_rate):
             yield f"{where}: {rate} Hz, it has {track.sample_rate}"
+
+
+def _access_points(where: str, said: str | None, track: Track) -> Iterator[str]:
+    """
+    Whether each segment begins with a keyframe, and shows nothing before it.
+
+    ISO/IEC 23009-1 §5.3.3.2: @startWithSAP is the highest type of them all; without
+    it no player may begin or switch anywhere but at the very beginning.
+    """
+    keys = set(track.keyframes)
+    first = [segment.times[0] for segment in track.segments]
+    begun = [at in keys for at in first] if track.is_video else [True]
+    leading = any(min(it.times) < it.times[0] for it in track.segments)
+    true = ("2" if leading else "1") if all(begun) else None
+    if said != true:
+        yield f"{where}: startWithSAP {said}, its segments begin with type {true}"

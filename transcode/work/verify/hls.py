@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 from ...contract import CmafPackaging, Task
 from ..captions_listing import captions_playlist
-from .announced import announced, frame_rate, is_codec, lasts, lengths, peak_rate, total
+from ..package import fragment_seconds
+from .announced import (
+    ROUNDING,
+    BitRates,
+    announced,
+    averaged,
+    bit_rates,
+    frame_rate,
+    highest,
+    is_codec,
+    lasts,
+    lengths,
+)
 from .cmaf import Segment
 from .colour import video_range
 from .playlists import (
     BrokenPlaylist,
     Listed,
+    MasterPlaylist,
     MediaPlaylist,
+    read_fetched,
     read_master_playlist,
     read_media_playlist,
 )
@@ -48,17 +63,23 @@ def hls(
         for uri in sorted(set(listed) - set(planned))
     )
     by_uri = {f"{track.place}/index.m3u8": track for track in tracks}
+    rates = {uri: _rates(staging, uri) for uri in listed}
     for variant in master.variants:
         if variant.uri in by_uri:
-            yield from _variant(task, variant, by_uri[variant.uri], tracks)
+            track = by_uri[variant.uri]
+            yield from _variant(task, variant, track, tracks)
+            true = rates[variant.uri] + _beside(variant, master, rates)
+            yield from _said_rates(f"master.m3u8: {track.name}", variant, true)
     if (
         isinstance(recipe.packaging, CmafPackaging)
         and recipe.packaging.iframe_playlists
     ):
-        named = {one.uri for one in master.iframes}
+        named = {one.uri: one for one in master.iframes}
         for track in tracks:
             if track.is_video:
-                yield from _iframes(track, staging, named, known)
+                apart = Fraction(fragment_seconds(recipe))
+                yield from _iframes(track, staging, known, apart=apart)
+                yield from _listed_iframes(track, named, staging)
 
 
 def _read(staging: Path, name: str) -> MediaPlaylist | str:
@@ -102,8 +123,6 @@ def _variant(
     """What a player chooses by: peak rate, codecs, size, frame rate."""
     where, said = f"master.m3u8: {track.name}", variant.attributes
     sound = [t for t in tracks if not t.is_video and t is not track]
-    peak = peak_rate(track) + max((peak_rate(t) for t in sound), default=0)
-    yield from announced(where, said.get("BANDWIDTH"), peak)
     codecs = said.get("CODECS", "").split(",")
     for one in (track, *(sound[:1] if track.is_video else ())):
         if not any(is_codec(text, one) for text in codecs):
@@ -120,40 +139,118 @@ def _variant(
         yield f"{where}: no AUDIO group"
 
 
-def _iframes(
-    track: Track, staging: Path, named: set[str], known: set[str]
+def _rates(staging: Path, uri: str) -> BitRates:
+    """What a player fetches that goes by this playlist: its lengths, files' sizes."""
+    folder = (staging / uri).parent
+    try:
+        text = (staging / uri).read_text(encoding="utf-8")
+        fetched, target = read_fetched(text)
+        sizes = [
+            (folder / it.uri).stat().st_size
+            if it.byte_range is None
+            else it.byte_range[0]
+            for it in fetched
+        ]
+    except (OSError, UnicodeDecodeError, BrokenPlaylist):
+        return BitRates()  # said elsewhere
+    lengths = [it.seconds for it in fetched]
+    return bit_rates(list(zip(sizes, lengths, strict=True)), target)
+
+
+def _beside(
+    variant: Listed, master: MasterPlaylist, rates: Mapping[str, BitRates]
+) -> BitRates:
+    """What is fetched with it at most: one of each group that it names."""
+    groups = [
+        highest(
+            rates[it.uri]
+            for it in master.groups
+            if it.attributes.get("TYPE") == kind
+            and it.attributes.get("GROUP-ID") == variant.attributes.get(kind)
+            and it.uri != variant.uri
+        )
+        for kind in ("AUDIO", "SUBTITLES")
+    ]
+    return groups[0] + groups[1]
+
+
+def _said_rates(where: str, listed: Listed, true: BitRates) -> Iterator[str]:
+    said = listed.attributes
+    yield from announced(where, said.get("BANDWIDTH"), true)
+    yield from averaged(where, said.get("AVERAGE-BANDWIDTH"), true)
+
+
+def _listed_iframes(
+    track: Track, named: Mapping[str, Listed], staging: Path
 ) -> Iterator[str]:
-    """Each range is a keyframe, from its fragment's first byte or its own."""
+    name = f"{track.place}/iframes.m3u8"
+    if name not in named:
+        yield f"master.m3u8 does not list {name}"
+        return
+    where = f"master.m3u8: keyframes of {track.name}"
+    yield from _said_rates(where, named[name], _rates(staging, name))
+    size = f"{track.width}x{track.height}"
+    if (said := named[name].attributes.get("RESOLUTION")) != size:
+        yield f"{where}: RESOLUTION {said}, it is {size}"
+
+
+def _iframes(
+    track: Track, staging: Path, known: set[str], *, apart: Fraction
+) -> Iterator[str]:
+    """
+    Each range is a keyframe, from its fragment's first byte, until the next one shows.
+
+    All of them are listed but those less than *apart* from the one before.
+    """
     name = f"{track.place}/iframes.m3u8"
     playlist = _read(staging, name)
     if isinstance(playlist, str):
         yield playlist
         return
     known.add(name)
-    if name not in named:
-        yield f"master.m3u8 does not list {name}"
     if not playlist.iframes_only:
         yield f"{name} is not marked EXT-X-I-FRAMES-ONLY"
     segments = {segment.name: segment for segment in track.segments}
+    shown: list[Fraction] = []
     for entry in playlist.entries:
         segment = segments.get(entry.uri)
+        ranges = {} if segment is None else dict(_key_ranges(segment))
         if segment is None:
             yield f"{name} lists {entry.uri}, which is no segment of it"
-        elif entry.byte_range not in set(_key_ranges(segment)):
+        elif entry.byte_range not in ranges:
             yield f"{name}: no keyframe at {entry.byte_range} of {entry.uri}"
+        else:
+            shown.append(ranges[entry.byte_range] * track.time_base)
+            continue
+        return
+    for entry, at, after in zip(
+        playlist.entries, shown, [*shown[1:], track.end], strict=True
+    ):
+        if abs(entry.seconds - (after - at)) > ROUNDING:
+            yield (
+                f"{name}: the keyframe at {float(at):.3f} s is said to last "
+                f"{float(entry.seconds):.3f} s, the next comes after "
+                f"{float(after - at):.3f} s"
+            )
             break
-    if {entry.uri for entry in playlist.entries} != set(segments):
-        yield f"{name} does not list every segment"
-    true = total(track)
-    slack = track.longest_step  # the packager takes the last one from elsewhere
-    if not lasts(playlist.seconds, true, parts=len(playlist.entries), slack=slack):
-        said = float(playlist.seconds)
-        yield f"{name} lasts {said:.3f} s, not {float(true[1]):.3f} s"
+    yield from _unlisted(name, track, set(shown), apart=apart)
 
 
-def _key_ranges(segment: Segment) -> Iterator[tuple[int, int]]:
+def _unlisted(
+    name: str, track: Track, listed: set[Fraction], *, apart: Fraction
+) -> Iterator[str]:
+    before: Fraction | None = None
+    for at in (key * track.time_base for key in track.keyframes):
+        if at in listed:
+            before = at
+        elif before is None or at - before >= apart:
+            yield f"{name} does not list the keyframe at {float(at):.3f} s"
+            return
+
+
+def _key_ranges(segment: Segment) -> Iterator[tuple[tuple[int, int], int]]:
+    """Length and offset of what a player needs to show each keyframe; its time."""
     for index in segment.keyframes:
         at, size = segment.offsets[index], segment.sizes[index]
-        yield size, at
         fragment = max(start for start in segment.fragments_at if start < at)
-        yield at + size - fragment, fragment
+        yield (at + size - fragment, fragment), segment.times[index]

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
 _DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")
@@ -100,19 +101,36 @@ class Presentation:
 
 
 def read_media_playlist(text: str) -> MediaPlaylist:
-    """Parse a media playlist (RFC 8216). Raises BrokenPlaylist."""
+    """Parse a media playlist of fragments (RFC 8216). Raises BrokenPlaylist."""
+    lines = _lines(text)
+    entries, target = read_fetched(text)
+    headers = [
+        _attributes(line.partition(":")[2]).get("URI")
+        for line in lines
+        if line.startswith("#EXT-X-MAP:")
+    ]
+    if not headers or headers[-1] is None:
+        msg = "EXT-X-MAP is missing"
+        raise BrokenPlaylist(msg)
+    return MediaPlaylist(
+        target_seconds=target,
+        header=headers[-1],
+        entries=entries,
+        ended="#EXT-X-ENDLIST" in lines,
+        iframes_only="#EXT-X-I-FRAMES-ONLY" in lines,
+    )
+
+
+def read_fetched(text: str) -> tuple[tuple[Entry, ...], int]:
+    """What any media playlist lists, and its target duration. Raises BrokenPlaylist."""
     target = None
-    header = None
     seconds: Fraction | None = None
     byte_range = None
     entries: list[Entry] = []
-    lines = _lines(text)
-    for line in lines:
+    for line in _lines(text):
         tag, _, value = line.partition(":")
         if tag == "#EXT-X-TARGETDURATION":
             target = _whole(value, line)
-        elif tag == "#EXT-X-MAP":
-            header = _attributes(value).get("URI")
         elif tag == "#EXTINF":
             seconds = _fraction(value.split(",")[0], line)
         elif tag == "#EXT-X-BYTERANGE":
@@ -124,16 +142,40 @@ def read_media_playlist(text: str) -> MediaPlaylist:
                 raise BrokenPlaylist(msg)
             entries.append(Entry(line, seconds, byte_range))
             seconds, byte_range = None, None
-    if target is None or header is None:
-        msg = "EXT-X-TARGETDURATION or EXT-X-MAP is missing"
+    if target is None:
+        msg = "EXT-X-TARGETDURATION is missing"
         raise BrokenPlaylist(msg)
-    return MediaPlaylist(
-        target_seconds=target,
-        header=header,
-        entries=tuple(entries),
-        ended="#EXT-X-ENDLIST" in lines,
-        iframes_only="#EXT-X-I-FRAMES-ONLY" in lines,
-    )
+    return tuple(entries), target
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The files of a rendition, in the order in which they are played."""
+
+    header: str
+    segments: list[str]
+    target_seconds: int | None
+    """None without a playlist of its own: DASH alone has none."""
+
+
+def read_names(folder: Path) -> Named:
+    """
+    What the playlist of the rendition in *folder* lists, else what lies there.
+
+    Raises OSError, UnicodeDecodeError, BrokenPlaylist.
+    """
+    path = folder / "index.m3u8"
+    if path.exists():
+        playlist = read_media_playlist(path.read_text(encoding="utf-8"))
+        names = [entry.uri for entry in playlist.entries]
+        named = Named(playlist.header, names, playlist.target_seconds)
+    else:
+        names = sorted(one.name for one in folder.glob("*.m4s"))
+        named = Named("init.mp4", names, None)
+    if not names:
+        msg = "it has no segments"
+        raise BrokenPlaylist(msg)
+    return named
 
 
 def read_segment_list(text: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from ...media.demuxers import READS
 from ..loudness import Meter
 from .cmaf import BrokenSegment, Segment, TrackHeader, read_header, read_segment
 from .decode import Decoder, media_errors, open_media, said
-from .playlists import BrokenPlaylist, read_media_playlist
+from .playlists import BrokenPlaylist, read_names
 from .sampling import sample_times, unheard
 from .tracks import Track
 
@@ -38,11 +38,11 @@ def read_cmaf(
     folder = staging / place
     stream = None
     try:
-        header_name, names = _segment_names(folder)
-        header = read_header(folder / header_name)
-        paths = [folder / name for name in names]
+        named = read_names(folder)
+        header = read_header(folder / named.header)
+        paths = [folder / name for name in named.segments]
         segments = tuple(read_segment(path, header) for path in paths)
-        stream = _Joined([folder / header_name, *paths])
+        stream = _Joined([folder / named.header, *paths])
         with open_media(stream, "mov") as container:
             reader = _readers(task, [plan], container, offset=index)[0]
             for packet in container.demux():
@@ -95,19 +95,6 @@ def picture_size(path: Path) -> tuple[int, int] | str:
     except media_errors() as exc:
         return f"it does not decode ({said(exc)})"
     return "no picture in it decodes"
-
-
-def _segment_names(folder: Path) -> tuple[str, list[str]]:
-    path = folder / "index.m3u8"
-    if path.exists():
-        playlist = read_media_playlist(path.read_text(encoding="utf-8"))
-        header, names = playlist.header, [entry.uri for entry in playlist.entries]
-    else:  # DASH alone has no playlist of its own for each rendition
-        header, names = "init.mp4", sorted(one.name for one in folder.glob("*.m4s"))
-    if not names:
-        msg = "it has no segments"
-        raise BrokenSegment(msg)
-    return header, names
 
 
 class _Joined:

@@ -1,0 +1,85 @@
+"""What Shaka Packager's MPD lacks or gets wrong, from the segments."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+
+from .served import Served, peak, target_seconds
+
+_MPD = "urn:mpeg:dash:schema:mpd:2011"
+_XSI = "http://www.w3.org/2001/XMLSchema-instance"
+
+
+def mended_manifest(
+    text: str, served: Mapping[str, Served], *, labels: Mapping[str, str]
+) -> str:
+    """
+    *text* with true bit rates, frame rates, access points, lengths and names.
+
+    *served* and *labels* are keyed by initialisation segment. That a track begins late
+    is said, too: the packager moves it to 0, away from the others. ISO/IEC 23009-1.
+    Raises ET.ParseError.
+    """
+    ET.register_namespace("", _MPD)
+    ET.register_namespace("xsi", _XSI)
+    root = ET.fromstring(text)  # noqa: S314  our packager's
+    for template in _all(root, "SegmentTemplate"):
+        template.attrib.pop("presentationTimeOffset", None)
+    # The packager takes the picture's end: sound that goes on would be cut off.
+    root.set("mediaPresentationDuration", f"PT{_end_seconds(root):.3f}S")
+    for group in _all(root, "AdaptationSet"):
+        inside = []
+        for one in _all(group, "Representation"):
+            header = next(_all(one, "SegmentTemplate"), one).get("initialization", "")
+            found = served.get(header)
+            if found is None:
+                continue
+            inside.append(found)
+            target = target_seconds(found.segments)
+            one.set("bandwidth", str(peak(found.segments, target)))
+            if found.frame_rate is not None:
+                one.set("frameRate", _ratio(found.frame_rate))
+            for label in _all(group, "Label"):
+                label.text = labels.get(header, label.text)
+        _mend_group(group, inside)
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{_written(root)}\n'
+
+
+def _mend_group(group: ET.Element, inside: list[Served]) -> None:
+    points = [it.access_point for it in inside]
+    if points and None not in points:
+        # Each segment may be begun with: nothing before it is needed.
+        group.set("startWithSAP", str(max(it for it in points if it is not None)))
+    rates = {it.frame_rate for it in inside if it.frame_rate is not None}
+    for name in ("frameRate", "maxFrameRate"):
+        group.attrib.pop(name, None)
+    if rates:
+        name = "frameRate" if len(rates) == 1 else "maxFrameRate"
+        group.set(name, _ratio(max(rates)))
+
+
+def _all(inside: ET.Element, name: str) -> Iterator[ET.Element]:
+    return inside.iter(f"{{{_MPD}}}{name}")
+
+
+def _end_seconds(root: ET.Element) -> float:
+    """When the last segment of any timeline ends."""
+    ends = [Fraction(0)]
+    for template in _all(root, "SegmentTemplate"):
+        at = 0
+        for entry in _all(template, "S"):
+            at = int(entry.get("t", at))
+            at += int(entry.get("d", 0)) * (int(entry.get("r", 0)) + 1)
+        ends.append(Fraction(at, int(template.get("timescale", 1))))
+    return float(max(ends))
+
+
+def _ratio(rate: Fraction) -> str:
+    return str(rate)  # 25 or 30000/1001, as the schema wants it
+
+
+def _written(root: ET.Element) -> str:
+    return ET.tostring(root, encoding="unicode")

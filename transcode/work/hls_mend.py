@@ -1,0 +1,110 @@
+"""What Shaka Packager's HLS playlists lack or get wrong, from the segments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from .served import Resource, Served, average, peak, target_seconds
+
+_ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
+
+
+def iframe_playlist(keyframes: Sequence[Resource], *, header: str) -> str:
+    """
+    Every keyframe that can be fetched by itself, each until the next (RFC 8216
+    §4.3.3.6). The packager lists the first of each segment.
+    """
+    lines = [
+        "#EXTM3U",
+        # As the packager's others; EXT-X-MAP needs 5 here, and 6 there (§7).
+        "#EXT-X-VERSION:6",
+        f"#EXT-X-TARGETDURATION:{target_seconds(keyframes)}",
+        "#EXT-X-PLAYLIST-TYPE:VOD",
+        "#EXT-X-I-FRAMES-ONLY",
+        f'#EXT-X-MAP:URI="{header}"',
+    ]
+    for it in keyframes:
+        lines += [
+            f"#EXTINF:{float(it.seconds):.3f},",
+            f"#EXT-X-BYTERANGE:{it.bytes}@{it.offset}",
+            it.uri,
+        ]
+    return "\n".join([*lines, "#EXT-X-ENDLIST"]) + "\n"
+
+
+def mended_master(
+    text: str,
+    served: Mapping[str, Served],
+    *,
+    groups: Mapping[str, Mapping[str, str]],
+    texts: Sequence[Resource] = (),
+) -> str:
+    """
+    *text* with true bit rates and frame rates.
+
+    *served* is keyed by media playlist; *groups* gives attributes, in the playlist's
+    own writing, to be set in the `EXT-X-MEDIA` of a playlist; *texts* are the
+    captions. RFC 8216 §4.3.4.2: the largest sum that any playable combination of
+    renditions comes to.
+    """
+    lines = text.splitlines()
+    members: dict[str, list[Served]] = {}
+    for number, line in enumerate(lines):
+        if not line.startswith("#EXT-X-MEDIA:"):
+            continue
+        said = _attributes(line)
+        uri = said.get("URI", "").strip('"')
+        if uri in served:
+            members.setdefault(said.get("GROUP-ID", ""), []).append(served[uri])
+        lines[number] = _with(line, groups.get(uri, {}))
+    # One file each, as long as the presentation: its peak is its average.
+    subtitles = [(average([it]), average([it])) for it in texts]
+    for number, line in enumerate(lines):
+        if line.startswith("#EXT-X-STREAM-INF:") and number + 1 < len(lines):
+            one = served.get(lines[number + 1].strip())
+            if one is None:
+                continue
+            group = members.get(_attributes(line).get("AUDIO", ""), [])
+            beside = [_rates(it) for it in group if it is not one]
+            peaks, means = _rates(one)
+            for more in (beside, subtitles):
+                peaks += max((it[0] for it in more), default=0)
+                means += max((it[1] for it in more), default=0)
+            lines[number] = _with(line, _said(peaks, means) | _rate(one))
+        elif line.startswith("#EXT-X-I-FRAME-STREAM-INF:"):
+            uri = _attributes(line).get("URI", "").strip('"')
+            one = served.get(f"{uri.rpartition('/')[0]}/index.m3u8")
+            if one is not None:
+                target = target_seconds(one.keyframes)
+                rates = peak(one.keyframes, target), average(one.keyframes)
+                lines[number] = _with(line, _said(*rates))
+    return "\n".join(lines) + "\n"
+
+
+def _rates(one: Served) -> tuple[int, int]:
+    return one.peak_bit_rate, one.average_bit_rate
+
+
+def _said(peaks: int, means: int) -> dict[str, str]:
+    return {"BANDWIDTH": str(peaks), "AVERAGE-BANDWIDTH": str(means)}
+
+
+def _rate(one: Served) -> dict[str, str]:
+    if one.frame_rate is None:
+        return {}
+    return {"FRAME-RATE": f"{float(one.frame_rate):.3f}"}
+
+
+def _attributes(line: str) -> dict[str, str]:
+    """As written, quotes and all."""
+    return dict(_ATTRIBUTE.findall(line.partition(":")[2]))
+
+
+def _with(line: str, said: Mapping[str, str]) -> str:
+    """*line* with attributes set; those it has stay in their place."""
+    if not said:
+        return line
+    tag = line.partition(":")[0]
+    both = {**_attributes(line), **said}
+    return f"{tag}:{','.join(f'{name}={value}' for name, value in both.items())}"

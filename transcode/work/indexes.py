@@ -1,0 +1,74 @@
+"""The packager's indexes → what players can rely on."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+
+from ..contract import AudioRendition, CmafPackaging, Task, VideoRendition
+from .captions_listing import captions_file
+from .dash_mend import mended_manifest
+from .hls_mend import iframe_playlist, mended_master
+from .package import IFRAMES, INIT, MANIFEST, MASTER, PLAYLIST, folder
+from .served import Resource, Served, serve
+
+
+def mend(task: Task, staging: Path) -> None:
+    """
+    Say in the indexes what the packager does not know, or does not say.
+
+    Bit rates: of I-frame playlists it gives an average above the peak, and it leaves
+    out a last segment that is short. Frame rates: it takes one picture's length for
+    all. Keyframes: it lists one for each segment. Which soundtrack a player takes
+    unasked: it knows it by language alone. Nothing is raised for an index that cannot
+    be read: verification says what is wrong with it.
+    """
+    recipe = task.recipe
+    packaging = recipe.packaging
+    if not isinstance(packaging, CmafPackaging):
+        return
+    plans: list[VideoRendition | AudioRendition] = [*recipe.video, *recipe.audio]
+    served = {
+        folder(plan): found
+        for plan in plans
+        if (found := serve(task, plan, staging / folder(plan))) is not None
+    }
+    if packaging.hls and packaging.iframe_playlists:
+        for place, one in served.items():
+            if one.keyframes:
+                text = iframe_playlist(one.keyframes, header=INIT)
+                (staging / place / IFRAMES).write_text(text, encoding="utf-8")
+    master, manifest = staging / MASTER, staging / MANIFEST
+    if master.exists():
+        text = mended_master(
+            master.read_text(encoding="utf-8"),
+            {f"{place}/{PLAYLIST}": one for place, one in served.items()},
+            groups={
+                f"{folder(sound)}/{PLAYLIST}": _flags(sound) for sound in recipe.audio
+            },
+            texts=_texts(task, staging, served),
+        )
+        master.write_text(text, encoding="utf-8")
+    if manifest.exists():
+        try:
+            text = mended_manifest(
+                manifest.read_text(encoding="utf-8"),
+                {f"{place}/{INIT}": one for place, one in served.items()},
+                labels={},
+            )
+        except ET.ParseError:
+            return
+        manifest.write_text(text, encoding="utf-8")
+
+
+def _flags(sound: AudioRendition) -> dict[str, str]:
+    return {"DEFAULT": "YES" if sound.default else "NO"}
+
+
+def _texts(task: Task, staging: Path, served: Mapping[str, Served]) -> list[Resource]:
+    """Each track of captions is one file, as long as the presentation."""
+    lasts = max((it.seconds for it in served.values()), default=Fraction(0))
+    files = [staging / captions_file(it) for it in task.recipe.captions]
+    return [Resource(it.name, it.stat().st_size, lasts) for it in files if lasts]

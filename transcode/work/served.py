@@ -1,0 +1,192 @@
+"""What a player fetches of a CMAF rendition: how many bytes, for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice, pairwise
+from math import ceil, floor
+from pathlib import Path
+
+from ..contract import AudioRendition, Task, VideoRendition
+from .verify.cmaf import BrokenSegment, Segment, TrackHeader, read_header, read_segment
+from .verify.playlists import BrokenPlaylist, read_names
+
+_STANDARD_RATES = tuple(
+    Fraction(rate * 1000, divisor)
+    for rate in (12, 15, 24, 25, 30, 48, 50, 60, 100, 120)
+    for divisor in (1000, 1001)
+)
+_SAME_RATE = Fraction(1, 200)
+"""A source's clock rounds: so near its nominal rate is the rate that was meant."""
+_VERY_SAME_RATE = Fraction(1, 2500)
+"""Of a rate that nobody named; 30 and 30000/1001 differ by 1/1000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One segment, or one keyframe in it with the boxes that lead to it."""
+
+    uri: str
+    bytes: int
+    seconds: Fraction
+    """Until the next one is shown."""
+    offset: int | None = None
+    """Where it begins in the file; None: it is all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One rendition, from its segments' own boxes."""
+
+    plan: VideoRendition | AudioRendition
+    segments: tuple[Resource, ...]
+    keyframes: tuple[Resource, ...]
+    """Those that a fragment begins with: only they can be fetched by themselves."""
+    frame_rate: Fraction | None
+    """Frames per second of the segment that has most; None for sound."""
+    access_point: int | None
+    """
+    The highest type of the access points that segments begin with (ISO/IEC 14496-12,
+    annex I): 1 where nothing is shown before them, 2 where something is; None where a
+    segment begins with none.
+    """
+
+    target_seconds: int
+    """As its playlist says; without one, as it would."""
+
+    @property
+    def seconds(self) -> Fraction:
+        return sum((it.seconds for it in self.segments), Fraction(0))
+
+    @property
+    def average_bit_rate(self) -> int:
+        return average(self.segments)
+
+    @property
+    def peak_bit_rate(self) -> int:
+        return peak(self.segments, self.target_seconds)
+
+
+def serve(
+    task: Task, plan: VideoRendition | AudioRendition, folder: Path
+) -> Served | None:
+    """What lies in *folder*; None where it cannot be read: verification says why."""
+    try:
+        named = read_names(folder)
+        header = read_header(folder / named.header)
+        segments = [read_segment(folder / name, header) for name in named.segments]
+    except (OSError, UnicodeDecodeError, BrokenPlaylist, BrokenSegment):
+        return None
+    tick = Fraction(1, header.timescale)
+    end = max(
+        time + long
+        for it in segments
+        for time, long in zip(it.times, it.durations, strict=True)
+    )
+    spans = _spans([it.start for it in segments], end)
+    video = isinstance(plan, VideoRendition)
+    resources = tuple(
+        Resource(it.name, it.bytes, span * tick)
+        for it, span in zip(segments, spans, strict=True)
+    )
+    return Served(
+        plan=plan,
+        segments=resources,
+        keyframes=tuple(_keyframes(segments, header, end)) if video else (),
+        frame_rate=_frame_rate(task, plan, segments, spans, tick)
+        if isinstance(plan, VideoRendition)
+        else None,
+        access_point=_access_point(segments),
+        target_seconds=named.target_seconds or target_seconds(resources),
+    )
+
+
+def target_seconds(resources: Iterable[Resource]) -> int:
+    """The longest of them to the nearest second: EXT-X-TARGETDURATION (§4.3.3.1)."""
+    longest = max((it.seconds for it in resources), default=Fraction(0))
+    return max(1, floor(longest + Fraction(1, 2)))
+
+
+def average(resources: Sequence[Resource]) -> int:
+    """Bits per second of all of them (RFC 8216 §4.1, average segment bit rate)."""
+    seconds = sum((it.seconds for it in resources), Fraction(0))
+    return ceil(sum(it.bytes for it in resources) * 8 / seconds) if seconds else 0
+
+
+def peak(resources: Sequence[Resource], target: int) -> int:
+    """
+    Bits per second at most of what is fetched one after the other.
+
+    Over every run that lasts from half to one and a half times the *target* duration
+    (§4.1, peak segment bit rate); where none does, over all.
+    """
+    least, most = Fraction(target, 2), Fraction(3 * target, 2)
+    highest = Fraction(0)
+    for first in range(len(resources)):
+        size, lasts = 0, Fraction(0)
+        for it in islice(resources, first, None):
+            size, lasts = size + it.bytes, lasts + it.seconds
+            if lasts > most:
+                break
+            if lasts >= least:
+                highest = max(highest, size * 8 / lasts)
+    return ceil(highest) or average(resources)
+
+
+def _spans(starts: Sequence[int], end: int) -> list[int]:
+    return [after - start for start, after in pairwise([*starts, end])]
+
+
+def _keyframes(
+    segments: Sequence[Segment], header: TrackHeader, end: int
+) -> Iterator[Resource]:
+    found: list[tuple[int, str, int, int]] = []
+    for segment in segments:
+        for index in segment.keyframes:
+            at = segment.offsets[index]
+            fragment = max(start for start in segment.fragments_at if start < at)
+            if index and segment.offsets[index - 1] > fragment:
+                continue
+            long = at + segment.sizes[index] - fragment
+            found.append((segment.times[index], segment.name, long, fragment))
+    spans = _spans([time for time, *_ in found], end)
+    for (_, name, long, at), span in zip(found, spans, strict=True):
+        yield Resource(name, long, Fraction(span, header.timescale), at)
+
+
+def _frame_rate(
+    task: Task,
+    plan: VideoRendition,
+    segments: Sequence[Segment],
+    spans: Sequence[int],
+    tick: Fraction,
+) -> Fraction | None:
+    # The first sample's duration is no rate: clocks round, and pictures jitter.
+    rates = [
+        len(it.times) / (span * tick)
+        for it, span in zip(segments, spans, strict=True)
+        if span >= max(spans) / 2 and span
+    ]
+    if not rates:
+        return None
+    highest = max(rates)
+    index = task.recipe.video_index
+    named = [it.frame_rate for it in task.media.video if it.index == index]
+    for known in (plan.frame_rate, *named):
+        if known and abs(known - highest) <= known * _SAME_RATE:
+            return known
+    for known in _STANDARD_RATES:
+        if abs(known - highest) <= known * _VERY_SAME_RATE:
+            return known
+    return highest.limit_denominator(1000)
+
+
+def _access_point(segments: Sequence[Segment]) -> int | None:
+    types: set[int] = set()
+    for segment in segments:
+        if 0 not in segment.keyframes:
+            return None
+        types.add(1 if segment.times[0] == segment.start else 2)
+    return max(types, default=None)
