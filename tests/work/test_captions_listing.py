@@ -88,9 +88,9 @@ def test_flags() -> None:
     said = ("NAME", "LANGUAGE", "DEFAULT", "AUTOSELECT", "FORCED")
     assert [
         ("Same", "en", "YES", "YES", "NO"),
-        ("Same (eng-forced)", "en", "NO", "YES", "YES"),
-        ("Same (eng-4)", "en", "NO", "NO", "NO"),
-        ("und", None, "NO", "NO", "NO"),
+        ("Same, forced", "en", "NO", "YES", "YES"),
+        ("Same 2", "en", "NO", "NO", "NO"),
+        ("Subtitles", None, "NO", "NO", "NO"),
     ] == [tuple(it.attributes.get(name) for name in said) for it in master.groups]
     assert [
         ("en", {"subtitle", "main"}),

@@ -112,9 +112,9 @@ def test_every_keyframe_can_be_fetched(made: Made, height: int) -> None:
             packet = next(container.demux(stream))
             assert packet.is_keyframe
             decoder = stream.codec_context
-            shown += [
-                it.time for it in (*decoder.decode(packet), *decoder.decode(None))
-            ]
+            [picture] = [*decoder.decode(packet), *decoder.decode(None)]
+            assert height == picture.height
+            shown.append(float(packet.pts * packet.time_base))
 
     with av.open(io.BytesIO(whole(place)), format="mov") as container:
         keys = [it.pts * it.time_base for it in container.demux() if it.is_keyframe]
@@ -177,18 +177,17 @@ def test_default_is_said(
     make_recipe: Any, make_task: Any, audio: Any, tmp_path: Path
 ) -> None:
     """
-    The default soundtrack is marked, also where no language tells them apart.
+    The default soundtrack is marked, also where no language tells them apart, and
+    each has a name.
     """
     master = tmp_path / MASTER
-    line = (
-        '#EXT-X-MEDIA:TYPE=AUDIO,URI="audio/{}/index.m3u8",DEFAULT={},AUTOSELECT=YES\n'
-    )
-    master.write_text(line.format("aac", "NO") + line.format("two", "YES"))
+    line = '#EXT-X-MEDIA:TYPE=AUDIO,URI="audio/{}/index.m3u8",NAME="{}",DEFAULT={}\n'
+    master.write_text(line.format("aac", "?", "NO") + line.format("two", "?", "YES"))
     recipe = make_recipe(audio=(audio(), audio(name="two", default=False)))
 
     mend(make_task(tmp_path / "clip.mov", recipe, media=MEDIA), tmp_path)
 
-    expected = line.format("aac", "YES") + line.format("two", "NO")
+    expected = line.format("aac", "Audio", "YES") + line.format("two", "Audio 2", "NO")
     assert expected == master.read_text()
 
 

@@ -78,19 +78,19 @@ def test_streaming_offers_every_language_and_purpose(
     master = read_master_playlist((staging / "master.m3u8").read_text())
     wanted = ("LANGUAGE", "NAME", "DEFAULT", "AUTOSELECT", "CHARACTERISTICS")
     assert [
-        ("en", "eng", "YES", "YES", None),
+        ("en", "English", "YES", "YES", None),
         ("fr", "Version française", "NO", "YES", None),
-        ("en", "The director  speaking", "NO", None, None),
-        (*("en", "eng (description)", "NO", "YES"), DESCRIBES),
+        ("en", "The director, speaking", "NO", None, None),
+        (*("en", "English (audio description)", "NO", "YES"), DESCRIBES),
     ] == [tuple(it.attributes.get(name) for name in wanted) for it in master.groups]
     mpd = read_mpd((staging / "manifest.mpd").read_text())
     assert [
-        ("en", {"main"}),
-        ("fr", {"alternate"}),
-        ("en", {"commentary"}),
-        ("en", {"description"}),
+        ("en", {"main"}, "English"),
+        ("fr", {"alternate"}, "Version française"),
+        ("en", {"commentary"}, "The director, speaking"),
+        ("en", {"description"}, "English (audio description)"),
     ] == [
-        (it.attributes.get("lang"), set(it.roles))
+        (it.attributes.get("lang"), set(it.roles), it.label)
         for it in mpd.representations
         if it.kind == "audio"
     ]

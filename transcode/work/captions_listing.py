@@ -9,6 +9,7 @@ from html import escape
 
 from ..contract import CaptionRendition
 from .command.languages import shortest
+from .track_names import caption_names
 
 FOLDER = "captions"
 GROUP = "subtitles"
@@ -72,8 +73,9 @@ def listed_in_manifest(
     taken = re.findall(r'<AdaptationSet\b[^>]*? id="(\d+)"', manifest)
     number = max(map(int, taken), default=-1)
     sets: list[str] = []
-    for one, label in zip(captions, _labels(captions), strict=True):
-        number += 1
+    names = caption_names(captions)
+    for one in captions:
+        number, label = number + 1, names[one.name]
         # As if all of it were fetched within a second: nobody waits for text.
         rate = sizes[one.name] * 8
         sets.append(_adaptation_set(one, number=number, label=label, bandwidth=rate))
@@ -85,7 +87,9 @@ def listed_in_manifest(
 def _media_tags(captions: Sequence[CaptionRendition]) -> list[str]:
     tags = []
     chosen: set[tuple[str, bool]] = set()
-    for one, label in zip(captions, _labels(captions), strict=True):
+    names = caption_names(captions)
+    for one in captions:
+        label = names[one.name]
         # A player may choose by language unless two would be alike (RFC 8216
         # §4.3.4.1.1); the default is chosen anyway and has to say so.
         kind = (one.language or "", one.forced)
@@ -93,7 +97,7 @@ def _media_tags(captions: Sequence[CaptionRendition]) -> list[str]:
         chosen |= {kind} if automatic else set()
         language = f'LANGUAGE="{shortest(one.language)}",' if one.language else ""
         tags.append(
-            f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="{GROUP}",NAME="{_quoted(label)}",'
+            f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="{GROUP}",NAME="{label}",'
             f"{language}DEFAULT={_yes(one.default)},AUTOSELECT={_yes(automatic)},"
             f'FORCED={_yes(one.forced)},URI="{captions_playlist(one)}"'
         )
@@ -116,31 +120,13 @@ def _adaptation_set(
         f'    <AdaptationSet id="{number}" contentType="text" mimeType="text/vtt"'
         f"{language}>\n"
         f"{said}"
-        f"      <Label>{escape(_plain(label))}</Label>\n"
+        f"      <Label>{escape(label)}</Label>\n"
         f'      <Representation id="{FOLDER}-{escape(captions.name)}"'
         f' bandwidth="{bandwidth}">\n'
         f"        <BaseURL>{escape(captions_file(captions))}</BaseURL>\n"
         "      </Representation>\n"
         "    </AdaptationSet>\n"
     )
-
-
-def _labels(captions: Sequence[CaptionRendition]) -> list[str]:
-    """What a viewer reads: the title, else the name; no two alike in a group."""
-    labels: list[str] = []
-    for one in captions:
-        label = _quoted(one.title or one.name)
-        labels.append(label if label not in labels else f"{label} ({one.name})")
-    return labels
-
-
-def _quoted(text: str) -> str:
-    # A quoted string of a playlist has no way to say a quote or the end of a line.
-    return _plain(text).replace('"', "'")
-
-
-def _plain(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
 def _yes(flag: bool) -> str:  # noqa: FBT001 - one flag is all there is to say

@@ -41,8 +41,8 @@ def mended_manifest(
             one.set("bandwidth", str(peak(found.segments, target)))
             if found.frame_rate is not None:
                 one.set("frameRate", _ratio(found.frame_rate))
-            for label in _all(group, "Label"):
-                label.text = labels.get(header, label.text)
+            if header in labels:
+                _name(group, labels[header])
         _mend_group(group, inside)
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{_written(root)}\n'
@@ -59,6 +59,15 @@ def _mend_group(group: ET.Element, inside: list[Served]) -> None:
     if rates:
         name = "frameRate" if len(rates) == 1 else "maxFrameRate"
         group.set(name, _ratio(max(rates)))
+
+
+def _name(group: ET.Element, name: str) -> None:
+    label = group.find(f"{{{_MPD}}}Label")
+    if label is None:
+        label = ET.Element(f"{{{_MPD}}}Label")
+        # The schema's order: behind roles, before what is played.
+        group.insert(sum(1 for _ in _all(group, "Role")), label)
+    label.text = name
 
 
 def _all(inside: ET.Element, name: str) -> Iterator[ET.Element]:

@@ -13,6 +13,7 @@ from .dash_mend import mended_manifest
 from .hls_mend import iframe_playlist, mended_master
 from .package import IFRAMES, INIT, MANIFEST, MASTER, PLAYLIST, folder
 from .served import Resource, Served, serve
+from .track_names import sound_names
 
 
 def mend(task: Task, staging: Path) -> None:
@@ -29,6 +30,7 @@ def mend(task: Task, staging: Path) -> None:
     packaging = recipe.packaging
     if not isinstance(packaging, CmafPackaging):
         return
+    names = sound_names(recipe.audio)
     plans: list[VideoRendition | AudioRendition] = [*recipe.video, *recipe.audio]
     served = {
         folder(plan): found
@@ -46,7 +48,7 @@ def mend(task: Task, staging: Path) -> None:
             master.read_text(encoding="utf-8"),
             {f"{place}/{PLAYLIST}": one for place, one in served.items()},
             groups={
-                f"{folder(sound)}/{PLAYLIST}": _flags(sound) for sound in recipe.audio
+                f"{folder(it)}/{PLAYLIST}": _flags(it, names) for it in recipe.audio
             },
             texts=_texts(task, staging, served),
         )
@@ -56,15 +58,16 @@ def mend(task: Task, staging: Path) -> None:
             text = mended_manifest(
                 manifest.read_text(encoding="utf-8"),
                 {f"{place}/{INIT}": one for place, one in served.items()},
-                labels={},
+                labels={f"{folder(it)}/{INIT}": names[it.name] for it in recipe.audio},
             )
         except ET.ParseError:
             return
         manifest.write_text(text, encoding="utf-8")
 
 
-def _flags(sound: AudioRendition) -> dict[str, str]:
-    return {"DEFAULT": "YES" if sound.default else "NO"}
+def _flags(sound: AudioRendition, names: Mapping[str, str]) -> dict[str, str]:
+    flag = "YES" if sound.default else "NO"
+    return {"DEFAULT": flag, "NAME": f'"{names[sound.name]}"'}
 
 
 def _texts(task: Task, staging: Path, served: Mapping[str, Served]) -> list[Resource]:

@@ -8,6 +8,7 @@ from ..contract import AudioRendition, CmafPackaging, Recipe, Task, VideoRenditi
 from ..errors import EncoderMissing
 from ..settings import Settings
 from .toolchain import find_packager
+from .track_names import sound_names
 
 MASTER = "master.m3u8"
 MANIFEST = "manifest.mpd"
@@ -148,10 +149,8 @@ def _stream(
 
 def _spoken(sound: AudioRendition, every: Sequence[AudioRendition]) -> dict[str, str]:
     """What a viewer chooses by: name, language and purpose."""
-    label = _label(sound)
-    like = [it for it in every if it.codec == sound.codec and _label(it) == label]
-    if like[0] is not sound:
-        label = f"{label} ({sound.name})"
+    # Commas and equals signs separate the packager's fields: `mend` puts them back.
+    label = sound_names(every)[sound.name].replace(",", " ").replace("=", " ")
     fields = {"hls_name": label, "dash_label": label}
     if sound.language is not None:
         fields["language"] = sound.language
@@ -169,19 +168,8 @@ def role(sound: AudioRendition) -> str:
     return "main" if sound.default else "alternate"
 
 
-def _label(sound: AudioRendition) -> str:
-    purpose = "" if sound.kind == "main" else f" ({sound.kind})"
-    spoken = f"{sound.language}{purpose}" if sound.language else sound.name
-    return _plain(sound.title or spoken)
-
-
 def _default_language(audio: Iterable[AudioRendition]) -> str | None:
     return next((sound.language for sound in audio if sound.default), None)
-
-
-def _plain(name: str) -> str:
-    # Commas and equals signs separate the packager's fields; quotes the playlist's.
-    return name.replace(",", " ").replace("=", " ").replace('"', "'")
 
 
 def _joined(fields: dict[str, str]) -> str:

@@ -39,6 +39,8 @@ def test_another_plan_is_found(finished: Any, changes: dict[str, object]) -> Non
         ("master.m3u8", 'URI="audio/main/index.m3u8"', 'URI="audio/no/index.m3u8"'),
         ("master.m3u8", "DEFAULT=NO", "DEFAULT=YES"),
         ("master.m3u8", "DEFAULT=NO", 'DEFAULT=NO,LANGUAGE="fr"'),
+        ("master.m3u8", 'NAME="Audio"', 'NAME="aac"'),
+        ("manifest.mpd", "<Label>Audio", "<Label>main"),
         ("manifest.mpd", 'value="alternate"', 'value="main"'),
         ("manifest.mpd", 'contentType="audio"', 'contentType="audio" lang="fr"'),
         ("manifest.mpd", "audio/main/init.mp4", "audio/no/init.mp4"),
@@ -60,4 +62,4 @@ def test_two_of_one_name_are_found(finished: Any) -> None:
     line = r"(#EXT-X-MEDIA:TYPE=AUDIO[^\n]*\n)"
     finished.edit("master.m3u8", line, r"\1\1")
 
-    assert "2 soundtracks the name main" in finished.detail("soundtracks")
+    assert "2 soundtracks the name Audio" in finished.detail("soundtracks")

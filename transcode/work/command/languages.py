@@ -1,4 +1,4 @@
-"""Language tags as playlists want them: the shortest code (RFC 5646 §2.2.1)."""
+"""Language tags: the shortest code (RFC 5646 §2.2.1), and what people call it."""
 
 from __future__ import annotations
 
@@ -29,3 +29,53 @@ def shortest(tag: str) -> str:
     """`eng` → `en`, `por-BR` → `pt-BR`; what has no shorter code stays."""
     language, hyphen, rest = tag.partition("-")
     return _SHORTEST.get(language.lower(), language) + hyphen + rest
+
+
+# ISO 639-1 → the English name, as CLDR has it; and a few that films are tagged with.
+_NAMES = """
+aa Afar|ab Abkhazian|ae Avestan|af Afrikaans|ak Akan|am Amharic|an Aragonese|ar Arabic|
+as Assamese|av Avaric|ay Aymara|az Azerbaijani|ba Bashkir|be Belarusian|bg Bulgarian|
+bi Bislama|bm Bambara|bn Bangla|bo Tibetan|br Breton|bs Bosnian|ca Catalan|ce Chechen|
+ch Chamorro|co Corsican|cr Cree|cs Czech|cu Church Slavic|cv Chuvash|cy Welsh|da Danish|
+de German|dv Divehi|dz Dzongkha|ee Ewe|el Greek|en English|eo Esperanto|es Spanish|
+et Estonian|eu Basque|fa Persian|ff Fula|fi Finnish|fj Fijian|fo Faroese|fr French|
+fy Western Frisian|ga Irish|gd Scottish Gaelic|gl Galician|gn Guarani|gu Gujarati|
+gv Manx|ha Hausa|he Hebrew|hi Hindi|ho Hiri Motu|hr Croatian|ht Haitian Creole|
+hu Hungarian|hy Armenian|hz Herero|ia Interlingua|id Indonesian|ie Interlingue|ig Igbo|
+ii Sichuan Yi|ik Inupiaq|io Ido|is Icelandic|it Italian|iu Inuktitut|ja Japanese|
+jv Javanese|ka Georgian|kg Kongo|ki Kikuyu|kj Kuanyama|kk Kazakh|kl Kalaallisut|
+km Khmer|kn Kannada|ko Korean|kr Kanuri|ks Kashmiri|ku Kurdish|kv Komi|kw Cornish|
+ky Kyrgyz|la Latin|lb Luxembourgish|lg Ganda|li Limburgish|ln Lingala|lo Lao|
+lt Lithuanian|lu Luba-Katanga|lv Latvian|mg Malagasy|mh Marshallese|mi Māori|
+mk Macedonian|ml Malayalam|mn Mongolian|mr Marathi|ms Malay|mt Maltese|my Burmese|
+na Nauru|nb Norwegian Bokmål|nd North Ndebele|ne Nepali|ng Ndonga|nl Dutch|
+nn Norwegian Nynorsk|no Norwegian|nr South Ndebele|nv Navajo|ny Nyanja|oc Occitan|
+oj Ojibwa|om Oromo|or Odia|os Ossetic|pa Punjabi|pi Pali|pl Polish|ps Pashto|
+pt Portuguese|qu Quechua|rm Romansh|rn Rundi|ro Romanian|ru Russian|rw Kinyarwanda|
+sa Sanskrit|sc Sardinian|sd Sindhi|se Northern Sami|sg Sango|si Sinhala|sk Slovak|
+sl Slovenian|sm Samoan|sn Shona|so Somali|sq Albanian|sr Serbian|ss Swati|
+st Southern Sotho|su Sundanese|sv Swedish|sw Swahili|ta Tamil|te Telugu|tg Tajik|
+th Thai|ti Tigrinya|tk Turkmen|tl Tagalog|tn Tswana|to Tongan|tr Turkish|ts Tsonga|
+tt Tatar|tw Twi|ty Tahitian|ug Uyghur|uk Ukrainian|ur Urdu|uz Uzbek|ve Venda|
+vi Vietnamese|vo Volapük|wa Walloon|wo Wolof|xh Xhosa|yi Yiddish|yo Yoruba|za Zhuang|
+zh Chinese|zu Zulu|cmn Mandarin Chinese|yue Cantonese|fil Filipino|gsw Swiss German|
+mul Several languages|zxx No speech|mis Another language
+"""
+_ENGLISH = dict(
+    entry.split(" ", 1) for entry in _NAMES.replace("\n", "").strip("|").split("|")
+)
+
+
+def called(tag: str) -> str:
+    """
+    `eng` → `English`, `pt-br` → `Portuguese (BR)`; a tag nobody knows stays as it is.
+
+    A player that knows its user's language names tracks by their tag; others show this.
+    """
+    language, _, rest = shortest(tag).partition("-")
+    name = _ENGLISH.get(language.lower())
+    if name is None:
+        return tag
+    # BCP 47's way of writing: regions in capitals, scripts with one.
+    parts = [it.upper() if len(it) == 2 else it.title() for it in rest.split("-")]  # noqa: PLR2004
+    return f"{name} ({', '.join(parts)})" if rest else name

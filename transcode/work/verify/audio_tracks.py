@@ -64,6 +64,7 @@ def _hls(audio: Sequence[AudioRendition], staging: Path) -> Iterator[str]:
             if found.get(name) != value:
                 said = found.get(name)
                 yield f"{MASTER}: {sound.name} has {name} {said}, not {value}"
+        yield from _codes(MASTER, sound, found.get("NAME"))
         if ("CHARACTERISTICS" in found) != (sound.kind == "description"):
             yield f"{MASTER}: {sound.name} is {sound.kind}, and is not said to be"
 
@@ -84,6 +85,14 @@ def _dash(audio: Sequence[AudioRendition], staging: Path) -> Iterator[str]:
         if found.attributes.get("lang") != language:
             said = found.attributes.get("lang")
             yield f"{MANIFEST}: {sound.name} is in {said}, not {language}"
+        yield from _codes(MANIFEST, sound, found.label)
         if found.roles != {role(sound)}:
             said = ", ".join(sorted(found.roles)) or "none"
             yield f"{MANIFEST}: {sound.name} has the role {said}, not {role(sound)}"
+
+
+def _codes(where: str, sound: AudioRendition, name: str | None) -> Iterator[str]:
+    """Whether its name in menus is one that a viewer can read."""
+    codes = {sound.name, sound.codec, sound.language, shortest(sound.language or "")}
+    if not name or (name in codes and name != sound.title):
+        yield f"{where}: {sound.name} is called {name}, which is no viewer's word"

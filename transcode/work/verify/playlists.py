@@ -80,6 +80,8 @@ class Representation:
     transfer: int | None = None
     """Transfer characteristics (ITU-T H.273) where they are said."""
     roles: frozenset[str] = frozenset()
+    label: str | None = None
+    """What a viewer reads of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +265,7 @@ def _representations(root: ET.Element) -> Iterator[Representation]:
                 group=number,
                 transfer=_transfer(group),
                 roles=_roles(group),
+                label=group.findtext(f"{_DASH}Label"),
             )
 
 
