@@ -113,6 +113,10 @@ class Memory:
                 # A listing does not know metadata.
                 yield replace(self.objects[key][1], metadata={})
 
+    async def folders(self) -> frozenset[str]:
+        await checkpoint()
+        return frozenset(k.partition("/")[0] for k in self.objects if "/" in k)
+
     async def sign(self, key: str, *, seconds: int, version: str | None = None) -> str:
         assert seconds
         assert version is None

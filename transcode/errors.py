@@ -65,6 +65,9 @@ class TranscodeError(Exception):
     exit_code: ClassVar[int] = 4
     retryable: ClassVar[bool] = False
     outcome: ClassVar[OutcomeKind] = OutcomeKind.ENCODER_FAILED
+    mendable: ClassVar[bool] = False
+    """Of a store, a right or a machine, never of the upload: once it is mended, the
+    same job succeeds. No upload is rejected for it, and none is forgotten."""
 
     def __init__(self, message: str, **evidence: Any) -> None:
         super().__init__(message)
@@ -107,9 +110,15 @@ class SourceNotFound(UsageError, FileNotFoundError):
 class SourceUnreadable(UsageError):
     """The source exists and may not be read."""
 
+    outcome = OutcomeKind.ENCODER_FAILED
+    mendable = True
+
 
 class DestinationUnwritable(UsageError):
     """Results cannot be written where they were asked for."""
+
+    outcome = OutcomeKind.ENCODER_FAILED
+    mendable = True
 
 
 class ProfileError(UsageError):
@@ -122,6 +131,9 @@ class PlatformError(UsageError):
 
 class SettingsError(UsageError):
     """A setting is wrong; names it."""
+
+    outcome = OutcomeKind.ENCODER_FAILED
+    mendable = True
 
 
 class ClipError(UsageError):
@@ -204,6 +216,7 @@ class EncoderMissing(WorkError):
     """The ffmpeg in use has no such encoder."""
 
     exit_code = 2
+    mendable = True
 
 
 class OutputRejected(WorkError):
@@ -235,6 +248,7 @@ class OutOfDisk(WorkError):
     """Scratch or destination is full."""
 
     outcome = OutcomeKind.OUT_OF_DISK
+    mendable = True
 
 
 class GpuUnavailable(WorkError):
@@ -249,10 +263,13 @@ class WorkerLost(WorkError):
 
     retryable = True
     outcome = OutcomeKind.LOST
+    mendable = True
 
 
 class StoreError(TranscodeError):
     """Storage said no."""
+
+    mendable = True
 
 
 class StoreDown(StoreError):
@@ -277,6 +294,8 @@ class ObjectExists(StoreError, FileExistsError):
 
 class ObjectChanged(StoreError):
     """The object is no longer the one that was planned for."""
+
+    mendable = False
 
 
 class RecordUnreadable(StoreError):

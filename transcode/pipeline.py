@@ -48,7 +48,7 @@ from .invoke.journal import Forgetful, Keeper
 from .invoke.scheduler import invoke_all
 from .invoke.scratch import apart
 from .probe.probe import Limits, probe
-from .request import Order, Request, _profile, constraints_of, look_up
+from .request import Order, Request, constraints_of, look_up, profile_of
 from .sample_encode import Trial, foresee, left_of, planner_of
 from .store.destination import Destination, provenance
 from .store.open import locate, refuse_change
@@ -69,7 +69,7 @@ async def admit(
 
     Nothing is encoded, unless the request wants a sample always.
     """
-    profile = _profile(request, wiring)
+    profile = profile_of(request, wiring)
     platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
     constraints = constraints_of(request, platform)
     source = await locate(request.source, wiring.settings)

@@ -65,11 +65,11 @@ class Order:
 
 async def look_up(request: Request, wiring: Wiring) -> Order:
     """Find source, profile, platform and destination, or say what is wrong."""
-    profile = _profile(request, wiring)
+    profile = profile_of(request, wiring)
     platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
     constraints = constraints_of(request, platform)
     source = await locate(request.source, wiring.settings)
-    job = job_id(source, profile, accept_partial=request.accept_partial)
+    job, folder = job_of(source, profile, request)
     return Order(
         request=request,
         source=source,
@@ -78,11 +78,18 @@ async def look_up(request: Request, wiring: Wiring) -> Order:
         constraints=constraints,
         target=destination(request.to, wiring.settings),
         job_id=job,
-        folder=folder_name(source.uri, profile.name, job),
+        folder=folder,
     )
 
 
-def _profile(request: Request, wiring: Wiring) -> Profile:
+def job_of(source: Source, profile: Profile, request: Request) -> tuple[str, str]:
+    """The id of the job that *request* is, and the folder of its results."""
+    job = job_id(source, profile, accept_partial=request.accept_partial)
+    return job, folder_name(source.uri, profile.name, job)
+
+
+def profile_of(request: Request, wiring: Wiring) -> Profile:
+    """What is to be made, by name or path, with what this one job asks for over it."""
     return wiring.asked(request.profile, clip=request.clip, watermark=request.watermark)
 
 

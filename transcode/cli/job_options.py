@@ -103,7 +103,7 @@ def rule_of(
                 **planning,
             }
         ),
-        only=Filter(suffixes=suffixes),
+        only=Filter(suffixes=suffixes, may_be_media=True),
         tags=dict(tags),
         priority=priority,
     )

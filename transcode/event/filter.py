@@ -12,6 +12,48 @@ MARK = "transcode-job"
 """The metadata key that every object we write carries; its value is the job's id."""
 
 
+NO_MEDIA = frozenset(
+    (
+        # captions, lists and notes that lie beside videos
+        *("srt", "vtt", "ass", "ssa", "sub", "idx", "smi", "sbv", "scc", "stl", "ttml"),
+        *("lrc", "nfo", "txt", "md", "rtf", "log", "csv", "tsv", "json", "jsonl"),
+        *("xml", "yml", "yaml", "toml", "ini", "cfg", "conf", "html", "htm", "pdf"),
+        *("doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "ods", "odp", "edl"),
+        *("cue", "m3u", "m3u8", "mpd", "pls", "url", "lnk", "webloc", "desktop"),
+        # pictures
+        *("jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "heic", "heif", "svg"),
+        *("ico", "psd", "thm", "xmp", "dng", "cr2", "cr3", "nef", "arw"),
+        # what file systems, tools and transfers leave
+        *("db", "ds_store", "tmp", "temp", "bak", "swp", "lock", "torrent", "aria2"),
+        *("md5", "sha1", "sha256", "sha512", "sfv", "par2", "asc", "sig", "gpg"),
+        # archives and programs
+        *("zip", "rar", "7z", "gz", "bz2", "xz", "zst", "tar", "tgz", "iso", "dmg"),
+        *("exe", "msi", "dll", "so", "sh", "bat", "ps1", "py", "js", "css", "prproj"),
+    )
+)
+"""Endings of what lies beside videos and is none. Unknown endings are taken: an upload
+that nobody looks at is lost without a word, one that is no media is rejected aloud."""
+_NO_MEDIA_NAMES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
+_NOBODYS_FOLDERS = frozenset(
+    {
+        *("@eadir", "@recycle", "@recently-snapshot", "@sharebin"),
+        *("#recycle", "#snapshot", "$recycle.bin", "recycler", "lost+found"),
+        *("system volume information", "__macosx", "network trash folder"),
+    }
+)
+"""Where file servers and systems keep previews, snapshots and what was deleted."""
+
+
+def in_nobodys_folder(key: str) -> bool:
+    """Whether *key* lies in a hidden folder, or in one that a file server made."""
+    return any(is_nobodys_folder(name) for name in key.split("/")[:-1])
+
+
+def is_nobodys_folder(name: str) -> bool:
+    """Whether no upload is looked for in a folder of this name."""
+    return name.startswith(".") or name.casefold() in _NOBODYS_FOLDERS
+
+
 class Filter(Value):
     """Which keys are uploads at all; by default every key."""
 
@@ -19,6 +61,9 @@ class Filter(Value):
     """As in a bucket's listing: `in` takes `in/a.mp4` and `index.mp4` alike."""
     suffixes: tuple[str, ...] = ()
     """`.mp4`, in whatever case the key has it; none takes all."""
+    may_be_media: bool = False
+    """Where no suffixes are named: none of `NO_MEDIA`, and nothing out of the folders
+    in which file servers keep previews and what was deleted."""
 
     def takes(self, key: str) -> bool:
         """Whether an object of this key may be an upload."""
@@ -27,7 +72,12 @@ class Filter(Value):
     def takes_suffix_of(self, key: str) -> bool:
         folded = key.casefold()
         wanted = tuple(suffix.casefold() for suffix in self.suffixes)
-        return not wanted or folded.endswith(wanted)
+        if wanted or not self.may_be_media:
+            return not wanted or folded.endswith(wanted)
+        name = folded.rpartition("/")[2]
+        _, dot, ending = name.rpartition(".")
+        no_media = name in _NO_MEDIA_NAMES or (bool(dot) and ending in NO_MEDIA)
+        return not (no_media or in_nobodys_folder(key))
 
 
 def is_own_output(metadata: Mapping[str, object]) -> bool:

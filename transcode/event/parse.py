@@ -93,7 +93,7 @@ def _findings(
     elif "events" in message:
         for what, record in _each(message, "events"):
             yield s3_records.oss(record, what, encoded=encoded)
-    elif message.get("detail-type") in ("Object Created", "Object Deleted"):
+    elif message.get("detail-type") in s3_records.BRIDGED:
         yield s3_records.bridged(message, "The EventBridge event", encoded=encoded)
     else:
         yield _nothing_arrived(message)

@@ -29,6 +29,10 @@ _ONLY_METADATA = {"PutRetention", "PutLegalHold", "PutTagging", "DeleteTagging"}
 """Of MinIO, which counts them as `ObjectCreated`."""
 
 
+BRIDGED = ("Object Created", "Object Deleted", "Object Restore Completed")
+"""S3's events on EventBridge that tell of an object's coming or going."""
+
+
 class _Bucket(Foreign):
     name: Name
 
@@ -94,10 +98,10 @@ def oss(record: object, what: str, *, encoded: bool | None = None) -> Finding:
 
 
 def bridged(message: object, what: str, *, encoded: bool | None = None) -> Finding:
-    """S3's `Object Created` or `Object Deleted`; keys are not encoded."""
+    """What EventBridge tells of one of `BRIDGED`; keys are not encoded."""
     told = read(_Bridged, message, what)
     stored = told.detail.object
-    created = told.kind == "Object Created"
+    arrived = told.kind != "Object Deleted"
     marker = told.detail.deletion_type == "Delete Marker Created"
     bucket = told.detail.bucket.name
     key = stored_key(stored.key, what, encoded=bool(encoded))
@@ -114,7 +118,7 @@ def bridged(message: object, what: str, *, encoded: bool | None = None) -> Findi
         event_time=told.time,
         event_name=told.kind,
     )
-    return Finding(upload, None if created else Reason.DELETION)
+    return Finding(upload, None if arrived else Reason.DELETION)
 
 
 def address(provider: Provider, bucket: str, key: str) -> str:
@@ -163,4 +167,8 @@ def reason_of(event_name: str) -> Reason | None:
         return Reason.UNCHANGED
     if family in ("ObjectRemoved", "LifecycleExpiration"):
         return Reason.DELETION
+    if (family, action) == ("ObjectRestore", "Completed"):
+        # Archived, it could not be read when it arrived. Where it was a job since
+        # before that, it is the same job still.
+        return None
     return None if family == "ObjectCreated" else Reason.NOT_AN_UPLOAD

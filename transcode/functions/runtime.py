@@ -68,7 +68,9 @@ class Function:
         )
         rule = Rule(
             request=request,
-            only=Filter(suffixes=tuple((settings.suffixes or "").split())),
+            only=Filter(
+                suffixes=tuple((settings.suffixes or "").split()), may_be_media=True
+            ),
             sources=sources or ("s3://",),
         )
         rule_for(wiring, rule)

@@ -154,8 +154,12 @@ class _Call:
     async def _sweep(self, desk: Desk, intake: Intake) -> None:
         sources = self.function.wiring.settings.sources or ""
         for source in sources.split():
-            for one in await intake.look(source):
-                self.uploads.append(became(one.uri, one))
+            async for group in intake.look(source):
+                for one in group:
+                    if isinstance(one, Taken):
+                        self.uploads.append(became(one.uri, one))
+                    else:
+                        self.errors.append(one.error)
         async for submission in open_jobs(desk):
             job = submission.job_id
             self.jobs[job] = await desk.report(job)

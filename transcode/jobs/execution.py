@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -20,8 +20,6 @@ from ..errors import (
     BudgetReached,
     Cancelled,
     LeaseLost,
-    ObjectChanged,
-    OutOfDisk,
     StoreError,
     TranscodeError,
     WorkerLost,
@@ -37,10 +35,11 @@ from .reservations import Allowance
 
 EndingKind = Literal["failed", "handed_back", "cancelled"]
 
-_WORTH_REPEATING = (StoreError, WorkerLost, OutOfDisk)
-"""What another time or another machine may cure. `ObjectChanged` is not among it."""
 _BACKOFF_SECONDS = (10, 60, 300)
 """Before the second, third and every further try."""
+_PUT_OFF_SECONDS = (10, 60, 300, 900, 1800)
+"""Likewise where nothing was spent: a source that may not be read, a store that is
+down. See `Patience.put_offs`."""
 
 _LAST_WORDS_SECONDS = 5.0
 """For the records of a job that is handed back, where the store still answers."""
@@ -101,9 +100,10 @@ class Shift:
         if await self.book.done(self.submission.folder):
             # Somebody's try was good, perhaps this one: there is nothing to explain.
             return None
-        if isinstance(error, BudgetReached) and error.until is not None:
+        until = await self._put_off(error, spent=bool(diary.records))
+        if until is not None:
             put_off = self._ending("handed_back", error.outcome)
-            why = {"failure": error.describe(), "not_before": error.until}
+            why = {"failure": error.describe(), "not_before": until}
             return await self._end(put_off.model_copy(update=why))
         cancelled = isinstance(error, Cancelled)
         return await self._end(
@@ -111,7 +111,7 @@ class Shift:
                 error,
                 started,
                 kind="cancelled" if cancelled else "failed",
-                final=cancelled or _is_final(error),
+                final=cancelled or not error.mendable,
             )
         )
 
@@ -162,10 +162,7 @@ class Shift:
     async def _failed(
         self, error: TranscodeError, started: float, *, kind: EndingKind, final: bool
     ) -> Ending:
-        wait = _BACKOFF_SECONDS[min(self._failures(), len(_BACKOFF_SECONDS) - 1)]
-        now = await self.book.now()
-        # Many jobs that one outage has failed must not come back all at once.
-        later = now + timedelta(seconds=wait * random.uniform(0.5, 1.5))  # noqa: S311
+        later = await self._later(_BACKOFF_SECONDS, self._failures())
         return Ending(
             job_id=self.claim.job_id,
             claim=self.claim.number,
@@ -177,13 +174,37 @@ class Shift:
             not_before=None if final else later,
         )
 
+    async def _put_off(self, error: TranscodeError, *, spent: bool) -> datetime | None:
+        """Until when, where this was no try: nothing spent, and not for the upload."""
+        if isinstance(error, BudgetReached):
+            return error.until
+        if spent or not error.mendable or isinstance(error, WorkerLost):
+            return None
+        return await self._later(_PUT_OFF_SECONDS, self._put_offs())
+
+    async def _later(self, pauses: Sequence[int], before: int) -> datetime:
+        wait = pauses[min(before, len(pauses) - 1)]
+        now = await self.book.now()
+        # Many jobs that one outage has failed must not come back all at once.
+        return now + timedelta(seconds=wait * random.uniform(0.5, 1.5))  # noqa: S311
+
     def _failures(self) -> int:
         """Before this one, of this round; a worker that was killed is none."""
+        return sum(ending.kind == "failed" for ending in self._endings())
+
+    def _put_offs(self) -> int:
+        """Likewise, of those that were no try."""
         return sum(
-            one.ending is not None and one.ending.kind == "failed"
-            for one in self.history.tried
-            if one.claim.number > self.history.round_after
+            ending.kind == "handed_back" and ending.failure is not None
+            for ending in self._endings()
         )
+
+    def _endings(self) -> list[Ending]:
+        return [
+            one.ending
+            for one in self.history.tried
+            if one.ending is not None and one.claim.number > self.history.round_after
+        ]
 
     def _refused(self, error: TranscodeError, started: float) -> Manifest | None:
         status: Status = "failed"
@@ -213,11 +234,6 @@ class Shift:
             ),
             failure=error.describe(),
         )
-
-
-def _is_final(error: TranscodeError) -> bool:
-    worth = isinstance(error, _WORTH_REPEATING)
-    return not worth or isinstance(error, ObjectChanged)
 
 
 def _unforeseen(exc: Exception) -> TranscodeError:

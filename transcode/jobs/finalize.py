@@ -50,7 +50,7 @@ async def close(  # noqa: PLR0913 - what it closes, where, and whom it tells
     if not settled or len(history.tried) > 1:
         await _enter(book, ended)
     if everybody:
-        await book.close(ended.job_id, history.round_number)
+        await book.close(ended.job_id, history.round_number, ended.status)
 
 
 async def _enter(book: Book, ended: JobReport) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 from pydantic import Field
 
-from ..contract import Upload, Value
+from ..contract import Source, Upload, Value
 from ..contract.job import Submission
 from ..errors import (
     DestinationUnwritable,
@@ -21,31 +21,36 @@ from ..errors import (
     RecordUnreadable,
     SettingsError,
     SourceNotFound,
-    StoreError,
+    SourceUnreadable,
+    TranscodeError,
     UsageError,
+    WatermarkError,
 )
 from ..event.filter import Filter, is_own_output, lies_in, overlaps
-from ..event.folder import from_file
 from ..event.newest import newest
-from ..hooks import Taken
-from ..request import Request, look_up
-from ..store.bucket import Bucket, Entry
-from ..store.open import bucket
-from ..store.open_files import open_for_writing
+from ..hooks import Taken, Troubled
+from ..request import Request, job_of, look_up, profile_of
+from ..store.watched_folder import is_inside, whole
 from ..wiring import Wiring
+from .documents import as_ours
 from .service import Desk
+from .source_look import Look, Place, Seen, entries
 
 _AT_ONCE = 16
 """Objects that are looked at side by side; each costs a request or two."""
-_OUR_FAULT = (DestinationUnwritable, SettingsError, ProfileError, PlatformError)
+_OUR_FAULT = (
+    *(DestinationUnwritable, SettingsError, ProfileError, PlatformError),
+    *(SourceUnreadable, WatermarkError),
+)
 """Whoever set us up must hear of it; no upload is to blame, and none is forgotten."""
+GONE = "it is gone already"
+_FEW = 16
+"""Objects that are asked for one by one; for more, all that is over is listed."""
 AMONG_RESULTS = "it lies among our results"
 ELSEWHERE = "it lies in none of the places that uploads are taken from"
 """Of a bucket that tells of everything, most events end with one of these."""
 _GROUP = 64
 """Open jobs that are read before the first of them is passed on."""
-_UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", "~")
-"""Endings under which programs write what they rename when it is whole."""
 
 
 class Rule(Value):
@@ -53,23 +58,27 @@ class Rule(Value):
 
     request: Request
     """Its `source` is replaced by the upload's."""
-    only: Filter = Filter()
+    only: Filter = Filter(may_be_media=True)
     sources: tuple[str, ...] | None = None
     """Folders, prefixes and web addresses that uploads are taken from; None: any."""
     tags: Mapping[str, str] = Field(default_factory=dict)
     priority: int = 0
     settle_seconds: float = 2.0
-    """A file in a folder counts as whole when it was left alone for so long and no
-    process here has it open for writing."""
+    """A file in a folder counts as whole when it was left alone for so long, and for
+    three times as long as it rested while it grew, and no process here has it open
+    for writing."""
 
 
 def refuse_overlap(source: str, to: str) -> None:
     """
     Raise `SettingsError` where results would be uploads again, or uploads results.
 
-    Folders are compared as they are, behind symbolic links.
+    Folders are compared as they are, behind symbolic links and bind mounts.
     """
-    if overlaps(_real(source), _real(to)):
+    apart = "://" in source or "://" in to
+    if overlaps(_real(source), _real(to)) or (
+        not apart and (is_inside(to, source) or is_inside(source, to))
+    ):
         raise SettingsError(
             f"Results in {to!r} would lie among the uploads of {source!r} and start us "
             "again. Give --to a folder or prefix outside of it.",
@@ -98,10 +107,8 @@ class Intake:
 
     desk: Desk
     rule: Rule
-    seen: dict[str, str] = field(default_factory=dict)
-    """Key → etag of what was settled before, so that a poll costs a listing only."""
-    unsettled: list[str] = field(default_factory=list)
-    """Files that the last look found in the making."""
+    places: dict[str, Place] = field(default_factory=dict)
+    """By source, so that a poll costs a listing only."""
 
     async def take(self, uploads: Sequence[Upload]) -> tuple[Taken, ...]:
         """
@@ -156,7 +163,7 @@ class Intake:
                 order=order,
             )
         except SourceNotFound:
-            return Taken(upload.uri, None, new=False, ignored="it is gone already")
+            return Taken(upload.uri, None, new=False, ignored=GONE)
         except _OUR_FAULT:
             raise
         except (UsageError, MediaError) as exc:
@@ -172,77 +179,104 @@ class Intake:
             return None
         return ELSEWHERE
 
-    async def look(self, source: str) -> tuple[Taken, ...]:
-        """Take what lies in a folder or under a prefix and was not taken before."""
-        wiring = self.desk.wiring
-        async with bucket(source, wiring.settings) as objects:
-            now = await objects.now()
-            fresh = [
-                entry
-                async for entry in objects.entries()
-                if self._counts(source, entry)
-                and self.seen.get(entry.key) != entry.etag
-            ]
-            whole = [e for e in fresh if _is_whole(objects, source, e, now, self.rule)]
-            uploads = [_upload(source, objects, entry) for entry in whole]
-            taken = await self.take([one for one in uploads if one is not None])
-        self.seen.update({entry.key: entry.etag for entry in whole})
-        self.unsettled[:] = [entry.key for entry in fresh if entry not in whole]
-        return taken
+    async def look(self, source: str) -> AsyncIterator[tuple[Taken | Troubled, ...]]:
+        """
+        Take what lies in a folder or under a prefix and was not taken before, in
+        groups, so that work on the first begins while others are looked at.
 
-    def _counts(self, source: str, entry: Entry) -> bool:
-        names = entry.key.split("/")
-        hidden = any(name.startswith(".") for name in names)
-        unfinished = names[-1].casefold().endswith(_UNFINISHED)
-        return (
-            entry.bytes > 0
-            and not hidden
-            and not (unfinished and not source.startswith("s3://"))
-            and self.rule.only.takes(entry.key)
-        )
+        What cannot be looked at is said, once, and looked at again, ever more rarely;
+        whatever lies beside it is none the worse. Raises `TranscodeError` where
+        nothing at all can be.
+        """
+        place = self.places.setdefault(source, Place())
+        look = Look(place, anyio.current_time(), self.rule.settle_seconds)
+        finished = _Finished(self)
+        async for found, blocked in entries(
+            source, self.rule.only, to=self.desk.to, settings=self.desk.wiring.settings
+        ):
+            strange = look.strange(blocked)
+            if strange:
+                yield strange
+            due = look.due(found)
+            # Asked of all processes at once: one by one, it took the loop for seconds.
+            resting = await whole([one.file for one in due.values() if one.file])
+            for key, one in tuple(due.items()):
+                if one.file is not None and one.file not in resting:
+                    look.unsettled += 1
+                    del due[key]
+            for key in await finished.among(due):
+                look.settle(key)
+                del due[key]
+            events = await self._take_due(look, due)
+            if events:
+                yield events
+        look.end()
+
+    async def _take_due(
+        self, look: Look, due: Mapping[str, Seen]
+    ) -> tuple[Taken | Troubled, ...]:
+        keys = {seen.upload.uri: key for key, seen in due.items()}
+        told = await self.take_each([seen.upload for seen in due.values()])
+        failures = [one for _, one in told if isinstance(one, Exception)]
+        if len(failures) == len(told) > 1:
+            # It is not they: the store of results, perhaps, or the network.
+            raise failures[0]
+        events: list[Taken | Troubled] = []
+        for upload, one in told:
+            key = keys[upload.uri]
+            if isinstance(one, Taken):
+                if one.ignored != GONE:
+                    look.settle(key)
+                events.append(one)
+            else:
+                pause = look.put_off(key)
+                if pause is not None:
+                    events.append(Troubled(as_ours(one), pause))
+        return tuple(events)
 
 
-def _is_whole(
-    objects: Bucket, source: str, entry: Entry, now: datetime, rule: Rule
-) -> bool:
-    """An object appears when it is whole; a file while it is being written."""
-    if source.startswith("s3://"):
-        return True
-    if now - entry.modified < timedelta(seconds=rule.settle_seconds):
-        return False
-    return not open_for_writing(Path(objects.uri(entry.key)))
+@dataclass(slots=True)
+class _Finished:
+    """Which objects of a source are jobs that are over, learned in a few listings."""
 
+    intake: Intake
+    asked: int = 0
+    jobs: Mapping[str, str] | None = None
+    """Over → their status."""
+    folders: frozenset[str] = frozenset()
 
-def _upload(source: str, objects: Bucket, entry: Entry) -> Upload | None:
-    """None for a file that has gone since it was listed."""
-    uri = objects.uri(entry.key)
-    if not source.startswith("s3://"):
-        try:
-            status = Path(uri).stat()
-        except OSError:
-            return None
-        return from_file(
-            uri,
-            root=str(Path(objects.uri())),
-            size=status.st_size,
-            modified_ns=status.st_mtime_ns,
-        )
-    name, _, key = uri.removeprefix("s3://").partition("/")
-    return Upload(
-        provider="s3",
-        bucket=name,
-        key=key,
-        uri=uri,
-        etag=entry.etag,
-        bytes=entry.bytes,
-        event_time=entry.modified,
-        event_name="found",
-    )
+    async def among(self, due: Mapping[str, Seen]) -> list[str]:
+        """
+        Keys of those in *due* whose job is over and whose results, where it has any,
+        are there. A few are asked for one by one, which costs less than to list all.
+        """
+        self.asked += len(due)
+        if self.asked <= _FEW or not due:
+            return []
+        desk, request = self.intake.desk, self.intake.rule.request
+        if self.jobs is None:
+            self.jobs = await desk.book.over()
+            self.folders = await desk.bucket.folders() if self.jobs else frozenset()
+        profile = profile_of(request, desk.wiring)
+        over = []
+        for key, seen in due.items():
+            upload = seen.upload
+            source = Source(
+                uri=upload.uri,
+                bytes=upload.bytes or 0,
+                etag=upload.etag,
+                location=upload.uri,
+            )
+            job, folder = job_of(source, profile, request)
+            status = self.jobs.get(job)
+            if status is not None and (status != "succeeded" or folder in self.folders):
+                over.append(key)
+        return over
 
 
 async def open_jobs(
     desk: Desk,
-    troubled: Callable[[StoreError], None] = lambda _error: None,
+    troubled: Callable[[TranscodeError], None] = lambda _error: None,
     *,
     known: Callable[[str], bool] = lambda _job: False,
 ) -> AsyncIterator[Submission]:
@@ -266,7 +300,7 @@ async def open_jobs(
 
 
 async def _submissions(
-    desk: Desk, jobs: Sequence[str], troubled: Callable[[StoreError], None]
+    desk: Desk, jobs: Sequence[str], troubled: Callable[[TranscodeError], None]
 ) -> list[Submission]:
     found: list[Submission] = []
     failures: list[Exception] = []
@@ -282,7 +316,7 @@ async def _submissions(
                 return
             except RecordUnreadable as exc:
                 troubled(exc)
-            except StoreError as exc:
+            except Exception as exc:  # noqa: BLE001 - raised below, not as a group
                 failures.append(exc)
 
     async with anyio.create_task_group() as group:

@@ -6,13 +6,13 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import anyio
 from pydantic import ValidationError
 
 from ..contract import OutcomeKind, Value
-from ..contract.job import Claim, Ending, LedgerRecord, Submission
+from ..contract.job import Claim, Ending, JobStatus, LedgerRecord, Submission
 from ..contract.state import ClaimHistory
 from ..errors import LeaseLost, ObjectExists, ObjectMissing, RecordUnreadable
 from ..ledger.log import append
@@ -99,6 +99,7 @@ async def read_several(
 
 
 _OPEN = f"{STATE}/open/"
+_OVER = f"{STATE}/over/"
 
 
 class Book:
@@ -154,8 +155,25 @@ class Book:
                 yield job
             last = job
 
-    async def close(self, job: str, round_number: int) -> None:
-        """Nothing is left to do for this round of it, nor for those before."""
+    async def over(self) -> dict[str, JobStatus]:
+        """
+        Jobs that came to an end → how, in one listing. What has succeeded once stays
+        so here; of one that was opened again the marker of `open_jobs` tells.
+        """
+        found: dict[str, JobStatus] = {}
+        async for entry in self._objects.entries(_OVER):
+            job, _, status = entry.key.removeprefix(_OVER).partition(".")
+            if status in get_args(JobStatus) and found.get(job) != "succeeded":
+                found[job] = status  # type: ignore[assignment]
+        return found
+
+    async def close(self, job: str, round_number: int, status: JobStatus) -> None:
+        """
+        Nothing is left to do for this round of it, nor for those before.
+
+        That it is over is said first: listings of uploads then pass it over.
+        """
+        await self._objects.put(f"{_OVER}{job}.{status}", b"")
         for number in range(round_number + 1):
             await self._objects.delete(_marker(job, number))
 

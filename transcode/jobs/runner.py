@@ -13,10 +13,12 @@ import anyio
 
 from ..contract import Value
 from ..contract.state import OPEN
-from ..errors import StoreError, TranscodeError, WorkerLost
+from ..errors import TranscodeError, UsageError
 from ..hooks import Ended, Event, Listener, Taken, Troubled, Weaker
+from .documents import as_ours
 from .ingest import Intake, open_jobs
 from .service import Desk
+from .source_look import refuse_source
 
 _BACKOFF_SECONDS = (1.0, 60.0)
 """First and longest pause while a store does not answer."""
@@ -102,18 +104,12 @@ class Crew:
                     self.left[job] = report.status
             except Exception as exc:  # noqa: BLE001 - one job must not end the others
                 # The job is as open as before; the next patrol finds it again.
-                error = exc if isinstance(exc, TranscodeError) else _unforeseen(exc)
+                error = as_ours(exc)
                 self.left[job] = error.message
                 self.listen(Troubled(error, self.desk.wiring.settings.lease_seconds))
             async with self._news:
                 self._known.discard(job)
                 self._news.notify_all()
-
-
-def _unforeseen(exc: Exception) -> TranscodeError:
-    error = WorkerLost(f"A fault of ours, please report it: {exc!r}.")
-    error.__cause__ = exc
-    return error
 
 
 async def patrol(desk: Desk, crew: Crew) -> None:
@@ -125,7 +121,7 @@ async def patrol(desk: Desk, crew: Crew) -> None:
         found.add(job)
         return crew.knows(job)
 
-    def troubled(error: StoreError) -> None:
+    def troubled(error: TranscodeError) -> None:
         crew.listen(Troubled(error, lease))
 
     async for submission in open_jobs(desk, troubled, known=known):
@@ -148,6 +144,7 @@ async def sweep(
     Returns when nothing is left that can be done now. A second round right after it
     does nothing. Raises what the store raises.
     """
+    await _refuse_sources(desk, sources, listen)
     await _ask_for_conditions(desk, listen)
     await desk.bucket.collect(older_than=_BROKEN_OFF)
     ended: Counter[str] = Counter()
@@ -157,27 +154,25 @@ async def sweep(
             ended[event.report.status] += 1
         listen(event)
 
-    taken: list[Taken] = []
-    for source in sources:
-        taken += await _look_patiently(intake, source, listen)
     crew = Crew(desk, hands, heard)
-    failures: list[StoreError] = []
+    failures: list[Exception] = []
+    taken = 0
     async with anyio.create_task_group() as group:
         group.start_soon(crew.work)
+        for source in sources:
+            try:
+                taken += await _look_patiently(intake, source, crew)
+            except Exception as exc:  # noqa: BLE001 - raised below; others go on
+                failures.append(exc)
         try:
             await patrol(desk, crew)
-        except StoreError as exc:
-            # Raised below: out of a task group it would come as a group.
+        except Exception as exc:  # noqa: BLE001 - out of a task group it were a group
             failures.append(exc)
         await crew.idle()
         group.cancel_scope.cancel()
     for failure in failures:
         raise failure
-    return Swept(
-        uploads_taken=sum(one.new for one in taken),
-        ended=dict(ended),
-        left=len(crew.left),
-    )
+    return Swept(uploads_taken=taken, ended=dict(ended), left=len(crew.left))
 
 
 async def watch(  # noqa: PLR0913 - what to watch, for whom, how often
@@ -193,8 +188,10 @@ async def watch(  # noqa: PLR0913 - what to watch, for whom, how often
     Take uploads as they come and work on jobs, until cancelled.
 
     What another process left unfinished is carried on as soon as its lease is over. A
-    store that does not answer is asked again, ever more rarely.
+    store that does not answer, a full disk or a key that has expired is waited for.
+    Raises where a source or the place of results is wrong from the start.
     """
+    await _refuse_sources(desk, sources, listen)
     crew = Crew(desk, hands, listen)
     async with anyio.create_task_group() as group:
         group.start_soon(working, desk, crew)
@@ -214,13 +211,26 @@ async def working(desk: Desk, crew: Crew) -> None:
         try:
             await _ask_for_conditions(desk, crew.listen)
             break
-        except StoreError as exc:
-            crew.listen(Troubled(exc, pause))
+        except UsageError:
+            raise  # it was set up like this
+        except Exception as exc:  # noqa: BLE001 - said, and tried again
+            crew.listen(Troubled(as_ours(exc), pause))
             await _wait(pause)
             pause = min(pause * 2, longest)
     async with anyio.create_task_group() as group:
         group.start_soon(crew.work)
         group.start_soon(patrolling, desk, crew)
+
+
+async def _refuse_sources(desk: Desk, sources: Sequence[str], listen: Listener) -> None:
+    """Raise for one that is wrong; one that does not answer now is waited for."""
+    for source in sources:
+        try:
+            await refuse_source(source, desk.wiring.settings)
+        except UsageError:
+            raise
+        except TranscodeError as exc:
+            listen(Troubled(exc, _BACKOFF_SECONDS[0]))
 
 
 async def _ask_for_conditions(desk: Desk, listen: Listener) -> None:
@@ -235,15 +245,11 @@ async def _watching(
     pause, longest = _BACKOFF_SECONDS
     while True:
         try:
-            for one in await _look(intake, source, crew.listen):
-                if one.report is not None and not one.report.over:
-                    await crew.add(
-                        one.report.job_id, priority=one.report.submission.priority
-                    )
+            await _look(intake, source, crew)
             pause = _BACKOFF_SECONDS[0]
             await anyio.sleep(every_seconds)
-        except StoreError as exc:
-            crew.listen(Troubled(exc, pause))
+        except Exception as exc:  # noqa: BLE001 - said, and tried again
+            crew.listen(Troubled(as_ours(exc), pause))
             await _wait(pause)
             pause = min(pause * 2, longest)
 
@@ -257,24 +263,32 @@ async def patrolling(desk: Desk, crew: Crew) -> None:
     while True:
         try:
             await patrol(desk, crew)
-        except StoreError as exc:
-            crew.listen(Troubled(exc, desk.wiring.settings.lease_seconds))
+        except Exception as exc:  # noqa: BLE001 - said, and tried again
+            lease = desk.wiring.settings.lease_seconds
+            crew.listen(Troubled(as_ours(exc), lease))
         await anyio.sleep(desk.wiring.settings.lease_seconds)
 
 
-async def _look(intake: Intake, source: str, listen: Listener) -> tuple[Taken, ...]:
-    taken = await intake.look(source)
-    for one in taken:
-        listen(one)
+async def _look(intake: Intake, source: str, crew: Crew) -> int:
+    """How many new jobs there are; the crew begins with the first of them at once."""
+    taken = 0
+    async for group in intake.look(source):
+        for event in group:
+            crew.listen(event)
+            if isinstance(event, Taken):
+                taken += event.new
+                report = event.report
+                if report is not None and not report.over:
+                    await crew.add(report.job_id, priority=report.submission.priority)
     return taken
 
 
-async def _look_patiently(intake: Intake, source: str, listen: Listener) -> list[Taken]:
+async def _look_patiently(intake: Intake, source: str, crew: Crew) -> int:
     """As `_look`, but what was put there this moment is waited for, for a few looks."""
-    taken = [*await _look(intake, source, listen)]
+    taken = await _look(intake, source, crew)
     for _ in range(_LOOKS):
-        if not intake.unsettled:
+        if not intake.places[source].unsettled:
             break
         await anyio.sleep(intake.rule.settle_seconds)
-        taken += await _look(intake, source, listen)
+        taken += await _look(intake, source, crew)
     return taken

@@ -137,12 +137,19 @@ class Desk:
             now = await self.book.now()
             return report(history, now, self._patience, done), False
         _, new = await self.book.submit(submission)
+        if new:
+            history = History(submission, (), done=False)
+            now = submission.submitted_at
+            return report(history, now, self._patience, None), True
         history = await self.book.history(order.job_id)
         found = await self._report(history)
-        if not new and not found.over:
+        if _was_mended(found):
+            await self.book.retry(order.job_id)
+            return await self.report(order.job_id), False
+        if not found.over:
             # Results that somebody has removed are made anew.
             await self.book.reopen(order.job_id, history.round_number)
-        return found, new
+        return found, False
 
     async def report(self, job_id: str) -> JobReport:
         """Where the job stands; raises `ObjectMissing` where there is none."""
@@ -365,6 +372,17 @@ def _depth(order: Order) -> int:
             depth=depth,
         )
     return depth
+
+
+def _was_mended(found: JobReport) -> bool:
+    """Whether a job ended for a reason that is gone, now that its source was read."""
+    error = found.manifest.error if found.over and found.manifest else None
+    if error is None or found.manifest is None:
+        return False
+    why = revive(error)
+    # Who kills its workers would do so again.
+    mended = why.mendable and not isinstance(why, WorkerLost)
+    return mended and not found.manifest.cost.amount
 
 
 def _cancelled(claim: Claim) -> TranscodeError:

@@ -20,6 +20,9 @@ class Patience:
     """Claims that were lost or ended in a failure worth repeating."""
     hand_backs: int = 10
     """Claims given back for want of time; a job that always is would go on for ever."""
+    put_offs: int = 30
+    """Claims given back before anything was spent, since a store, a right or the
+    machine stood in the way: some fifteen hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +141,17 @@ def _enough(tried: Sequence[ClaimHistory], patience: Patience) -> str | None:
             "without a word"
         )
     # Waiting for money says nothing about the job, however often it has to.
-    poor = sum(
-        one.ending is not None
-        and one.ending.failure is not None
-        and one.ending.failure.type == BudgetReached.__name__
+    why = [
+        None if one.ending.failure is None else one.ending.failure.type
         for one in tried
-    )
-    back = len(tried) - lost - failed - poor
+        if one.ending is not None and one.ending.kind == "handed_back"
+    ]
+    back = why.count(None)
     if back >= patience.hand_backs:
         return f"it was handed back {back} times for want of time"
+    put_off = len(why) - back - why.count(BudgetReached.__name__)
+    if put_off >= patience.put_offs:
+        return f"{put_off} times something stood in the way"
     return None
 
 

@@ -60,8 +60,8 @@ class Counter:
         """
         Uploads that a store or bus tells of; answered once they are kept as jobs.
 
-        A store that does not answer is 503: the sender repeats the event, and what was
-        kept of it before is found again.
+        A store that does not answer, or an object that may not be read now, is 503:
+        the sender repeats the event, and what was kept of it before is found again.
         """
         if request.method == "OPTIONS":
             return _handshake(request)
@@ -81,7 +81,8 @@ class Counter:
             # The whole event is to be sent again; the part that is kept costs nothing.
             worst = max(failures, key=status_of)
             again = type(worst)(worst.message, **{**worst.evidence, **document})
-            return failed(again)
+            # Where we could not look, the upload would be forgotten by any other.
+            return failed(again, 503 if any(f.mendable for f in failures) else None)
         fresh = any(isinstance(one, Taken) and one.new for _, one in told)
         return answer(document, 202 if fresh else 200)
 

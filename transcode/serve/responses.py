@@ -12,7 +12,9 @@ from starlette.responses import JSONResponse, Response
 
 from ..contract.job import JobReport
 from ..errors import (
+    DestinationUnwritable,
     ObjectMissing,
+    OutOfDisk,
     PlanError,
     SettingsError,
     StoreError,
@@ -46,7 +48,7 @@ def status_of(error: TranscodeError) -> int:
     match error:
         case ObjectMissing():
             return 404
-        case StoreError() | WorkerLost():
+        case StoreError() | WorkerLost() | OutOfDisk() | DestinationUnwritable():
             return 503
         case SettingsError():
             return 500

@@ -26,6 +26,8 @@ class Entry:
     version: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Filled by `head` and `read`; a listing does not know it."""
+    archived: bool = False
+    """It has to be restored before it can be read; known to `head` alone."""
 
 
 class Bucket(Protocol):
@@ -81,6 +83,9 @@ class Bucket(Protocol):
 
     def entries(self, prefix: str = "", *, after: str = "") -> AsyncIterator[Entry]:
         """Keys that begin with *prefix*, in order, those after *after* only."""
+
+    async def folders(self) -> frozenset[str]:
+        """What stands before the first slash of any key, a thousand in a request."""
 
     async def sign(self, key: str, *, seconds: int, version: str | None = None) -> str:
         """An address or path that reads *key* without credentials for a while."""

@@ -33,6 +33,11 @@ from .folder_source import absolute
 
 Result = TypeVar("Result")
 
+_FIRST = datetime(1, 1, 1, tzinfo=UTC)
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
+_NO_OBJECTS = {errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}
+"""Names that lead nowhere, whoever put them there: as good as not there."""
+
 
 class FolderBucket:
     """
@@ -166,6 +171,16 @@ class FolderBucket:
         for entry in await self._do(lambda: self._list(prefix, after), prefix):
             yield entry
 
+    async def folders(self) -> frozenset[str]:
+        def names() -> frozenset[str]:
+            with os.scandir(self._root) as listing:
+                return frozenset(one.name for one in listing if one.is_dir())
+
+        try:
+            return await self._do(names, "")
+        except ObjectMissing:
+            return frozenset()
+
     async def sign(
         self,
         key: str,
@@ -234,15 +249,23 @@ class FolderBucket:
         refuse_key(prefix, self.uri(prefix))
         folder = self._root / prefix[: prefix.rfind("/") + 1]
         found = []
-        for parent, _, names in os.walk(folder):
+        for parent, folders, names in os.walk(folder, onerror=_refuse):
+            if Path(parent) == folder:
+                rest = prefix[prefix.rfind("/") + 1 :]
+                folders[:] = [name for name in folders if name.startswith(rest)]
             for name in names:
                 key = str(Path(parent, name).relative_to(self._root))
                 if not name.startswith(files.PARTIAL) and key.startswith(prefix):
                     found.append(key)
         entries = []
         for key in sorted(key for key in found if key > after):
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 entries.append(self._head(key))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as exc:
+                if exc.errno not in _NO_OBJECTS:
+                    raise
         return entries
 
     async def _do(
@@ -265,6 +288,12 @@ class FolderBucket:
             raise _typed(exc, self.uri(key), writes=writes) from exc
 
 
+def _refuse(exc: OSError) -> None:
+    """A folder that cannot be listed is not an empty one: records may lie in it."""
+    if not isinstance(exc, (FileNotFoundError, NotADirectoryError)):
+        raise exc
+
+
 def _typed(exc: OSError, uri: str, *, writes: bool) -> TranscodeError:
     why = (exc.strerror or str(exc)).lower()
     if exc.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -277,4 +306,8 @@ def _typed(exc: OSError, uri: str, *, writes: bool) -> TranscodeError:
 
 
 def _utc(nanoseconds: int) -> datetime:
-    return datetime.fromtimestamp(nanoseconds / 1e9, UTC)
+    try:
+        return datetime.fromtimestamp(nanoseconds / 1e9, UTC)
+    except (OverflowError, ValueError, OSError):
+        # A file's clock goes further than any calendar; what is later stays later.
+        return _LAST if nanoseconds > 0 else _FIRST

@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 _WRITING = os.O_WRONLY | os.O_RDWR
 
 
-def open_for_writing(path: Path) -> bool:
+def being_written(wanted: Collection[tuple[int, int]]) -> frozenset[tuple[int, int]]:
     """
-    Whether a process that we may look at has *path* open for writing.
+    Those of *wanted*, each a device and inode, that a process has open for writing.
 
-    Linux only, from `/proc/*/fd` and `fdinfo`; False where that cannot be told, for
-    processes of other users and for writers on another host of a network drive.
+    All processes are looked at once, however many files are asked for. Linux only,
+    from `/proc/*/fd` and `fdinfo`; processes of other users and writers on another
+    host of a network drive are not seen.
     """
-    try:
-        wanted = path.stat()
-    except OSError:
-        return False
-    for process in Path("/proc").glob("[0-9]*/fd"):
-        try:
-            descriptors = list(process.iterdir())
-        except OSError:
-            continue
-        for descriptor in descriptors:
-            try:
-                there = descriptor.stat()
-                if (there.st_dev, there.st_ino) != (wanted.st_dev, wanted.st_ino):
-                    continue
-                if _flags(process.with_name("fdinfo") / descriptor.name) & _WRITING:
-                    return True
-            except OSError:
-                continue
-    return False
+    found: set[tuple[int, int]] = set()
+    for process in _numbered("/proc"):
+        for descriptor in _numbered(f"{process}/fd"):
+            with suppress(OSError, ValueError):
+                status = os.stat(descriptor)  # noqa: PTH116 - thousands of them
+                identity = status.st_dev, status.st_ino
+                if identity in wanted and identity not in found:
+                    number = descriptor.rpartition("/")[2]
+                    if _flags(Path(f"{process}/fdinfo/{number}")) & _WRITING:
+                        found.add(identity)
+    return frozenset(found)
+
+
+def _numbered(folder: str) -> list[str]:
+    """What in *folder* has a number for a name; nothing where it may not be read."""
+    with suppress(OSError), os.scandir(folder) as listing:
+        return [entry.path for entry in listing if entry.name.isdecimal()]
+    return []
 
 
 def _flags(info: Path) -> int:

@@ -200,6 +200,28 @@ class S3Bucket:
             more = bool(reply.get("IsTruncated"))
             asked["ContinuationToken"] = reply.get("NextContinuationToken")
 
+    async def folders(self) -> frozenset[str]:
+        asked: dict[str, Any] = {
+            "Bucket": self._objects.name,
+            "Prefix": self._objects.prefix,
+            "Delimiter": "/",
+            "MaxKeys": self._page,
+        }
+
+        async def page() -> dict[str, Any]:
+            return dict(await self._client.list_objects_v2(**asked))
+
+        found: set[str] = set()
+        more = True
+        while more:
+            reply = await self._door.through(page, uri=self.uri())
+            for one in reply.get("CommonPrefixes", ()):
+                name = one["Prefix"].removeprefix(self._objects.prefix)
+                found.add(name.removesuffix("/"))
+            more = bool(reply.get("IsTruncated"))
+            asked["ContinuationToken"] = reply.get("NextContinuationToken")
+        return frozenset(found)
+
     async def sign(self, key: str, *, seconds: int, version: str | None = None) -> str:
         where = self._objects.where(key)
         if version is not None:

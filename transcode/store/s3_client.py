@@ -53,6 +53,7 @@ _REFUSED = {
     *("401", "403", "AccessDenied", "AllAccessDisabled", "ExpiredToken"),
     *("InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch", "Forbidden"),
     *("AccountProblem", "NotSignedUp", "InvalidSecurity", "MethodNotAllowed"),
+    "InvalidObjectState",  # archived
 }
 _RIGHTS = (
     "Check the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "

@@ -122,6 +122,7 @@ def entry(key: str, reply: Mapping[str, Any]) -> Entry:
         modified=reply["LastModified"].astimezone(UTC),
         version=_version(reply),
         metadata=_plain(reply.get("Metadata", {})),
+        archived=_archived(reply),
     )
 
 
@@ -153,6 +154,18 @@ def listed(key: str, found: Mapping[str, Any]) -> Entry:
 def instant(date: str) -> datetime:
     """The time in a `Date` header."""
     return parsedate_to_datetime(date).astimezone(UTC)
+
+
+def _archived(reply: Mapping[str, Any]) -> bool:
+    """
+    Whether a HEAD's object cannot be read before it is restored.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html: `Restore` says
+    `ongoing-request="false"` while a copy is there. OBS says COLD.
+    """
+    kept_away = reply.get("StorageClass") in {"GLACIER", "DEEP_ARCHIVE", "COLD"}
+    restored = 'ongoing-request="false"' in str(reply.get("Restore", ""))
+    return bool(reply.get("ArchiveStatus")) or (kept_away and not restored)
 
 
 def _version(reply: Mapping[str, Any]) -> str | None:

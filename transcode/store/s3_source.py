@@ -6,6 +6,7 @@ from ..contract import Source
 from ..errors import (
     ObjectMissing,
     SourceNotFound,
+    SourceUnreadable,
     UsageError,
 )
 from ..settings import Settings
@@ -31,6 +32,12 @@ async def locate(text: str, settings: Settings) -> Source:
             raise SourceNotFound(
                 f"There is no object {text!r}. Check bucket and key.", uri=text
             ) from exc
+        if found.archived:
+            raise SourceUnreadable(
+                f"{text!r} is archived: its store has to restore it before it can be "
+                "read.",
+                uri=text,
+            )
         location = await bucket.sign(
             key, seconds=_SIGNED_SECONDS, version=found.version
         )
