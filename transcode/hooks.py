@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .contract import Attempt, Manifest, Plan, Progress
-from .contract.job import JobReport
+from .contract.job import JobReport, Told
 from .errors import TranscodeError
 
 
@@ -101,6 +101,16 @@ class Troubled:
 
 
 @dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A result stands, and a destination was not told of it in this round."""
+
+    job_id: str
+    told: Told
+    seconds: float
+    """Until the next round."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unrecorded:
     """The result stands, but its cost could not be entered into the ledger."""
 
@@ -126,6 +136,7 @@ Event = (
     | TakenOver
     | Ended
     | Troubled
+    | Undelivered
     | Unrecorded
     | Weaker
 )

@@ -37,6 +37,8 @@ from .work.toolchain import capabilities, find_ffmpeg, yardstick_seconds
 ENGINES = ("local",)
 
 
+_RESTING_SECONDS = (20.0, 60.0, 300.0, 600.0)
+"""A destination that is down is left alone for so long, ever longer."""
 _OWN_MIB = 128
 
 
@@ -162,6 +164,7 @@ class Wiring:
             self.senders(),
             on_success=self.told_of(success=True),
             on_failure=self.told_of(success=False),
+            resting_seconds=_RESTING_SECONDS,
             heard=heard,
         )
 

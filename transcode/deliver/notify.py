@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -132,15 +132,19 @@ class Announcer:
     """
     Tells *on_success* of results and *on_failure* of the rest; *heard* gets what
     became of each. Connections are closed with the block.
+
+    A destination that was down for a whole round is left alone for *resting_seconds*,
+    the first time for the first of them: those who answer do not wait for it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whom, how patiently, and who hears of it
         self,
         senders: Senders,
         *,
         on_success: Sequence[Target] = (),
         on_failure: Sequence[Target] = (),
         patience: Patience | None = None,
+        resting_seconds: Sequence[float] = (),
         heard: Callable[[Told], None] = lambda _told: None,
     ) -> None:
         self._senders = senders
@@ -148,6 +152,10 @@ class Announcer:
         self._on_failure = tuple(on_failure)
         self._patience = patience or Patience()
         self._heard = heard
+        self._resting_seconds = tuple(resting_seconds)
+        self._down: dict[str, int] = {}
+        self._until: dict[str, float] = {}
+        self._said: dict[str, dict[str, Told]] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -178,9 +186,27 @@ class Announcer:
             for target in (self._on_success if succeeded else self._on_failure)
             if told_digest(envelope.id, target) not in known
         ]
-        told = await tell(
-            envelope, targets, self._senders.send, patience=self._patience
-        )
-        for each in told:
+        now = anyio.current_time()
+        due = [one for one in targets if self._until.get(one.text, now) <= now]
+        told = await tell(envelope, due, self._senders.send, patience=self._patience)
+        for target, each in zip(due, told, strict=True):
             self._heard(each)
-        return [one.digest for one in told if one.ok], all(one.ok for one in told)
+            self._rest(target, each)
+        self._said[envelope.id] = {one.digest: one for one in told}
+        everybody = len(due) == len(targets) and all(one.ok for one in told)
+        return [one.digest for one in told if one.ok], everybody
+
+    def said(self, envelope_id: str) -> Mapping[str, Told]:
+        """What became of each destination in the last round for this result; once."""
+        return self._said.pop(envelope_id, {})
+
+    def _rest(self, target: Target, told: Told) -> None:
+        down = not told.ok and told.error is not None and told.error.retryable
+        if not down or not self._resting_seconds:
+            self._down.pop(target.text, None)
+            self._until.pop(target.text, None)
+            return
+        times = self._down.get(target.text, 0)
+        self._down[target.text] = times + 1
+        pause = self._resting_seconds[min(times, len(self._resting_seconds) - 1)]
+        self._until[target.text] = anyio.current_time() + pause

@@ -11,7 +11,7 @@ or the last thing a process did.
 from __future__ import annotations
 
 from .lease import confirm, hold
-from .repository import Book
+from .repository import Book, deliveries
 from .state import (
     Busy,
     Done,
@@ -38,6 +38,7 @@ __all__ = [
     "Standing",
     "Waiting",
     "confirm",
+    "deliveries",
     "hold",
     "report",
     "standing",

@@ -1,13 +1,13 @@
-"""What is left to do once a job is over: tell, collect garbage, close it."""
+"""What is left to do once a job is over: collect garbage, tell, close it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from ..contract import Manifest
-from ..contract.job import Envelope, JobReport
+from ..contract.job import Envelope, JobReport, Told
 from ..store.bucket import Bucket
 from ..store.destination import MANIFEST_NAME
 from . import Book, History
@@ -28,29 +28,43 @@ class Tells(Protocol):
         """
 
 
-async def close(  # noqa: PLR0913 - what it closes, where, and whom it tells
-    book: Book,
-    bucket: Bucket,
-    tells: Tells,
-    history: History,
-    ended: JobReport,
-    *,
-    settled: bool,
+@runtime_checkable
+class Explains(Protocol):
+    """Says what became of each destination, beside who was told."""
+
+    def said(self, envelope_id: str) -> Mapping[str, Told]:
+        """Of the last round of telling this result, by digest; once."""
+
+
+async def tidy(
+    book: Book, bucket: Bucket, history: History, ended: JobReport, *, settled: bool
 ) -> None:
     """
-    Tell, collect, and once everybody knows, take the job off the list of open ones.
+    Collect garbage, and enter what workers left unsaid.
     *settled*: whoever has just worked on it has entered the attempts.
 
     Whatever of it was cut short is done by the next to look at the job.
     """
-    everybody = True
-    if ended.manifest is not None:
-        everybody = await _tell(book, bucket, tells, history, ended, ended.manifest)
     await _collect(bucket, history, ended)
     if not settled or len(history.tried) > 1:
         await _enter(book, ended)
+
+
+async def tell_and_close(
+    book: Book, bucket: Bucket, tells: Tells, history: History, ended: JobReport
+) -> tuple[bool, tuple[Told, ...]]:
+    """
+    Tell, and once everybody knows, take the job off the list of open ones. Returns
+    whether that is so, and which destinations could not be told in this round.
+    """
+    everybody, missed = True, tuple[Told, ...]()
+    if ended.manifest is not None:
+        everybody, missed = await _tell(
+            book, bucket, tells, history, ended, ended.manifest
+        )
     if everybody:
         await book.close(ended.job_id, history.round_number, ended.status)
+    return everybody, missed
 
 
 async def _enter(book: Book, ended: JobReport) -> None:
@@ -77,7 +91,7 @@ async def _tell(  # noqa: PLR0913, PLR0917 - who, by whom, of what
     history: History,
     ended: JobReport,
     manifest: Manifest,
-) -> bool:
+) -> tuple[bool, tuple[Told, ...]]:
     succeeded = ended.status == "succeeded"
     manifest_uri = bucket.uri(f"{ended.folder}/{MANIFEST_NAME}")
     envelope = Envelope.of(
@@ -89,9 +103,15 @@ async def _tell(  # noqa: PLR0913, PLR0917 - who, by whom, of what
         round_number=history.round_number,
     )
     told, everybody = await tells.tell(envelope, known=history.told)
+    said = tells.said(envelope.id) if isinstance(tells, Explains) else {}
     for digest in told:
-        await book.told(ended.job_id, history.round_number, digest)
-    return everybody
+        await book.told(
+            ended.job_id, history.round_number, digest, told=said.get(digest)
+        )
+    missed = tuple(one for one in said.values() if not one.ok)
+    for one in missed:
+        await book.untold(ended.job_id, history.round_number, one)
+    return everybody, missed
 
 
 async def _collect(bucket: Bucket, history: History, ended: JobReport) -> None:

@@ -12,7 +12,7 @@ import anyio
 from pydantic import ValidationError
 
 from ..contract import OutcomeKind, Value
-from ..contract.job import Claim, Ending, JobStatus, LedgerRecord, Submission
+from ..contract.job import Claim, Ending, JobStatus, LedgerRecord, Submission, Told
 from ..contract.state import ClaimHistory
 from ..errors import LeaseLost, ObjectExists, ObjectMissing, RecordUnreadable
 from ..ledger.log import append
@@ -345,10 +345,28 @@ class Book:
         with contextlib.suppress(ObjectExists):
             await append(self._objects, record)
 
-    async def told(self, job: str, round_number: int, digest: str) -> None:
-        """A destination knows how the round ended."""
+    async def told(
+        self, job: str, round_number: int, digest: str, *, told: Told | None = None
+    ) -> None:
+        """A destination knows how the round ended; *told* says which, for a person."""
         key = path(job, f"told/{round_number:06d}/{digest}.json")
-        await self._objects.put(key, b"{}")
+        await self._objects.put(key, b"{}" if told is None else _json(told))
+
+    async def untold(self, job: str, round_number: int, told: Told) -> None:
+        """A destination could not be told, last time; it stays to be told."""
+        key = path(job, f"untold/{round_number:06d}/{told.digest}.json")
+        await self._objects.put(key, _json(told))
+
+
+async def deliveries(objects: Bucket, job: str) -> tuple[Told, ...]:
+    """Who was told of *job*, and who could not be and has not been since."""
+    found: dict[str, str] = {}
+    for kind in ("untold/", "told/"):
+        root = path(job, kind)
+        async for entry in objects.entries(root):
+            found[entry.key.removeprefix(root)] = entry.key
+    records = await read_several(objects, list(found.items()), Told, strange_too=True)
+    return tuple(records[name] for name in sorted(records))
 
 
 def _marker(job: str, round_number: int) -> str:

@@ -15,6 +15,7 @@ from ..contract import Value
 from ..contract.state import OPEN
 from ..errors import TranscodeError, UsageError
 from ..hooks import Ended, Event, Listener, Taken, Troubled, Weaker
+from .deliveries import Deliveries
 from .documents import as_ours
 from .ingest import Intake, open_jobs
 from .service import Desk
@@ -49,10 +50,15 @@ class Crew:
     listen: Listener
     left: dict[str, str] = field(default_factory=dict)
     """Jobs that could not be brought to their end here and now → how they stand."""
+    deliveries: Deliveries = field(init=False)
+    """Tells of what has ended, beside the work."""
     _queue: list[tuple[int, int, str]] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
     _count: int = 0
     _news: anyio.Condition = field(default_factory=anyio.Condition)
+
+    def __post_init__(self) -> None:
+        self.deliveries = Deliveries(self.desk.tell, self.listen)
 
     async def add(self, job: str, *, priority: int = 0) -> None:
         """Have *job* worked on; one that is queued or in work is not queued again."""
@@ -71,23 +77,30 @@ class Crew:
         for job in self.left.keys() - self._known:
             # What could not be looked at waits for whoever can.
             counts[self.left[job] if self.left[job] in counts else "waiting"] += 1
+        counts["telling"] = len(self.deliveries)
         return counts
 
     def knows(self, job: str) -> bool:
-        """Whether *job* is queued or in work."""
-        return job in self._known
+        """Whether *job* is queued, in work or being told of."""
+        return job in self._known or self.deliveries.knows(job)
 
     async def idle(self) -> None:
-        """Wait until nothing is queued or in work."""
+        """Wait until nothing is queued or in work, and every end was told once."""
         async with self._news:
             while self._known:
                 await self._news.wait()
+        await self.deliveries.once()
 
     async def work(self) -> None:
         """For ever; cancelled, it hands back what it works on."""
-        async with anyio.create_task_group() as group:
-            for _ in range(self.hands):
-                group.start_soon(self._hand)
+        self.desk.later = self.deliveries.add
+        try:
+            async with anyio.create_task_group() as group:
+                for _ in range(self.hands):
+                    group.start_soon(self._hand)
+                group.start_soon(self.deliveries.work)
+        finally:
+            self.desk.later = None
 
     async def _hand(self) -> None:
         while True:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Self
 import anyio
 
 from ..contract import Manifest, ProfileRef, SourceRecord
-from ..contract.job import Claim, JobReport, Submission, Tag
+from ..contract.job import Claim, JobReport, Submission, Tag, Told
 from ..errors import (
     Cancelled,
     ObjectChanged,
@@ -41,7 +41,7 @@ from ..store.open import bucket
 from ..wiring import Wiring
 from . import Book, Busy, Exhausted, Free, History, Patience, report, standing
 from .execution import Shift
-from .finalize import Tells, close
+from .finalize import Tells, tell_and_close, tidy
 from .reservations import Allowance
 
 _MAX_DEPTH = 3
@@ -65,6 +65,9 @@ class Desk:
     tells: Tells
     owner: str
     _stack: AsyncExitStack
+    later: Callable[[str], Awaitable[None]] | None = None
+    """Takes the job whose result is to be told; None: it is told right after the work,
+    by whoever did it."""
     _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
 
@@ -191,10 +194,27 @@ class Desk:
             history = await self.book.history(job_id)
         report = await self._report(history)
         if report.over:
-            await close(
-                self.book, self.bucket, self.tells, history, report, settled=worked
-            )
+            await tidy(self.book, self.bucket, history, report, settled=worked)
+            if self.later is not None:
+                await self.later(job_id)
+            else:
+                await self._tell(history, report)
         return report
+
+    async def tell(self, job_id: str) -> tuple[bool, tuple[Told, ...]]:
+        """
+        Tell of a job that is over whoever was not told, and close it once all are.
+
+        Returns whether all are, and who could not be told in this round.
+        """
+        history = await self.book.history(job_id)
+        report = await self._report(history)
+        return await self._tell(history, report) if report.over else (True, ())
+
+    async def _tell(
+        self, history: History, report: JobReport
+    ) -> tuple[bool, tuple[Told, ...]]:
+        return await tell_and_close(self.book, self.bucket, self.tells, history, report)
 
     async def find(self, text: str) -> str:
         """

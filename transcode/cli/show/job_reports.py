@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...contract.job import JobReport
-from ...hooks import AttemptEnded, Ended, Taken, Troubled, Weaker
+from ...hooks import AttemptEnded, Ended, Taken, Troubled, Undelivered, Weaker
 from ..units import amount, printable, seconds, table
 
 
@@ -24,6 +24,13 @@ def line(event: object) -> str | None:
         text = (
             f"{event.uri} does not refuse to create what exists: two workers may do "
             "the same job. See docs/storage.md."
+        )
+    elif isinstance(event, Undelivered):
+        error = event.told.error
+        why = error.message if error else "it did not take it."
+        text = (
+            f"{event.job_id[:12]}: {event.told.target} was not told: {why} Trying "
+            f"again in {seconds(event.seconds)}."
         )
     elif isinstance(event, Troubled):
         text = f"{event.error.message} Trying again in {seconds(event.seconds)}."

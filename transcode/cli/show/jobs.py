@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from ...contract import Attempt, Manifest, OutcomeKind
-from ...contract.job import JobStatus, LedgerRecord
+from ...contract.job import JobStatus, LedgerRecord, Told
 from ...errors import UsageError
+from ...jobs import deliveries
 from ...ledger.index import Index
 from ...ledger.job_rows import JOBS, Job
 from ...ledger.log import fetch_bodies
@@ -41,6 +42,8 @@ class Shown:
     """Begun, and not in the ledger: they run, or their worker is gone."""
     manifest: Manifest | None
     location: str
+    told: tuple[Told, ...] = ()
+    """What became of each destination, as far as its name was written down."""
 
 
 def listed(job: Job, spent: tuple[Total, ...], now: datetime) -> Listed:
@@ -102,6 +105,7 @@ async def gather(index: Index, store: Bucket, text: str, *, to: str) -> Shown:
         unfinished=_unfinished(known, [bodies[k] for k in begun if k in bodies]),
         manifest=manifest,
         location=store.uri(job.submission.folder),
+        told=await deliveries(store, job.job_id),
     )
 
 
@@ -219,9 +223,20 @@ def _failure(shown: Shown) -> str:
 
 
 def _told_text(shown: Shown) -> str:
-    if not shown.listed.job.told:
-        return "Told: nobody"
-    return f"Told: {plural(shown.listed.job.told, 'destination')}"
+    told = shown.listed.job.told
+    head = f"Told: {plural(told, 'destination')}" if told else "Told: nobody"
+    rows = [
+        (one.target, "told" if one.ok else f"not told{_why_untold(one)}")
+        for one in shown.told
+    ]
+    return "\n".join([head, table(rows)]) if rows else head
+
+
+def _why_untold(one: Told) -> str:
+    if one.error is None:
+        return ""
+    tries = f" in {one.tries} tries" if one.tries > 1 else ""
+    return f"{tries}: {' '.join(one.error.message.split())} It is tried again."
 
 
 def shown_json(shown: Shown) -> str:
@@ -229,6 +244,7 @@ def shown_json(shown: Shown) -> str:
     data["job"] = shown.listed.job.model_dump(mode="json")
     data["location"] = shown.location
     data["attempts"] = [record.model_dump(mode="json") for record in shown.attempts]
+    data["told"] = [record.model_dump(mode="json") for record in shown.told]
     data["unfinished"] = [r.model_dump(mode="json") for r in shown.unfinished]
     return json.dumps(data, indent=2)
 
