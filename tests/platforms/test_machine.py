@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from transcode.machine import (
+from transcode.platforms.machine import (
     memory_bytes_allowed,
     memory_for_work,
     milli_cpus_allowed,
