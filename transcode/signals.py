@@ -19,18 +19,23 @@ T = TypeVar("T")
 INTERRUPTED = 130
 
 
-def run_to_the_end(work: Callable[[], Awaitable[T]]) -> T:
+def run_to_the_end(work: Callable[[], Awaitable[T]], *, serves: bool = False) -> T:
     """
     Run *work* in an event loop of its own.
 
     SIGINT or SIGTERM cancels it, and `Cancelled` is raised once it has cleaned up
     after itself, unless it was finished by then. A second signal does not wait: the
     process leaves at once with 130, and its children are killed behind it.
+
+    Of what *serves* for ever, SIGTERM is the ordinary end: it exits with 0.
     """
-    return anyio.run(_guard, work)
+    return anyio.run(_guard, work, serves)
 
 
-async def _guard(work: Callable[[], Awaitable[T]]) -> T:
+async def _guard(
+    work: Callable[[], Awaitable[T]],
+    serves: bool,  # noqa: FBT001 - anyio.run passes by position
+) -> T:
     async def settle() -> tuple[T | None, Exception | None]:
         # Carried out as a value: a task group would wrap it into a group.
         try:
@@ -47,14 +52,17 @@ async def _guard(work: Callable[[], Awaitable[T]]) -> T:
             return None, exc
 
     settled: tuple[T | None, Exception | None] | None = None
+    heard: list[int] = []
     async with anyio.create_task_group() as group:
         with anyio.CancelScope() as scope:
-            await group.start(_watch, scope)
+            await group.start(_watch, scope, heard)
             settled = await settle()
         group.cancel_scope.cancel()
     # Both signals are Python's own again: from here on they mean KeyboardInterrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
+    if serves and signal.SIGTERM in heard[:1]:
+        return None  # type: ignore[return-value]  # nobody asks what a service gives
     if settled is None:
         raise Cancelled("Interrupted; children and scratch are gone.")
     value, error = settled
@@ -66,10 +74,13 @@ async def _guard(work: Callable[[], Awaitable[T]]) -> T:
     return value  # type: ignore[return-value]
 
 
-async def _watch(scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
+async def _watch(
+    scope: anyio.CancelScope, heard: list[int], *, task_status: TaskStatus[None]
+) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         task_status.started()
-        async for _ in signals:
+        async for number in signals:
+            heard.append(number)
             if scope.cancel_called:
                 _leave_at_once()
             scope.cancel()

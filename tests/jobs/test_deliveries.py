@@ -13,7 +13,7 @@ from transcode.contract import Failure
 from transcode.contract.job import Envelope, Told
 from transcode.errors import DestinationDown
 from transcode.hooks import Ended, Event, Undelivered
-from transcode.jobs import deliveries
+from transcode.jobs import told_of
 from transcode.jobs.deliveries import Deliveries
 from transcode.jobs.ingest import Intake, Rule
 from transcode.jobs.runner import Crew, sweep
@@ -131,10 +131,10 @@ async def test_what_was_not_told_is_said_kept_and_told_once_it_can_be(
         await round_of()
         missed = [one for one in events if isinstance(one, Undelivered)]
         jobs = {one.job_id for one in missed}
-        before = [await deliveries(desk.bucket, job) for job in jobs]
+        before = [await told_of(desk.bucket, job) for job in jobs]
         moody.mended = True
         await round_of()
-        after = [await deliveries(desk.bucket, job) for job in jobs]
+        after = [await told_of(desk.bucket, job) for job in jobs]
         await round_of()
         open_jobs = [job async for job in desk.book.open_jobs()]
 

@@ -23,6 +23,10 @@ def main() -> NoReturn:
         # and so is SIGTERM from here on.
         import signal  # noqa: PLC0415
 
+        if os.getpid() == 1:
+            from . import init  # noqa: PLC0415
+
+            init.fork()
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         # GONE
 

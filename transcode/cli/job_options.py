@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .options import Text
+from .options import Duration, Text
 
 # ruff: noqa: PLC0415 - as in `commands`: only what a command needs is imported
+
+FC = TypeVar("FC", bound=Callable[..., Any])
 
 if TYPE_CHECKING:
     from ..jobs.ingest import Rule
@@ -71,6 +74,27 @@ hands_option = click.option(
     default=None,
     help="Jobs worked on side by side; one more than this machine has cores.",
 )
+log_option = click.option(
+    "--log-format",
+    type=click.Choice(("text", "json")),
+    default="text",
+    show_default=True,
+    help="Lines on standard error: for a person, or one JSON object each.",
+)
+
+
+def settle_option(default: float) -> Callable[[FC], FC]:
+    """How long a file is left alone; a round that ends soon waits less."""
+    return click.option(
+        "--settle",
+        type=Duration(),
+        default=default,
+        show_default=f"{default:g}s",
+        help="A file counts once it was left alone for so long: 5, 30s, 1m. One that "
+        "was seen to grow is waited for longer.",
+    )
+
+
 prefix_option = click.option(
     "--suffix",
     "suffixes",
@@ -79,13 +103,14 @@ prefix_option = click.option(
 )
 
 
-def rule_of(
+def rule_of(  # noqa: PLR0913 - one argument per option
     to: str,
     planning: dict[str, Any],
     *,
     tags: tuple[tuple[str, str], ...],
     priority: int,
     suffixes: tuple[str, ...] = (),
+    settle_seconds: float = 2.0,
 ) -> Rule:
     """What the options that commands share say of each upload."""
     from ..event.filter import Filter
@@ -106,4 +131,5 @@ def rule_of(
         only=Filter(suffixes=suffixes, may_be_media=True),
         tags=dict(tags),
         priority=priority,
+        settle_seconds=settle_seconds,
     )

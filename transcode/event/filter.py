@@ -67,17 +67,25 @@ class Filter(Value):
 
     def takes(self, key: str) -> bool:
         """Whether an object of this key may be an upload."""
-        return key.startswith(self.prefix) and self.takes_suffix_of(key)
+        return (
+            key.startswith(self.prefix)
+            and self.takes_suffix_of(key)
+            and not self.passes_over(key)
+        )
 
     def takes_suffix_of(self, key: str) -> bool:
         folded = key.casefold()
         wanted = tuple(suffix.casefold() for suffix in self.suffixes)
-        if wanted or not self.may_be_media:
-            return not wanted or folded.endswith(wanted)
-        name = folded.rpartition("/")[2]
+        return not wanted or folded.endswith(wanted)
+
+    def passes_over(self, key: str) -> bool:
+        """Whether *key* is what lies beside videos, and nobody asked for it."""
+        if self.suffixes or not self.may_be_media:
+            return False
+        name = key.casefold().rpartition("/")[2]
         _, dot, ending = name.rpartition(".")
         no_media = name in _NO_MEDIA_NAMES or (bool(dot) and ending in NO_MEDIA)
-        return not (no_media or in_nobodys_folder(key))
+        return no_media or in_nobodys_folder(key)
 
 
 def is_own_output(metadata: Mapping[str, object]) -> bool:

@@ -11,7 +11,7 @@ or the last thing a process did.
 from __future__ import annotations
 
 from .lease import confirm, hold
-from .repository import Book, deliveries
+from .repository import Book, told_of
 from .state import (
     Busy,
     Done,
@@ -38,8 +38,8 @@ __all__ = [
     "Standing",
     "Waiting",
     "confirm",
-    "deliveries",
     "hold",
     "report",
     "standing",
+    "told_of",
 ]

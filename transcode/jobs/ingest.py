@@ -48,6 +48,7 @@ _FEW = 16
 """Objects that are asked for one by one; for more, all that is over is listed."""
 AMONG_RESULTS = "it lies among our results"
 ELSEWHERE = "it lies in none of the places that uploads are taken from"
+BESIDE = "by its name it is no media; --suffix takes what it names"
 """Of a bucket that tells of everything, most events end with one of these."""
 _GROUP = 64
 """Open jobs that are read before the first of them is passed on."""
@@ -145,7 +146,7 @@ class Intake:
         return tuple((each, became[n]) for n, each in enumerate(several))
 
     async def _one(self, upload: Upload) -> Taken:
-        why = self._why_not(upload.uri)
+        why = self._why_not(upload)
         if why is not None:
             return Taken(upload.uri, None, new=False, ignored=why)
         request = self.rule.request.model_copy(update={"source": upload.uri})
@@ -170,14 +171,15 @@ class Intake:
             return Taken(upload.uri, None, new=False, ignored=exc.message)
         return Taken(upload.uri, report, new=new, ignored=None)
 
-    def _why_not(self, uri: str) -> str | None:
-        """Told by where it lies alone."""
+    def _why_not(self, upload: Upload) -> str | None:
+        """Told by its name alone."""
+        uri = upload.uri
         # The state of jobs carries no mark: taken in, it would start us for ever.
         if lies_in(_real(uri), _real(self.desk.to)):
             return AMONG_RESULTS
-        if comes_from(uri, self.rule.sources):
-            return None
-        return ELSEWHERE
+        if not comes_from(uri, self.rule.sources):
+            return ELSEWHERE
+        return BESIDE if self.rule.only.passes_over(upload.key) else None
 
     async def look(self, source: str) -> AsyncIterator[tuple[Taken | Troubled, ...]]:
         """

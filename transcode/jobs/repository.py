@@ -358,7 +358,7 @@ class Book:
         await self._objects.put(key, _json(told))
 
 
-async def deliveries(objects: Bucket, job: str) -> tuple[Told, ...]:
+async def told_of(objects: Bucket, job: str) -> tuple[Told, ...]:
     """Who was told of *job*, and who could not be and has not been since."""
     found: dict[str, str] = {}
     for kind in ("untold/", "told/"):

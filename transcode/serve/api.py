@@ -19,7 +19,7 @@ from ..errors import ObjectMissing, StoreDown, TranscodeError, UsageError
 from ..event.parse import parse
 from ..hooks import Listener, Taken
 from ..jobs.documents import as_ours, became, passed_over
-from ..jobs.ingest import AMONG_RESULTS, ELSEWHERE, Intake
+from ..jobs.ingest import AMONG_RESULTS, BESIDE, ELSEWHERE, Intake
 from ..jobs.runner import Crew
 from ..jobs.service import Desk
 from .metrics import Metrics
@@ -141,7 +141,7 @@ class Counter:
             raise Refused(404, exc) from exc
 
     async def _queued(self, one: Taken) -> None:
-        if one.ignored not in (AMONG_RESULTS, ELSEWHERE):
+        if one.ignored not in (AMONG_RESULTS, BESIDE, ELSEWHERE):
             self.listen(one)
         report: JobReport | None = one.report
         if report is not None and not report.over:

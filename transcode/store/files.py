@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_HERE, _NO_REPLACE = -100, 1
+"""AT_FDCWD and RENAME_NOREPLACE of Linux."""
 PARTIAL = ".transcode-partial-"
 """Begins the name of a file that is not an object yet; listings leave it out."""
 
@@ -49,11 +53,43 @@ def appear(path: Path, aim: Path, *, only_new: bool) -> os.stat_result:
     sync(path)
     status = path.stat()
     if only_new:
-        os.link(path, aim)
+        _link(path, aim)
     else:
         path.rename(aim)
     sync(aim.parent)
     return status
+
+
+def _link(path: Path, aim: Path) -> None:
+    """
+    Give *path* the name *aim* as well, or instead, unless there is such a file.
+
+    File systems without hard links (exFAT, FAT, many network drives) can rename
+    without replacing, which the kernel decides as well: renameat2(2).
+    """
+    try:
+        os.link(path, aim)
+    except FileExistsError:
+        raise
+    except OSError as exc:
+        if exc.errno not in _NO_LINKS:
+            raise
+        _rename_new(path, aim)
+
+
+def _rename_new(path: Path, aim: Path) -> None:
+    """Rename *path*; raises `FileExistsError` where *aim* is there."""
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    error = errno.ENOSYS
+    if call is not None:
+        names = os.fsencode(path), os.fsencode(aim)
+        if call(_HERE, names[0], _HERE, names[1], _NO_REPLACE) == 0:
+            return
+        error = ctypes.get_errno()
+    if error in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+        why = "this file system has neither hard links nor renaming without replacing"
+        raise OSError(errno.EOPNOTSUPP, why, str(aim))
+    raise OSError(error, os.strerror(error), str(aim))
 
 
 def sync(path: Path) -> None:

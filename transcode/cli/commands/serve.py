@@ -8,6 +8,7 @@ import click
 
 from ..job_options import (
     hands_option,
+    log_option,
     prefix_option,
     priority_option,
     rule_of,
@@ -16,7 +17,6 @@ from ..job_options import (
 )
 from ..options import Text, planning_options
 from .info import wiring
-from .submit import say
 
 # ruff: noqa: PLC0415 - as in `commands`: only what a command needs is imported
 
@@ -44,6 +44,7 @@ from .submit import say
     help="0 for a free one, which is said on stderr.",
 )
 @hands_option
+@log_option
 def serve(  # noqa: PLR0913 - one argument per option
     *,
     to: str,
@@ -54,6 +55,7 @@ def serve(  # noqa: PLR0913 - one argument per option
     host: str,
     port: int,
     hands: int | None,
+    log_format: Any,
     **planning: Any,
 ) -> None:
     """
@@ -61,7 +63,7 @@ def serve(  # noqa: PLR0913 - one argument per option
 
     Buckets, buses and queues post their events to /events; `docs/http.md` has every
     address. With TRANSCODE_TOKEN set, callers must present it. Ctrl-C or SIGTERM stops
-    accepting and hands back what is being worked on.
+    accepting and hands back what is being worked on; SIGTERM ends with 0.
 
     \b
     Examples:
@@ -72,6 +74,8 @@ def serve(  # noqa: PLR0913 - one argument per option
     from ...serve import serve as run_server
     from ...serve.listener import bind
     from ...signals import run_to_the_end
+    from ...store.watched_folder import refuse_missing
+    from ..log import announce, writing
 
     wired = wiring()
     rule = rule_of(to, planning, tags=tags, priority=priority, suffixes=suffixes)
@@ -79,10 +83,12 @@ def serve(  # noqa: PLR0913 - one argument per option
     rule = rule_for(wired, rule.model_copy(update={"sources": taken_from}))
     for source in sources:
         refuse_overlap(source, to)
+        if "://" not in source or source.startswith("file://"):
+            refuse_missing(source)
     cores = max(1, wired.machine.milli_cpus // 1000)
     with bind(host, port) as listener:
         shown = f"[{host}]" if ":" in host else host
-        click.echo(f"http://{shown}:{listener.getsockname()[1]}", err=True)
+        announce(f"http://{shown}:{listener.getsockname()[1]}", log_format)
         run_to_the_end(
             lambda: run_server(
                 wired,
@@ -90,6 +96,7 @@ def serve(  # noqa: PLR0913 - one argument per option
                 listener,
                 sources=taken_from,
                 hands=hands or cores + 1,
-                listen=say,
-            )
+                listen=writing(log_format),
+            ),
+            serves=True,
         )

@@ -10,9 +10,11 @@ import click
 
 from ..job_options import (
     hands_option,
+    log_option,
     prefix_option,
     priority_option,
     rule_of,
+    settle_option,
     tag_option,
     to_option,
 )
@@ -23,6 +25,7 @@ from .info import wiring
 
 if TYPE_CHECKING:
     from ...contract.job import JobReport
+    from ...hooks import Listener
     from ...jobs.ingest import Rule
     from ...jobs.service import Desk
 
@@ -96,7 +99,9 @@ def submit(  # noqa: PLR0913 - one argument per option
     show_default="5s",
     help="How often to look: 5, 30s, 1m.",
 )
+@settle_option(10.0)
 @hands_option
+@log_option
 def watch(  # noqa: PLR0913 - one argument per option
     *,
     sources: tuple[str, ...],
@@ -105,7 +110,9 @@ def watch(  # noqa: PLR0913 - one argument per option
     priority: int,
     suffixes: tuple[str, ...],
     every: float,
+    settle: float,
     hands: int | None,
+    log_format: Any,
     **planning: Any,
 ) -> None:
     """
@@ -113,7 +120,7 @@ def watch(  # noqa: PLR0913 - one argument per option
 
     Jobs that were submitted, or that another process left unfinished, are done too.
     A file counts when nobody writes to it any more. Ctrl-C or SIGTERM hands back what
-    is being worked on; the next to watch carries on.
+    is being worked on; the next to watch carries on. SIGTERM ends with 0.
 
     \b
     Examples:
@@ -122,9 +129,21 @@ def watch(  # noqa: PLR0913 - one argument per option
     """
     from ...jobs.runner import watch as run_service
     from ...signals import run_to_the_end
+    from ..log import writing
 
-    rule = rule_of(to, planning, tags=tags, priority=priority, suffixes=suffixes)
-    run_to_the_end(lambda: _at_desk(run_service, rule, sources, hands, every=every))
+    rule = rule_of(
+        to,
+        planning,
+        tags=tags,
+        priority=priority,
+        suffixes=suffixes,
+        settle_seconds=settle,
+    )
+    listen = writing(log_format)
+    run_to_the_end(
+        lambda: _at_desk(run_service, rule, sources, hands, listen, every=every),
+        serves=True,
+    )
 
 
 @click.command(short_help="One round: find what was missed or left, and do it.")
@@ -134,7 +153,9 @@ def watch(  # noqa: PLR0913 - one argument per option
 @tag_option
 @priority_option
 @prefix_option
+@settle_option(2.0)
 @hands_option
+@log_option
 @output_options
 def sweep(  # noqa: PLR0913 - one argument per option
     *,
@@ -143,7 +164,9 @@ def sweep(  # noqa: PLR0913 - one argument per option
     tags: tuple[tuple[str, str], ...],
     priority: int,
     suffixes: tuple[str, ...],
+    settle: float,
     hands: int | None,
+    log_format: Any,
     as_json: bool,
     **planning: Any,
 ) -> None:
@@ -160,9 +183,18 @@ def sweep(  # noqa: PLR0913 - one argument per option
     """
     from ...jobs.runner import sweep as run_sweep
     from ...signals import run_to_the_end
+    from ..log import writing
 
-    rule = rule_of(to, planning, tags=tags, priority=priority, suffixes=suffixes)
-    swept = run_to_the_end(lambda: _at_desk(run_sweep, rule, sources, hands))
+    rule = rule_of(
+        to,
+        planning,
+        tags=tags,
+        priority=priority,
+        suffixes=suffixes,
+        settle_seconds=settle,
+    )
+    listen = writing(log_format)
+    swept = run_to_the_end(lambda: _at_desk(run_sweep, rule, sources, hands, listen))
     if as_json:
         click.echo(swept.to_json(indent=2))
         return
@@ -233,7 +265,12 @@ def _one(
 
 
 async def _at_desk(
-    call: Any, rule: Rule, sources: tuple[str, ...], hands: int | None, **more: float
+    call: Any,
+    rule: Rule,
+    sources: tuple[str, ...],
+    hands: int | None,
+    listen: Listener,
+    **more: float,
 ) -> Any:
     """What `watch` and `sweep` share: a desk, an intake, no overlap."""
     from ...jobs.ingest import Intake, refuse_overlap, rule_for
@@ -251,7 +288,7 @@ async def _at_desk(
             Intake(desk, rule),
             sources,
             hands=hands or cores + 1,
-            listen=say,
+            listen=listen,
             **named,
         )
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from ...contract import Attempt, Manifest, OutcomeKind
 from ...contract.job import JobStatus, LedgerRecord, Told
 from ...errors import UsageError
-from ...jobs import deliveries
+from ...jobs import told_of
 from ...ledger.index import Index
 from ...ledger.job_rows import JOBS, Job
 from ...ledger.log import fetch_bodies
@@ -105,7 +105,7 @@ async def gather(index: Index, store: Bucket, text: str, *, to: str) -> Shown:
         unfinished=_unfinished(known, [bodies[k] for k in begun if k in bodies]),
         manifest=manifest,
         location=store.uri(job.submission.folder),
-        told=await deliveries(store, job.job_id),
+        told=await told_of(store, job.job_id),
     )
 
 
