@@ -5,7 +5,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-VENV := .venv
+# `make test PYTHON=python3.13`: with that Python, in an environment of its own.
+VENV := .venv$(if $(PYTHON),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 CLIP := build/demo.mp4
@@ -17,7 +18,7 @@ SIDE_BY_SIDE := -n 3 --dist loadfile
 
 # Found by running them: a version manager's shim may exist and still not start.
 PROVE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
-CANDIDATES := python3.13 python3.12 python3.11 python3
+CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 
 .PHONY: help demo test lint format wheel clean
 
@@ -27,10 +28,11 @@ help: ## what you are reading
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make demo FILE=/some/video.mov   the same for a video of yours"
+	@echo "  make test PYTHON=python3.13      with that Python, in an environment of its own"
 
 # As pip does for whoever installs: thousands of processes need not compile it anew, which
 # they do where PYTHONDONTWRITEBYTECODE is set.
-COMPILE = $(BIN)/python -m compileall -q transcode handlers
+COMPILE = $(BIN)/python -m compileall -q transcode
 
 demo: $(STAMP) ## transcode a short clip (or FILE=…) and show the result and the bill
 	@$(COMPILE)
@@ -62,7 +64,7 @@ wheel: $(STAMP) ## build the wheel, install it elsewhere, start it from there
 	@cd build/wheel && venv/bin/transcode platforms
 
 clean: ## remove what make and the tests have made, .venv too; transcoded/ stays
-	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Editable, so that an edit is tested without installing again; `make wheel` tests what
@@ -78,7 +80,8 @@ $(STAMP): pyproject.toml constraints.txt transcode/__init__.py
 	fi; \
 	echo "making $(VENV) with $$($$python -V); this takes a minute, once"; \
 	"$$python" -m venv --clear $(VENV)
-	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt pip
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e . --group dev
 	@touch $@
 
 $(CLIP): | $(STAMP)

@@ -1,5 +1,5 @@
 """
-AWS Lambda: `handlers.aws_lambda.handler`.
+AWS Lambda: `transcode.handlers.aws_lambda.handler`.
 
 For S3, SNS, EventBridge, SQS (with `ReportBatchItemFailures`) and a clock.
 """
@@ -28,8 +28,9 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     """
     import anyio
 
-    from handlers.log import write
     from transcode.functions.upload import Invocation, answer
+
+    from .log import write
 
     function = _function()
     # Asked after the warming up, which comes out of the same time.

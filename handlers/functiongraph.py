@@ -1,7 +1,7 @@
 """
 Huawei FunctionGraph, event function.
 
-`handlers.functiongraph.handler`, initializer `handlers.functiongraph.initializer`; for
+`transcode.handlers.functiongraph.handler`, and `….initializer` as its initializer; for
 OBS, EventGrid and timer triggers.
 """
 
@@ -37,8 +37,9 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     """
     import anyio
 
-    from handlers.log import write
     from transcode.functions.upload import Invocation, answer
+
+    from .log import write
 
     lend_credentials(
         context.getSecurityAccessKey(),

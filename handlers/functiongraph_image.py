@@ -1,5 +1,5 @@
 """
-Huawei FunctionGraph, custom image: `python -m handlers.functiongraph_image`.
+Huawei FunctionGraph, custom image: `python -m transcode.handlers.functiongraph_image`.
 
 Port 8000, `POST /init` and `POST /invoke`; the event is the body, the context is in
 headers, and the answer is `{"statusCode", "headers", "isBase64Encoded", "body"}`.
@@ -13,8 +13,8 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from handlers.functiongraph import lend_credentials, prepared
-from handlers.log import write
+from .functiongraph import lend_credentials, prepared
+from .log import write
 
 # As in `functiongraph`.
 # ruff: noqa: PLC0415

@@ -185,7 +185,7 @@ def test_only_settings_read_the_environment() -> None:
     assert [] == [place(p) for p in asked if not within(p, edges)]
 
 
-@pytest.mark.parametrize("name", ["transcode", "transcode.cli", "handlers"])
+@pytest.mark.parametrize("name", ["transcode", "transcode.cli", "transcode.handlers"])
 def test_importing_is_light(name: str) -> None:
     """Importing the package, its command line or a handler loads nothing heavy."""
     code = f"import sys, {name}; print(*sorted(set(sys.modules) & set({HEAVY!r})))"
@@ -284,6 +284,51 @@ def test_no_package_registry_is_named() -> None:
         for path in committed()
         for host in hosts
         if host.encode() in path.read_bytes()
+    ]
+
+    assert [] == found
+
+
+# In pieces, so that this file does not say it either.
+STRANGER = "tran" + "scode"
+"""On the package index this is somebody else's; ours is `transcode-elastic`."""
+INSTALLS = re.compile(
+    # What is installed, in one command: `pip install x`, `pip --python p install x`.
+    rf"\b(?:pip[3x]?|uv|poetry)\b[^\n`&|;]*\b(?:install|add|download)\b[^\n`&|;]*"
+    rf"(?<![\w./=-]){STRANGER}(?![\w./-])"
+    # As a requirement, with an extra or a version.
+    rf"|(?<![\w./-]){STRANGER}(?:\[\w+\]|[=~>]=\d)"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "forbidden"),
+    [
+        (f"pip install {STRANGER}", True),
+        (f"pip install --target . '{STRANGER}[plot]'", True),
+        (f"python -m pip --python x install -c c.txt {STRANGER}", True),
+        (f"needs the extra {STRANGER}[plot].", True),
+        (f"{STRANGER}>=0.1", True),
+        (f"pip install {STRANGER}-elastic", False),
+        (f"`pip install .` installs {STRANGER}", False),
+        (f"pip --python /opt/{STRANGER}/bin/python install .", False),
+        (f"pip install . && /opt/bin/{STRANGER} --version", False),
+    ],
+)
+def test_what_installs_a_strangers_package_is_told(
+    text: str,
+    forbidden: bool,  # noqa: FBT001  a column of the table
+) -> None:
+    """The next test is as good as its pattern."""
+    assert forbidden is bool(INSTALLS.search(text))
+
+
+def test_nobody_is_told_to_install_a_strangers_package() -> None:
+    """No document, error or script installs what only has our import's name."""
+    found = [
+        (path.relative_to(ROOT).as_posix(), match[0])
+        for path in committed()
+        for match in INSTALLS.finditer(path.read_bytes().decode("utf-8", "replace"))
     ]
 
     assert [] == found

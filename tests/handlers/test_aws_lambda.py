@@ -90,7 +90,12 @@ def function(environment: dict[str, str], tmp_path: Path) -> Iterator[Any]:
     def start(**more: str) -> RuntimeApi:
         api = RuntimeApi()
         sandbox = subprocess.Popen(
-            [sys.executable, "-m", "awslambdaric", "handlers.aws_lambda.handler"],
+            [
+                sys.executable,
+                "-m",
+                "awslambdaric",
+                "transcode.handlers.aws_lambda.handler",
+            ],
             cwd=tmp_path,
             env={
                 **os.environ,

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from handlers import functiongraph
+from transcode.handlers import functiongraph
 
 BUCKET = "shared"
 _PATIENCE_SECONDS = 60.0
@@ -115,7 +115,7 @@ class Image:
     def __init__(self, folder: Path, env: Mapping[str, str], port: int) -> None:
         self.port = port
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "handlers.functiongraph_image"],
+            [sys.executable, "-m", "transcode.handlers.functiongraph_image"],
             cwd=folder,
             env={**os.environ, **env, "PORT": str(port)},
         )

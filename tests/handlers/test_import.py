@@ -15,7 +15,7 @@ HEAVY = (
 _CODE = """
 import json, sys, time
 began = time.process_time()
-import handlers.{name}
+import transcode.handlers.{name}
 spent = time.process_time() - began
 print(json.dumps([spent, sorted(set(sys.modules) & set({heavy!r}))]))
 """

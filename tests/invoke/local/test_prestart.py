@@ -90,8 +90,9 @@ def test_what_nobody_took_is_ended() -> None:
 def test_who_is_killed_before_it_took_it_leaves_nothing() -> None:
     """kill -9 while the parent still imports: worker and control group are gone."""
     code = (
-        "import json, sys, time; from transcode.invoke import early; early.begin();"
-        "worker = early._waiting[0].worker;"
+        "import json, sys, time; from transcode.invoke.local import prestart;"
+        " prestart.begin();"
+        "worker = prestart._waiting[0].worker;"
         "print(json.dumps([worker.process.pid,"
         "                  [str(it) for it in worker.box.directories]]), flush=True);"
         "sys.stdin.read()"

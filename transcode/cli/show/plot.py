@@ -50,7 +50,7 @@ def draw(plan: Plan, file: Path) -> None:
     except ImportError as exc:
         raise UsageError(
             "--plot draws with matplotlib, which is not installed: "
-            "pip install 'transcode[plot]'."
+            "pip install 'matplotlib>=3.9'."
         ) from exc
     figure = Figure(figsize=(9, 5.6), dpi=120, layout="constrained")
     _axes(_drawn(plan), figure.add_subplot(), title=_title(plan))
