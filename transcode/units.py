@@ -1,6 +1,4 @@
-"""
-Numbers of a plan as a person reads them; unknown is said, never shown as 0.
-"""
+"""Numbers and names as a person reads them; unknown is said, never shown as 0."""
 
 from __future__ import annotations
 
@@ -8,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from decimal import ROUND_UP, Decimal
 from fractions import Fraction
 from pathlib import PurePath
+from urllib.parse import unquote
 
 from .contract import Money, Spec, Watermark
 
@@ -15,13 +14,14 @@ UNKNOWN = "unknown"
 _SIGNIFICANT_DIGITS = 3
 _LEAST_DECIMALS = 2
 _TEN = 10
+_HUNDRED = 100
 _MINUTE = 60
 _KIBI = 1024
 _KILO = 1000
 
 
 def duration(seconds: float | None) -> str:
-    """`0.42 s`, `12.3 s`, `3 m 20 s`, `2 h 03 m`."""
+    """`0.42 s`, `12.3 s`, `3 min 20 s`, `2 h 03 min`."""
     if seconds is None:
         return UNKNOWN
     if seconds < _TEN:
@@ -30,12 +30,23 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), _MINUTE)
     if minutes < _MINUTE:
-        return f"{minutes} m {rest:02d} s"
-    return f"{minutes // _MINUTE} h {minutes % _MINUTE:02d} m"
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // _MINUTE} h {minutes % _MINUTE:02d} min"
+
+
+def clock(value: float | None) -> str:
+    """Time left, as a bar shows it: `0:07`, `12:30`, `1:02:03`."""
+    if value is None:
+        return "-:--"
+    minutes, rest = divmod(max(0, round(value)), _MINUTE)
+    hours, minutes = divmod(minutes, _MINUTE)
+    if hours:
+        return f"{hours}:{minutes:02d}:{rest:02d}"
+    return f"{minutes}:{rest:02d}"
 
 
 def memory(count: int | None) -> str:
-    """Bytes in powers of two, as memory is bought: `512 MiB`, `1.2 GiB`."""
+    """Bytes in powers of two, as memory is bought: `512 MiB`, `1.20 GiB`."""
     return _scaled(count, _KIBI, ("B", "KiB", "MiB", "GiB", "TiB"))
 
 
@@ -44,9 +55,9 @@ def size(count: int | None) -> str:
     return _scaled(count, _KILO, ("B", "kB", "MB", "GB", "TB"))
 
 
-def bit_rate(bits: int) -> str:
-    """`128 kb/s`, `5.2 Mb/s`."""
-    return _scaled(bits, _KILO, ("b/s", "kb/s", "Mb/s", "Gb/s"))
+def bit_rate(bits: int | None) -> str:
+    """`128 kbit/s`, `4.20 Mbit/s`."""
+    return _scaled(bits, _KILO, ("bit/s", "kbit/s", "Mbit/s", "Gbit/s"))
 
 
 def frame_rate(rate: Fraction) -> str:
@@ -54,13 +65,39 @@ def frame_rate(rate: Fraction) -> str:
     return f"{float(rate):.5g}" if rate.denominator == 1 else f"{float(rate):.4g}"
 
 
-def money(value: Money) -> str:
-    """Three significant digits at least, two decimals at least: `0.000361 CNY`."""
-    amount = value.amount
-    if amount == 0:
-        return f"0 {value.currency}"
-    places = max(_LEAST_DECIMALS, _SIGNIFICANT_DIGITS - 1 - amount.adjusted())
-    return f"{amount.quantize(Decimal(1).scaleb(-places)):f} {value.currency}"
+def exact_rate(value: Fraction | None) -> str:
+    """A frame rate exactly and as a decimal: `30000/1001 = 29.97 fps`, `25 fps`."""
+    if value is None:
+        return UNKNOWN
+    if value.denominator == 1:
+        return f"{value.numerator} fps"
+    decimal = f"{float(value):.3f}".rstrip("0")
+    return f"{value.numerator}/{value.denominator} = {decimal} fps"
+
+
+def amount(value: Decimal) -> str:
+    """An exact amount without trailing zeros or an exponent, two places at least."""
+    whole, _, places = format(value, "f").partition(".")
+    return f"{whole}.{places.rstrip('0').ljust(2, '0')}"
+
+
+def money(value: Money | None) -> str:
+    """
+    Three significant digits at least, two decimals at least: `0.000361 USD`.
+
+    What a person compares; documents for programs have every digit.
+    """
+    if value is None:
+        return UNKNOWN
+    return f"{rounded(value.amount)} {value.currency}"
+
+
+def rounded(value: Decimal) -> str:
+    """The amount of `money`, without its currency."""
+    if value == 0:
+        return "0"
+    places = max(_LEAST_DECIMALS, _SIGNIFICANT_DIGITS - 1 - value.adjusted())
+    return f"{value.quantize(Decimal(1).scaleb(-places)):f}"
 
 
 def enough(value: Money) -> str:
@@ -75,6 +112,12 @@ def cpus(spec: Spec) -> str:
     return f"{spec.milli_cpus / 1000:.3g} vCPU"
 
 
+def spec(value: Spec) -> str:
+    """`1024 MiB, 0.5 vCPU`."""
+    gpu = "" if value.gpu is None else f", {value.gpu.kind}"
+    return f"{value.memory_mib} MiB, {value.milli_cpus / 1000:g} vCPU{gpu}"
+
+
 def spec_words(spec: Spec) -> str:
     """`1536 MiB memory, 0.85 vCPU, at most 15 m 00 s`; MiB as `--memory` takes it."""
     words = [f"{spec.memory_mib} MiB memory", cpus(spec)]
@@ -85,6 +128,32 @@ def spec_words(spec: Spec) -> str:
     if spec.time_limit_seconds is not None:
         words.append(f"at most {duration(spec.time_limit_seconds)}")
     return ", ".join(words)
+
+
+def marked(mark: Watermark) -> str:
+    """Which image is drawn, and where."""
+    return f"{PurePath(mark.image.path).name} is drawn on it, {mark.position}."
+
+
+def printable(text: str) -> str:
+    """
+    *text* without control characters: names and titles come from strangers, and a
+    terminal obeys what it is shown. Line breaks are kept.
+    """
+    return "".join(
+        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+
+
+def place(uri: str) -> str:
+    """Where to look: a path for a local file, the address as it is otherwise."""
+    if uri.startswith("file://"):
+        return printable(unquote(uri.removeprefix("file://")))
+    return printable(uri)
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def columns(rows: Sequence[Sequence[str]], *, right: Iterable[int]) -> list[str]:
@@ -102,7 +171,32 @@ def columns(rows: Sequence[Sequence[str]], *, right: Iterable[int]) -> list[str]
     ]
 
 
+def table(
+    rows: Iterable[Sequence[str]], *, head: Sequence[str] = (), indent: str = "  "
+) -> str:
+    """Left-aligned columns two spaces apart, as wide as their widest cell."""
+    lines = [list(head)] if head else []
+    lines += [list(row) for row in rows]
+    if not lines:
+        return ""
+    columns = max(len(row) for row in lines)
+    widths = [
+        max((len(row[column]) for row in lines if column < len(row)), default=0)
+        for column in range(columns)
+    ]
+    return "\n".join(
+        (
+            indent
+            + "  ".join(
+                cell.ljust(width) for cell, width in zip(row, widths, strict=False)
+            )
+        ).rstrip()
+        for row in lines
+    )
+
+
 def _scaled(count: int | None, step: int, units: Sequence[str]) -> str:
+    """Three figures are all that a person compares."""
     if count is None:
         return UNKNOWN
     number, unit = float(count), units[0]
@@ -112,10 +206,5 @@ def _scaled(count: int | None, step: int, units: Sequence[str]) -> str:
         number, unit = number / step, larger
     if unit == units[0]:
         return f"{count} {unit}"
-    digits = f"{number:.3g}" if number < _KILO else f"{number:.0f}"
-    return f"{digits} {unit}"
-
-
-def marked(mark: Watermark) -> str:
-    """Which image is drawn, and where."""
-    return f"{PurePath(mark.image.path).name} is drawn on it, {mark.position}."
+    digits = 0 if number >= _HUNDRED else 1 if number >= _TEN else 2
+    return f"{number:.{digits}f} {unit}"

@@ -85,7 +85,7 @@ def test_the_plan_is_said_in_one_line(plan: Plan, clock: Hands) -> None:
 
     assert (
         "plan: full, 1 task in 512 MiB, 0.6 vCPU on functiongraph, "
-        "about 10.0 s and 0.0011 CNY\n"
+        "about 10.0 s and 0.00110 CNY\n"
         "warning: subtitles are not kept\n" == out.getvalue()
     )
 
@@ -100,7 +100,7 @@ def test_a_line_says_how_far_how_fast_and_at_what_cost(
 
     assert (
         "encode: encode 0 %, 2.5×, 0:12 left, 512 MiB, 0.6 vCPU\n"
-        "encode: encode 50 %, 2.5×, 0:06 left, 512 MiB, 0.6 vCPU, ≈ 0.00055 CNY\n"
+        "encode: encode 50 %, 2.5×, 0:06 left, 512 MiB, 0.6 vCPU, ≈ 0.000550 CNY\n"
         == out.getvalue()
     )
 

@@ -136,7 +136,7 @@ def test_many_chunks_that_went_well_are_one_line_of_the_bill(
     assert "  5 chunks " in text
     assert "chunk-5" not in text
     assert "chunk-6" in text
-    assert f"{5 * good.cost.amount:.6f}" in text
+    assert f"{5 * good.cost.amount:.4f}" in text
     assert "Of the chunks, time and memory are the largest" in text
     few = result_text(manifest.model_copy(update={"tasks": tuple(alone[:4])}))
     assert "chunk-4" in few

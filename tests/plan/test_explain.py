@@ -182,7 +182,7 @@ def test_a_skipped_job_is_a_short_page(plan_of: Explained, conforming: Media) ->
 
     expected = """\
 Source    file:///videos/clip.mp4
-          mp4, 12.0 s, 3.1 MB, h264 1280x720 at 30 fps, aac stereo
+          mp4, 12.0 s, 3.10 MB, h264 1280x720 at 30 fps, aac stereo
 Profile   hls
 Work      skip: the result is there already
           - The destination already holds the result of this job.
@@ -227,7 +227,7 @@ def test_the_picture_in_use_is_the_one_described(conforming: Media) -> None:
     media = conforming.model_copy(update={"video": (small, *conforming.video)})
 
     assert (
-        "mp4, 12.0 s, 3.1 MB, h264 1280x720 at 30 fps, 2 video tracks, aac stereo"
+        "mp4, 12.0 s, 3.10 MB, h264 1280x720 at 30 fps, 2 video tracks, aac stereo"
     ) == source_line(media, 0)
 
 
@@ -237,9 +237,9 @@ def test_the_picture_in_use_is_the_one_described(conforming: Media) -> None:
         (None, "unknown"),
         (0.42, "0.42 s"),
         (12.34, "12.3 s"),
-        (59.97, "1 m 00 s"),
-        (200.0, "3 m 20 s"),
-        (7380.0, "2 h 03 m"),
+        (59.97, "1 min 00 s"),
+        (200.0, "3 min 20 s"),
+        (7380.0, "2 h 03 min"),
     ],
 )
 def test_durations(seconds: float | None, expected: str) -> None:
@@ -254,7 +254,7 @@ def test_durations(seconds: float | None, expected: str) -> None:
     [
         (None, "unknown"),
         (0, "0 B"),
-        (1_288_490_189, "1.2 GiB"),
+        (1_288_490_189, "1.20 GiB"),
         (512 * 2**20, "512 MiB"),
         (1_072_693_248, "1023 MiB"),
     ],

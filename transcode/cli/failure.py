@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..contract import Manifest
 from ..errors import TranscodeError
-from .units import amount, printable
+from ..units import printable, rounded
 
 
 def known(exc: BaseException) -> TranscodeError | None:
@@ -33,7 +33,7 @@ def paragraph(error: TranscodeError) -> str:
     manifest = getattr(error, "manifest", None)
     if isinstance(manifest, Manifest) and manifest.cost.amount:
         tries = sum(len(task.attempts) for task in manifest.tasks)
-        paid = f"{amount(manifest.cost.amount)} {manifest.cost.currency}"
+        paid = f"{rounded(manifest.cost.amount)} {manifest.cost.currency}"
         text += f" Spent on {tries} attempt{'s' * (tries != 1)}: {paid}."
     return text
 

@@ -14,7 +14,7 @@ from ..settings import Settings
 from ..signals import run_to_the_end
 from ..store.bucket import Bucket
 from ..store.open import bucket
-from .units import plural, printable
+from ..units import plural, printable
 
 Answer = TypeVar("Answer")
 _SHOWN = 3

@@ -111,7 +111,7 @@ def _seen(records: Iterable[LedgerRecord]) -> list[Seen]:
 
 def _report(learned: Experience, out: Path | None) -> str:
     days = f"between {learned.first} and {learned.last}"
-    from ..units import plural
+    from ...units import plural
 
     lines = [f"Learned from {plural(learned.records, 'task')} {days}."]
     for name, one in learned.encode.items():

@@ -17,8 +17,8 @@ from ...errors import TranscodeError
 from ...invoke.local.cgroup import Group
 from ...plan.codecs import ENCODERS
 from ...settings import Settings
+from ...units import plural, printable, table
 from ...wiring import Wiring, wire
-from ..units import plural, printable, table
 
 Level = Literal["ok", "warn", "fail"]
 

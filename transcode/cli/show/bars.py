@@ -23,7 +23,7 @@ from ...hooks import (
     Published,
     SampleBegun,
 )
-from ..units import clock, printable, spec
+from ...units import clock, money, printable, spec
 from .progress_state import (
     Board,
     Clock,
@@ -31,7 +31,6 @@ from .progress_state import (
     attempt_line,
     overdue_line,
     planned_line,
-    rounded,
     sample_line,
 )
 
@@ -124,7 +123,7 @@ class Bars:
             speed=f"{lane.speed:.1f}×" if lane.speed else "",
             # What a second attempt was given is told when it is over.
             spec="" if again else spec(lane.planned.task.spec),
-            cost=("" if over else "≈ ") + rounded(lane.cost_so_far(self._now())),
+            cost=("" if over else "≈ ") + money(lane.cost_so_far(self._now())),
         )
 
     def _say(self, text: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from ...ledger.reconcile import Reconciled
 from ...ledger.statement import Statement
 from ...ledger.totals import Total, grand
-from ..units import amount, plural, printable, seconds, table
+from ...units import amount, duration, plural, printable, table
 
 _MOST_DIFFERENCES = 20
 _FIGURES = 6
@@ -108,7 +108,7 @@ def _statement_text(one: Statement) -> str:
             line.function,
             str(line.attempts),
             str(line.requests),
-            seconds(line.billed_milliseconds / 1000),
+            duration(line.billed_milliseconds / 1000),
             f"{_short(line.memory_gib_seconds)}",
             f"{rounded(line.amount)} {currency}",
         )

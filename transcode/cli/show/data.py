@@ -15,7 +15,7 @@ from ...platforms.lattice import (
     TableLattice,
 )
 from ...platforms.platform import Platform, Prices
-from ..units import amount, printable, seconds, size, table
+from ...units import amount, duration, printable, size, table
 
 Rows = list[tuple[str, str]]
 
@@ -143,7 +143,7 @@ def _platform(platform: Platform) -> str:
     free_of_charge = f", {scratch.free_mib} MiB free" if scratch.free_mib else ""
     rows.append(("scratch", f"{where}{free_of_charge}"))
     if limits.time_limit_seconds is not None:
-        rows.append(("time limit", seconds(limits.time_limit_seconds)))
+        rows.append(("time limit", duration(limits.time_limit_seconds)))
     if limits.payload_bytes is not None:
         rows.append(("payload", f"{size(limits.payload_bytes)} a call"))
     rows += [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...contract.job import JobReport
 from ...hooks import AttemptEnded, Ended, Taken, Troubled, Undelivered, Weaker
-from ..units import amount, printable, seconds, table
+from ...units import duration, printable, rounded, table
 
 
 def line(event: object) -> str | None:
@@ -30,10 +30,10 @@ def line(event: object) -> str | None:
         why = error.message if error else "it did not take it."
         text = (
             f"{event.job_id[:12]}: {event.told.target} was not told: {why} Trying "
-            f"again in {seconds(event.seconds)}."
+            f"again in {duration(event.seconds)}."
         )
     elif isinstance(event, Troubled):
-        text = f"{event.error.message} Trying again in {seconds(event.seconds)}."
+        text = f"{event.error.message} Trying again in {duration(event.seconds)}."
     return None if text is None else printable(text)
 
 
@@ -67,8 +67,8 @@ def _end(report: JobReport) -> str:
     manifest = report.manifest
     if report.status == "succeeded" and manifest is not None:
         took = manifest.wall_seconds
-        spent = f"{amount(manifest.cost.amount)} {manifest.cost.currency}"
-        when = f"{seconds(took)}, " if took is not None else ""
+        spent = f"{rounded(manifest.cost.amount)} {manifest.cost.currency}"
+        when = f"{duration(took)}, " if took is not None else ""
         return f"{when}{spent} → {manifest.location}"
     return report.detail or ""
 

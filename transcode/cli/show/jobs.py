@@ -21,7 +21,7 @@ from ...ledger.job_rows import JOBS, Job
 from ...ledger.log import fetch_bodies
 from ...ledger.totals import Total
 from ...store.bucket import Bucket
-from ..units import amount, place, plural, printable, seconds, table
+from ...units import duration, money, place, plural, printable, rounded, table
 from .result import attempt_rows
 
 _SHOWN_DIGITS = 12
@@ -62,7 +62,7 @@ def jobs_text(found: Sequence[Listed], to: str) -> str:
             PurePosixPath(place(it.job.submission.source.uri)).name,
             it.job.submission.profile.name,
             str(it.job.claim_number),
-            "" if it.job.wall_seconds is None else seconds(it.job.wall_seconds),
+            "" if it.job.wall_seconds is None else duration(it.job.wall_seconds),
             _spent(it.spent),
         )
         for it in found
@@ -135,13 +135,15 @@ def shown_text(shown: Shown) -> str:
         pairs = sorted(submission.tags.items())
         rows.append(("tags", ", ".join(f"{key}={value}" for key, value in pairs)))
     if submission.deadline_seconds is not None:
-        rows.append(("deadline", seconds(submission.deadline_seconds)))
+        rows.append(("deadline", duration(submission.deadline_seconds)))
     if submission.budget is not None:
         rows.append(("budget", submission.budget))
     if job.claim is not None:
         rows.append(("tries", f"{job.claim.number}, the last by {job.claim.owner}"))
     if job.finished_at is not None:
-        took = "" if job.wall_seconds is None else f" after {seconds(job.wall_seconds)}"
+        took = (
+            "" if job.wall_seconds is None else f" after {duration(job.wall_seconds)}"
+        )
         rows.append(("finished", f"{job.finished_at}{took}"))
     if job.succeeded:
         count = (
@@ -169,7 +171,7 @@ def _attempts_text(shown: Shown) -> str:
         attempt = record.attempt
         first, second = attempt_rows(record.task_id, _numbered(record))
         cost = record.predicted_cost
-        guessed = "" if cost is None else f"{amount(cost.amount)} {cost.currency}"
+        guessed = "" if cost is None else money(cost)
         rows.append((*first, guessed))
         rows.append((*second, attempt.cost.currency))
     running = shown.listed.status == "running"
@@ -180,7 +182,7 @@ def _attempts_text(shown: Shown) -> str:
         rows += [(*first, ""), (*second[:3], outcome, "", "", "", "")]
     lines = [_joined(row) for row in rows]
     totals = ", ".join(
-        f"{amount(one.cost)} {one.currency}{_of_failed(one)}"
+        f"{rounded(one.cost)} {one.currency}{_of_failed(one)}"
         for one in shown.listed.spent
     )
     total = [f"  Total {totals}"] if totals else []
@@ -270,7 +272,7 @@ def _listed_data(it: Listed) -> dict[str, Any]:
 
 
 def _spent(totals: Sequence[Total]) -> str:
-    return ", ".join(f"{amount(one.cost)} {one.currency}" for one in totals)
+    return ", ".join(f"{rounded(one.cost)} {one.currency}" for one in totals)
 
 
 def _when(moment: datetime) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ...contract import AudioStream, Media, SubtitleStream, VideoStream
-from ..units import (
+from ...units import (
     UNKNOWN,
     bit_rate,
+    duration,
+    exact_rate,
     place,
     plural,
     printable,
-    rate,
-    seconds,
     size,
     table,
 )
@@ -63,12 +63,12 @@ def _file(media: Media) -> Rows:
         ("container", _join([media.container, *layout])),
         (
             "duration",
-            _known(seconds(media.duration_seconds), media, "duration_seconds"),
+            _known(duration(media.duration_seconds), media, "duration_seconds"),
         ),
         ("size", f"{size(media.bytes)}, {bit_rate(media.bit_rate)}"),
     ]
     if media.probe_bytes is not None and media.probe_seconds is not None:
-        read = f"{size(media.probe_bytes)} in {seconds(media.probe_seconds)}"
+        read = f"{size(media.probe_bytes)} in {duration(media.probe_seconds)}"
         rows.append(("read", read))
     shown = {"duration_seconds", "bit_rate", "bytes"}
     return rows + _reasons(media.unknown, except_for=shown)
@@ -90,7 +90,7 @@ def _video(video: VideoStream) -> Rows:
         ("frames", _frames(video)),
         (
             "duration",
-            _known(seconds(video.duration_seconds), video, "duration_seconds"),
+            _known(duration(video.duration_seconds), video, "duration_seconds"),
         ),
         ("picture", _picture(video)),
         ("scan", _scan(video)),
@@ -126,7 +126,7 @@ def _frame_rate(video: VideoStream) -> str:
     kind = kinds[video.variable_frame_rate]
     if kind is None:
         kind = _known("variable or constant unknown", video, "variable_frame_rate")
-    shown = rate(video.frame_rate)
+    shown = exact_rate(video.frame_rate)
     if video.frame_rate is None:
         shown = _known(UNKNOWN, video, "frame_rate")
     elif video.variable_frame_rate:
@@ -177,7 +177,7 @@ def _keyframes(video: VideoStream) -> str:
     return _join(
         [
             None if count is None else str(len(count)),
-            None if longest is None else f"longest GOP {seconds(longest)}",
+            None if longest is None else f"longest GOP {duration(longest)}",
             closed,
         ]
     )
@@ -196,7 +196,7 @@ def _audio(audio: AudioStream) -> Rows:
         ("sound", _join([hertz, audio.layout or channels or "channels unknown"])),
         (
             "duration",
-            _known(seconds(audio.duration_seconds), audio, "duration_seconds"),
+            _known(duration(audio.duration_seconds), audio, "duration_seconds"),
         ),
     ]
     if audio.bit_rate is not None:

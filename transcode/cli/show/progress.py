@@ -19,7 +19,7 @@ from ...hooks import (
     Published,
     SampleBegun,
 )
-from ..units import printable
+from ...units import printable
 from .progress_state import (
     Board,
     Clock,

@@ -10,7 +10,7 @@ from ...contract import Attempt, Money, OutcomeKind, Plan, PlannedTask, Progress
 from ...hooks import (
     Overdue,
 )
-from ..units import amount, clock, money, plural, printable, seconds, spec
+from ...units import clock, duration, money, plural, printable, spec
 
 Clock = Callable[[], float]
 
@@ -111,8 +111,8 @@ def planned_line(plan: Plan) -> str:
     return (
         f"plan: {rung}, {plural(len(plan.tasks), 'task')}"
         f"{' in ' + ' / '.join(specs) if specs else ''} on {plan.platform.name}, "
-        f"about {seconds(plan.predicted.wall_seconds)} and "
-        f"{rounded(plan.predicted_cost)}"
+        f"about {duration(plan.predicted.wall_seconds)} and "
+        f"{money(plan.predicted_cost)}"
     )
 
 
@@ -122,7 +122,7 @@ def sample_line(plan: Plan) -> str:
     why = "" if plan.sampling is None else f": {plan.sampling.reason}"
     return (
         f"sample: {plural(parts, 'part')} of the source first, about "
-        f"{seconds(plan.predicted.wall_seconds)} and {rounded(plan.predicted_cost)}"
+        f"{duration(plan.predicted.wall_seconds)} and {money(plan.predicted_cost)}"
         f"{why}"
     )
 
@@ -130,7 +130,7 @@ def sample_line(plan: Plan) -> str:
 def attempt_line(task_id: str, attempt: Attempt) -> str:
     """How one attempt ended and what it cost."""
     measured = attempt.measured
-    took = "" if measured is None else f" after {seconds(measured.wall_seconds)}"
+    took = "" if measured is None else f" after {duration(measured.wall_seconds)}"
     outcome = attempt.outcome.value.replace("_", " ")
     reason = ""
     if attempt.failure is not None and attempt.outcome is not OutcomeKind.SUCCEEDED:
@@ -145,8 +145,8 @@ def overdue_line(event: Overdue) -> str:
     """That an attempt runs longer than was said, at the moment it does."""
     return (
         f"{event.task_id}: attempt {event.number} takes longer than predicted: "
-        f"{seconds(event.predicted_seconds)} were expected, at most "
-        f"{seconds(event.high_seconds)} nine times out of ten"
+        f"{duration(event.predicted_seconds)} were expected, at most "
+        f"{duration(event.high_seconds)} nine times out of ten"
     )
 
 
@@ -162,11 +162,5 @@ def progress_line(lane: Lane, now: float) -> str:
     parts.append(spec(task.spec) if lane.attempt == 1 else f"attempt {lane.attempt}")
     cost = lane.cost_so_far(now)
     if cost.amount:  # the first report has no time behind it yet
-        parts.append(f"≈ {rounded(cost)}")
+        parts.append(f"≈ {money(cost)}")
     return ", ".join(parts)
-
-
-def rounded(cost: Money) -> str:
-    """An estimate: three figures are more than it deserves."""
-    figures = 2 - cost.amount.adjusted() if cost.amount else 0
-    return f"{amount(round(cost.amount, max(2, figures)))} {cost.currency}"

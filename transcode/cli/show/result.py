@@ -15,15 +15,15 @@ from ...contract import (
     TaskRecord,
     Usage,
 )
-from ..units import (
+from ...units import (
     UNKNOWN,
-    amount,
+    duration,
+    exact_rate,
     memory,
     place,
     plural,
     printable,
-    rate,
-    seconds,
+    rounded,
     size,
     spec,
     table,
@@ -53,8 +53,8 @@ def result_text(manifest: Manifest, *, already: bool = False) -> str:
 def partial_line(partial: Partial) -> str:
     """What a user has to know of results that are not of the whole source."""
     of = partial.promised_seconds
-    promised = "" if of is None else f" of the {seconds(of)} promised"
-    made = f"{seconds(partial.made_seconds)}{promised}"
+    promised = "" if of is None else f" of the {duration(of)} promised"
+    made = f"{duration(partial.made_seconds)}{promised}"
     return printable(f"In part only: {made}. The source: {partial.reason}.")
 
 
@@ -79,8 +79,8 @@ def bill_text(manifest: Manifest) -> str:
     if even:
         note = "  Of the chunks, time and memory are the largest, the rest is summed.\n"
     total = (
-        f"Total {amount(manifest.cost.amount)} {currency}, predicted "
-        f"{amount(manifest.cost.predicted)} {currency}"
+        f"Total {rounded(manifest.cost.amount)} {currency}, predicted "
+        f"{rounded(manifest.cost.predicted)} {currency}"
         f"{_deviation(manifest.cost.amount, manifest.cost.predicted)}"
     )
     platform = f"{manifest.platform.name}, prices of {manifest.platform.price_table}"
@@ -120,7 +120,9 @@ def _together(several: Sequence[Usage]) -> Usage:
 def _headline(manifest: Manifest, *, already: bool) -> str:
     name = PurePosixPath(place(manifest.source.uri)).name
     took = (
-        "" if manifest.wall_seconds is None else f" in {seconds(manifest.wall_seconds)}"
+        ""
+        if manifest.wall_seconds is None
+        else f" in {duration(manifest.wall_seconds)}"
     )
     if already:
         when = f" on {manifest.finished_at}" if manifest.finished_at else ""
@@ -145,7 +147,7 @@ def _outputs(manifest: Manifest) -> list[Sequence[str]]:
                 _name(output, manifest.location),
                 output.kind,
                 _what(output),
-                seconds(output.duration_seconds) if output.duration_seconds else "",
+                duration(output.duration_seconds) if output.duration_seconds else "",
                 size(_weight(output)),
                 output.made_by,
             )
@@ -185,7 +187,7 @@ def _what(output: Output) -> str:
         video = output.video
         parts.append(f"{video.codec} {video.width}×{video.height}")
         if video.frame_rate is not None:
-            parts.append(rate(video.frame_rate).rpartition("= ")[2])
+            parts.append(exact_rate(video.frame_rate).rpartition("= ")[2])
     if output.audio is not None:
         audio = output.audio
         language = f" {audio.language}" if audio.language else ""
@@ -222,14 +224,14 @@ def attempt_rows(
             *(task_id, number, spec(attempt.spec)),
             *("predicted", *_used(attempt.predicted)),
         ),
-        ("", "", "", outcome, *_used(attempt.measured), amount(attempt.cost.amount)),
+        ("", "", "", outcome, *_used(attempt.measured), rounded(attempt.cost.amount)),
     )
 
 
 def _used(usage: Usage | None) -> tuple[str, str, str]:
     if usage is None:
         return UNKNOWN, UNKNOWN, UNKNOWN
-    wall, cpu = seconds(usage.wall_seconds), seconds(usage.cpu_seconds)
+    wall, cpu = duration(usage.wall_seconds), duration(usage.cpu_seconds)
     return wall, cpu, memory(usage.peak_memory_bytes)
 
 

@@ -12,7 +12,7 @@ from ...ledger.advise import Fixed
 from ...ledger.arrivals import Load, Pool, Reserve
 from ...ledger.reprice import Comparison
 from ...platforms.platform import Platform
-from ..units import plural, printable, seconds, spec, table
+from ...units import duration, plural, printable, spec, table
 from .costs import aligned, rounded
 
 
@@ -111,8 +111,8 @@ def _fixed_text(advice: Advice) -> str:
     slow = advice.fixed[-1]
     if slow.wall_seconds is not None:
         text += (
-            f"\n  Waiting, in all: {seconds(slow.wall_seconds)} in the single spec, "
-            f"{seconds(slow.chosen_wall_seconds)} in the cheapest for each."
+            f"\n  Waiting, in all: {duration(slow.wall_seconds)} in the single spec, "
+            f"{duration(slow.chosen_wall_seconds)} in the cheapest for each."
         )
     impossible = advice.fixed[-1].impossible
     if impossible:
@@ -124,7 +124,7 @@ def _fixed_text(advice: Advice) -> str:
 
 def _load_text(load: Load, concurrency: int) -> str:
     rows = [
-        ("attempts", f"{load.attempts} over {seconds(load.seconds)}"),
+        ("attempts", f"{load.attempts} over {duration(load.seconds)}"),
         ("on average", f"{load.average:.2f} at once (arrivals × time each takes)"),
         ("99 % of busy time", f"at most {load.ninety_nine} at once"),
         ("most", f"{load.most} at once"),
@@ -172,7 +172,7 @@ def _break_even(one: Reserve) -> str:
         return "pays anyway"
     if one.break_even_seconds is None:
         return "never"
-    return f"over {seconds(one.break_even_seconds)}"
+    return f"over {duration(one.break_even_seconds)}"
 
 
 def _pool_text(pool: Pool) -> str:

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from transcode.cli import units
+from transcode import units
 from transcode.contract import Gpu, Spec
 
 
@@ -22,7 +22,7 @@ from transcode.contract import Gpu, Spec
 )
 def test_seconds_read_as_a_person_says_them(value: float | None, text: str) -> None:
     """Short times keep their figures, long ones lose them."""
-    assert text == units.seconds(value)
+    assert text == units.duration(value)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_sizes_are_in_powers_of_ten(value: int | None, text: str) -> None:
 )
 def test_a_rate_is_exact_and_readable(value: Fraction | None, text: str) -> None:
     """The fraction is what is true, the decimal what is read."""
-    assert text == units.rate(value)
+    assert text == units.exact_rate(value)
 
 
 @pytest.mark.parametrize(
