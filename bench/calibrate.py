@@ -64,7 +64,7 @@ LIMITER = (
     "volume=6dB:precision=float,aresample=192000,"
     "alimiter=limit=0.8:attack=5:release=50:level=disabled:latency=1,aresample=48000"
 )
-"""As `work/sound.py` has it."""
+"""As `work/command/audio.py` has it."""
 
 
 def encoders(

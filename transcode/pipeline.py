@@ -27,7 +27,6 @@ from .contract import (
     ProfileRef,
     Source,
     SourceRecord,
-    Task,
     TaskResult,
 )
 from .deliver import failed, refused, succeeded
@@ -36,15 +35,13 @@ from .deliver.manifest import ending_of, has_succeeded, status_of, was_cancelled
 from .errors import ObjectChanged, ObjectExists, TranscodeError, WorkerLost, revive
 from .hooks import (
     AlreadyDone,
-    AttemptEnded,
     Listener,
-    Overdue,
     Planned,
-    Progressed,
     Published,
 )
 from .invoke.engine import Engine
 from .invoke.journal import Forgetful, Keeper
+from .invoke.observer import Reporter
 from .invoke.scheduler import invoke_all
 from .invoke.scratch import apart
 from .probe.probe import Limits, probe
@@ -194,12 +191,7 @@ class _Job:
             engine,
             budget=left_of(self.plan),
             staging_for=staging_for,
-            on_progress=lambda progress: self.listen(Progressed(progress)),
-            on_attempt=lambda task_id, attempt: self.listen(
-                AttemptEnded(task_id, attempt)
-            ),
-            on_overdue=self._overdue,
-            keep=lambda task, attempt: self.keeper.keep(self.plan, task, attempt),
+            observer=Reporter(self.plan, self.keeper, self.listen),
             earlier=self.keeper.earlier,
         )
         if any(one.kind != "chunk" and has_succeeded(one) for one in results):
@@ -208,10 +200,6 @@ class _Job:
         for result in sorted(results, key=was_cancelled):
             await self._refuse_failure(result, results)
         return results
-
-    def _overdue(self, task: Task, number: int) -> None:
-        wall = task.predicted.wall_seconds
-        self.listen(Overdue(task.task_id, number, wall, task.predicted_wall.high))
 
     async def _refuse_failure(
         self, result: TaskResult, results: tuple[TaskResult, ...]

@@ -21,9 +21,10 @@ from .contract import (
     TaskResult,
 )
 from .errors import BudgetTooSmall, DeadlineTooShort, PlanError, TranscodeError
-from .hooks import AttemptEnded, Listener, Overdue, Progressed, SampleBegun
+from .hooks import Listener, SampleBegun
 from .invoke.engine import Engine
 from .invoke.journal import Keeper
+from .invoke.observer import Reporter
 from .invoke.scheduler import invoke_all
 from .invoke.scratch import apart
 from .plan.make_plan import make_plan
@@ -113,19 +114,7 @@ class Trial:
                 self.engine,
                 budget=plan.budget,
                 staging_for=lambda _task_id, number: folder / str(number),
-                on_progress=lambda progress: self.listen(Progressed(progress)),
-                on_attempt=lambda task_id, attempt: self.listen(
-                    AttemptEnded(task_id, attempt)
-                ),
-                on_overdue=lambda task, number: self.listen(
-                    Overdue(
-                        task.task_id,
-                        number,
-                        task.predicted.wall_seconds,
-                        task.predicted_wall.high,
-                    )
-                ),
-                keep=lambda task, attempt: self.keeper.keep(plan, task, attempt),
+                observer=Reporter(plan, self.keeper, self.listen),
                 earlier=self.keeper.earlier,
             )
 

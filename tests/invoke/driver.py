@@ -9,13 +9,17 @@ import anyio
 
 from transcode.contract import Progress, Task
 from transcode.invoke.local.engine import LocalEngine
+from transcode.invoke.observer import AttemptObserver
 from transcode.platforms.platform import Machine, Platform, parse_platform
 from transcode.settings import Settings
 
 
-def say(_progress: Progress) -> None:
-    sys.stdout.write("working\n")
-    sys.stdout.flush()
+class Saying(AttemptObserver):
+    """Says on standard output that it works."""
+
+    def progressed(self, progress: Progress) -> None:
+        sys.stdout.write("working\n")
+        sys.stdout.flush()
 
 
 async def main(platform: Platform) -> None:
@@ -33,7 +37,7 @@ async def main(platform: Platform) -> None:
                 Task.from_json(sys.stdin.readline()),
                 number=1,
                 staging=Path(staging),
-                on_progress=say,
+                observer=Saying(),
             )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -28,9 +28,11 @@ from transcode.contract import (
 )
 from transcode.invoke.engine import Engine
 from transcode.invoke.local.engine import LocalEngine
-from transcode.invoke.scheduler import _keep_nothing, invoke_all
+from transcode.invoke.observer import AttemptObserver, JobObserver
+from transcode.invoke.scheduler import invoke_all
 
 pytestmark = pytest.mark.anyio
+NOBODY = JobObserver()
 Job = Callable[..., tuple[PlannedTask, ...]]
 MakeEngine = Callable[..., LocalEngine]
 CNY = "CNY"
@@ -74,9 +76,7 @@ class FakeEngine:
         *,
         number: int,
         staging: Path,
-        on_progress: object,
-        on_cancelled: Callable[[Attempt], None],
-        on_overdue: object,
+        observer: AttemptObserver,
     ) -> tuple[Attempt, Produced | None]:
         name = f"{task.task_id}.{number}"
         self.begun.append(task)
@@ -88,7 +88,7 @@ class FakeEngine:
             if end.after is not None:
                 await self.ended[end.after].wait()
         except anyio.get_cancelled_exc_class():
-            on_cancelled(_attempt(task, number, OutcomeKind.CANCELLED, end))
+            observer.cancelled(_attempt(task, number, OutcomeKind.CANCELLED, end))
             raise
         self.log.append(f"{name} ends")
         self.ended[name].set()
@@ -150,7 +150,7 @@ async def invoke(
     *,
     budget: str | None = None,
     staging: Path = Path("/s"),
-    keep: Callable[[Task, Attempt], Awaitable[None]] = _keep_nothing,
+    observer: JobObserver = NOBODY,
 ) -> dict[str, TaskResult]:
     # A join that waits in vain would wait for ever.
     with anyio.fail_after(30):
@@ -159,9 +159,7 @@ async def invoke(
             engine,
             budget=Money(amount=Decimal(budget), currency=CNY) if budget else None,
             staging_for=lambda task_id, number: staging / f"{task_id}.{number}",
-            on_progress=lambda _progress: None,
-            on_attempt=lambda _task_id, _attempt: None,
-            keep=keep,
+            observer=observer,
         )
     assert len({it.task_id for it in results}) == len(results)
     return {it.task_id: it for it in results}
@@ -196,12 +194,13 @@ async def test_what_is_joined_lies_there_when_the_join_begins(
     """With real workers, of whom nobody knows who is done first."""
     there: list[list[str]] = []
 
-    async def look(task: Task, attempt: Attempt) -> None:
-        if task.kind == "join" and attempt.outcome is OutcomeKind.LOST:
-            there.extend([[*task.inputs], *map(names, task.inputs)])
+    class Looking(JobObserver):
+        async def keep(self, task: Task, attempt: Attempt) -> None:
+            if task.kind == "join" and attempt.outcome is OutcomeKind.LOST:
+                there.extend([[*task.inputs], *map(names, task.inputs)])
 
     async with make_engine("work") as engine:
-        results = await invoke(engine, job(), staging=tmp_path, keep=look)
+        results = await invoke(engine, job(), staging=tmp_path, observer=Looking())
 
     folders = [str(tmp_path / name) for name in ("c1.1", "c2.1")]
     assert [folders, ["out.bin"], ["out.bin"]] == there

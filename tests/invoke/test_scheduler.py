@@ -24,6 +24,7 @@ from transcode.contract import (
 )
 from transcode.errors import PlanError
 from transcode.invoke.local.engine import LocalEngine
+from transcode.invoke.observer import JobObserver
 from transcode.invoke.scheduler import invoke_all
 from transcode.platforms.platform import Platform
 from transcode.platforms.price import bill
@@ -64,6 +65,17 @@ async def invoke(
     on_overdue: Callable[[Task, int], None] = lambda _task, _number: None,
 ) -> tuple[TaskResult, ...]:
     told = [] if heard is None else heard
+
+    class Hearing(JobObserver):
+        def progressed(self, progress: Progress) -> None:
+            on_progress(progress)
+
+        def overdue(self, task: Task, number: int) -> None:
+            on_overdue(task, number)
+
+        def ended(self, task: Task, attempt: Attempt) -> None:
+            told.append((task.task_id, attempt))
+
     return await invoke_all(
         planned,
         engine,
@@ -71,9 +83,7 @@ async def invoke(
         if budget is None
         else Money(amount=Decimal(budget), currency="CNY"),
         staging_for=lambda task_id, number: staging / f"{task_id}.{number}",
-        on_progress=on_progress,
-        on_attempt=lambda task_id, attempt: told.append((task_id, attempt)),
-        on_overdue=on_overdue,
+        observer=Hearing(),
     )
 
 

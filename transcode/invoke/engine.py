@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from ..contract import (
-    Attempt,
-    Produced,
-    Progress,
-    Spec,
-    Task,
-)
+from ..contract import Attempt, Produced, Spec, Task
+from .observer import AttemptObserver
 
 __all__ = ["Engine"]
 
@@ -30,19 +24,10 @@ class Engine(Protocol):
     def fits(self, spec: Spec) -> bool:
         """Whether `spec` can run here at all."""
 
-    async def attempt(  # noqa: PLR0913 - who listens is three callbacks
-        self,
-        task: Task,
-        *,
-        number: int,
-        staging: Path,
-        on_progress: Callable[[Progress], None],
-        on_cancelled: Callable[[Attempt], None],
-        on_overdue: Callable[[], None],
+    async def attempt(
+        self, task: Task, *, number: int, staging: Path, observer: AttemptObserver
     ) -> tuple[Attempt, Produced | None]:
         """
         Do `task` once; failures are outcomes. The report is there where the worker
-        lived to give one. When cancelled, `on_cancelled` gets the attempt. `on_overdue`
-        is called once, when it runs past its predicted interval; it is stopped before
-        it costs more than its `spend_limit`.
+        lived to give one. It is stopped before it costs more than its `spend_limit`.
         """

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -25,6 +24,7 @@ from ..errors import BudgetSpent, PlanError
 from .budget import Purse
 from .engine import Engine
 from .fallback import in_force, one_piece, refused, told, told_of_chunks
+from .observer import AttemptObserver, JobObserver
 from .policy import GiveUp, Retry, after, final, first, reassign, rounded_up
 
 __all__ = ["invoke_all", "only", "testament"]
@@ -35,24 +35,13 @@ _TO_BE_SAFE = Decimal("1.25")
 """What is left to do may be harder than what was done."""
 
 
-async def _keep_nothing(_task: Task, _attempt: Attempt) -> None:
-    """Where nobody asks after a kill what was begun."""
-
-
-def _say_nothing(_task: Task, _number: int) -> None:
-    """Where nobody watches the clock."""
-
-
-async def invoke_all(  # noqa: PLR0913 - who listens is six callbacks
+async def invoke_all(  # noqa: PLR0913 - what, where, for how much, who hears of it
     planned: Sequence[PlannedTask],
     engine: Engine,
     *,
     budget: Money | None,
     staging_for: Callable[[str, int], Path],
-    on_progress: Callable[[Progress], None],
-    on_attempt: Callable[[str, Attempt], None],
-    on_overdue: Callable[[Task, int], None] = _say_nothing,
-    keep: Callable[[Task, Attempt], Awaitable[None]] = _keep_nothing,
+    observer: JobObserver,
     earlier: Mapping[str, Sequence[Attempt]] = MappingProxyType({}),
 ) -> tuple[TaskResult, ...]:
     """
@@ -62,12 +51,9 @@ async def invoke_all(  # noqa: PLR0913 - who listens is six callbacks
     come in the order of `planned`, failed ones too: look at the outcome of the
     last attempt, whose failure also says why there was no further one. Once a task has
     failed for good the others are cancelled, because a job is all or nothing.
-    `on_attempt` hears of every attempt, cancelled ones included. `keep` is waited for
-    before an attempt with its testament, as which it counts should nothing more be
-    heard of it, and after it with what it was. `earlier`: attempts of the same task
-    by workers before us, which count towards the budget and are learned from.
-    `on_overdue` hears of an attempt that runs past its predicted interval, as it does.
-    Where a chunk shows that the source is not what it says, it is done in one piece.
+    `observer` hears of every attempt. `earlier`: attempts of the same task by workers
+    before us, which count towards the budget and are learned from. Where a chunk
+    shows that the source is not what it says, it is done in one piece.
 
     The budget is a hard stop: an attempt is given what is left of it at most, and is
     stopped before it costs more. Raises `PlanError` where the machine cannot hold a
@@ -92,10 +78,7 @@ async def invoke_all(  # noqa: PLR0913 - who listens is six callbacks
             engine,
             purse,
             staging_for,
-            on_progress,
-            on_attempt,
-            on_overdue,
-            keep,
+            observer,
             list(earlier.get(one.task.task_id, ())),
         )
         for one in planned
@@ -116,10 +99,12 @@ async def invoke_all(  # noqa: PLR0913 - who listens is six callbacks
     if isinstance(way_out, GiveUp):
         return refused(results, way_out.reason)
     more = await invoke_all(
-        (whole,), engine, budget=purse.unspent(), staging_for=staging_for,
-        on_progress=on_progress, on_attempt=on_attempt, on_overdue=on_overdue,
-        keep=keep,
-    )  # fmt: skip
+        (whole,),
+        engine,
+        budget=purse.unspent(),
+        staging_for=staging_for,
+        observer=observer,
+    )
     return (*results, *(told_of_chunks(it, results) for it in more))
 
 
@@ -141,10 +126,7 @@ class _Job:
     engine: Engine
     purse: Purse
     staging_for: Callable[[str, int], Path]
-    on_progress: Callable[[Progress], None]
-    on_attempt: Callable[[str, Attempt], None]
-    on_overdue: Callable[[Task, int], None]
-    keep: Callable[[Task, Attempt], Awaitable[None]]
+    observer: JobObserver
     attempts: list[Attempt]
     produced: Produced | None = None
     progress: Progress | None = None
@@ -177,17 +159,15 @@ class _Job:
         while True:
             number = max((a.number for a in self.attempts), default=0) + 1
             task = self._funded(task)
-            await self.keep(task, testament(task, number))
+            await self.observer.keep(task, testament(task, number))
             attempt, self.produced = await self.engine.attempt(
                 task,
                 number=number,
                 staging=self.staging_for(task.task_id, number),
-                on_progress=self._progressed,
-                on_cancelled=self._cancelled,
-                on_overdue=partial(self.on_overdue, task, number),
+                observer=_Attempt(self, task, number),
             )
             self.purse.settle(task.task_id, attempt.cost.amount)
-            await self.keep(task, attempt)
+            await self.observer.keep(task, attempt)
             if attempt.outcome is OutcomeKind.SUCCEEDED:
                 self.produced = told(self.produced, self.planned, self.attempts)
                 self._keep(attempt)
@@ -225,9 +205,9 @@ class _Job:
         limit = self.purse.reserve(task.task_id, task.predicted_cost.amount)
         return task.model_copy(update={"spend_limit": limit})
 
-    def _progressed(self, progress: Progress) -> None:
+    def progressed(self, progress: Progress) -> None:
         self.progress = progress
-        self.on_progress(progress)
+        self.observer.progressed(progress)
 
     def _enough(self, attempt: Attempt) -> str | None:
         """What budget would have done, by how far an attempt came that it ended."""
@@ -244,14 +224,30 @@ class _Job:
             f"{attempt.cost.currency} would do."
         )
 
-    def _cancelled(self, attempt: Attempt) -> None:
+    def cancelled(self, attempt: Attempt) -> None:
         # Its reservation is free for what is done instead.
         self.purse.settle(self.planned.task.task_id, attempt.cost.amount)
         self._keep(attempt)
 
     def _keep(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)
-        self.on_attempt(self.planned.task.task_id, attempt)
+        self.observer.ended(self.planned.task, attempt)
+
+
+class _Attempt(AttemptObserver):
+    """One of a job's attempts, on its way to those who hear of the job."""
+
+    def __init__(self, job: _Job, task: Task, number: int) -> None:
+        self._job, self._task, self._number = job, task, number
+
+    def progressed(self, progress: Progress) -> None:
+        self._job.progressed(progress)
+
+    def cancelled(self, attempt: Attempt) -> None:
+        self._job.cancelled(attempt)
+
+    def overdue(self) -> None:
+        self._job.observer.overdue(self._task, self._number)
 
 
 def testament(task: Task, number: int) -> Attempt:

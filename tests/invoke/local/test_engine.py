@@ -14,6 +14,7 @@ from transcode.errors import PlanError
 from transcode.invoke.local.cgroup import PREFIX
 from transcode.invoke.local.engine import LocalEngine
 from transcode.invoke.local.reaper import Janitor
+from transcode.invoke.observer import AttemptObserver
 from transcode.platforms.platform import Machine
 
 pytestmark = pytest.mark.anyio
@@ -23,11 +24,28 @@ MakeTask = Callable[..., Task]
 LeftAlive = Callable[[], set[int]]
 
 
+class Hearing(AttemptObserver):
+    """Passes on what there is to hear."""
+
+    def __init__(
+        self,
+        progressed: Callable[[Progress], None],
+        cancelled: Callable[[Attempt], None] = lambda _attempt: None,
+    ) -> None:
+        self._progressed, self._cancelled = progressed, cancelled
+
+    def progressed(self, progress: Progress) -> None:
+        self._progressed(progress)
+
+    def cancelled(self, attempt: Attempt) -> None:
+        self._cancelled(attempt)
+
+
 async def run_one(
     engine: LocalEngine, task: Task, staging: Path
 ) -> tuple[Attempt, Produced | None]:
     return await engine.attempt(
-        task, number=1, staging=staging, on_progress=lambda _progress: None
+        task, number=1, staging=staging, observer=AttemptObserver()
     )
 
 
@@ -48,7 +66,10 @@ async def test_what_a_worker_says_is_what_comes_back(
     heard: list[Progress] = []
     async with make_engine("work") as engine:
         attempt, produced = await engine.attempt(
-            make_task(), number=1, staging=tmp_path / "s", on_progress=heard.append
+            make_task(),
+            number=1,
+            staging=tmp_path / "s",
+            observer=Hearing(heard.append),
         )
 
     assert [1.0, 2.0] == [progress.done_seconds for progress in heard]
@@ -318,8 +339,7 @@ async def test_cancelling_leaves_nothing(
                     make_task(),
                     number=1,
                     staging=tmp_path / "s",
-                    on_progress=lambda _progress: scope.cancel(),
-                    on_cancelled=bills.append,
+                    observer=Hearing(lambda _progress: scope.cancel(), bills.append),
                 )
             assert [] == own_groups()
     assert [OutcomeKind.CANCELLED] == [attempt.outcome for attempt in bills]
@@ -341,7 +361,7 @@ async def test_an_error_of_the_listener_ends_the_attempt(
     async with make_engine("linger") as engine:
         with pytest.raises(ExceptionGroup):
             await engine.attempt(
-                make_task(), number=1, staging=tmp_path / "s", on_progress=fail
+                make_task(), number=1, staging=tmp_path / "s", observer=Hearing(fail)
             )
 
     assert set() == left_alive()

@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from ...contract import (
     Money,
     OutcomeKind,
     Produced,
-    Progress,
     Task,
     Usage,
 )
@@ -34,6 +33,7 @@ from ...errors import (
 from ...platforms.platform import Platform
 from ...platforms.price import bill, billed_milliseconds, longest_seconds
 from ...settings import Settings
+from ..observer import AttemptObserver
 from ..wire import Order
 from .limits import MIB
 from .process import Worker
@@ -90,8 +90,7 @@ class Run:
         settings: Settings,
         *,
         limit: Limit,
-        on_progress: Callable[[Progress], None],
-        on_overdue: Callable[[], None],
+        observer: AttemptObserver,
     ) -> None:
         """Give the order and watch until it is over, for whatever reason."""
         order = Order(
@@ -105,8 +104,8 @@ class Run:
         with anyio.move_on_after(limit.seconds) as clock:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._watch)
-                group.start_soon(self._mind, on_overdue)
-                await self.worker.converse(order, on_progress=on_progress)
+                group.start_soon(self._mind, observer)
+                await self.worker.converse(order, on_progress=observer.progressed)
                 group.cancel_scope.cancel()
         self._out_of_time = clock.cancelled_caught and not limit.by_budget
         self._out_of_budget = clock.cancelled_caught and limit.by_budget
@@ -137,9 +136,9 @@ class Run:
             sampled=None if self.report is None else self.report.sampled,
         )
 
-    async def _mind(self, on_overdue: Callable[[], None]) -> None:
+    async def _mind(self, observer: AttemptObserver) -> None:
         await anyio.sleep(self.task.predicted_wall.high)
-        on_overdue()
+        observer.overdue()
 
     async def _watch(self) -> None:
         while True:

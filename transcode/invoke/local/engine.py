@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -14,10 +14,11 @@ from typing import Self
 import anyio
 import anyio.to_thread
 
-from ...contract import Attempt, Produced, Progress, Spec, Task
+from ...contract import Attempt, Produced, Spec, Task
 from ...errors import DestinationUnwritable, OutOfDisk, SettingsError
 from ...platforms.platform import Machine, Platform
 from ...settings import Settings
+from ..observer import AttemptObserver
 from . import cgroup, prestart
 from .admission import Pool
 from .attempt import Run
@@ -110,15 +111,13 @@ class LocalEngine:
         """Whether this machine is large enough for `spec`."""
         return self._pool.fits(spec)
 
-    async def attempt(  # noqa: PLR0913 - who listens is three callbacks
+    async def attempt(
         self,
         task: Task,
         *,
         number: int,
         staging: Path,
-        on_progress: Callable[[Progress], None],
-        on_cancelled: Callable[[Attempt], None] = lambda _attempt: None,
-        on_overdue: Callable[[], None] = lambda: None,
+        observer: AttemptObserver,
     ) -> tuple[Attempt, Produced | None]:
         """
         Do `task` once, in its spec, as soon as there is room.
@@ -126,7 +125,7 @@ class LocalEngine:
         Finished files are in `staging` (made here) if and only if the attempt
         succeeded; otherwise it is removed. Failures are outcomes: raised is only
         `PlanError` for a spec that this machine cannot hold. Cancelling kills and
-        removes everything first, tells `on_cancelled` what was spent, and propagates.
+        removes everything first, tells `observer` what was spent, and propagates.
         """
         async with self._pool.admitted(task.spec):
             # What it has made is guarded by whoever asked for it.
@@ -136,8 +135,7 @@ class LocalEngine:
                     await run.perform(
                         self._settings,
                         limit=run.limit(self._platform),
-                        on_progress=on_progress,
-                        on_overdue=on_overdue,
+                        observer=observer,
                     )
                 finally:
                     with anyio.CancelScope(shield=True):
@@ -145,7 +143,7 @@ class LocalEngine:
                         worker = run.worker
                         self._janitor.forget(worker.pid, worker.box.directories)
                         if not run.over:
-                            on_cancelled(attempt)
+                            observer.cancelled(attempt)
         return attempt, run.report
 
     async def _run(self, task: Task, number: int, staging: Path) -> Run:
