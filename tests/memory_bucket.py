@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 from anyio.lowlevel import checkpoint
 
-from transcode.errors import ObjectChanged, ObjectExists, ObjectMissing
+from transcode.errors import ObjectExists, ObjectMissing
 from transcode.store.bucket import Entry, refuse_key
 
 
@@ -43,14 +43,6 @@ class Memory:
         if key not in self.objects:
             raise ObjectMissing(f"There is no {self.uri(key)!r}.", uri=self.uri(key))
         return self.objects[key]
-
-    async def read_range(
-        self, key: str, start: int, length: int, *, etag: str | None = None
-    ) -> bytes:
-        body, entry = await self.read(key)
-        if etag not in (None, entry.etag):
-            raise ObjectChanged(f"{self.uri(key)!r} is no longer that.")
-        return body[start : start + length]
 
     async def create(
         self, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None

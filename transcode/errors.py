@@ -34,7 +34,6 @@ an encode paid for?
     - OutOfTime
     - BudgetSpent         stopped where the budget ended (exit 5)
     - OutOfDisk
-    - GpuUnavailable
     - WorkerLost
   + StoreError            storage said no (exit 4)
     - StoreDown           no answer, or one that asks to come back later
@@ -249,13 +248,6 @@ class OutOfDisk(WorkError):
 
     outcome = OutcomeKind.OUT_OF_DISK
     mendable = True
-
-
-class GpuUnavailable(WorkError):
-    """A GPU was asked for and does not work."""
-
-    retryable = True
-    outcome = OutcomeKind.GPU_UNAVAILABLE
 
 
 class WorkerLost(WorkError):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from transcode.contract import Upload
 from transcode.errors import UsageError
 from transcode.event.filter import MARK, Filter, is_own_output, overlaps
-from transcode.event.newest import dedupe_key, newest
+from transcode.event.newest import newest
 from transcode.event.parse import parse
 from transcode.event.verdict import Ignored, Reason
 
@@ -152,37 +152,6 @@ def test_shuffled_deliveries_settle_on_one_upload() -> None:
         found |= {u.etag for u in newest(uploads)}
 
     assert {"7"} == found
-
-
-# ── one job for one upload ────────────────────────────────────────────────────
-
-
-def test_a_second_delivery_has_the_same_key() -> None:
-    """Whatever else differs between two events of one version of one object."""
-    one = upload(minute=1, version="v", etag="e", event_id="1", sequencer="1")
-    again = upload(minute=9, version="v", etag="x", event_id="2", sequencer="2")
-
-    assert dedupe_key(one) == dedupe_key(again)
-    assert 32 == len(dedupe_key(one))
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        upload("in/b.mp4", etag="e"),
-        upload(etag="f"),
-        upload(version="e"),
-        upload(event_id="e"),
-        upload(sequencer="e"),
-        upload(minute=1),
-        upload(),
-        upload(etag="e").model_copy(update={"bucket": "c"}),
-        upload(etag="e").model_copy(update={"provider": "obs"}),
-    ],
-)
-def test_another_object_has_another_key(other: Upload) -> None:
-    """Place and kind of identity are part of it."""
-    assert dedupe_key(upload(etag="e")) != dedupe_key(other)
 
 
 # ── what starts a job ─────────────────────────────────────────────────────────

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import MakeRecord
 from transcode.contract.job import Envelope, JobReport
 from transcode.errors import RecordUnreadable, StoreError, UsageError
 from transcode.hooks import Event, Troubled
@@ -147,13 +148,39 @@ async def test_a_failed_job_that_is_submitted_again_stays_as_it_is(
     assert (job.job_id, "rejected") == (again.job_id, again.status)
     assert (0, {}) == (swept.uploads_taken, swept.ended)
     assert 1 == len(heard.envelopes)
-    with pytest.raises(UsageError, match=f"only {job.job_id[:12]}-encode"):
-        await desk.retry(job.job_id, task="package")
-    assert "waiting" == (await desk.retry(job.job_id, task="encode")).status
+    assert "waiting" == (await desk.retry(job.job_id)).status
     assert "succeeded" == (await desk.perform(job.job_id)).status
     assert ["rejected", "succeeded"] == [e.status for e in heard.envelopes]
     with pytest.raises(UsageError, match="succeeded"):
         await desk.retry(job.job_id)
+
+
+async def test_a_task_is_named_that_failed_or_the_job_stays_closed(
+    desk: Desk, clip: Path, make_record: MakeRecord
+) -> None:
+    """By its whole id or the end of it; the last of several attempts counts."""
+    job = await submit(desk, clip)
+    away(clip)
+    await desk.perform(job.job_id)
+    with pytest.raises(UsageError, match=r"'encode' .* never tried; no task failed"):
+        await desk.retry(job.job_id, task="encode")
+    tried = {
+        ("chunk-0", 1): "lost",
+        ("chunk-0", 2): "succeeded",
+        ("chunk-1", 1): "lost",
+    }
+    for (end, number), outcome in tried.items():
+        made = make_record(outcome=outcome, number=number)
+        ours = {"job_id": job.job_id, "task_id": f"{job.job_id[:12]}-{end}"}
+        await desk.book.keep_attempt(made.model_copy(update=ours))
+
+    with pytest.raises(UsageError, match=r"succeeded; what failed is .*-chunk-1"):
+        await desk.retry(job.job_id, task="chunk-0")
+    with pytest.raises(UsageError, match=r"'join' .* never tried; what failed is"):
+        await desk.retry(job.job_id, task="join")
+    assert (await desk.report(job.job_id)).over
+    named = await desk.retry(job.job_id, task=f"{job.job_id[:12]}-chunk-1")
+    assert "waiting" == named.status
 
 
 async def test_results_that_were_removed_are_made_anew(desk: Desk, clip: Path) -> None:

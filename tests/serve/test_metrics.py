@@ -11,7 +11,6 @@ from transcode.contract.job import Told
 from transcode.hooks import AttemptEnded, Overdue
 from transcode.serve.metrics import (
     ATTEMPTS,
-    QUEUE,
     SERIES,
     TOLD,
     Metrics,
@@ -19,7 +18,6 @@ from transcode.serve.metrics import (
     Series,
     of_attempt,
     of_event,
-    of_queue,
     of_told,
 )
 
@@ -126,13 +124,6 @@ def test_a_destination_is_counted_by_kind(
     outcome = {True: "down", False: "refused", None: "told"}[retryable]
 
     assert [Sample(TOLD, 1, (kind, outcome))] == list(of_told(told))
-
-
-def test_an_empty_queue_is_a_zero() -> None:
-    """A series that vanishes cannot be alerted on."""
-    assert [Sample(QUEUE, 0, ("waiting",)), Sample(QUEUE, 0, ("running",))] == list(
-        of_queue([])
-    )
 
 
 def test_labels_are_bounded() -> None:

@@ -14,7 +14,6 @@ import anyio.to_thread
 import pytest
 
 from transcode.errors import (
-    ObjectChanged,
     ObjectExists,
     ObjectMissing,
     TranscodeError,
@@ -165,7 +164,7 @@ async def test_of_many_uploads_of_something_new_one_wins(store: Bucket) -> None:
         for worker in range(2):
             group.start_soon(upload, worker)
 
-    assert [int((await store.read_range("big", size - 1, 1))[0])] == won
+    assert [(await store.read("big"))[0][-1]] == won
 
 
 async def test_what_is_missing_is_missing(store: Bucket) -> None:
@@ -174,8 +173,6 @@ async def test_what_is_missing_is_missing(store: Bucket) -> None:
         await store.head("nothing")
     with pytest.raises(ObjectMissing, match="nothing"):
         await store.read("nothing")
-    with pytest.raises(ObjectMissing, match="nothing"):
-        await store.read_range("nothing", 0, 1)
     with pytest.raises(ObjectMissing, match="nothing"):
         await store.copy("nothing", "there")
 
@@ -235,7 +232,6 @@ async def test_an_empty_object_is_one(store: Bucket) -> None:
 
     assert (await store.head("empty")).bytes == 0
     assert (await store.read("empty"))[0] == b""
-    assert await store.read_range("empty", 0, 10) == b""
 
 
 @pytest.mark.parametrize("kind", ["file", "stream"])
@@ -278,27 +274,6 @@ async def test_an_upload_that_fails_leaves_nothing(store: Bucket) -> None:
 
     assert await keys(store) == []
     assert await store.collect(older_than=timedelta(days=-1)) == 0
-
-
-async def test_ranges(store: Bucket) -> None:
-    """Inside, over the end and past it."""
-    await store.put("key", b"0123456789")
-
-    assert await store.read_range("key", 2, 3) == b"234"
-    assert await store.read_range("key", 8, 10) == b"89"
-    assert await store.read_range("key", 10, 5) == b""
-    assert await store.read_range("key", 99, 5) == b""
-
-
-async def test_a_range_is_of_the_version_asked_for(store: Bucket) -> None:
-    """Or there is none."""
-    first = await store.put("key", b"first")
-    assert await store.read_range("key", 0, 5, etag=first.etag) == b"first"
-
-    await store.put("key", b"other")
-
-    with pytest.raises(ObjectChanged, match="no longer"):
-        await store.read_range("key", 0, 5, etag=first.etag)
 
 
 async def test_readers_see_the_old_or_the_new(store: Bucket) -> None:

@@ -43,10 +43,6 @@ async def _read(store: S3Bucket) -> object:
     return (await store.read("old"))[0]
 
 
-async def _range(store: S3Bucket) -> object:
-    return len(await store.read_range("old", 100, 5_000))
-
-
 async def _create(store: S3Bucket) -> object:
     return (await store.create("new", b"created", metadata={"a": "b"})).bytes
 
@@ -93,7 +89,6 @@ Call = Callable[[S3Bucket], Awaitable[object]]
 CALLS: dict[str, Call] = {
     "head": _head,
     "read": _read,
-    "range": _range,
     "create": _create,
     "create what exists": _create_taken,
     "put": _put,

@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 
 from ..contract import Upload
 from .verdict import Ignored, Reason
-
-
-def dedupe_key(upload: Upload) -> str:
-    """
-    32 hex digits, the same for every event that tells of this version of this object.
-
-    By version, else etag, as a job's id is; without either by the event's own id, its
-    sequencer or its time, which a repeated delivery repeats.
-    """
-    named = (
-        *(upload.version, upload.etag, upload.event_id, upload.sequencer),
-        upload.event_time and upload.event_time.isoformat(),
-    )
-    # With its place in the list: one field's text may equal another's.
-    identity = next(((n, text) for n, text in enumerate(named) if text), None)
-    told = json.dumps([upload.provider, upload.bucket, upload.key, identity])
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
 def newest(

@@ -20,7 +20,7 @@ from .envelopes import batch, opened
 from .filter import MARK, Filter, is_own_output, lies_in, overlaps
 from .folder import from_file
 from .models import decoded
-from .newest import dedupe_key, newest
+from .newest import newest
 from .verdict import Finding, Ignored, Parsed, Reason, judge
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
     "Parsed",
     "Reason",
     "batch",
-    "dedupe_key",
     "from_file",
     "is_own_output",
     "lies_in",

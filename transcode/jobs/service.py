@@ -19,7 +19,7 @@ from typing import Self
 
 import anyio
 
-from ..contract import Manifest, ProfileRef, SourceRecord
+from ..contract import Manifest, OutcomeKind, ProfileRef, SourceRecord
 from ..contract.job import Claim, JobReport, Submission, Tag, Told
 from ..errors import (
     Cancelled,
@@ -241,16 +241,13 @@ class Desk:
         """
         Open a job that ended without a result, for as many tries as a new one.
 
-        What is done of it is kept, so that only its unfinished *task* is done again; a
-        job has one. Raises `UsageError` where that is no task of the job, it has
+        All its tasks are done again: what one made does not outlive the try. With
+        *task*, its id or what follows the job's in it, only where that task is what was
+        tried without success. Raises `UsageError` where it is not, the job has
         succeeded, or somebody works on it.
         """
-        own = f"{job_id[:12]}-encode"
-        if task not in {None, own, "encode", f"{job_id[:12]}-join", "join"}:
-            raise UsageError(
-                f"Job {job_id[:12]} has no task {task!r} to do again, only {own}.",
-                job_id=job_id,
-            )
+        if task is not None:
+            await self._refuse_unless_failed(job_id, task)
         now = await self.book.now()
         history = await self.book.history(job_id)
         if history.done:
@@ -270,6 +267,22 @@ class Desk:
         return await self.report(job_id)
 
     # ── within ──
+
+    async def _refuse_unless_failed(self, job_id: str, task: str) -> None:
+        records = await self.book.attempts(job_id)
+        # In the order in which they were tried, so that the last one counts.
+        ended = {record.task_id: record.attempt.outcome for record in records}
+        wanted = {task, f"{job_id[:12]}-{task}"}
+        failed = [n for n, how in ended.items() if how != OutcomeKind.SUCCEEDED]
+        if wanted & {*failed}:
+            return
+        known = "succeeded" if wanted & {*ended} else "was never tried"
+        others = f"what failed is {', '.join(failed)}" if failed else "no task failed"
+        raise UsageError(
+            f"Task {task!r} of job {job_id[:12]} {known}; {others}. Leave out --task "
+            "to have the job done again.",
+            job_id=job_id,
+        )
 
     @property
     def _patience(self) -> Patience:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..contract import Attempt, Manifest, Usage
-from ..contract.job import JobReport, LedgerRecord, Told
+from ..contract.job import Told
 from ..hooks import AlreadyDone, AttemptEnded, Event, Overdue, Published
 
 if TYPE_CHECKING:
@@ -135,11 +135,6 @@ def of_event(event: Event, *, platform: str) -> Iterator[Sample]:
             return  # it was counted when it was made
 
 
-def of_record(record: LedgerRecord) -> Iterator[Sample]:
-    """What an entry of the ledger adds: the same as its attempt did live."""
-    yield from of_attempt(record.attempt, platform=record.platform.name)
-
-
 def of_manifest(manifest: Manifest) -> Iterator[Sample]:
     yield Sample(JOBS, 1, (manifest.status,))
 
@@ -171,16 +166,6 @@ def of_told(told: Told) -> Iterator[Sample]:
     if not told.ok:
         outcome = "down" if told.error and told.error.retryable else "refused"
     yield Sample(TOLD, 1, (kind, outcome))
-
-
-def of_queue(reports: Iterable[JobReport]) -> Iterator[Sample]:
-    """How many jobs wait and run; a state without jobs is a zero, not missing."""
-    counts = {"waiting": 0, "running": 0}
-    for report in reports:
-        if not report.over:
-            counts[report.status] += 1
-    for status, count in counts.items():
-        yield Sample(QUEUE, count, (status,))
 
 
 def _ratios(predicted: Usage, measured: Usage, platform: str) -> Iterator[Sample]:

@@ -48,12 +48,6 @@ class Bucket(Protocol):
     async def read(self, key: str) -> tuple[bytes, Entry]:
         """A small object as a whole."""
 
-    async def read_range(
-        self, key: str, start: int, length: int, *, etag: str | None = None
-    ) -> bytes:
-        """Bytes `[start, start + length)`, fewer at the end; of *etag* or not at all
-        (`ObjectChanged`)."""
-
     async def create(
         self, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None
     ) -> Entry:

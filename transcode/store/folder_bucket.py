@@ -18,7 +18,6 @@ import anyio.to_thread
 
 from ..errors import (
     DestinationUnwritable,
-    ObjectChanged,
     ObjectExists,
     ObjectMissing,
     OutOfDisk,
@@ -65,21 +64,6 @@ class FolderBucket:
         def read() -> tuple[bytes, Entry]:
             with self._path(key).open("rb") as file:
                 return file.read(), self._entry(key, os.fstat(file.fileno()))
-
-        return await self._do(read, key)
-
-    async def read_range(
-        self, key: str, start: int, length: int, *, etag: str | None = None
-    ) -> bytes:
-        def read() -> bytes:
-            with self._path(key).open("rb") as file:
-                now = self._entry(key, os.fstat(file.fileno()))
-                if etag not in (None, now.etag):
-                    raise ObjectChanged(
-                        f"{self.uri(key)!r} is no longer the file that was looked at.",
-                        uri=self.uri(key),
-                    )
-                return os.pread(file.fileno(), length, start)
 
         return await self._do(read, key)
 

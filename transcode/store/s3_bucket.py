@@ -31,7 +31,6 @@ from .s3_objects import (
 
 _NO_CONDITION = {"NotImplemented", "501", "InvalidArgument", "InvalidRequest"}
 """How a store says that it does not know `If-None-Match` on a write."""
-_PAST_THE_END = {"InvalidRange", "416"}
 
 
 class S3Bucket:
@@ -76,28 +75,9 @@ class S3Bucket:
 
         async def read() -> tuple[bytes, Entry]:
             reply = await self._client.get_object(**where)
-            return await body_of(reply, whole=True), entry(key, reply)
+            return await body_of(reply), entry(key, reply)
 
         return await self._door.through(read, uri=self.uri(key))
-
-    async def read_range(
-        self, key: str, start: int, length: int, *, etag: str | None = None
-    ) -> bytes:
-        where = self._objects.where(key)
-        where["Range"] = f"bytes={start}-{start + length - 1}"
-        if etag is not None:
-            where["IfMatch"] = f'"{etag}"'
-
-        async def read() -> bytes:
-            reply = await self._client.get_object(**where)
-            return await body_of(reply, whole=False)
-
-        try:
-            return await self._door.through(read, uri=self.uri(key))
-        except StoreError as exc:
-            if code_of(exc.__cause__) in _PAST_THE_END:
-                return b""
-            raise
 
     async def create(
         self, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None

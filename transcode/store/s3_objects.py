@@ -101,13 +101,13 @@ def digest(body: bytes) -> dict[str, str]:
     return {"ContentMD5": b64encode(md5).decode()}
 
 
-async def body_of(reply: Mapping[str, Any], *, whole: bool) -> bytes:
+async def body_of(reply: Mapping[str, Any]) -> bytes:
     """What a reply carries, compared with what is known of it."""
     async with reply["Body"] as stream:
         body: bytes = await stream.read()
     if len(body) != reply["ContentLength"]:
         raise Unsure("the reply ended early")
-    known = reply.get("Metadata", {}).get(_SHA256) if whole else None
+    known = reply.get("Metadata", {}).get(_SHA256)
     if known not in (None, hashlib.sha256(body).hexdigest()):
         raise Unsure("what arrived is not what was written")
     return body

@@ -228,7 +228,7 @@ def cancel(*, job: str, to: str, as_json: bool) -> None:
 @click.option(
     "--task",
     type=Text("TASK"),
-    help="Do only this one again, as `transcode show` names it: today a job has one.",
+    help="Only where this task, as `transcode show` names it, is what failed.",
 )
 @to_option
 @output_options
@@ -236,11 +236,13 @@ def retry(*, job: str, task: str | None, to: str, as_json: bool) -> None:
     """
     Open JOB again: its id, the first digits of it, or its folder of results.
 
-    It gets as many tries as a new one; `transcode watch` or `sweep` does it.
+    It gets as many tries as a new one, and all of it is done again; `transcode watch`
+    or `sweep` does it.
 
     \b
     Examples:
       transcode retry 9f2c41 --to out
+      transcode retry 9f2c41 --task chunk-2 --to out
     """
     _one(lambda desk, found: desk.retry(found, task=task), job, to, as_json=as_json)
 
