@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,17 @@ from transcode.platforms.platform import Machine, parse_platform, spec_for_memor
 from transcode.platforms.price import bill, billed_milliseconds
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure() -> None:
+    """
+    Children can be interrupted, whoever started us.
+
+    Under `nohup`, and behind a script's `&`, SIGINT is ignored, and stays so in every
+    child. What is caught is as usual again after `exec`; we go on ignoring it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda *_: None)
 
 
 class MakeClip(Protocol):

@@ -1,0 +1,46 @@
+"""What the tests take for granted of the process that they run in."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+CODE = "import signal; print(signal.getsignal(signal.SIGINT).__name__)"
+
+
+def test_a_child_can_be_interrupted() -> None:
+    """Or tests of Ctrl-C would wait for what nobody hears."""
+    argv = [sys.executable, "-c", CODE]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+
+    assert "default_int_handler" == done.stdout.strip()
+
+
+def test_that_holds_where_sigint_is_ignored(request: pytest.FixtureRequest) -> None:
+    """As under `nohup`, in some CI, and behind the `&` of a script."""
+    this = f"{__file__}::{test_a_child_can_be_interrupted.__name__}"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                this,
+            ],
+            cwd=request.config.rootpath,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert 0 == done.returncode, done.stdout
