@@ -110,20 +110,24 @@ def test_thumbnails_count_from_the_start(
 
 
 def test_thumbnails_end_with_the_picture(
-    make_task: Any, make_recipe: Any, made: Any, performed: Any
+    *, make_task: Any, make_recipe: Any, made: Any, performed: Any, video: Any
 ) -> None:
     """
-    Where sound goes on after the picture, no thumbnail is promised for it.
+    In segments the last picture is held while there is sound, and so is its thumbnail;
+    in a file the picture ends, and no thumbnail is promised for what follows.
     """
     picture = ("-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=2")
     sound = ("-f", "lavfi", "-i", "sine=d=4:sample_rate=48000")
     clip = made("long-sound.mp4", *picture, *sound, "-pix_fmt", "yuv420p")
     sprites = SPRITES.model_copy(update={"count": 4})
 
-    produced, staging = performed(make_task(clip, make_recipe(sprites=sprites)))
+    for count, changes in ((4, {}), (2, {"packaging": MP4})):
+        pictures = (video(320, 240),)
+        recipe = make_recipe(sprites=sprites, video=pictures, **changes)
+        produced, staging = performed(make_task(clip, recipe))
 
-    check(produced)
-    assert 2 == (staging / "thumbnails.vtt").read_text().count("-->")
+        check(produced)
+        assert count == (staging / "thumbnails.vtt").read_text().count("-->")
 
 
 def test_late_picture_is_filled(

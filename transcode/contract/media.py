@@ -75,6 +75,8 @@ class VideoStream(Value):
     frame_rate: Ratio | None
     """Average rate; for constant rate material exact (`30000/1001`)."""
     variable_frame_rate: bool | None
+    longest_still_seconds: float | None = None
+    """From one picture shown to the next, at most; None where not all were seen."""
     frames: int | None
     """As the container's index counts them; None with a reason in `unknown`."""
     start_seconds: float | None = None

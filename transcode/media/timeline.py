@@ -6,10 +6,19 @@ from collections.abc import Iterable
 from fractions import Fraction
 from math import ceil
 
-from ..contract import AudioStream, Clip, Media, Recipe, VideoRendition, VideoStream
+from ..contract import (
+    AudioStream,
+    Clip,
+    CmafPackaging,
+    Media,
+    Recipe,
+    VideoRendition,
+    VideoStream,
+)
 
 _NEARLY = 1e-6
 _PRIMING_SECONDS = 0.1
+_MICROSECONDS = 1_000_000
 
 
 def clipped(media: Media, clip: Clip | None) -> Media:
@@ -129,6 +138,41 @@ def between_keyframes(recipe: Recipe) -> bool:
     """Whether a join needs pictures for stills that are no keyframes of its own."""
     sprites = recipe.sprites
     return sprites is not None and sprites.interval_seconds < recipe.gop_seconds
+
+
+def end_seconds(media: Media, recipe: Recipe) -> Fraction | None:
+    """
+    When the last picture goes, in the results' seconds; None where nobody knows.
+
+    *media* as clipped. In segments it stays for as long as there is sound: players
+    wait for pictures that the playlists do not have.
+    """
+    video = _used(media, recipe)
+    end = None if video is None else _ends(media, video)
+    if end is None or not isinstance(recipe.packaging, CmafPackaging):
+        return end
+    used = {it.source_index for it in recipe.audio}
+    sounds = [_ends(media, it) for it in media.audio if it.index in used]
+    return max([end, *(it for it in sounds if it is not None)])
+
+
+def tail_seconds(media: Media, recipe: Recipe) -> Fraction:
+    """How long after the source's own end the last picture is held; *media* clipped."""
+    video = _used(media, recipe)
+    own = None if video is None else _ends(media, video)
+    until = end_seconds(media, recipe)
+    return Fraction(0) if own is None or until is None else until - own
+
+
+def _ends(media: Media, stream: VideoStream | AudioStream) -> Fraction | None:
+    if media.duration_estimated or stream.duration_seconds is None:
+        return None
+    begins = (stream.start_seconds or 0.0) - zero_seconds(media)
+    return Fraction(begins + stream.duration_seconds).limit_denominator(_MICROSECONDS)
+
+
+def _used(media: Media, recipe: Recipe) -> VideoStream | None:
+    return next((it for it in media.video if it.index == recipe.video_index), None)
 
 
 def _sum(values: Iterable[float | None]) -> float | None:

@@ -24,7 +24,7 @@ from ..contract import (
     VideoStream,
 )
 from ..media.demuxers import INDEXED
-from ..media.timeline import zero_seconds
+from ..media.timeline import tail_seconds, zero_seconds
 
 LEAST_SECONDS = 10.0
 """Of a chunk: below that it is mostly starting, and decoding what is dropped."""
@@ -35,6 +35,8 @@ _HAIR_SECONDS = 0.0005
 """Less than any picture lasts."""
 _FINEST = 90_000
 """Ticks a second up to which an index in microseconds tells one from the next."""
+_EVEN = 1.5
+"""Of a frame: from here on one is missing."""
 _LATE_SECONDS = 0.001
 """What containers that count in milliseconds cannot tell from 0."""
 
@@ -65,6 +67,14 @@ def obstacle(media: Media, recipe: Recipe) -> str | None:
             "its clock cannot count its pictures",
         ),
         (abs(first - zero) > _LATE_SECONDS, "its picture begins after its sound"),
+        (
+            _constant(video) and _gaps(video),
+            "pictures are missing in it, and those after would be counted wrongly",
+        ),
+        (
+            tail_seconds(media, recipe) > recipe.gop_seconds,
+            "its last picture is held for as long as there is sound",
+        ),
         (recipe.deinterlace, "deinterlacing looks at pictures before and after"),
         (
             any(it.frame_rate is not None for it in recipe.video),
@@ -172,6 +182,12 @@ def _picture(media: Media, recipe: Recipe) -> VideoStream | None:
 def _follows(recipe: Recipe) -> bool:
     """Whether all are cut where a copied rendition has its keyframes."""
     return recipe.keyframes == "source"
+
+
+def _gaps(video: VideoStream) -> bool:
+    """Whether a picture is known to stand for longer than the others."""
+    rate, still = video.frame_rate, video.longest_still_seconds
+    return bool(rate and still) and float(rate or 0) * (still or 0.0) > _EVEN
 
 
 def _constant(video: VideoStream) -> bool:

@@ -199,10 +199,22 @@ def _segment_obstacles(
             f"Cut at its keyframes, the longest segment would be {longest:.2f} s; "
             f"{target * _MOST_SEGMENT_RATIO:g} s is allowed."
         )
+    tail = _tail(video, media)
+    if tail > wanted.gop_seconds:
+        yield (
+            f"The sound goes on for {tail:.1f} s after the picture, which has to be "
+            "held."
+        )
     mean = (keys[-1] - keys[0]) / (len(keys) - 1) if len(keys) > 1 else None
     # The other renditions take every one of these keyframes, and pay for them.
     if mean is not None and mean < wanted.gop_seconds * _LEAST_GOP_RATIO:
         yield f"Keyframes come every {mean:.2g} s; the other renditions would swell."
+
+
+def _tail(video: VideoStream, media: Media) -> float:
+    """Seconds of sound after the last picture."""
+    end, sounds = _end(video, media), [_end(it, media) for it in media.audio]
+    return 0.0 if end is None else max([0.0, *(it - end for it in sounds if it)])
 
 
 def longest_segment(
@@ -229,9 +241,9 @@ def _longest_gop(video: VideoStream, media: Media) -> float:
     return max([*gaps, video.longest_gop_seconds or 0.0])
 
 
-def _end(video: VideoStream, media: Media) -> float | None:
-    duration = video.duration_seconds or media.duration_seconds
-    return None if duration is None else (video.start_seconds or 0.0) + duration
+def _end(stream: VideoStream | AudioStream, media: Media) -> float | None:
+    duration = stream.duration_seconds or media.duration_seconds
+    return None if duration is None else (stream.start_seconds or 0.0) + duration
 
 
 def audio_obstacles(

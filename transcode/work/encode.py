@@ -31,6 +31,7 @@ from .children import Children, Ended, Program
 from .command.build import Command
 from .progress import Lines, ProgressLines, Summary, Tail, without_secrets
 from .report import EncodeReport
+from .shown import read_shown
 
 _FULL = 1 << 20
 """Bytes free below which a failed write is put down to a full disk."""
@@ -184,6 +185,7 @@ def _report(
         exit_status=0,
         read_bytes=summary.read_bytes,
         interrupted=summary.interrupted,
+        shown=None if command.shown is None else read_shown(Path(command.shown)),
     )
 
 

@@ -33,6 +33,7 @@ from .join import join
 from .measure import FirstPass, measure_loudness, phase
 from .report import EncodeReport
 from .sample import take_sample
+from .segment_times import restate
 from .stills import finish_stills
 from .subtitles import take_lines
 from .toolchain import find_ffmpeg
@@ -134,6 +135,7 @@ def _perform(
     done, said = finish_captions(done, encoded, bench.staging)
     notes += said
     finish_stills(done, bench.staging, encoded_seconds=encoded.encoded_seconds)
+    restate(done, bench.staging)
     mend(done, bench.staging)
     bench.report(_last(task, "verify"))
     verified = verify(done, encoded, staging=bench.staging)
@@ -197,6 +199,8 @@ def _encode(
 
 def _attempt(way: Way, bench: _Bench, gains: Mapping[str, Gain]) -> EncodeReport:
     fifo = str(bench.scratch / "media.fifo")
+    # Of a join's source no picture is decoded but for stills.
+    shown = None if way.task.recipe.chunks else str(bench.scratch / "shown")
     try:
         command = build(
             way.task,
@@ -206,6 +210,7 @@ def _attempt(way: Way, bench: _Bench, gains: Mapping[str, Gain]) -> EncodeReport
             lines=bench.lines,
             joined=bench.joined,
             hardware_decode=way.hardware_decode,
+            shown=shown,
         )
     except KeyError as exc:
         raise EncoderMissing(f"No options are known for the encoder {exc}.") from exc
@@ -222,7 +227,8 @@ def _attempt(way: Way, bench: _Bench, gains: Mapping[str, Gain]) -> EncodeReport
             report=bench.report,
         )
     finally:
-        Path(fifo).unlink(missing_ok=True)
+        for path in filter(None, (fifo, shown)):
+            Path(path).unlink(missing_ok=True)
 
 
 def _last(task: Task, name: str) -> Progress:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from .shown import Shown
+
 
 @dataclass(frozen=True, slots=True)
 class EncodeReport:
@@ -53,6 +55,8 @@ class EncodeReport:
     read_bytes: int | None = None
     """Of the source, as ffmpeg's own statistics count them; seeks read twice."""
 
+    shown: Shown | None = None
+    """When the source's pictures are shown; None where nobody told."""
     interrupted: str | None = None
     """What ffmpeg said last of a connection to the source that broke."""
 

@@ -10,7 +10,14 @@ from math import ceil, floor
 from pathlib import Path
 
 from ..contract import AudioRendition, Task, VideoRendition
-from .verify.cmaf import BrokenSegment, Segment, TrackHeader, read_header, read_segment
+from .verify.cmaf import (
+    BrokenSegment,
+    Segment,
+    TrackHeader,
+    read_header,
+    read_segment,
+    shown_until,
+)
 from .verify.playlists import BrokenPlaylist, read_names
 
 _STANDARD_RATES = tuple(
@@ -80,13 +87,15 @@ def serve(
     except (OSError, UnicodeDecodeError, BrokenPlaylist, BrokenSegment):
         return None
     tick = Fraction(1, header.timescale)
+    video = isinstance(plan, VideoRendition)
     end = max(
         time + long
         for it in segments
         for time, long in zip(it.times, it.durations, strict=True)
     )
+    if video:
+        end = shown_until(segments)
     spans = _spans([it.start for it in segments], end)
-    video = isinstance(plan, VideoRendition)
     resources = tuple(
         Resource(it.name, it.bytes, span * tick)
         for it, span in zip(segments, spans, strict=True)

@@ -6,7 +6,8 @@ from math import ceil
 from pathlib import Path
 from statistics import fmean, pstdev
 
-from ..contract import Media, Recipe, Sprites, Task, VideoStream
+from ..contract import Sprites, Task
+from ..media.timeline import end_seconds
 from .verify.decode import media_errors, open_media
 
 POSTER = "poster.jpg"
@@ -55,13 +56,13 @@ def finish_stills(task: Task, staging: Path, *, encoded_seconds: float | None) -
         choose_poster(staging)
     if recipe.sprites is not None:
         planned = recipe.sprites.count * recipe.sprites.interval_seconds
-        used = [video for video in task.media.video if _is_used(video, recipe)]
-        ends = [_end(video, task.media) for video in used]
-        if task.media.duration_estimated:
-            ends = [encoded_seconds]
-        known = [end for end in ends if end is not None]
-        end = known[0] if known else task.media.duration_seconds or planned
-        write_thumbnails(staging, recipe.sprites, end_seconds=end)
+        ends = end_seconds(task.media, recipe)
+        end = encoded_seconds if ends is None else float(ends)
+        write_thumbnails(
+            staging,
+            recipe.sprites,
+            end_seconds=end or task.media.duration_seconds or planned,
+        )
 
 
 def choose_poster(folder: Path) -> Path | None:
@@ -127,18 +128,6 @@ def write_thumbnails(
     return path
 
 
-def _is_used(video: VideoStream, recipe: Recipe) -> bool:
-    return video.index == recipe.video_index
-
-
-def _end(video: VideoStream, media: Media) -> float | None:
-    """When the picture ends in the results, whose time 0 is the source's start."""
-    if video.duration_seconds is None:
-        return None
-    late = (video.start_seconds or 0.0) - (media.start_seconds or 0.0)
-    return max(0.0, late) + video.duration_seconds
-
-
 def _clock(seconds: float) -> str:
     thousandths = round(seconds * 1000)
     minutes, rest = divmod(thousandths, 60_000)
@@ -147,8 +136,6 @@ def _clock(seconds: float) -> str:
 
 
 _SIZE = (64, 36)
-
-
 """Enough for light and shade; noise is averaged away."""
 
 

@@ -40,6 +40,7 @@ VIDEO = VideoStream(
     display_height=1080,
     frame_rate=Fraction(25),
     variable_frame_rate=False,
+    longest_still_seconds=0.04,
     frames=750,
     time_base=Fraction(1, 12800),
     pixel_format="yuv420p",

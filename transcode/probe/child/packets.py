@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from .nal import is_closed
+from .steps import counted
 
 _MOST_TIMES = 50_000
 _REORDER = 20
@@ -52,7 +51,7 @@ class Seen:
         if not whole:
             # Pictures shown before these were still to come.
             order = order[: max(2, len(order) - _REORDER)]
-        return Counter(b - a for a, b in pairwise(order)).most_common(64)
+        return counted(order)
 
 
 @dataclass(slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import operator
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate, chain, islice, pairwise, repeat
+from itertools import accumulate, chain, islice, repeat
+
+from .steps import counted
 
 MOST_SAMPLES = 2_000_000
 """Samples expanded from run lengths per track: nine hours at 60 per second."""
@@ -59,7 +60,7 @@ class Timeline:
     start: float | None
     duration: float
     steps: list[tuple[int, int]]
-    """(ticks between neighbours, how often), commonest first; at most 64."""
+    """(ticks between neighbours, how often), as `steps` counts them."""
     span_ticks: int | None
     """From the first sample shown to the last."""
     keys: list[float] | None
@@ -111,10 +112,11 @@ def _expanded(
         order = [t for t in order if low <= t < high]
     if not order:
         return Timeline(0, None, 0.0, [], None, [], track.sync is None, several)
-    end = order[-1] + last_step
+    end = _shown_until(track, times)
+    if end <= order[-1]:
+        end = order[-1] + last_step
     if shown is not None:
         end = min(end, shown[1])
-    steps = Counter(b - a for a, b in pairwise(order))
     first, final = order[0], order[-1]
     if several:
         keys = None
@@ -130,13 +132,29 @@ def _expanded(
         samples=None if several else len(order),
         start=(first + shift) / scale,
         duration=(end - first) / scale,
-        steps=steps.most_common(64),
+        steps=counted(order),
         span_ticks=final - first,
         keys=keys,
         intra_only=track.sync is None or len(track.sync) == track.stored,
         several_edits=several,
         headless=shown is not None and _late_key(track, shown[0]),
     )
+
+
+def _shown_until(track: Track, times: list[int]) -> int:
+    """
+    When the last picture goes: the first one's time and what all samples last together.
+
+    The length of any one sample is how long it is in decoding order until the next; of
+    pictures that are reordered around a still stretch it is not how long they are seen.
+    """
+    first, end = track.jumps.get(0, 0), 0
+    if track.jumps:
+        last = max(track.jumps)
+        end = track.jumps[last] + sum(islice(_expand(track.durations), last, None))
+    else:
+        end = sum(count * ticks for count, ticks in track.durations)
+    return min(times) + max(end, track.next_tick) - first
 
 
 def _late_key(track: Track, at: int) -> bool:

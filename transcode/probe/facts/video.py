@@ -74,6 +74,7 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
         mirrored=bool(stream.get("mirrored")),
         frame_rate=rate.rate,
         variable_frame_rate=rate.variable,
+        longest_still_seconds=_longest_still(stream, whole=whole),
         frames=frames,
         start_seconds=start,
         duration_seconds=duration,
@@ -151,6 +152,17 @@ def _rate(stream: Raw) -> Rate:
                 return Rate(measured.rate / 2, measured.variable)
             return measured
     return Rate(snap(average), None)
+
+
+def _longest_still(stream: Raw, *, whole: bool) -> float | None:
+    """Seconds between two pictures, at most; None where not every one was seen."""
+    line, packets = stream.get("timeline"), stream.get("packets") or {}
+    if line is None and not (whole and packets.get("steps")):
+        return None
+    tick = Fraction(1, stream["scale"]) if line else _fraction(stream["time_base"])
+    steps = line["steps"] if line else packets["steps"]
+    longest = max((ticks for ticks, _ in steps), default=0)
+    return float(longest * tick) if longest and tick else None
 
 
 def _fields_apart(stream: Raw, rate: Fraction) -> bool:

@@ -19,10 +19,17 @@ from ...contract import (
     Task,
     VideoRendition,
 )
-from ...media.timeline import between_keyframes, joined_rendition, looks_at_joined
+from ...media.timeline import (
+    between_keyframes,
+    clipped,
+    end_seconds,
+    joined_rendition,
+    looks_at_joined,
+)
 from ..captions_listing import captions_file
+from ..shown import OPTIONS, PACKET_OPTIONS
 from .audio import mix, soundtrack
-from .codecs import LAST_PICTURE, Surroundings, audio_options, video_options
+from .codecs import Surroundings, audio_options, last_picture, video_options
 from .colour import tagging
 from .gain import Gain
 from .inputs import address, burned_lines, joined_file, mark_image, upload
@@ -73,6 +80,8 @@ class Command:
     streams: tuple[OutputStream, ...] = field(default=())
     source_input: int = 0
     """Which of the inputs the upload is: ffmpeg-python orders them as it likes."""
+    shown: str | None = None
+    """The file that tells when the source's pictures are shown; see `shown`."""
 
 
 def build(  # noqa: PLR0913  each is one fact about this machine
@@ -84,6 +93,7 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     lines: str | None = None,
     joined: Mapping[str, str] = MappingProxyType({}),
     hardware_decode: bool = False,
+    shown: str | None = None,
 ) -> Command:
     """
     The one ffmpeg process that does *task*: decode once, make everything.
@@ -93,6 +103,7 @@ def build(  # noqa: PLR0913  each is one fact about this machine
 
     *gains* holds what levels each audio rendition; one without is left at its level.
     *lines* is what `extract` made of the subtitles that are drawn into the picture.
+    *shown* is where to write when the source's pictures are shown.
     *joined* has a file for each rendition that others have encoded in chunks. Raises
     KeyError for an encoder that has no mapping in `codecs`, ValueError where the
     recipe contradicts itself.
@@ -109,6 +120,8 @@ def build(  # noqa: PLR0913  each is one fact about this machine
             picture,
             image=mark_image(recipe),
             lines=burned["s"] if burned else None,
+            pair=_pair,
+            tell=shown is not None,
         )
     sounds = mix(task, source, gains)
     outputs: list[Any] = []
@@ -134,7 +147,8 @@ def build(  # noqa: PLR0913  each is one fact about this machine
                 source[str(sound.source_index)] if copied else sounds[sound.name].pop()
             )
             mapped.append(tap)
-        options |= _clock(group, pictures, options) | metadata(recipe, group.muxer)
+        options |= _clock(task, group, pictures, options)
+        options |= metadata(recipe, group.muxer)
         if not any(it.kind == "video" for it in streams):
             options |= pace(group.video, alone=not _more(recipe))
         streams += _listed(len(outputs), group)
@@ -144,13 +158,15 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     outputs += _captions(recipe, source)
     if burned is not None:
         outputs.append(ffmpeg.output(burned["a"], "-", f="null", c="copy"))
+    if shown is not None:
+        outputs += _told(pictures, picture, shown)
     # The spec's share of cores for the filters, too.
     shared = ("-filter_complex_threads", str(task.spec.threads))
     arguments = ffmpeg.merge_outputs(*outputs).get_args()
     argv = (program, *_GLOBAL, *shared, *arguments)
     inputs = [value for flag, value in pairwise(argv) if flag == "-i"]
     number = next((n for n, it in enumerate(inputs) if it == address(task)), 0)
-    return Command(argv, tuple(streams), number)
+    return Command(argv, tuple(streams), number, shown)
 
 
 def measure(
@@ -317,15 +333,22 @@ def _tags(task: Task, rendition: VideoRendition, index: int) -> dict[str, str]:
     return tagging(video, rendition.codec, index)
 
 
+def _pair(main: Any, beat: Any, name: str, /, **options: object) -> Any:
+    return ffmpeg.filter([main, beat], name, **options)
+
+
 def _clock(
-    group: _Group, pictures: Pictures, options: Mapping[str, str]
+    task: Task, group: _Group, pictures: Pictures, options: Mapping[str, str]
 ) -> dict[str, str]:
     if not group.video or group.muxer["f"] != "mp4":
         return {}
     # One clock for all tracks: cuts fall on the same tick in every rendition.
     clock = {"video_track_timescale": str(pictures.ticks)}
-    for key in (f"bsf:v:{index}" for index in range(len(group.video))):
-        clock[key] = ",".join([*filter(None, [options.get(key)]), LAST_PICTURE])
+    end = end_seconds(clipped(task.media, task.recipe.clip), task.recipe)
+    for index, rendition in enumerate(group.video):
+        key = f"bsf:v:{index}"
+        last = last_picture(end, rendition.frame_rate or pictures.frame_rate)
+        clock[key] = ",".join([*filter(None, [options.get(key)]), last])
     return clock
 
 
@@ -375,6 +398,14 @@ def _captions(recipe: Recipe, source: Any) -> list[Any]:
         )
         for one in recipe.captions
     ]
+
+
+def _told(pictures: Pictures, picture: Any, shown: str) -> list[Any]:
+    if picture is None:
+        return []
+    if pictures.shown is not None:
+        return [ffmpeg.output(pictures.shown, f"file:{shown}", **OPTIONS)]
+    return [ffmpeg.output(picture, f"file:{shown}", **PACKET_OPTIONS)]
 
 
 def _listed(output: int, group: _Group) -> list[OutputStream]:

@@ -93,22 +93,35 @@ def video_options(
     return keyed | _tag(rendition, index, copied=False)
 
 
-LAST_PICTURE = (
-    "setts=pts=PTS:dts=DTS:duration='"
-    "st(0,if(N,max(ld(0),PTS+DURATION),PTS+DURATION));"
-    "st(1,if(N,min(ld(1),PTS),PTS));"
-    "st(2,if(N,ld(2),DTS));"
-    "if(eq(NEXT_DTS,NOPTS)*gt(min(min(DTS,ld(1)),ld(2)),NOPTS),"
-    "max(DURATION,ld(0)-ld(1)-DTS+ld(2)),DURATION)'"
-)
-"""
-A bitstream filter for MP4: samples last until the last picture has been shown.
+def last_picture(end: Fraction | None, rate: Fraction | None) -> str:
+    """
+    A bitstream filter for MP4: samples last until the last picture has been shown.
 
-MP4 adds up the samples' durations in the order in which they are decoded. A picture
-that is shown after a gap but decoded before others takes the gap out of the sum, and
-players that go by it end too early. The last sample gets what is missing; `st` and `ld`
-keep the end shown so far and where both clocks began.
-"""
+    MP4 adds up the samples' durations in the order in which they are decoded. A picture
+    that is shown after a gap but decoded before others takes the gap out of the sum,
+    and players that go by it end too early. The last sample gets what is missing; `st`
+    and `ld` keep when the last picture is shown and where both clocks began.
+
+    That picture is shown until *end* (in seconds), and one frame at *rate* at least.
+    Where *end* is None, as long as it is said to last. Of the others the muxer must not
+    believe that: a fragment ends before it has seen what follows, and the next would
+    begin too early.
+    """
+    least = "1" if rate is None else f"{rate.denominator}/({rate.numerator}*TB)"
+    if end is not None:
+        until = f"max(ld(0)+{least},{float(end):.6f}/TB)"
+    else:
+        until = f"ld(0)+{'max(DURATION,1)' if rate is None else least}"
+    return (
+        "setts=pts=PTS:dts=DTS:duration='"
+        "st(0,if(N,max(ld(0),PTS),PTS));"
+        "st(1,if(N,min(ld(1),PTS),PTS));"
+        "st(2,if(N,ld(2),DTS));"
+        "if(eq(NEXT_DTS,NOPTS),"
+        f"if(gt(min(min(DTS,ld(1)),ld(2)),NOPTS),"
+        f"max(1,round({until}-ld(1)-DTS+ld(2))),DURATION),"
+        "if(gt(NEXT_DTS,DTS)*gt(DTS,NOPTS),NEXT_DTS-DTS,DURATION))'"
+    )
 
 
 def audio_options(rendition: AudioRendition, index: int) -> Options:
@@ -135,9 +148,12 @@ def _key_frames(around: Surroundings) -> str:
         # A copied rendition keeps its keyframes: the others follow it.
         return "source"
     # One millisecond early, because containers round to milliseconds and the frame
-    # at 1.9999 is the one that was meant.
-    time = "t" if not around.late_seconds else f"t+{around.late_seconds:.6f}"
-    return f"expr:gte({time},n_forced*{around.gop_seconds:g}-0.001)"
+    # at 1.9999 is the one that was meant. By the clock, and not by how many there
+    # were: after a hole each picture would be one until they had caught up.
+    late = f"+{around.late_seconds:.6f}" if around.late_seconds else ""
+    last = f"floor((prev_forced_t{late}+0.001)/{around.gop_seconds:g})"
+    due = f"gte(t{late},({last}+1)*{around.gop_seconds:g}-0.001)"
+    return f"expr:if(isnan(prev_forced_t),1,{due})"
 
 
 def _tag(rendition: VideoRendition, index: int, *, copied: bool) -> Options:

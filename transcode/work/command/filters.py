@@ -14,8 +14,10 @@ from ...media.colours import (
 )
 from ...media.margins import WOVEN_RATIO
 from .conversion import in_known_colours, tone_mapped
+from .hold import held
 from .seek import cut
-from .stream import Drawn, Stream
+from .stream import Drawn, Pair, Stream
+from .timing import Hold
 
 _TOP_FIRST = {"tt", "bt"}
 """Orders in which the top field is shown first."""
@@ -32,6 +34,8 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
     lead: int,
     clip: Clip | None = None,
     copied: bool = False,
+    hold: Hold | None = None,
+    pair: Pair | None = None,
 ) -> Stream:
     """
     The decoded source made plain: opaque, progressive, SDR or tagged HDR.
@@ -40,7 +44,8 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
     is the clock of the grid that times are put back on; None leaves them. *zero* is
     the source's second that becomes 0. The first picture is repeated *lead* times, to
     fill what the picture begins too late. Of a *clip*, what is outside
-    goes; with *copied* its times stay those of the rendition that is copied.
+    goes; with *copied* its times stay those of the rendition that is copied. *hold*
+    says where pictures that stand still are shown again, by the filter *pair* makes.
     """
     if video.retimed is not None:
         stream = stream.filter("setpts", _retimed(video, zero))
@@ -53,6 +58,8 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
         # gap, because nothing is counted.
         grid = f"round((T-STARTT)*{rate.numerator}/{rate.denominator})*{step}"
         stream = stream.filter("setpts", f"round(STARTT/TB+{grid})")
+    if hold is not None and pair is not None:
+        stream = held(stream, hold, pair)
     if clip is not None:
         stream = cut(stream, clip, copied=copied)
     if lead and video.frame_rate is not None:

@@ -15,6 +15,14 @@ class Stream(Protocol):
     def overlay(self, over: Self, /, **options: object) -> Self: ...
 
 
+class Pair(Protocol):
+    """A filter with two inputs of one size: *main* passes, *beat* says when."""
+
+    def __call__(
+        self, main: Stream, beat: Stream, name: str, /, **options: object
+    ) -> Stream: ...
+
+
 class Drawn(Protocol):
     """Draws the watermark on a still of the given size."""
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
-from math import floor, lcm
+from math import ceil, floor, lcm
 
-from ...contract import Task, VideoStream
+from ...contract import (
+    Media,
+    Recipe,
+    Task,
+    VideoStream,
+)
+from ...media.timeline import clipped, end_seconds, tail_seconds, zero_seconds
 
 _FINE_CLOCK = 10_000
 _FINEST_CLOCK = 1_000_000
 _MPEG_CLOCK = 90_000
 _NEARLY_WHOLE = 1e-3
+_STILL_SECONDS = Fraction(1, 4)
+"""At a constant rate a picture that stands this long is shown again: what comes between
+is a hole that probing did not see, or a dropped frame or two."""
+_TAIL_SHARE = Fraction(1, 10)
+"""So much of the whole may be the last picture's, shown again at the usual rate."""
+_EVEN = Fraction(3, 2)
+"""Of a frame: from here on one is missing."""
 
 
 def timescale(
@@ -71,6 +85,92 @@ def lead_frames(task: Task) -> int:
         return 0
     late = (video.start_seconds or 0.0) - (task.media.start_seconds or 0.0)
     return max(0, floor(late * float(video.frame_rate) + _NEARLY_WHOLE))
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Where a picture that stands still is shown again, in seconds as filters count."""
+
+    every: Fraction
+    """From one place to the next."""
+    first: Fraction
+    """The first of them, less than *every*."""
+    rate: Fraction | None
+    """Of the pictures, where it is constant: they lie half a frame beside these."""
+    clock: int = _MPEG_CLOCK
+    """Ticks per second, of which half a frame then is a whole number."""
+
+
+def hold(task: Task) -> Hold | None:
+    """
+    How pictures are held that stand still, so that segments can be cut there.
+
+    Whoever records a screen stores a picture when something changed. At a variable rate
+    it is shown again wherever a keyframe is due: one small picture for each. At a
+    constant one only where it stands for longer than pictures do; that is looked for
+    where not every picture's time was seen. Beside a copied rendition nothing is shown
+    that the copy does not show.
+    """
+    recipe = task.recipe
+    video = _picture(task.media, recipe)
+    if video is None or any(it.made_by == "copied" for it in recipe.video):
+        return None
+    clip = recipe.clip
+    seek = Fraction(0) if clip is None else _exact(clip.seek_seconds or 0.0)
+    begins = _exact((video.start_seconds or 0.0) - zero_seconds(task.media))
+    steady = video.frame_rate if video.variable_frame_rate is False else None
+    if steady is None:
+        every = _exact(recipe.gop_seconds)
+        # Segments are counted from where the picture begins, in a chunk as in the
+        # whole.
+        if clip is not None and task.kind != "chunk":
+            begins = _exact(clip.start_seconds)
+        return Hold(every, (begins - seek) % every, None)
+    longest = video.longest_still_seconds
+    if video.retimed == "count" or (longest is not None and longest * steady < _EVEN):
+        return None
+    frames = max(1, ceil(_STILL_SECONDS * steady / 2))
+    every = frames / steady
+    base = video.time_base.denominator if video.time_base else 1
+    clock = lcm(base, 2 * steady.numerator)
+    if clock > _FINEST_CLOCK:
+        clock = 2 * steady.numerator
+    begins += 1 / (2 * steady) - seek
+    return Hold(every, begins % every, steady, _refined(clock))
+
+
+def steady_rate(task: Task) -> Fraction | None:
+    """
+    Frames per second of the source; None where they are not evenly spaced.
+
+    Nor are they where the last one is held for many: it is then shown again at each
+    keyframe, and none is reordered.
+    """
+    video = _picture(task.media, task.recipe)
+    if video is None or video.variable_frame_rate is not False:
+        return None
+    media = clipped(task.media, task.recipe.clip)
+    tail = tail_seconds(media, task.recipe)
+    whole = end_seconds(media, task.recipe) or Fraction(0)
+    few = tail <= max(_exact(task.recipe.gop_seconds), whole * _TAIL_SHARE)
+    return video.frame_rate if few else None
+
+
+def evenly_spaced(task: Task) -> bool:
+    """Whether it is known that every picture of every rendition follows at one rate."""
+    video = _picture(task.media, task.recipe)
+    copied = any(it.made_by == "copied" for it in task.recipe.video)
+    return video is None or (
+        not copied and hold(task) is None and steady_rate(task) is not None
+    )
+
+
+def _picture(media: Media, recipe: Recipe) -> VideoStream | None:
+    return next((it for it in media.video if it.index == recipe.video_index), None)
+
+
+def _exact(seconds: float) -> Fraction:
+    return Fraction(seconds).limit_denominator(_FINEST_CLOCK)
 
 
 def _refined(ticks: int) -> int:

@@ -17,13 +17,14 @@ from ...contract import (
 from ...media.colours import is_converted, output_colour, strange_matrix
 from ...media.demuxers import RECORDED, short
 from ...media.pixels import columns_per_chroma
-from ...media.timeline import clipped, joined
+from ...media.timeline import clipped, end_seconds, joined, tail_seconds
 from .conversion import harmless
 from .filters import poster_frames, prepare, scaled, sprite_sheets
 from .hdr import kept
-from .stream import Drawn, Stream
+from .hold import tailed
+from .stream import Drawn, Pair, Stream
 from .subtitles import drawn_lines
-from .timing import lead_frames, snaps, timescale
+from .timing import hold, lead_frames, snaps, steady_rate, timescale
 from .watermark import drawing, on_still
 
 
@@ -41,21 +42,27 @@ class Pictures:
     sprites: Stream | None = None
     hdr: VideoStream | None = None
     """The source, where its HDR is kept."""
+    shown: Stream | None = None
+    """Every picture of the source as it was decoded."""
 
 
-def lay(
+def lay(  # noqa: PLR0913  each is one input of the graph
     task: Task,
     source: Stream | None,
     *,
     image: Stream | None = None,
     lines: Stream | None = None,
+    pair: Pair | None = None,
+    tell: bool = False,
 ) -> Pictures:
     """
     The graph from the decoded *source* to all renditions and stills of *task*.
 
     *image* is the watermark's. It is drawn once, on the largest picture of each rate:
     the smaller ones are scaled from that. Stills have it too, at their own size.
-    *lines* are subtitles of pictures, drawn before anything else is done.
+    *lines* are subtitles of pictures, drawn before anything else is done. *pair* makes
+    the filters that hold pictures which stand still; without it none is held. With
+    *tell* there is a stream of what was decoded, at the times it has.
 
     Raises ValueError when the recipe decodes a picture that the media do not have.
     """
@@ -69,7 +76,7 @@ def lay(
     copied = any(r.made_by == "copied" for r in recipe.video)
     rates = frozenset(r.frame_rate for r in recipe.video) or frozenset({None})
     ticks = timescale(video, rates, exact_copy=copied)
-    constant = video.frame_rate if video.variable_frame_rate is False else None
+    constant = steady_rate(task)
 
     encoded = [r for r in made_here if r.made_by == "encoded"]
     parents = _parents(encoded)
@@ -92,6 +99,7 @@ def lay(
             source = harmless(source, video)
         # One size from here on: filters that begin anew with each would lose sprites.
         source = _fitted(source, video)
+    decoded, source = fan(source, 2) if tell else (None, source)
     if lines is not None:
         source = drawn_lines(source, video, lines)
     base = prepare(
@@ -106,6 +114,8 @@ def lay(
         lead=lead_frames(task),
         clip=recipe.clip,
         copied=copied,
+        hold=hold(task),
+        pair=pair,
     )
     branches = fan(base, len(roots) + len(stills))
     made = {
@@ -118,6 +128,8 @@ def lay(
     while pending:
         rendition, stream, first = pending.pop(0)
         stream = scaled(stream, rendition, colour=colour, first=first)
+        if first and pair is not None and not copied:
+            stream = _until_the_end(task, stream, rendition, constant, pair)
         if first and draw is not None:
             size = rendition.width, rendition.height
             stream = draw(stream, *size, colour, rendition.pixel_format)
@@ -133,7 +145,29 @@ def lay(
         poster=made.get("poster"),
         sprites=made.get("sprites"),
         hdr=kept(video, recipe),
+        shown=decoded,
     )
+
+
+def _until_the_end(
+    task: Task,
+    stream: Stream,
+    rendition: VideoRendition,
+    constant: Fraction | None,
+    pair: Pair,
+) -> Stream:
+    """Its last picture held where there is sound for longer than to the next cut."""
+    media, recipe = clipped(task.media, task.recipe.clip), task.recipe
+    until, tail = end_seconds(media, recipe), tail_seconds(media, recipe)
+    every = Fraction(recipe.gop_seconds).limit_denominator(1000)
+    if until is None or tail <= every:
+        return stream
+    first = Fraction(0)
+    rate = rendition.frame_rate or constant
+    if rate is not None:
+        every = 1 / rate
+        first = until - tail - every * ((until - tail) // every)
+    return tailed(stream, pair, every=every, first=first, until=until)
 
 
 def finished(task: Task) -> Task:

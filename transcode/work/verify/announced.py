@@ -36,49 +36,38 @@ def frame_rate(where: str, said: str | None, track: Track) -> Iterator[str]:
 
 
 def _segment_rates(track: Track) -> Iterator[Fraction]:
-    """Pictures per second between the beginnings of two segments, by all times."""
+    """Pictures per second from one segment's beginning to the next's, by all times."""
     starts = [segment.start for segment in track.segments]
-    spans = [after - start for start, after in pairwise(starts)]
-    for start, span in zip(starts, spans, strict=False):
-        if span >= max(spans) / 2:
+    end = track.times[-1] + track.length
+    spans = [after - start for start, after in pairwise([*starts, end])]
+    for start, span in zip(starts, spans, strict=True):
+        if span >= max(spans) / 2 and span > 0:
             shown = bisect_left(track.times, start + span)
             shown -= bisect_left(track.times, start)
             yield shown / (span * track.time_base)
 
 
-def lengths(track: Track) -> tuple[tuple[Fraction, Fraction], ...]:
+def lengths(track: Track) -> tuple[Fraction, ...]:
     """
-    Of each segment, its samples' durations and the time until the next one shows.
+    Of each segment, the time until the next one shows: what a viewer sees of it.
 
-    The packager writes the first, in decoding order; with frames that are reordered at
-    a variable rate it differs from the second, which is what a viewer sees.
+    Its samples' durations may come to something else, because each is the time until
+    the next is decoded.
     """
     starts = [segment.start * track.time_base for segment in track.segments]
-    return tuple(
-        (segment.duration * track.time_base, after - start)
-        for segment, (start, after) in zip(
-            track.segments, pairwise([*starts, track.end]), strict=True
-        )
-    )
+    return tuple(after - start for start, after in pairwise([*starts, track.end]))
 
 
-def total(track: Track) -> tuple[Fraction, Fraction]:
-    """The sums of both."""
-    return (
-        sum((one for one, _ in lengths(track)), Fraction(0)),
-        sum((one for _, one in lengths(track)), Fraction(0)),
-    )
+def total(track: Track) -> Fraction:
+    """The sum of them."""
+    return sum(lengths(track), Fraction(0))
 
 
 def lasts(
-    said: Fraction,
-    either: tuple[Fraction, Fraction],
-    *,
-    parts: int = 1,
-    slack: Fraction = Fraction(0),
+    said: Fraction, true: Fraction, *, parts: int = 1, slack: Fraction = Fraction(0)
 ) -> bool:
-    """Whether a stated duration is one of two, but for rounding its *parts*."""
-    return any(abs(said - one) <= ROUNDING * parts + slack for one in either)
+    """Whether a stated duration is the true one, but for rounding its *parts*."""
+    return abs(said - true) <= ROUNDING * parts + slack
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +132,7 @@ def _peak(
 
 def track_rates(track: Track) -> BitRates:
     """By the boxes: what a playlist says of lengths is not asked."""
-    spans = [shown for _, shown in lengths(track)]
+    spans = lengths(track)
     longest = round(max(spans, default=Fraction(0)))
     sizes = [segment.bytes for segment in track.segments]
     return bit_rates(list(zip(sizes, spans, strict=True)), max(1, longest))

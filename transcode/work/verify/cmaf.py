@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +68,16 @@ class Segment:
     @property
     def duration(self) -> int:
         return sum(self.durations)
+
+
+def shown_until(segments: Sequence[Segment]) -> int:
+    """
+    When a picture track ends: what all samples last, counted from the first one shown.
+
+    No sample by itself tells: each lasts until the next one is decoded.
+    """
+    begins = min(segment.start for segment in segments)
+    return begins + sum(segment.duration for segment in segments)
 
 
 def read_header(path: Path) -> TrackHeader:

@@ -27,7 +27,8 @@ def frame_count(
     """
     A file holds what the muxer took; that is what came out of the source.
 
-    Encoded at the source's times: frames decoded, plus those the encoder says it
+    Encoded at the source's times: as `shown` finds them; where the source's times were
+    not told: frames decoded, plus those the encoder says it
     repeated and those that fill a late beginning, minus those it says it dropped, which
     may be 1 % at most. Converted to
     a rate: rate × duration, within two frames and 0.5 %. Copied: packets read, less 1 %
@@ -81,7 +82,8 @@ def _against_source(
         yield f"{report.dropped_frames} of {decoded} frames were dropped"
     fewest = decoded - report.dropped_frames + lead_frames(task)
     most = decoded + report.repeated_frames + lead_frames(task)
-    if not fewest <= count <= most:
+    # `shown` compares each of them, where the source's were told.
+    if report.shown is None and not fewest <= count <= most:
         yield f"{track.name} holds {count} frames, {decoded} were decoded"
 
 

@@ -35,8 +35,9 @@ def dash(
         yield "manifest.mpd is not static"
     if tracks:
         longest = max(track.end for track in tracks)
-        slack = max(track.longest_step for track in tracks)
-        ends = (longest, max(total(track)[0] for track in tracks))
+        # A packet of sound may begin before 0, and be cut there.
+        slack = max((t.step for t in tracks if not t.is_video), default=Fraction(0))
+        ends = (longest, max(total(track) for track in tracks))
         if all(abs(mpd.seconds - end) > slack + ROUNDING for end in ends):
             yield (
                 f"manifest.mpd lasts {float(mpd.seconds):.3f} s, the longest "
@@ -78,7 +79,7 @@ def _representation(found: Representation, track: Track) -> Iterator[str]:
             yield (
                 f"{where}: {segment.name} is listed at {float(listed):.3f} s for "
                 f"{float(long):.3f} s, it is at {float(start):.3f} s for "
-                f"{float(true[1]):.3f} s"
+                f"{float(true):.3f} s"
             )
             break
     yield from announced(where, said.get("bandwidth"), track_rates(track))

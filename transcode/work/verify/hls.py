@@ -112,7 +112,7 @@ def _media_playlist(track: Track, staging: Path, known: set[str]) -> Iterator[st
         if not lasts(entry.seconds, true):
             yield (
                 f"{name}: {entry.uri} is said to last {float(entry.seconds):.3f} s, "
-                f"it lasts {float(true[1]):.3f} s"
+                f"it lasts {float(true):.3f} s"
             )
             break
 

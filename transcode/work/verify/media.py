@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from ...contract import Check, CmafPackaging, Task, VideoRendition
@@ -10,6 +11,7 @@ from ..report import EncodeReport
 from .colour import colour
 from .counts import counted, frame_count
 from .damage import complete, shorter_than_decoded
+from .shown import near_their_length, shown
 from .timing import aligned, av_offset, duration, lasting, timestamps
 from .tracks import Track
 
@@ -39,11 +41,21 @@ def media_checks(
         )
     yield _check("timestamps", timestamps(tracks), "start near 0, strictly increasing")
     yield _check("frame_count", frame_count(task, report, tracks), counted(video))
+    if video and report.shown is not None:
+        yield _check(
+            "shown",
+            shown(task, report, video),
+            "pictures at the times at which the decoder shows the source's",
+        )
     yield _check("duration", duration(task, tracks), lasting(tracks))
     if video and len(video) < len(tracks):
         yield _check("av_offset", av_offset(task, tracks), "sound stays with picture")
     if isinstance(task.recipe.packaging, CmafPackaging) and task.recipe.video:
-        yield _check("keyframes_aligned", aligned(video), "segments cut at keyframes")
+        yield _check(
+            "keyframes_aligned",
+            chain(aligned(video), near_their_length(task, video)),
+            "segments cut at keyframes",
+        )
     if partial:
         yield _check(
             "decodable_part",

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 from ...contract import AudioRendition, OutputFile, Task, VideoRendition
 from ...media.demuxers import READS
 from ..loudness import Meter
-from .cmaf import BrokenSegment, Segment, TrackHeader, read_header, read_segment
+from .cmaf import (
+    BrokenSegment,
+    Segment,
+    TrackHeader,
+    read_header,
+    read_segment,
+    shown_until,
+)
 from .decode import Decoder, media_errors, open_media, said
 from .playlists import BrokenPlaylist, read_names
 from .sampling import sample_times, unheard
@@ -76,7 +83,8 @@ def read_file(
             for packet in container.demux():
                 # The end marker's own index is 0 whatever its stream is.
                 readers[packet.stream.index].take(packet)
-            return [reader.track(file.name) for reader in readers], []
+            exact = file.container == "mp4"
+            return [reader.track(file.name, exact=exact) for reader in readers], []
     except (OSError, BrokenSegment) as exc:
         return [], [f"{file.name}: {said(exc)}"]
     except media_errors() as exc:
@@ -166,7 +174,7 @@ class _Reader:
             hear=self._meter.take if self._meter else unheard(task, plan),
         )
         self._due = sample_times(task, index)
-        self._packets = self._bytes = 0
+        self._packets = self._bytes = self._ticks = 0
         self._times = array("q")
         self._last = (0, 0)
         self._previous: int | None = None
@@ -187,6 +195,7 @@ class _Reader:
         if self._previous is not None and order <= self._previous:
             self._in_order = False
         self._previous = order
+        self._ticks += packet.duration or 0
         if not packet.is_discard:
             if not self._times or when >= self._last[0]:
                 self._last = (when, packet.duration or 0)
@@ -208,8 +217,13 @@ class _Reader:
         *,
         header: TrackHeader | None = None,
         segments: tuple[Segment, ...] = (),
+        exact: bool = False,
     ) -> Track:
-        """What was read. Raises BrokenSegment where two readings disagree."""
+        """
+        What was read; *exact* of a file that says how long each sample lasts.
+
+        Raises BrokenSegment where two readings disagree.
+        """
         if not self._times:
             msg = f"{self._plan.name} holds no packet that is shown"
             raise BrokenSegment(msg)
@@ -234,8 +248,12 @@ class _Reader:
                 for one in segments
                 for pair in zip(one.times, one.durations, strict=True)
             )
+            if self._is_video:
+                length = shown_until(segments) - max(times)
             order = [time for one in segments for time in one.decode_times]
             in_order = all(a < b for a, b in pairwise(order))
+        elif self._is_video and exact:
+            length = min(times) + self._ticks - max(times)
         ordered = array("q", sorted(times))
         if not length:
             length = ordered[-1] - ordered[-2] if len(ordered) > 1 else 0
@@ -265,4 +283,7 @@ class _Reader:
             header=header,
             segments=segments,
             loudness=self._meter.result() if self._meter else None,
+            stated_seconds=stream.duration * self._base
+            if exact and stream.duration is not None
+            else None,
         )

@@ -7,6 +7,7 @@ from fractions import Fraction
 from math import floor
 
 from ...contract import AudioRendition, AudioStream, Task, VideoRendition, VideoStream
+from ...media.timeline import tail_seconds
 from ..command.timing import lead_frames
 from .source import ms, promised, source_audio, source_video
 from .tracks import Track
@@ -81,14 +82,16 @@ def duration(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
     """
     The longest rendition lasts as long as the source, video ones all alike.
 
-    Tolerance: the longest step between frames, or 0.5 % where that is more, and one
-    packet of sound; of sound alone 0.1 s where the container does not say when it ends.
+    Tolerance: a frame, or 0.5 % where that is more, and one packet of sound; of sound
+    alone 0.1 s where the container does not say when it ends. A file's header says what
+    its samples say.
     """
     if not tracks:
         return
     video = [track for track in tracks if track.is_video]
     sound = max((t.step for t in tracks if not t.is_video), default=Fraction(0))
-    step = max((t.longest_step for t in video), default=sound)
+    step = max((t.step for t in video), default=sound)
+    yield from _stated(tracks)
     seconds = promised(task)
     if seconds is not None:
         end = max(t.end for t in tracks)
@@ -110,6 +113,19 @@ def duration(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
                     f"{track.name} lasts {ms(track.duration)}, "
                     f"{longest.name} {ms(longest.duration)}"
                 )
+
+
+def _stated(tracks: Sequence[Track]) -> Iterator[str]:
+    for track in tracks:
+        said = track.stated_seconds
+        if said is None or not track.is_video:
+            continue
+        # From 0 or from its first picture: headers do either.
+        if all(
+            abs(said - one) > 2 * track.time_base + _ROUNDING_SECONDS
+            for one in (track.duration, track.end)
+        ):
+            yield f"{track.place} says {ms(said)}, its samples last {ms(track.end)}"
 
 
 def _clipped_sound(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
@@ -164,7 +180,10 @@ def av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
         wanted = None
         if not task.media.duration_estimated:
             wanted = _difference(original, source, _end_seconds)
-        late = allowed + picture.longest_step + picture.duration / 1000
+            # Held until the sound ends, the picture does not end before.
+            held = tail_seconds(task.media, task.recipe)
+            wanted = None if wanted is None else wanted - held
+        late = allowed + picture.step + picture.duration / 1000
         if task.media.container not in _EXACT_ENDS:
             late += _VAGUE_SECONDS
         ahead = track.end - picture.end

@@ -53,7 +53,8 @@ class Track:
     time_base: Fraction
     times: array[int]
     length: int
-    """Of the last packet shown, in `time_base`."""
+    """Of the last packet shown, in `time_base`; of pictures in MP4 what all samples
+    last together leaves for it, as players add them up."""
     in_order: bool
     """Decoding times strictly increase."""
     keyframes: tuple[int, ...]
@@ -73,6 +74,8 @@ class Track:
     loudness: LoudnessFacts | str | None = None
     """Of encoded sound; a clause that says why where there is none."""
     segments: tuple[Segment, ...] = ()
+    stated_seconds: Fraction | None = None
+    """How long it lasts by the file's header; None where that says nothing of it."""
 
     @property
     def name(self) -> str:

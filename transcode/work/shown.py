@@ -1,0 +1,62 @@
+"""
+When the source's pictures are shown, as whoever decodes them says.
+
+What a plan knows of times it has from an index or from a sample of the packets. Here
+they come from the one process that reads and decodes everything anyhow: a further
+output of it, of frames that nobody encodes, or of packets where nothing is decoded.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+_BASE = re.compile(r"#tb 0: (\d+)/(\d+)")
+_NO_TIME = -(1 << 62)
+
+OPTIONS = {
+    # One line for each picture: its time and how long it lasts.
+    "f": "framecrc",
+    # Not a byte of any picture is looked at: the frame itself is the packet.
+    "c:v": "wrapped_avframe",
+    # As they are, each of them.
+    "fps_mode": "passthrough",
+    "enc_time_base:v": "filter",
+}
+PACKET_OPTIONS = {"f": "framecrc", "c": "copy"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Of one stream of the source; times as ffmpeg counts them, in `base`."""
+
+    times: array[int]
+    """In the order of showing; two may be equal."""
+    base: Fraction
+    last: int
+    """How long the last is said to be shown."""
+
+
+def read_shown(path: Path) -> Shown | None:
+    """What ffmpeg wrote; None where it wrote nothing."""
+    times, base, last = array("q"), None, (0, 0)
+    try:
+        with path.open(encoding="ascii", errors="replace") as lines:
+            for line in lines:
+                if line.startswith("#"):
+                    if found := _BASE.match(line):
+                        base = Fraction(int(found[1]), int(found[2]))
+                    continue
+                fields = line.split(",", 4)
+                time = int(fields[2])
+                if time > _NO_TIME:
+                    times.append(time)
+                    last = max(last, (time, int(fields[3])))
+    except (FileNotFoundError, IndexError, ValueError):
+        return None
+    if base is None or not times:
+        return None
+    return Shown(array("q", sorted(times)), base, last[1])
