@@ -129,7 +129,12 @@ def test_facts_agree_with_a_decoder(row: dict[str, str], found: Found) -> None:
 
     video = media.video[0] if media.video else None
     assert row["video_codec"].split(" ")[0] in {v.codec for v in media.video}
-    assert row["WxH"] in {f"{v.width}x{v.height}" for v in media.video}
+    # As stored: what the container hides (clean aperture) has been taken off.
+    hidden = [it.cropped or (0, 0, 0, 0) for it in media.video]
+    assert row["WxH"] in {
+        f"{v.width + left + right}x{v.height + top + bottom}"
+        for v, (left, right, top, bottom) in zip(media.video, hidden, strict=True)
+    }
     if row["audio_codec"]:
         assert row["audio_codec"].split(",") == [a.codec for a in media.audio]
     if not (told := DURATIONS.get(row["path"]) or float(row["duration_s"] or 0)):

@@ -23,7 +23,7 @@ Look = Callable[[Path | str], Media]
         ("edge/ios9.mov", (720, 1280, 90)),
         ("edge/rotated_video.mp4", (480, 640, 90)),
         ("edge/rotated_hdr_video.mov", (1080, 1920, 90)),
-        ("formats/xdcam-hd-1080i60.mov", (1920, 1080, 0)),
+        ("formats/xdcam-hd-1080i60.mov", (1888, 1062, 0)),  # its clean aperture
         ("formats/fixture.mxf", (768, 576, 0)),
         ("edge/weird_aspect.small.mpg", (501, 288, 0)),
     ],

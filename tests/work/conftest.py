@@ -90,6 +90,7 @@ FORMS = {
     "mp4": '[packaging]\ntype = "file"\n' + SMALL,
     "fine": '[packaging]\ntype = "file"\n'
     + SMALL.replace("crf = 30", "crf = 3").replace("= 300", "= 30000"),
+    "large": '[packaging]\ntype = "file"\n' + SMALL.replace("= 120", "= 240"),
     "sound": '[packaging]\ntype = "file"\n[subtitles]\nkeep = false\n',
 }
 """The beginning of a small profile in each form; what is asked of sound follows."""

@@ -64,7 +64,7 @@ class VideoStream(Value):
     level: int | None = None
     width: int
     height: int
-    """Coded size in pixels, before aspect ratio and rotation."""
+    """Size in pixels as decoded and cropped, before aspect ratio and rotation."""
     sample_aspect_ratio: Ratio = Fraction(1)
     display_width: int
     display_height: int
@@ -72,6 +72,12 @@ class VideoStream(Value):
     rotation_degrees: int = 0
     """Clockwise turn needed to stand upright: 0, 90, 180 or 270."""
     mirrored: bool = False
+    cropped: tuple[int, int, int, int] | None = None
+    """Left, right, top, bottom: columns and lines that the container hides, already
+    taken from `width` and `height`."""
+    carried: tuple[str, ...] = ()
+    """What a copy would take along that encoded renditions lack (cropping by the
+    container, an orientation in messages): clauses, none for most."""
     frame_rate: Ratio | None
     """Average rate; for constant rate material exact (`30000/1001`)."""
     variable_frame_rate: bool | None
@@ -100,6 +106,11 @@ class VideoStream(Value):
     interlaced: bool | None = None
     field_order: str | None = None
     """`tt`, `bb`, `tb`, `bt` or `progressive`; None where untagged."""
+    oriented_twice: bool = False
+    """Messages in the stream say how to turn it, and so does the container, which is
+    the one that counts."""
+    field_pictures: bool = False
+    """Each picture is one field, decoded by itself at half the height (HEVC)."""
     fields_seen: Fields | None = None
     """Where pictures have a size and rate that come in fields."""
     has_b_frames: bool | None = None

@@ -104,6 +104,8 @@ def _kind_obstacles(video: VideoStream, wanted: VideoProfile) -> Iterator[str]:
         yield f"The picture carries Dolby Vision metadata (profile {number})."
     if video.interlaced:
         yield "The picture is interlaced."
+    for what in video.carried:
+        yield f"A copy would carry {what}."
 
 
 def _geometry_obstacles(video: VideoStream, wanted: VideoProfile) -> Iterator[str]:

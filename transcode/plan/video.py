@@ -137,6 +137,13 @@ def _refuse_picture(video: VideoStream, wanted: VideoProfile) -> None:
             width=video.display_width,
             height=video.display_height,
         )
+    if video.field_pictures:
+        raise MediaUnsupported(
+            f"The picture is {video.codec} coded in single fields of {video.height} "
+            "lines, which are not woven here; upload it in frames.",
+            codec=video.codec,
+            height=video.height,
+        )
     if (colours := unreadable(video)) is not None:
         raise MediaUnsupported(
             f"The picture's colours cannot be converted here: nothing reads {colours}.",

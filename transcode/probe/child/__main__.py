@@ -18,7 +18,7 @@ import av.logging
 
 from ...media.codecs import NEVER_INTERLACED
 from ...media.margins import WOVEN_RATIO
-from ...media.side_data import light, mastering
+from ...media.side_data import display_matrices, light, mastering
 from ...sandbox.allowlist import DEMUXERS, OLDEST_LIBAVCODEC
 from ...sandbox.fence import Fence, May, ports_of
 from .boxes import looks_like
@@ -46,8 +46,8 @@ _MOST_PACKETS = 24
 """Packets given to a decoder before its first frame: more than any codec reorders."""
 _NO_FIELDS = NEVER_INTERLACED | {"hevc"}
 """Codecs without fields, or too heavy to decode for their sake alone."""
-_PQ = 16
-"""SMPTE ST 2084 in ITU-T H.273."""
+_UNSPECIFIED = 2
+"""In each table of ITU-T H.273."""
 _STILLS = {"heic", "heix", "mif1", "msf1", "avif", "avis"}
 _MESSAGES: Mapping[type[BaseException], tuple[str, str]] = {
     MemoryError: (
@@ -193,20 +193,16 @@ def _refuse_by_name(head: bytes) -> None:
 
 
 def _look_at_pictures(found: Gathered, reader: CountingReader) -> None:
-    """Decodes one frame of each video whose headers leave something open."""
+    """
+    Decodes one frame of each video: whoever encodes it gets it as the decoder says.
+
+    Messages between the pictures tell colours, orientation and HDR otherwise than
+    headers do.
+    """
     for facts in found.answer["streams"]:
         if facts["type"] != "video" or not facts["decodable"] or facts.get("encrypted"):
             continue
-        format_open = not facts.get("pixel_format")
-        fields_open = not (
-            facts["field_order"]
-            or facts.get("interlaced_frame") is not None
-            or facts["codec"] in _NO_FIELDS
-        )
-        # What HDR was graded on stands in messages between the pictures.
-        light_open = facts["color_transfer"] == _PQ
-        pixels_ = facts["width"] * facts["height"]
-        if (format_open or fields_open or light_open) and 0 < pixels_ <= _MOST_PIXELS:
+        if 0 < facts["width"] * facts["height"] <= _MOST_PIXELS:
             _look_at_one(reader, facts)
         if may_lie(facts) and facts["codec"] not in _NO_FIELDS:
             _look_for_fields(reader, facts)
@@ -251,11 +247,7 @@ def _look_at_one(reader: CountingReader, facts: dict[str, Any]) -> None:
         for number, packet in enumerate(container.demux(stream)):
             frames = packet.decode()
             if frames:
-                facts.update(pixels(frames[0].format.name, av.VideoFormat))
-                if facts["codec"] not in _NO_FIELDS:
-                    facts["interlaced_frame"] = bool(frames[0].interlaced_frame)
-                facts["mastering"] = mastering(frames[0])
-                facts["content_light"] = light(frames[0])
+                _add_frame(facts, frames[0])
                 return
             if number >= _MOST_PACKETS:
                 break
@@ -264,6 +256,27 @@ def _look_at_one(reader: CountingReader, facts: dict[str, Any]) -> None:
     # What was not read may not be called damaged.
     if not reader.spent:
         facts["decode_error"] = reason
+
+
+def _add_frame(facts: dict[str, Any], frame: Any) -> None:
+    facts.update(pixels(frame.format.name, av.VideoFormat))
+    if facts["codec"] == "hevc":
+        # Interlaced frames are not flagged as such there: only single fields are.
+        facts["field_pictures"] = bool(frame.interlaced_frame)
+    elif facts["codec"] not in _NO_FIELDS:
+        facts["interlaced_frame"] = bool(frame.interlaced_frame)
+    facts["mastering"] = mastering(frame)
+    facts["content_light"] = light(frame)
+    facts["matrices"] = display_matrices(frame)
+    facts["header_transfer"] = facts["color_transfer"]
+    for name, value, unknown in (
+        ("color_range", frame.color_range, 0),
+        ("color_primaries", frame.color_primaries, _UNSPECIFIED),
+        ("color_transfer", frame.color_trc, _UNSPECIFIED),
+        ("color_space", frame.colorspace, _UNSPECIFIED),
+    ):
+        if value != unknown:
+            facts[name] = int(value)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from .nal import progressive
 _SECTION = re.compile(r"^  Stream #0:(\d+)", re.MULTILINE)
 _PROGRAM = re.compile(r"^  Program (\d+)")
 _ROTATION = re.compile(r"[Dd]isplay ?[Mm]atrix: rotation of (-?[\d.]+) degrees")
+_CROP = re.compile(r"Frame [Cc]ropping: (\d+)/(\d+)/(\d+)/(\d+)")
+"""Left, right, top, bottom."""
 _DOVI = re.compile(
     r"DOVI configuration record:.*?profile: (\d+).*?compatibility id: (\d+)"
 )
@@ -99,6 +101,7 @@ def _picture(
     stream: Any, codec: Any, metadata: Mapping[str, str], text: str, pixel_format: Any
 ) -> dict[str, Any]:
     rotation = _ROTATION.search(text)
+    crop = _CROP.search(text)
     dovi = _DOVI.search(text)
     facts = {
         "width": codec.width,
@@ -114,6 +117,7 @@ def _picture(
         "field_order": codec.field_order,
         "has_b_frames": bool(codec.has_b_frames),
         "rotation": float(rotation[1]) if rotation else 0.0,
+        "crop": [int(side) for side in crop.groups()] if crop else None,
         "dovi": [int(dovi[1]), int(dovi[2])] if dovi else None,
         "alpha_mode": metadata.get("alpha_mode") == "1",
     }

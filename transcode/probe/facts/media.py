@@ -17,9 +17,10 @@ from ...contract import (
 from ...errors import MediaRejected, MediaTruncated, MediaUnsupported
 from ...media.codecs import BITMAP_SUBTITLES
 from .audio import audio_stream
+from .shape import believable
 from .times import guessed, jumps, language, raw_frames
 from .truncation import truncation
-from .video import believable, video_stream
+from .video import video_stream
 
 _STILL = frozenset({"attached_pic", "still_image", "timed_thumbnails"})
 _MOST_PIXELS = 16384 * 8704

@@ -14,22 +14,16 @@ from ...media.pixels import is_rgb_name
 from .frame_rate import Rate, measure, snap
 from .hdr import content_light, mastering_display
 from .interlace import fields_seen, is_woven
+from .shape import oriented_twice, shape_of
 from .times import jumps, language, leads, raw_frames, times, unseen
 
 _FIELDS = {1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
 """AVFieldOrder of libavcodec."""
-_MOST_SQUASHED = Fraction(10)
-"""Pixels of half-width video are 2 wide; who says more did not mean it."""
 _LEAP_SECONDS = 10
 """From here on ffmpeg, too, takes a step for a new clock (`dts_delta_threshold`)."""
 
 
 Raw = Mapping[str, Any]
-
-
-def believable(aspect: Fraction) -> bool:
-    """Whether pixels can have a shape: no camera and no broadcast is near the limit."""
-    return 1 / _MOST_SQUASHED <= aspect <= _MOST_SQUASHED
 
 
 def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
@@ -48,14 +42,7 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
         duration = float(likely / rate.rate)
     if duration is None:
         unknown["duration_seconds"] = "nothing in the file tells it"
-    aspect = Fraction(stream.get("sar") or 1)
-    width, height = stream["width"], stream["height"]
-    # A quarter turn is the only kind a player makes.
-    turn = round(-stream.get("rotation", 0.0) / 90) * 90 % 360
-    shape = aspect if believable(aspect) else 1
-    seen = (max(1, round(width * shape)), height)
-    if turn in (90, 270):
-        seen = seen[::-1]
+    shape = shape_of(stream)
     order = _FIELDS.get(stream.get("field_order", 0))
     keys, longest = _keys(stream, start, duration, unknown, whole=whole)
     if not stream.get("pixel_format"):
@@ -65,13 +52,17 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
         codec=stream["codec"] or "unknown",
         profile=stream["profile"],
         level=stream.get("level"),
-        width=width,
-        height=height,
-        sample_aspect_ratio=aspect,
-        display_width=seen[0],
-        display_height=seen[1],
-        rotation_degrees=turn,
-        mirrored=bool(stream.get("mirrored")),
+        width=shape.width,
+        height=shape.height,
+        sample_aspect_ratio=shape.sample_aspect_ratio,
+        display_width=shape.display_width,
+        display_height=shape.display_height,
+        rotation_degrees=shape.rotation_degrees,
+        mirrored=shape.mirrored,
+        cropped=shape.cropped,
+        carried=shape.carried,
+        oriented_twice=oriented_twice(stream),
+        field_pictures=bool(stream.get("field_pictures")),
         frame_rate=rate.rate,
         variable_frame_rate=rate.variable,
         longest_still_seconds=_longest_still(stream, whole=whole),

@@ -80,9 +80,26 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
         )
     if deinterlace:
         stream = _deinterlaced(stream, video)
+    stream = _cropped(stream, video)
     if tone_map_at is not None:
         return tone_mapped(stream, video, tone_map_at, source)
     return in_known_colours(stream, video)
+
+
+def _cropped(stream: Stream, video: VideoStream) -> Stream:
+    if video.cropped is None or not crops_late(video):
+        return stream
+    left, _, top, _ = video.cropped
+    return stream.filter("crop", video.width, video.height, left, top, exact=1)
+
+
+def crops_late(video: VideoStream) -> bool:
+    """
+    Whether what the container hides goes after the fields have been told apart.
+
+    An odd number of lines less at the top, and each field is taken for the other.
+    """
+    return bool(video.interlaced and video.cropped and video.cropped[2] % 2)
 
 
 def _deinterlaced(stream: Stream, video: VideoStream) -> Stream:

@@ -6,9 +6,10 @@ from typing import Any
 
 import ffmpeg
 
-from ...contract import Recipe, Task
+from ...contract import Recipe, Task, VideoStream
 from ...errors import MediaRejected
 from ...sandbox.allowlist import DEMUXERS
+from .filters import crops_late
 from .seek import decoder_threads, over_http, reading
 from .subtitles import lines_options
 from .video import may_change
@@ -40,6 +41,13 @@ def upload(task: Task, *, hardware_decode: bool = False) -> Any:
     if may_change(task):
         # The first filter takes every size; the others need not begin anew.
         options["reinit_filter"] = "0"
+    late = next((it for it in media.video if crops_late(it)), None)
+    if late is not None:
+        options[f"apply_cropping:{late.index}"] = "codec"
+    twice = next((it for it in media.video if _said_twice(it, recipe)), None)
+    if twice is not None:
+        # FFmpeg 9.0.2 gives up where a frame has two display matrices.
+        options[f"bsf:{twice.index}"] = _ONE_ORIENTATION.get(twice.codec, "null")
     if recipe.decoder is not None and recipe.video_index is not None:
         # Its usual decoder would show what lies under transparency.
         options[f"c:{recipe.video_index}"] = recipe.decoder
@@ -49,6 +57,17 @@ def upload(task: Task, *, hardware_decode: bool = False) -> Any:
         # NVDEC; frames come back to memory, where the filters are.
         options["hwaccel"] = "cuda"
     return ffmpeg.input(address(task), **options)
+
+
+_ONE_ORIENTATION = {
+    "h264": "h264_metadata=display_orientation=remove",
+    # All messages before the pictures: none is known to remove this one alone.
+    "hevc": "filter_units=remove_types=39",
+}
+
+
+def _said_twice(video: VideoStream, recipe: Recipe) -> bool:
+    return video.oriented_twice and video.index == recipe.video_index
 
 
 def address(task: Task) -> str:

@@ -19,7 +19,7 @@ from ...media.demuxers import RECORDED, short
 from ...media.pixels import columns_per_chroma
 from ...media.timeline import clipped, end_seconds, joined, tail_seconds
 from .conversion import harmless
-from .filters import poster_frames, prepare, scaled, sprite_sheets
+from .filters import crops_late, poster_frames, prepare, scaled, sprite_sheets
 from .hdr import kept
 from .hold import tailed
 from .stream import Drawn, Pair, Stream
@@ -207,6 +207,7 @@ def may_change(task: Task) -> bool:
         and short(task.media.format_name) in RECORDED
         and not (video.rotation_degrees or video.mirrored or video.has_alpha)
         and video.dynamic_range is DynamicRange.SDR
+        and not crops_late(video)
         # Of these, ffmpeg would have to make others before the first filter.
         and not strange_matrix(video)
     )
