@@ -288,7 +288,10 @@ def _refused(order: Order, error: TranscodeError, started: float) -> Manifest:
 async def _probe(
     source: Source, wiring: Wiring, *, accept_partial: bool = False
 ) -> Media:
-    limits = Limits(wall_seconds=wiring.settings.probe_seconds)
+    limits = Limits(
+        wall_seconds=wiring.settings.probe_seconds,
+        fence_required=wiring.settings.fence == "required",
+    )
     return await probe(source, limits=limits, accept_partial=accept_partial)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
 
@@ -35,6 +35,11 @@ class Settings(Value):
     )
     index: str | None = Field(
         None, description="folder of local indexes of jobs and costs; your cache folder"
+    )
+    fence: Literal["available", "required"] = Field(
+        "available",
+        description="`required`: no upload is opened where the kernel cannot hold what"
+        " opens it; `available`: what is not held is noted",
     )
     probe_seconds: float = Field(
         10.0, gt=0, description="wall-clock limit of a probe, seconds"
@@ -110,6 +115,10 @@ class Settings(Value):
         ge=2,
         description="in a function: how long before its end work is handed back",
     )
+
+    def for_workers(self) -> Self:
+        """What the work takes of them: no destination, no key, nothing added later."""
+        return type(self)(ffmpeg=self.ffmpeg, packager=self.packager, fence=self.fence)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:

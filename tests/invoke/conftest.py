@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from decimal import Decimal
@@ -120,8 +121,9 @@ def left_alive(
     Told by a mark in the environment, which children inherit and cannot lose by
     accident.
     """
-    monkeypatch.setenv("TRANSCODE_TEST_MARK", str(tmp_path))
-    mark = f"TRANSCODE_TEST_MARK={tmp_path}".encode()
+    marked = f"{os.environ['PATH']}:{tmp_path}"
+    monkeypatch.setenv("PATH", marked)
+    mark = f"PATH={marked}".encode()
 
     def found() -> set[int]:
         pids = set()

@@ -33,6 +33,10 @@ def main() -> NoReturn:
         from . import prestart  # noqa: PLC0415
 
         prestart.begin(sys.argv[1:])
+        # When those are under way: it imports.
+        from ..sandbox.environment import keep_private  # noqa: PLC0415
+
+        keep_private()
         from .main import own_streams, run_command_line  # noqa: PLC0415
 
         own_streams()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -90,3 +91,14 @@ def announce(message: str, form: Format) -> None:
     """What a service says of itself: as it is, or as an entry for machines."""
     said = Entry(datetime.now(UTC), "info", None, message)
     click.echo(said.json() if form == "json" else message, err=True)
+
+
+def warn_of_root(form: Format) -> None:
+    """Where a service of ours has all rights of its machine."""
+    if os.geteuid() == 0:
+        message = (
+            "running as root: make a user for it that may read the uploads, write the"
+            " results and nothing else"
+        )
+        said = Entry(datetime.now(UTC), "warning", None, message)
+        click.echo(said.json() if form == "json" else said.text(), err=True)

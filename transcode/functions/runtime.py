@@ -9,9 +9,11 @@ from ..contract import Spec
 from ..errors import SettingsError
 from ..event.filter import Filter
 from ..jobs.ingest import Rule, refuse_overlap, rule_for
+from ..meter import open_counters
 from ..platforms.machine import this_machine
 from ..platforms.platform import Machine, Platform, spec_for_memory
 from ..request import Request
+from ..sandbox.environment import keep_private
 from ..settings import Settings
 from ..wiring import Wiring
 
@@ -39,6 +41,8 @@ class Function:
         uploads, `PlatformError` for memory that is none of the platform's.
         """
         started = time.monotonic()
+        open_counters()
+        keep_private()
         if settings.to is None:
             raise SettingsError(
                 "TRANSCODE_TO is not set: say where results go, s3://bucket/prefix.",

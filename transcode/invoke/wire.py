@@ -15,6 +15,7 @@ class Order(Value):
     scratch: str
     """Absolute, private folder for everything temporary."""
     settings: Settings
+    """As `Settings.for_workers` gives them."""
 
 
 class Report(Value):

@@ -18,12 +18,13 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from typing import Any
 
-from ..contract import Failure, OutcomeKind, Produced
+from ..contract import Failure, OutcomeKind, Produced, Task
 from ..errors import TranscodeError
-from ..sandbox.fence import ENVIRONMENT
+from ..sandbox.environment import WORKING
+from ..settings import Settings
 from .wire import Order, Report
 
 _PR_SET_PDEATHSIG = 1
@@ -41,14 +42,23 @@ def main() -> None:
     os.dup2(2, 1)
     # Before there is an order: this is the import that takes time, and the parent is
     # still probing.
+    from ..sandbox.required import refuse_without, refusing  # noqa: PLC0415
     from ..sandbox.seal import seal  # noqa: PLC0415
     from ..work.perform import perform  # noqa: PLC0415
+    from ..work.toolchain import find_ffmpeg, find_packager  # noqa: PLC0415
 
     line = sys.stdin.buffer.readline()
     if not line:
         os._exit(0)
-    sealed = partial(perform, seal=seal)
-    serve(Order.from_json(line), sealed, say=_writer(reports))
+
+    def fenced(task: Task, *, settings: Settings, **places: Any) -> Produced:
+        if settings.fence != "required":
+            return perform(task, settings=settings, seal=seal, **places)
+        found = find_ffmpeg(settings), find_packager(settings)
+        refuse_without([program for program in found if program is not None])
+        return perform(task, settings=settings, seal=refusing(seal), **places)
+
+    serve(Order.from_json(line), fenced, say=_writer(reports))
     sys.stderr.flush()
     # Decoder libraries are known to hang at teardown; everything is said and closed.
     os._exit(0)
@@ -108,8 +118,8 @@ def _confine() -> None:
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Nothing that meets an upload needs a credential.
-    for name in {*os.environ} - ENVIRONMENT:
+    # Nothing that meets an upload needs a credential: also where nobody kept them back.
+    for name in {*os.environ} - WORKING:
         del os.environ[name]
     # If the machine itself runs out of memory, an attempt can be repeated; who keeps
     # its books cannot. Raising one's own score is always allowed.

@@ -28,7 +28,7 @@ from ..errors import (
     TranscodeError,
     WorkerLost,
 )
-from ..sandbox.fence import ENVIRONMENT
+from ..sandbox.environment import WORKING
 from . import prestart
 from .facts.media import media_from
 
@@ -55,6 +55,8 @@ class Limits:
     large_bytes: int = 50 * 1024 * 1024
     least_bytes: int = 256 * 1024
     answer_bytes: int = 4 * 1024 * 1024
+    fence_required: bool = False
+    """Nothing is opened where the kernel does not hold the child: `SettingsError`."""
 
 
 _CHUNK = 65536
@@ -69,6 +71,7 @@ _VERDICTS: Mapping[str, type[TranscodeError]] = {
     "unreadable": SourceUnreadable,
     "down": StoreDown,
     "outdated": SettingsError,
+    "unfenced": SettingsError,
 }
 _CRASHES: Mapping[int, str] = {
     signal.SIGXCPU: "kept the reader busy for longer than any honest file needs",
@@ -140,8 +143,9 @@ async def _ask(
         "budget_bytes": limits.read_bytes,
         "large_bytes": limits.large_bytes,
         "least_bytes": limits.least_bytes,
+        "fence_required": limits.fence_required,
     }
-    seen = {k: v for k, v in environ.items() if k in ENVIRONMENT}
+    seen = {k: v for k, v in environ.items() if k in WORKING}
     try:
         child = prestart.start(python, seen)
     except OSError as exc:

@@ -41,14 +41,6 @@ _CAPABILITIES_KEPT = 1 << 1 | 1 << 2
 _CAPABILITY_VERSION = 0x20080522
 """linux/capability.h, _LINUX_CAPABILITY_VERSION_3."""
 
-ENVIRONMENT = frozenset(
-    {
-        *("PATH", "LD_LIBRARY_PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR"),
-        *("http_proxy", "https_proxy", "no_proxy"),
-        *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
-    }
-)
-"""What a child may see of the environment; credentials live in the rest of it."""
 LIBRARIES = (
     *("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64"),
     *("/usr/local/lib", "/usr/local/lib64", "/nix/store", "/gnu/store"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -19,6 +21,7 @@ from ...plan.codecs import ENCODERS
 from ...settings import Settings
 from ...units import plural, printable, table
 from ...wiring import Wiring, wire
+from ...work.toolchain import find_ffmpeg, find_packager
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -56,6 +59,8 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
         _speed,
         _machine,
         _control_groups,
+        _fence,
+        _user,
         _s3,
     )
     findings: list[Finding] = []
@@ -250,6 +255,43 @@ def _control_groups(_wiring: Wiring) -> Iterable[Finding]:
             "The rest is watched or held by affinity; a container may need the missing "
             "controller delegated.",
         )
+
+
+def _fence(wiring: Wiring) -> Iterable[Finding]:
+    found = find_ffmpeg(wiring.settings), find_packager(wiring.settings)
+    programs = [program for program in found if program is not None]
+    # In a process of its own: of one with threads no part may be forked off.
+    argv = [sys.executable, "-P", "-m", "transcode.sandbox.required", *programs]
+    asked = subprocess.run(argv, capture_output=True, check=False, text=True)
+    required = wiring.settings.fence == "required"
+    if asked.returncode:
+        said = asked.stderr.strip().splitlines()[-1:] or ["it ended without a word"]
+        yield Finding("fence", "fail", f"it cannot be tried: {said[0]}")
+        return
+    said = json.loads(asked.stdout)
+    if not said:
+        what = "no foreign file, no network, no system call that the work does not take"
+        yield Finding("fence", "ok", f"it holds what opens uploads: {what}")
+        return
+    yield Finding(
+        "fence",
+        "fail" if required else "warn",
+        " ".join(said),
+        "Linux 5.13 or newer holds all of it, unless a container's profile forbids"
+        " Landlock or seccomp. Without it take uploads from people you trust alone.",
+    )
+
+
+def _user(_wiring: Wiring) -> Iterable[Finding]:
+    if os.geteuid() != 0:
+        yield Finding("user", "ok", f"number {os.geteuid()}, not root")
+        return
+    yield Finding(
+        "user",
+        "warn",
+        "root: what gets out of the fence may do everything here",
+        "Make a user that may read the uploads, write the results and nothing else.",
+    )
 
 
 def _s3(wiring: Wiring) -> Iterable[Finding]:

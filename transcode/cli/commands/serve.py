@@ -75,7 +75,7 @@ def serve(  # noqa: PLR0913 - one argument per option
     from ...serve.listener import bind
     from ...signals import run_to_the_end
     from ...store.watched_folder import refuse_missing
-    from ..log import announce, writing
+    from ..log import announce, warn_of_root, writing
 
     wired = wiring()
     rule = rule_of(to, planning, tags=tags, priority=priority, suffixes=suffixes)
@@ -89,6 +89,8 @@ def serve(  # noqa: PLR0913 - one argument per option
     with bind(host, port) as listener:
         shown = f"[{host}]" if ":" in host else host
         announce(f"http://{shown}:{listener.getsockname()[1]}", log_format)
+        warn_of_root(log_format)
+        warn_of_root(log_format)
         run_to_the_end(
             lambda: run_server(
                 wired,

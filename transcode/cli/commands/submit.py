@@ -129,7 +129,7 @@ def watch(  # noqa: PLR0913 - one argument per option
     """
     from ...jobs.runner import watch as run_service
     from ...signals import run_to_the_end
-    from ..log import writing
+    from ..log import warn_of_root, writing
 
     rule = rule_of(
         to,
@@ -139,6 +139,7 @@ def watch(  # noqa: PLR0913 - one argument per option
         suffixes=suffixes,
         settle_seconds=settle,
     )
+    warn_of_root(log_format)
     listen = writing(log_format)
     run_to_the_end(
         lambda: _at_desk(run_service, rule, sources, hands, listen, every=every),

@@ -97,7 +97,7 @@ class Run:
             task=self.task,
             staging=str(self.staging),
             scratch=str(self.scratch),
-            settings=settings,
+            settings=settings.for_workers(),
         )
         self._cpu_before = self.worker.box.read().cpu_seconds
         self._started = time.monotonic()

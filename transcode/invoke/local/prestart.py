@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...sandbox.environment import passed_on
 from . import cgroup
 from .limits import Box
 from .reaper import Janitor
@@ -58,6 +59,7 @@ def start(argv: Sequence[str], *, cgroup_root: Path) -> Started:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        env=passed_on(),
         start_new_session=True,
         bufsize=0,
     )

@@ -60,6 +60,10 @@ done
 """
 
 
+_PATH = "/usr/local/bin:/usr/bin:/bin"
+"""Of our environment it gets nothing: it lives as long as we do, for all to read."""
+
+
 class Janitor:
     """
     A shell in its own session that outlives us by as long as it takes to clean up.
@@ -79,6 +83,7 @@ class Janitor:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
+                env={"PATH": _PATH},
                 start_new_session=True,
             )
         finally:

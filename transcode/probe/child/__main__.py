@@ -20,7 +20,7 @@ from ...media.codecs import NEVER_INTERLACED
 from ...media.margins import WOVEN_RATIO
 from ...media.side_data import display_matrices, light, mastering
 from ...sandbox.allowlist import DEMUXERS, OLDEST_LIBAVCODEC
-from ...sandbox.fence import Fence, May, ports_of
+from ...sandbox.fence import Fence, May, ports_of, shortfall
 from .boxes import looks_like
 from .interlace import count_fields, may_lie
 from .reader import CountingReader, Refused, open_local, open_remote
@@ -94,6 +94,13 @@ def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
     # What is open stays so: a local upload's own path need not be within reach.
     opened = None if remote else open_local(location)
     refused = _give_up(request, network=remote)
+    said = shortfall(refused, "the process that looks at uploads")
+    if said and request["fence_required"]:
+        raise Refused(
+            "unfenced",
+            f"it was not opened. {' '.join(said)} TRANSCODE_FENCE=required forbids to"
+            " open it like that: `transcode doctor` tells what this machine lacks",
+        )
     if opened is None:
         opened = open_remote(location, patience_seconds=request["patience_seconds"])
     if opened.size == 0:

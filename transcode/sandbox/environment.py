@@ -1,0 +1,36 @@
+"""What of our environment a process that does the work may see: an allow-list."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+WORKING = frozenset(
+    {
+        *("PATH", "LD_LIBRARY_PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+        *("http_proxy", "https_proxy", "no_proxy"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    }
+)
+"""What every child may see; credentials live in the rest of it."""
+_PYTHON = frozenset({"PYTHONPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX", "TMPDIR"})
+"""What a worker besides needs to start at all."""
+_PR_SET_DUMPABLE = 4
+"""linux/prctl.h."""
+
+
+def passed_on() -> dict[str, str]:
+    """The environment of a worker, to be given when it is started: what it begins
+    with stays to be read in /proc, whatever it forgets later."""
+    wanted = WORKING | _PYTHON
+    return {name: value for name, value in os.environ.items() if name in wanted}
+
+
+def keep_private() -> None:
+    """
+    Let no other process of this user read our memory and environment.
+
+    They hold keys. Root may go on reading, and so may this process; what it starts is
+    not affected. A core of it is no longer written.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
