@@ -30,7 +30,7 @@ from .contract import (
     TaskResult,
 )
 from .deliver import failed, refused, succeeded
-from .deliver.layout import gather
+from .deliver.layout import gather, leave_only
 from .deliver.manifest import ending_of, has_succeeded, status_of, was_cancelled
 from .errors import ObjectChanged, ObjectExists, TranscodeError, WorkerLost, revive
 from .hooks import (
@@ -236,6 +236,7 @@ class _Job:
             await self._refuse_change()
             made = tuple(one for one in results if one.kind != "chunk")
             staged = gather(staging, made)
+            leave_only(staged, made)
             await self.target.publish(
                 self.folder, staged, manifest, token=token, commit=commit
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 import secrets
 from base64 import b64encode
 from collections.abc import Mapping
@@ -23,7 +22,13 @@ _TYPES = {
     ".vtt": "text/vtt",
     ".mp4": "video/mp4",
     ".json": "application/json",
+    ".webm": "video/webm",
+    ".m4a": "audio/mp4",
+    ".ogg": "audio/ogg",
+    ".jpg": "image/jpeg",
 }
+_UNNAMED = "application/octet-stream"
+"""Anything else, so that no browser takes it for a page or a script."""
 _NONCE = "transcode-nonce"
 """Metadata: which call wrote an object. A call that got no answer finds itself."""
 _SHA256 = "transcode-sha256"
@@ -56,10 +61,9 @@ class Objects:
 
     def about(self, key: str, marks: Mapping[str, str]) -> dict[str, Any]:
         """What a request that makes an object says of it."""
-        kind = _TYPES.get(PurePosixPath(key).suffix) or mimetypes.guess_type(key)[0]
         return self.where(key) | {
             "Metadata": dict(marks),
-            "ContentType": kind or "application/octet-stream",
+            "ContentType": _TYPES.get(PurePosixPath(key).suffix, _UNNAMED),
         }
 
     async def described(self, key: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import stat
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -142,7 +143,7 @@ class Sending:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in folder.rglob("*") if _is_file(path))
 
 
 def _finished(staging: Path) -> list[tuple[Path, list[Path]]]:
@@ -155,11 +156,16 @@ def _finished(staging: Path) -> list[tuple[Path, list[Path]]]:
         for attempt in sorted(staging.iterdir()):
             rows: dict[Path, list[Path]] = {}
             for path in sorted(attempt.rglob("*.m4s")):
-                rows.setdefault(path.parent, []).append(path)
+                if _is_file(path):
+                    rows.setdefault(path.parent, []).append(path)
             found.append((attempt, [p for row in rows.values() for p in row[:-1]]))
     return found
 
 
+def _is_file(path: Path) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode)
+
+
 def _identity(path: Path) -> Identity:
-    status = path.stat()
+    status = path.lstat()
     return status.st_ino, status.st_size, status.st_mtime_ns

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,7 +30,9 @@ from .package import IFRAMES, INIT, MANIFEST, MASTER, PLAYLIST, folder
 from .stills import POSTER, SPRITES_FOLDER, THUMBNAILS
 from .verify.verify import RenditionFacts
 
-_CONTAINERS = {".mp4": "mp4", ".m4s": "mp4"}
+_SEGMENT = re.compile(r"[0-9]{5,}\.m4s")
+"""As the packager is told to name them."""
+_SPRITE = re.compile(r"[0-9]{5,}\.jpg")
 
 
 def collect(
@@ -72,7 +76,7 @@ def _streamed(
     names = sorted(
         f"{place}/{path.name}"
         for path in (staging / place).iterdir()
-        if path.suffix in _CONTAINERS
+        if path.name == INIT or _SEGMENT.fullmatch(path.name)
     )
     segments = [
         _artifact(staging, name, "segment", rendition.made_by, container="mp4")
@@ -138,6 +142,8 @@ def _stills(staging: Path) -> Iterator[Artifact]:
     if (staging / POSTER).exists():
         yield _artifact(staging, POSTER, "poster", container="jpeg")
     for path in sorted((staging / SPRITES_FOLDER).glob("*.jpg")):
+        if not _SPRITE.fullmatch(path.name):
+            continue
         name = f"{SPRITES_FOLDER}/{path.name}"
         yield _artifact(staging, name, "sprite", container="jpeg")
     if (staging / THUMBNAILS).exists():
@@ -175,6 +181,11 @@ def _facts(
     }
 
 
+def _as_it_is(path: str, flags: int) -> int:
+    """No link is followed, and nobody waited for at a pipe: a decoder was here."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
 def _artifact(
     staging: Path,
     name: str,
@@ -183,7 +194,7 @@ def _artifact(
     *,
     container: str | None = None,
 ) -> Artifact:
-    with (staging / name).open("rb") as file:
+    with open(staging / name, "rb", opener=_as_it_is) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = file.tell()
     return Artifact(
