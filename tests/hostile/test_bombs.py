@@ -24,7 +24,7 @@ from transcode.errors import TranscodeError
 from transcode.pipeline import Request, admit
 from transcode.settings import Settings
 from transcode.wiring import wire
-from transcode.work import perform
+from transcode.work.perform import perform
 
 async def plan():
     request = Request(source=sys.argv[1], profile="preview")
