@@ -53,6 +53,7 @@ PLACES = {
         ("store/http_source.py", "_locate"): "one byte, for size and etag",
     },
     "process": {
+        ("cli/commands/doctor.py", "_fence"): "tries the fence; opens nothing",
         ("invoke/local/prestart.py", "start"): "the worker",
         ("invoke/local/reaper.py", "__init__"): "cleans up after us",
         ("probe/prestart.py", "start"): "the probing child",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,34 @@ def test_a_group_counts_holds_and_goes_away() -> None:
     assert group.kill()
     assert group.remove()
     assert not any(path.exists() for path in group.directories)
+
+
+@pytest.mark.usefixtures("cgroups")
+def test_a_group_holds_how_many_there_are() -> None:
+    """
+    A shell that starts one after another stops at the limit, whatever it asks for.
+    """
+    group = Group.create("many")
+    assert group is not None
+    if not group.limit_tasks(8):
+        group.remove()
+        pytest.skip("no controller for processes here")
+    script = "read go; for i in $(seq 20); do sleep 60 & done 2>&1"
+    with subprocess.Popen(
+        ["/bin/bash", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as process:
+        assert process.stdin is not None
+        assert group.add(process.pid)
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+        while len(group.pids()) < 8 and process.poll() is None:
+            os.sched_yield()
+        highest = len(group.pids())
+        while not group.kill():
+            os.sched_yield()
+    assert highest <= 8
+    while not group.remove():
+        os.sched_yield()
 
 
 def test_v2_files_are_read_and_written_as_the_kernel_has_them(tmp_path: Path) -> None:

@@ -90,7 +90,6 @@ def serve(  # noqa: PLR0913 - one argument per option
         shown = f"[{host}]" if ":" in host else host
         announce(f"http://{shown}:{listener.getsockname()[1]}", log_format)
         warn_of_root(log_format)
-        warn_of_root(log_format)
         run_to_the_end(
             lambda: run_server(
                 wired,

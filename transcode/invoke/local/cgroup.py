@@ -15,7 +15,7 @@ ROOT = Path("/sys/fs/cgroup")
 PREFIX = "transcode-"
 _PERIOD_US = 100_000
 """The kernel's default CFS period; a quota may not be below 1000 µs of it."""
-_V1 = ("memory", "cpu", "cpuacct")
+_V1 = ("memory", "cpu", "cpuacct", "pids")
 
 
 class Group:
@@ -63,7 +63,7 @@ class Group:
         for parent in parents:
             if not parent.is_relative_to(root):
                 continue
-            for controller in ("memory", "cpu"):
+            for controller in ("memory", "cpu", "pids"):
                 _write(parent / "cgroup.subtree_control", f"+{controller}")
             granted = _read(parent / "cgroup.subtree_control").split()
             if "memory" not in granted or not _mkdir(parent / leaf):
@@ -110,6 +110,11 @@ class Group:
         # Only where swap is accounted; must not be below the limit set just now.
         _write(where / "memory.memsw.limit_in_bytes", str(limit_bytes))
         return held
+
+    def limit_tasks(self, count: int) -> bool:
+        """Hold processes and threads in the group to *count*; False as above."""
+        where = self._directories.get("pids")
+        return where is not None and _write(where / "pids.max", str(count))
 
     def limit_cpu(self, milli_cpus: int) -> bool:
         """Throttle the group to that many thousandths of one CPU."""

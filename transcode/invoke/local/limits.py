@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ...platforms.platform import Machine
 
 MIB = 2**20
+_MOST_TASKS = 4096
+"""Processes and threads of one attempt: six renditions on 128 cores take a third."""
 _DATA_SLACK = 256 * MIB
 
 
@@ -47,6 +49,9 @@ class Box:
         if self.group is not None and not self.group.add(pid):
             self.group.remove()
             self.group = None
+        if self.group is not None:
+            # Nothing that an upload persuades of it takes the machine's numbers.
+            self.group.limit_tasks(_MOST_TASKS)
         self._watched_bytes: int | None = None
 
     @property
