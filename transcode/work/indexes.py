@@ -30,6 +30,9 @@ def mend(task: Task, staging: Path) -> None:
     packaging = recipe.packaging
     if not isinstance(packaging, CmafPackaging):
         return
+    for sound in recipe.audio:
+        if sound.codec == "opus" and sound.made_by == "encoded":
+            _skip_nothing(staging / folder(sound) / INIT)
     names = sound_names(recipe.audio)
     plans: list[VideoRendition | AudioRendition] = [*recipe.video, *recipe.audio]
     served = {
@@ -63,6 +66,25 @@ def mend(task: Task, staging: Path) -> None:
         except ET.ParseError:
             return
         manifest.write_text(text, encoding="utf-8")
+
+
+def _skip_nothing(header: Path) -> None:
+    """
+    Tell a player of Opus that all it decodes is shown.
+
+    The packet that held the encoder's delay is not there (see `command/audio.py`);
+    what is to be skipped of it would be missing of the next, and all sound come 6.5 ms
+    early. `PreSkip` of `dOps`, Opus in ISOBMFF §4.3.2.
+    """
+    try:
+        data = bytearray(header.read_bytes())
+    except FileNotFoundError:
+        return  # verification says so
+    at = data.find(b"dOps")
+    if at >= 0:
+        # Behind the name: version, channels, then two bytes of it.
+        data[at + 6 : at + 8] = bytes(2)
+        header.write_bytes(data)
 
 
 def _flags(sound: AudioRendition, names: Mapping[str, str]) -> dict[str, str]:

@@ -176,11 +176,13 @@ def _frame_rate(
     rates = [
         len(it.times) / (span * tick)
         for it, span in zip(segments, spans, strict=True)
-        if span >= max(spans) / 2 and span
+        # A short one, at the end or before a hole, has a rate by chance.
+        if span * tick >= 1
     ]
-    if not rates:
+    shown = sum(spans) * tick
+    if not shown:
         return None
-    highest = max(rates)
+    highest = max([*rates, sum(len(it.times) for it in segments) / shown])
     index = task.recipe.video_index
     named = [it.frame_rate for it in task.media.video if it.index == index]
     for known in (plan.frame_rate, *named):

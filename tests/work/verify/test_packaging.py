@@ -174,3 +174,12 @@ def test_a_thumbnails_track_that_points_elsewhere_is_found(
 
     assert {"stills"} == finished.failed()
     assert said in finished.detail("stills")
+
+
+def test_sound_that_begins_with_a_hole_is_found(other: Any) -> None:
+    """
+    13.5 ms, which no player can play: it has to jump over them.
+    """
+    late = other(audio_filter="asetpts=PTS+0.0135/TB")
+
+    assert "audio/main begins at 0.0135 s" in late.detail("playlists")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 
 from ...contract import AudioRendition, AudioStream, CmafPackaging, Media, Recipe, Task
 from .downmix import LIMITER, matrix, named, settled
@@ -10,6 +11,10 @@ from .gain import Gain
 from .seek import cut_sound
 from .stream import Stream
 
+_OPUS_DELAY_SECONDS = Fraction(312, 48_000)
+"""libopus's lookahead at the default application (`OPUS_GET_LOOKAHEAD`)."""
+_OPUS_PACKET_SECONDS = Fraction(20, 1000)
+"""libopus's by default, in ffmpeg."""
 _OVERSAMPLED = 4
 """Peaks between samples are seen at four times the rate (ITU-R BS.1770-5, annex 2)."""
 
@@ -31,11 +36,13 @@ def mix(
         mixed = soundtrack(
             source[str(first.source_index)], first, task, gains.get(first.name)
         )
-        owners = [it.name for it in sounds for _ in range(_uses(recipe, it))]
+        owners = [it for it in sounds for _ in range(_uses(recipe, it))]
         split = mixed.filter_multi_output("asplit")
-        for n, name in enumerate(owners):
+        for n, sound in enumerate(owners):
             tap = mixed if len(owners) == 1 else split[n]
-            taps.setdefault(name, []).append(tap)
+            if isinstance(recipe.packaging, CmafPackaging) and sound.codec == "opus":
+                tap = _on_packets(tap, sound.sample_rate)
+            taps.setdefault(sound.name, []).append(tap)
     return taps
 
 
@@ -88,6 +95,19 @@ def _levelled(stream: Stream, gain: Gain, rate: int) -> Stream:
     limit = f"{10 ** (gain.ceiling_dbtp / 20):.5f}"
     stream = stream.filter("alimiter", **(LIMITER | {"limit": limit}))
     return stream.filter("aresample", rate)
+
+
+def _on_packets(stream: Stream, rate: int) -> Stream:
+    """
+    *stream* behind so much silence before 0 that a packet of Opus begins at 0.
+
+    The encoder looks ahead by 6.5 ms: its packets of 20 ms begin 6.5 ms early, and in
+    segments, which cannot begin before 0, sound would begin with the second one, at
+    13.5 ms. Players that need all tracks to begin jump over such a hole.
+    """
+    silent = round((-_OPUS_DELAY_SECONDS % _OPUS_PACKET_SECONDS) * rate)
+    stream = stream.filter("adelay", delays=f"{silent}S", all=1)
+    return stream.filter("asetpts", f"PTS-{silent}/{rate}/TB")
 
 
 def _timed(stream: Stream, audio: AudioStream | None, media: Media) -> Stream:

@@ -258,14 +258,20 @@ def _groups(recipe: Recipe, fifo: str) -> tuple[_Group, ...]:
 
 
 def _sound_filters(sound: AudioRendition) -> str:
-    # AAC's 21 ms of priming lie before 0: left out, sound starts at exactly 0 in
-    # players that ignore edit lists.
-    drop = "noise=drop='lt(pts,0)'"
-    if sound.made_by == "copied" and sound.codec == "aac":
-        # Transport streams describe AAC in each packet, MP4 once in its header; what
-        # comes from MP4 passes unchanged. Asked for, since the muxer looks too late.
-        return f"aac_adtstoasc,{drop}"
-    return drop
+    # AAC's 21 ms of priming lie before 0, and a packet of Opus (see `audio`): left out,
+    # sound starts at exactly 0 in players that ignore edit lists.
+    if sound.made_by == "encoded":
+        return "noise=drop='lt(pts,0)'"
+    # Of a copy the packet at 0 may begin before it: most of it after 0, it is kept, for
+    # as long as it lasts after 0. Left out, sound would begin late, and players that
+    # need all tracks to begin jump over the hole. (Opus says how much to skip of it.)
+    kept = (
+        "noise=drop='lt(pts+d/2,0)',setts=pts='max(PTS,0)':dts='max(DTS,0)'"
+        ":duration='if(lt(PTS,0),DURATION+PTS,DURATION)'"
+    )
+    # Transport streams describe AAC in each packet, MP4 once in its header; what
+    # comes from MP4 passes unchanged. Asked for, since the muxer looks too late.
+    return f"aac_adtstoasc,{kept}" if sound.codec == "aac" else kept
 
 
 def _files(packaging: FilePackaging) -> Iterable[OutputFile]:

@@ -38,10 +38,10 @@ def frame_rate(where: str, said: str | None, track: Track) -> Iterator[str]:
 def _segment_rates(track: Track) -> Iterator[Fraction]:
     """Pictures per second from one segment's beginning to the next's, by all times."""
     starts = [segment.start for segment in track.segments]
-    end = track.times[-1] + track.length
-    spans = [after - start for start, after in pairwise([*starts, end])]
+    spans = [b - a for a, b in pairwise([*starts, track.times[-1] + track.length])]
     for start, span in zip(starts, spans, strict=True):
-        if span >= max(spans) / 2 and span > 0:
+        # A short one, at the end or before a hole, has a rate by chance.
+        if span * track.time_base >= 1:
             shown = bisect_left(track.times, start + span)
             shown -= bisect_left(track.times, start)
             yield shown / (span * track.time_base)

@@ -67,7 +67,13 @@ def hls(
     for variant in master.variants:
         if variant.uri in by_uri:
             track = by_uri[variant.uri]
-            yield from _variant(task, variant, track, tracks)
+            group = [
+                by_uri[it.uri]
+                for it in master.groups
+                if it.uri in by_uri
+                and it.attributes.get("GROUP-ID") == variant.attributes.get("AUDIO")
+            ]
+            yield from _variant(task, variant, track, group)
             true = rates[variant.uri] + _beside(variant, master, rates)
             yield from _said_rates(f"master.m3u8: {track.name}", variant, true)
     if (
@@ -118,13 +124,12 @@ def _media_playlist(track: Track, staging: Path, known: set[str]) -> Iterator[st
 
 
 def _variant(
-    task: Task, variant: Listed, track: Track, tracks: Sequence[Track]
+    task: Task, variant: Listed, track: Track, group: Sequence[Track]
 ) -> Iterator[str]:
     """What a player chooses by: peak rate, codecs, size, frame rate."""
     where, said = f"master.m3u8: {track.name}", variant.attributes
-    sound = [t for t in tracks if not t.is_video and t is not track]
     codecs = said.get("CODECS", "").split(",")
-    for one in (track, *(sound[:1] if track.is_video else ())):
+    for one in (track, *group[:1]):
         if not any(is_codec(text, one) for text in codecs):
             yield f"{where}: CODECS {said.get('CODECS')} lack its {one.codec}"
     if not track.is_video:

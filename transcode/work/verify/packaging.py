@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...contract import Check, CmafPackaging, FilePackaging, Task
+from .announced import ROUNDING
 from .dash import dash
 from .hls import hls
 from .tracks import Track
@@ -26,6 +27,7 @@ def playlists_check(
         wrong += hls(task, tracks, staging, known)
     if packaging.dash:
         wrong += dash(task, tracks, staging, known)
+    wrong += _late(tracks)
     present = {
         str(path.relative_to(staging))
         for folder in ("video", "audio")
@@ -38,6 +40,20 @@ def playlists_check(
         passed=not wrong,
         detail="; ".join(wrong) or f"{len(known)} files listed as they are",
     )
+
+
+def _late(tracks: Sequence[Track]) -> Iterator[str]:
+    """
+    Encoded sound that does not begin at 0, where silence would have been put.
+
+    Players that need all tracks to begin jump over such a hole (hls.js tells of it as
+    `bufferSeekOverHole`), or wait.
+    """
+    for track in tracks:
+        begins = track.times[0] * track.time_base
+        encoded = not track.is_video and track.plan.made_by == "encoded"
+        if encoded and begins > ROUNDING:
+            yield f"{track.place} begins at {float(begins):.4f} s: a hole before it"
 
 
 def faststart_check(packaging: FilePackaging, *, staging: Path) -> Iterator[Check]:
