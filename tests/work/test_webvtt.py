@@ -27,6 +27,27 @@ def test_what_ffmpeg_writes_is_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (r"two\h\hwords", "two\u00a0\u00a0words"),
+        ("m 348 49 l 367 49 367 78 348 78EXIT", "EXIT"),
+        ("EXIT m 0 0 b 1 2 3.5 -4 5 6 l 7 8 c", "EXIT"),
+        ("I am 5 6 years", "I am 5 6 years"),
+        ("m 5 6 metres", "m 5 6 metres"),
+    ],
+)
+def test_ass_is_shown_as_its_text(line: str, shown: str) -> None:
+    """
+    Hard spaces are spaces, drawings beside text are gone, and text looks like none; of
+    other formats nothing is changed.
+    """
+    written = f"WEBVTT\n\n00:00.000 --> 00:01.000\n{line}\n"
+
+    assert [shown] == [it.text for it in read_written(written, scripted=True)]
+    assert [line] == [it.text for it in read_written(written)]
+
+
+@pytest.mark.parametrize(
     ("line", "escaped"),
     [
         ("AT&T &amp; <b>you</b>", "AT&amp;T &amp; <b>you</b>"),

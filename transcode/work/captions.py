@@ -53,7 +53,8 @@ def finish_captions(
             )
         path = staging / captions_file(captions)
         text = path.read_text(encoding="utf-8", errors="replace")
-        cues = shifted(read_written(text), -round(_begin_seconds(task) * 1000))
+        written = read_written(text, scripted=_scripted(task, captions))
+        cues = shifted(written, -round(_begin_seconds(task) * 1000))
         cues = within(cues, None if end is None else round(end * 1000))
         if not cues:
             path.unlink()
@@ -110,6 +111,13 @@ def _list(captions: Sequence[CaptionRendition], staging: Path) -> None:
 def _with(task: Task, captions: tuple[CaptionRendition, ...]) -> Task:
     recipe = task.recipe.model_copy(update={"captions": captions})
     return task.model_copy(update={"recipe": recipe})
+
+
+def _scripted(task: Task, captions: CaptionRendition) -> bool:
+    index = captions.source_index
+    return any(
+        it.index == index and it.codec in {"ass", "ssa"} for it in task.media.subtitles
+    )
 
 
 def _words(captions: CaptionRendition) -> str:

@@ -18,6 +18,13 @@ _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _DRAWING = re.compile(
     r"m(?: -?\d+(?:\.\d+)?){2}(?: (?:[mnlbspc]|-?\d+(?:\.\d+)?))*", re.ASCII
 )
+# One that stands in a line with text: at least one line or curve in it.
+_NUMBERS = r"(?: +-?\d+(?:\.\d+)?)"
+_DRAWN = re.compile(
+    rf"\bm{_NUMBERS}{{2}}(?: *[nlbsp]{_NUMBERS}{{2,}})+(?: *[mnlbspc]{_NUMBERS}*)*",
+    re.ASCII,
+)
+_NO_BREAK_SPACE = "\u00a0"
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -35,9 +42,12 @@ class Cue:
     """As WebVTT has it: escaped, no empty line in it."""
 
 
-def read_written(text: str) -> tuple[Cue, ...]:
+def read_written(text: str, *, scripted: bool = False) -> tuple[Cue, ...]:
     """
     The cues in what ffmpeg wrote, which escapes nothing.
+
+    With *scripted* it was ASS or SSA, whose hard spaces (`\\h`) and drawings within
+    text ffmpeg passes on as they are.
 
     Text after an empty line goes on with its cue. Times may be negative; drawings
     are left out.
@@ -49,7 +59,7 @@ def read_written(text: str) -> tuple[Cue, ...]:
     for line in re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff")):
         timing = _WRITTEN.fullmatch(line)
         if timing is None:
-            lines.append(line)
+            lines.append(_unscripted(line) if scripted else line)
             continue
         cues += _cue(times, lines)
         times, lines = (_milliseconds(timing[1]), _milliseconds(timing[2])), []
@@ -101,6 +111,10 @@ def read(text: str) -> tuple[Cue, ...]:
         start, end = _milliseconds(found[1]), _milliseconds(found[2])
         cues.append(Cue(start, end, words))
     return tuple(cues)
+
+
+def _unscripted(line: str) -> str:
+    return _DRAWN.sub("", line).replace("\\h", _NO_BREAK_SPACE)
 
 
 def _cue(times: tuple[int, int] | None, lines: list[str]) -> Iterator[Cue]:

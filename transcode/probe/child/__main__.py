@@ -26,6 +26,7 @@ from .interlace import count_fields, may_lie
 from .reader import CountingReader, Refused, open_local, open_remote
 from .scan import Demuxed, Gathered, gather
 from .streams import pixels
+from .tail_riff import le, open_ended
 
 _MOST_PIXELS = 8192 * 8192
 _LARGEST_PICTURE = 16384 * 8704
@@ -195,6 +196,12 @@ def _refuse_by_name(head: bytes) -> None:
         # An animated PNG begins like a still one and has its own chunk right after.
         if text.startswith(magic) and b"actl" not in text:
             raise Refused("rejected", f"it is {name}, not a video")
+    if head[:4] == b"RF64" and head[12:16] == b"ds64" and open_ended(le(head[28:36])):
+        raise Refused(
+            "unsupported",
+            "its header (ds64) leaves the size of its sound open, which no player here"
+            " reads; have it written again as WAV or FLAC",
+        )
     if looks_like(head) and head[8:12].decode("latin-1") in _STILLS:
         raise Refused("rejected", "it is a still picture (HEIF or AVIF), not a video")
 

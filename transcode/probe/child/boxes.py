@@ -63,6 +63,12 @@ class Index:
     sidx_missing_seconds: float = 0.0
     cut_bytes: int = 0
     """How far the last box reaches beyond the end of the file."""
+    end: int = 0
+    """Behind the last box that makes sense."""
+    media_bytes: int = 0
+    """In all `mdat` boxes."""
+    repeated: int | None = None
+    """Where the header stands once more: what follows must go on where it was."""
     last_kind: str = ""
     """Of that box; empty where it is of no kind that a file is made of."""
     protected: bool = False

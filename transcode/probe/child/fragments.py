@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 from .boxes import Box, Index, body, children, u32, u64
+from .leftover import joined
 from .reader import CountingReader
 from .sample_tables import Track
 
@@ -33,6 +34,8 @@ def _read_traf(reader: CountingReader, traf: Box, index: Index) -> None:
         if box.kind == "tfdt":
             data = body(reader, box, 16)
             start = u64(data, 4) if data[:1] == b"\1" else u32(data, 4)
+            if index.repeated and start < track.next_tick - track.timescale // 2:
+                raise joined(index.repeated, reader.size)
             if start != track.next_tick:
                 track.jumps[track.stored] = track.next_tick = start
         elif box.kind == "trun":

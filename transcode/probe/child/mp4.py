@@ -6,11 +6,13 @@ import struct
 
 from .boxes import TOP_LEVEL, Box, Index, body, children, u32, u64
 from .fragments import read_fragment, read_segment_index
+from .leftover import joined
 from .reader import CountingReader, Refused
 from .sample_tables import Track
 
 _MOST_BOXES = 100_000
 """Top-level boxes looked at: a day of two-second fragments, twice over."""
+_MOST_COMPARED = 64 * 1024
 _MOST_CHUNK_SAMPLES = 65_536
 _SPARE_BYTES = 768 * 1024
 """Left by the tables for everything that comes after them."""
@@ -30,6 +32,8 @@ def read_index(reader: CountingReader, *, spare: int) -> Index:
             break
         index.cut_bytes = max(0, box.end - reader.size)
         index.last_kind = box.kind if box.kind in TOP_LEVEL else ""
+        if index.last_kind or (box.kind.isprintable() and not index.cut_bytes):
+            index.end = min(box.end, reader.size)
         _read_box(reader, box, index)
     index.complete = index.complete and not reader.spent
     if index.complete:
@@ -39,15 +43,15 @@ def read_index(reader: CountingReader, *, spare: int) -> Index:
 
 def _read_box(reader: CountingReader, box: Box, index: Index) -> None:
     if box.kind == "ftyp":
-        index.brand = reader.at(box.body, 4).decode("latin-1").strip()
-    elif box.kind == "moov" and index.moov is None:
-        if index.cut_bytes:
-            raise Refused(
-                "truncated", "the file ends inside its index (moov): it was cut off"
-            )
-        index.moov = box
-        _read_moov(reader, box, index)
+        if index.first_media is not None and not index.fragments:
+            raise joined(box.start, reader.size)
+        if index.fragments:
+            index.repeated = box.start
+        index.brand = index.brand or reader.at(box.body, 4).decode("latin-1").strip()
+    elif box.kind == "moov":
+        _read_header(reader, box, index)
     elif box.kind == "mdat":
+        index.media_bytes += min(box.end, reader.size) - box.body
         if index.first_media is None:
             index.first_media = box.start
         if index.fragments and index.cut_bytes:
@@ -57,6 +61,34 @@ def _read_box(reader: CountingReader, box: Box, index: Index) -> None:
     elif box.kind == "moof" and not index.cut_bytes:
         index.fragments += 1
         read_fragment(reader, box, index)
+
+
+def _read_header(reader: CountingReader, box: Box, index: Index) -> None:
+    if index.moov is not None:
+        # Streams repeat theirs, and go on; another one is another recording.
+        if not _same(reader, box, index.moov):
+            raise joined(index.repeated or box.start, reader.size)
+        index.repeated = index.repeated or box.start
+        return
+    if index.cut_bytes:
+        raise Refused(
+            "truncated", "the file ends inside its index (moov): it was cut off"
+        )
+    index.moov = box
+    _read_moov(reader, box, index)
+    if any(track.codec_tag == "iamf" for track in index.tracks):
+        raise Refused(
+            "unsupported",
+            "its sound is Immersive Audio (IAMF), which cannot be decoded whole here;"
+            " upload it as AAC, Opus or FLAC",
+        )
+
+
+def _same(reader: CountingReader, one: Box, other: Box) -> bool:
+    """Two headers that say the same; of large ones, as far as they are looked at."""
+    if one.end - one.start != other.end - other.start:
+        return False
+    return body(reader, one, _MOST_COMPARED) == body(reader, other, _MOST_COMPARED)
 
 
 def _refuse_unplayable(index: Index) -> None:

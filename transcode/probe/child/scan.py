@@ -11,6 +11,7 @@ from ...media.demuxers import CLOCKED, CUED, short
 from .boxes import Index, looks_like
 from .edit_lists import LARGE, shorten
 from .late_tracks import refuse_taken_over, refuse_taken_over_later
+from .leftover import Leftover, behind, leftover
 from .mp4 import read_index
 from .nal import is_closed
 from .packets import Scan, scan
@@ -26,6 +27,11 @@ _MOST_KEYS = 20_000
 _ENDING_BYTES = 320 * 1024
 """For the question whether a large file ends where it should."""
 _MOST_INDEX_ENTRIES = 200_000
+_MOST_SUMMED = 50_000
+"""Samples, of all tracks."""
+_LEAST_UNUSED = 64 * 1024
+_UNUSED_SHARE = 0.05
+"""Of the media data; less is what a recorder keeps free between tracks."""
 _KEY_BYTES = 4096
 _KEYS_LOOKED_AT = 4
 
@@ -92,6 +98,7 @@ def gather(
     }
     if index is not None and index.moov is not None:
         _from_index(reader, index, container, answer)
+        answer["leftover"] = _beside(reader, index, container, shortened=shortened)
     if answer["index"] is None:
         _look_at_end(reader, answer)
     if answer["index"] is None or not index_tells_all(answer):
@@ -112,7 +119,30 @@ def _look_at_end(reader: CountingReader, answer: dict[str, Any]) -> None:
     reader.ceiling, reader.spent = min(reader.budget, most), False
     answer["cut"] = cut_off(reader, answer["format"])
     answer["unmarked"] = unmarked(reader, answer["format"])
+    if answer["cut"] is None:
+        answer["leftover"] = leftover(reader, answer["format"])
     reader.ceiling, reader.spent = ceiling, spent
+
+
+def _beside(
+    reader: CountingReader, index: Index, container: Any, *, shortened: bool
+) -> Leftover | None:
+    """Of a file with an index: what lies behind its boxes, or in no sample of it."""
+    if not index.complete or (index.cut_bytes and index.last_kind):
+        return None
+    found = behind(reader, index.end)
+    if found is not None or shortened or index.fragmented:
+        return found
+    entries = sum(len(stream.index_entries) for stream in container.streams)
+    if entries > _MOST_SUMMED:
+        return None
+    used = sum(
+        entry.size for stream in container.streams for entry in stream.index_entries
+    )
+    unused = index.media_bytes - used
+    if unused <= max(_LEAST_UNUSED, index.media_bytes * _UNUSED_SHARE):
+        return None
+    return Leftover(index.first_media or 0, unused)
 
 
 def _shorten(reader: CountingReader, index: Index) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from .reader import CountingReader
 from .tail_riff import beyond
 
@@ -36,6 +38,21 @@ def matroska(reader: CountingReader) -> str | None:
     if reader.spent or not found:
         return None
     return None if at >= reader.size else "its last element has no whole header"
+
+
+def elements(reader: CountingReader) -> Iterator[tuple[int, int, int, int | None]]:
+    """
+    (id, start, start of its body, size or None where left open) of one after another.
+
+    What has no size of its own is entered. Ends where the bytes make no sense.
+    """
+    at = 0
+    while (element := _element(reader, at)) is not None:
+        kind, body, size = element
+        yield kind, at, body, size
+        if size is None and kind not in _UNSIZED:
+            return
+        at = body if size is None else body + size
 
 
 def _element(reader: CountingReader, at: int) -> tuple[int, int, int | None] | None:

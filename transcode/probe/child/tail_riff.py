@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from .reader import CountingReader
 
-_OPEN = {0, 0xFFFFFFFF}
-"""Sizes that a recorder writes when it cannot go back to correct them."""
+_OPEN_BEFORE = (1 << 31, 1 << 32, 1 << 63, 1 << 64)
+_OPEN_WITHIN = 4096
 _RM_DATA_HEADER = 18
 _MOST_CHUNKS = 200_000
 _GIF_HEADER = 13
@@ -22,7 +22,17 @@ def beyond(reader: CountingReader, end: int, what: str) -> str | None:
     return f"{what} ends {end - reader.size} bytes past the end of the file"
 
 
-def _le(data: bytes) -> int:
+def open_ended(size: int) -> bool:
+    """
+    Whether *size* is what is written by who cannot go back to correct it.
+
+    0, or as much as fits: 2^32 - 1 (ffmpeg), 2^31 - 1, 2^31 (arecord) or 2^31 - 4096
+    (sox), some less what the header takes; in 64 bits likewise.
+    """
+    return not size or any(most - _OPEN_WITHIN <= size <= most for most in _OPEN_BEFORE)
+
+
+def le(data: bytes) -> int:
     return int.from_bytes(data, "little")
 
 
@@ -34,8 +44,8 @@ def avi(reader: CountingReader) -> str | None:
         if len(head) < 12:  # noqa: PLR2004  a whole chunk header and its type
             left = head.strip(b"\0")
             return "the last RIFF chunk has no header" if at and left else None
-        size = _le(head[4:8])
-        if head[:4] != b"RIFF" or size in _OPEN:
+        size = le(head[4:8])
+        if head[:4] != b"RIFF" or open_ended(size):
             return None if at else _avi_unfinished(reader)
         # One pad byte may or may not be there.
         end = at + 8 + size
@@ -47,7 +57,7 @@ def avi(reader: CountingReader) -> str | None:
 def _avi_unfinished(reader: CountingReader) -> str | None:
     """A recording that was never closed has no index either."""
     flags = reader.at(0, 64)
-    has_index = flags[24:28] == b"avih" and _le(flags[44:48]) & 0x10
+    has_index = flags[24:28] == b"avih" and le(flags[44:48]) & 0x10
     if has_index and b"idx1" not in reader.at(max(0, reader.size - 65_536), 65_536):
         return "it announces an index (idx1) and has none"
     return None
@@ -57,22 +67,25 @@ def wave(reader: CountingReader) -> str | None:
     """`data` and what follows it; RF64 gives the size in `ds64`."""
     head = reader.at(0, 12)
     wide = None
-    for kind, start, size in _riff(reader, 12):
+    for kind, start, size in chunks(reader, 12):
         if kind == b"ds64":
-            wide = _le(reader.at(start + 8, 8))
+            wide = le(reader.at(start + 8, 8))
         if kind != b"data":
             continue
         length = wide if head[:4] == b"RF64" and wide is not None else size
-        return None if length in _OPEN else beyond(reader, start + length, "its sound")
+        return (
+            None if open_ended(length) else beyond(reader, start + length, "its sound")
+        )
     return "its sound (the data chunk) is missing"
 
 
-def _riff(reader: CountingReader, at: int) -> Iterator[tuple[bytes, int, int]]:
+def chunks(reader: CountingReader, at: int) -> Iterator[tuple[bytes, int, int]]:
+    """(kind, start of its body, size) of RIFF chunks from *at* on."""
     for _ in range(_MOST_CHUNKS):
         head = reader.at(at, 8)
         if len(head) < 8:  # noqa: PLR2004  kind and size
             return
-        size = _le(head[4:8])
+        size = le(head[4:8])
         yield head[:4], at + 8, size
         at += 8 + size + size % 2
 
@@ -81,7 +94,7 @@ def iff(reader: CountingReader) -> str | None:
     """AIFF: one FORM chunk around everything."""
     head = reader.at(0, 12)
     size = int.from_bytes(head[4:8], "big")
-    if head[:4] != b"FORM" or size in _OPEN:
+    if head[:4] != b"FORM" or open_ended(size):
         return None
     return beyond(reader, 8 + size, "its FORM chunk")
 
@@ -92,7 +105,7 @@ def asf(reader: CountingReader) -> str | None:
     at = head.find(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))
     if at < 0 or at + 92 > len(head) or head[at + 88] & 1:
         return None
-    return beyond(reader, _le(head[at + 40 : at + 48]), "the file it describes")
+    return beyond(reader, le(head[at + 40 : at + 48]), "the file it describes")
 
 
 def real(reader: CountingReader) -> str | None:
@@ -117,7 +130,7 @@ def real(reader: CountingReader) -> str | None:
 def swf(reader: CountingReader) -> str | None:
     """The length in an uncompressed movie's header is the file's."""
     head = reader.at(0, 8)
-    length = _le(head[4:8])
+    length = le(head[4:8])
     return beyond(reader, length, "the movie") if head[:3] == b"FWS" else None
 
 

@@ -209,8 +209,14 @@ def _warnings(raw: Raw, others: list[OtherStream]) -> list[str]:
         said.append(f"{raw['packet_errors']} damaged packets were met")
     for stream in raw["streams"]:
         said += [f"stream {stream['index']} {doubt}" for doubt in _doubts(stream)]
+    if left := raw.get("leftover"):
+        share = left[1] / raw["size"]
+        said.append(
+            f"{left[1]} of its bytes ({share:.0%}), from byte {left[0]} on, belong to"
+            " nothing that is played; they are left out"
+        )
     if index := raw["index"]:
-        if index["cut_bytes"]:
+        if index["cut_bytes"] and not raw.get("leftover"):
             said.append(f"the last box ends {index['cut_bytes']} bytes past the file")
         if index["protected"] and not any(s.get("encrypted") for s in raw["streams"]):
             said.append("some of it is marked as encrypted")

@@ -20,6 +20,8 @@ _EXACT_ENDS = {"mp4", "mov"}
 """Containers that state when each stream ends; in others it is an estimate, made
 from the last packet's start and a guess at its length."""
 _VAGUE_SECONDS = Fraction(1, 10)
+_WMA_BLOCK = 2048
+"""Samples, the longest (`ff_wma_get_frame_len_bits` in libavcodec)."""
 _ROUNDING_SECONDS = Fraction(1, 1000)
 """What the clocks of FLV, Matroska and ASF cannot tell apart."""
 
@@ -99,8 +101,7 @@ def duration(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
         seen = end - min(t.start for t in video or tracks)  # without silence before
         allowed = max(step, seconds * _LENGTH_SHARE) + sound + _ROUNDING_SECONDS
         if not video and task.media.container not in _EXACT_ENDS:
-            # WMA's packets last 46 ms, and what the last one holds is a guess.
-            allowed = max(allowed, _VAGUE_SECONDS)
+            allowed = max(allowed, _VAGUE_SECONDS, _wma(task))
         if all(abs(one - seconds) > allowed for one in (lasted, seen)):
             yield f"{ms(lasted)} long, the source {ms(seconds)}"
     elif task.recipe.clip is not None:
@@ -126,6 +127,13 @@ def _stated(tracks: Sequence[Track]) -> Iterator[str]:
             for one in (track.duration, track.end)
         ):
             yield f"{track.place} says {ms(said)}, its samples last {ms(track.end)}"
+
+
+def _wma(task: Task) -> Fraction:
+    """What the last blocks of WMA hold is a guess: it overlaps two, and one is new."""
+    rates = [it.sample_rate for it in task.media.audio if it.codec.startswith("wma")]
+    known = [it for it in rates if it]
+    return Fraction(3 * _WMA_BLOCK, min(known)) if known else Fraction(0)
 
 
 def _clipped_sound(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
