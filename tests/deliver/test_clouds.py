@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from transcode.contract.job import Envelope, Told
-from transcode.deliver import Patience, Senders, parse_targets, tell
+from transcode.deliver import RetryClock, Senders, parse_targets, tell
 from transcode.platforms.huawei_signing import Keys, authorization
 from transcode.settings import Settings
 
@@ -45,7 +45,7 @@ async def tell_once_more(
                 envelope,
                 parse_targets(text),
                 senders.send,
-                patience=Patience(tries=2, sleep=_no_wait),
+                clock=RetryClock(sleep=_no_wait),
             )
         ]
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from transcode.contract import Failure
 from transcode.contract.job import Told
-from transcode.deliver import Patience, Senders, parse_targets, tell, told_digest
+from transcode.deliver import RetryClock, Senders, parse_targets, tell, told_digest
 from transcode.deliver.message import Notice
 from transcode.deliver.response import retry_after
 from transcode.deliver.targets import Target, parse_target
@@ -46,8 +46,8 @@ def waits() -> Waits:
 
 
 @pytest.fixture
-def patience(waits: Waits) -> Patience:
-    return Patience(sleep=waits, chance=lambda: 1.0)
+def clock(waits: Waits) -> RetryClock:
+    return RetryClock(sleep=waits, chance=lambda: 1.0)
 
 
 async def _no_folder(folder: str, name: str, body: bytes) -> None:
@@ -86,14 +86,14 @@ async def test_a_server_that_recovers_is_told_under_the_same_id(
     listener: Listener,
     senders: Senders,
     make_envelope: MakeEnvelope,
-    patience: Patience,
+    clock: RetryClock,
     waits: Waits,
 ) -> None:
     """500, a reset, 503, then 200: four requests, one key, waits that grow."""
     listener.script = [Answer(500), Answer(reset=True), Answer(503), Answer(200)]
 
     (told,) = await tell(
-        make_envelope(), parse_targets(listener.url), senders.send, patience=patience
+        make_envelope(), parse_targets(listener.url), senders.send, clock=clock
     )
     verifier = standardwebhooks.Webhook(WEBHOOK_SECRET)
     for received in listener.received:
@@ -109,11 +109,9 @@ async def test_waits_are_spread_by_chance(
 ) -> None:
     """From half of the usual wait, so that many do not come back at once."""
     listener.script = [Answer(500)]
-    patience = Patience(sleep=waits, chance=lambda: 0.0)
+    clock = RetryClock(sleep=waits, chance=lambda: 0.0)
 
-    await tell(
-        make_envelope(), parse_targets(listener.url), senders.send, patience=patience
-    )
+    await tell(make_envelope(), parse_targets(listener.url), senders.send, clock=clock)
 
     assert [0.5, 1.0, 2.0] == waits.seconds
 
@@ -122,13 +120,13 @@ async def test_a_server_that_stays_down_ends_the_round(
     listener: Listener,
     senders: Senders,
     make_envelope: MakeEnvelope,
-    patience: Patience,
+    clock: RetryClock,
 ) -> None:
     """The last answer is kept, and that another round may help."""
     listener.script = [Answer(502, body=b"upstream\x1b[31m  is\ndown")]
 
     (told,) = await tell(
-        make_envelope(), parse_targets(listener.url), senders.send, patience=patience
+        make_envelope(), parse_targets(listener.url), senders.send, clock=clock
     )
 
     assert (False, 4) == (told.ok, told.tries)
@@ -145,14 +143,14 @@ async def test_a_refusal_is_not_repeated(
     listener: Listener,
     senders: Senders,
     make_envelope: MakeEnvelope,
-    patience: Patience,
+    clock: RetryClock,
     status: int,
 ) -> None:
     """The same request would get the same answer."""
     listener.script = [Answer(status)]
 
     (told,) = await tell(
-        make_envelope(), parse_targets(listener.url), senders.send, patience=patience
+        make_envelope(), parse_targets(listener.url), senders.send, clock=clock
     )
 
     assert (False, 1) == (told.ok, told.tries)
@@ -165,14 +163,14 @@ async def test_what_may_pass_is_repeated(
     listener: Listener,
     senders: Senders,
     make_envelope: MakeEnvelope,
-    patience: Patience,
+    clock: RetryClock,
     status: int,
 ) -> None:
     """Busy, too early, in conflict with another try."""
     listener.script = [Answer(status), Answer(202)]
 
     (told,) = await tell(
-        make_envelope(), parse_targets(listener.url), senders.send, patience=patience
+        make_envelope(), parse_targets(listener.url), senders.send, clock=clock
     )
 
     assert (True, 2) == (told.ok, told.tries)
@@ -182,13 +180,13 @@ async def test_a_redirect_is_not_followed(
     listener: Listener,
     senders: Senders,
     make_envelope: MakeEnvelope,
-    patience: Patience,
+    clock: RetryClock,
 ) -> None:
     """It could lead a signed notice anywhere."""
     listener.script = [Answer(307, {"Location": f"{listener.url}/elsewhere"})]
 
     (told,) = await tell(
-        make_envelope(), parse_targets(listener.url), senders.send, patience=patience
+        make_envelope(), parse_targets(listener.url), senders.send, clock=clock
     )
 
     assert 1 == len(listener.received)
@@ -200,14 +198,14 @@ async def test_retry_after_is_honoured(
     listener: Listener,
     senders: Senders,
     make_envelope: MakeEnvelope,
-    patience: Patience,
+    clock: RetryClock,
     waits: Waits,
 ) -> None:
     """They are not asked again before they want to be."""
     listener.script = [Answer(429, {"Retry-After": "7"}), Answer(200)]
 
     (told,) = await tell(
-        make_envelope(), parse_targets(listener.url), senders.send, patience=patience
+        make_envelope(), parse_targets(listener.url), senders.send, clock=clock
     )
 
     assert (True, [7.0]) == (told.ok, waits.seconds)
@@ -217,14 +215,14 @@ async def test_a_long_retry_after_is_for_another_round(
     listener: Listener,
     senders: Senders,
     make_envelope: MakeEnvelope,
-    patience: Patience,
+    clock: RetryClock,
     waits: Waits,
 ) -> None:
     """Nobody waits an hour in a worker, and nobody asks sooner."""
     listener.script = [Answer(503, {"Retry-After": "3600"})]
 
     (told,) = await tell(
-        make_envelope(), parse_targets(listener.url), senders.send, patience=patience
+        make_envelope(), parse_targets(listener.url), senders.send, clock=clock
     )
 
     assert (False, 1, []) == (told.ok, told.tries, waits.seconds)
@@ -236,14 +234,14 @@ async def test_413_is_linked(
     listener: Listener,
     senders: Senders,
     make_envelope: MakeEnvelope,
-    patience: Patience,
+    clock: RetryClock,
     waits: Waits,
 ) -> None:
     """A server with a smaller limit than ours gets the link, at once, same key."""
     listener.script = [Answer(413), Answer(200)]
 
     (told,) = await tell(
-        make_envelope(), parse_targets(listener.url), senders.send, patience=patience
+        make_envelope(), parse_targets(listener.url), senders.send, clock=clock
     )
     first, second = (json.loads(r.body) for r in listener.received)
 
@@ -266,7 +264,7 @@ async def test_413_twice_is_refused(
 
 
 async def test_a_server_that_hangs_is_left(
-    listener: Listener, make_envelope: MakeEnvelope, patience: Patience
+    listener: Listener, make_envelope: MakeEnvelope, clock: RetryClock
 ) -> None:
     """After the time for one try, which counts as one."""
     listener.script = [Answer(hang=True), Answer(200)]
@@ -276,7 +274,7 @@ async def test_a_server_that_hangs_is_left(
             make_envelope(),
             parse_targets(listener.url),
             senders.send,
-            patience=patience,
+            clock=clock,
         )
 
     assert (True, 2) == (told.ok, told.tries)
@@ -286,14 +284,14 @@ async def test_nobody_there(
     free_port: int,
     senders: Senders,
     make_envelope: MakeEnvelope,
-    patience: Patience,
+    clock: RetryClock,
 ) -> None:
     """A refused connection is tried again, and said in words."""
     (told,) = await tell(
         make_envelope(),
         parse_targets(f"http://127.0.0.1:{free_port}/hush?hush"),
         senders.send,
-        patience=patience,
+        clock=clock,
     )
 
     assert (False, 4) == (told.ok, told.tries)
@@ -306,7 +304,7 @@ async def test_one_that_fails_costs_no_other(
     listener: Listener,
     senders: Senders,
     make_envelope: MakeEnvelope,
-    patience: Patience,
+    clock: RetryClock,
 ) -> None:
     """Also one whose sender is broken in a way that nobody thought of."""
     targets = parse_targets(f"lambda://broken {listener.url} file:///nowhere")
@@ -316,7 +314,7 @@ async def test_one_that_fails_costs_no_other(
             raise ZeroDivisionError("hush")
         await senders.send(target, notice)
 
-    told = await tell(make_envelope(), targets, send, patience=patience)
+    told = await tell(make_envelope(), targets, send, clock=clock)
 
     assert [False, True, False] == [one.ok for one in told]
     assert [t.name for t in targets] == [one.target for one in told]
@@ -329,7 +327,7 @@ async def test_nothing_secret_is_kept(
     listener: Listener,
     senders: Senders,
     make_envelope: MakeEnvelope,
-    patience: Patience,
+    clock: RetryClock,
     *,
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
@@ -343,7 +341,7 @@ async def test_nothing_secret_is_kept(
             make_envelope(),
             parse_targets(f"{listener.url}/T0/hush?token=hush"),
             senders.send,
-            patience=patience,
+            clock=clock,
         )
     out, err = capfd.readouterr()
     shown = "".join([out, err, caplog.text, *(t.to_json() for t in failures)])
@@ -383,7 +381,7 @@ def _raises(error: Exception) -> Callable[[str, str, bytes], Awaitable[None]]:
 )
 async def test_what_a_store_says_is_judged(
     make_envelope: MakeEnvelope,
-    patience: Patience,
+    clock: RetryClock,
     error: Exception,
     ok: bool,  # noqa: FBT001 - a parameter of the test
     tries: int,
@@ -394,7 +392,7 @@ async def test_what_a_store_says_is_judged(
             make_envelope(),
             parse_targets("s3://told"),
             senders.send,
-            patience=patience,
+            clock=clock,
         )
 
     assert (ok, tries) == (told.ok, told.tries)

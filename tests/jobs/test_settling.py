@@ -103,7 +103,7 @@ def test_trouble_is_tried_again_ever_more_rarely_and_for_ever() -> None:
         assert is_due(track, now)
         pauses.append(pause)
 
-    assert [5.0, 15.0, 60.0, 300.0, 300.0, 300.0] == pauses
+    assert [5.0, 20.0, 80.0, 300.0, 300.0, 300.0] == pauses
 
 
 @pytest.mark.parametrize("settled", [False, True])

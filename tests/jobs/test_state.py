@@ -16,8 +16,8 @@ from transcode.jobs import (
     Free,
     History,
     Over,
-    Patience,
     Standing,
+    TryLimits,
     Waiting,
     standing,
 )
@@ -27,7 +27,7 @@ MOMENT = timedelta(milliseconds=1)
 LEASE = 60.0
 OVER = timedelta(seconds=LEASE + 1)
 """The lease, and the second that S3 does not tell."""
-PATIENCE = Patience(tries=3, hand_backs=2)
+LIMITS = TryLimits(tries=3, hand_backs=2)
 SUBMISSION = Submission(
     job_id="0" * 32,
     folder="a.hls.000000000000",
@@ -55,7 +55,7 @@ def claim(number: int, kind: str | None = None, **ending: object) -> ClaimHistor
 def stands(*tried: ClaimHistory, at: datetime = NOON, **further: object) -> Standing:
     """Where a job with these claims stands *at* a time."""
     history = History(SUBMISSION, tried, **{"done": False, **further})  # type: ignore[arg-type]
-    return standing(history, at, PATIENCE)
+    return standing(history, at, LIMITS)
 
 
 def test_nobody_has_claimed_it() -> None:

@@ -12,14 +12,18 @@ from typing import Any
 import pytest
 
 from transcode.errors import ObjectExists, StoreError
+from transcode.retry import RetryPolicy
 from transcode.settings import Settings
 from transcode.store import s3_multipart
 from transcode.store.s3_bucket import S3Bucket
-from transcode.store.s3_client import Patience
+from transcode.store.s3_client import StoreTimeouts
 
 pytestmark = pytest.mark.anyio
 
-QUICK = Patience(attempts=6, pause_seconds=0.01, longest_pause_seconds=0.05)
+SOON = RetryPolicy(
+    0.02, maximum_interval_seconds=0.05, maximum_attempts=6, jitter=(0, 1)
+)
+QUICK = StoreTimeouts(retry=SOON)
 PART = 5 * 2**20
 """S3 takes no smaller one, but the last."""
 BIG = b"0123456789" * (PART // 10 + 1000)
@@ -134,7 +138,7 @@ async def test_a_fault_changes_nothing(
             address = f"{s3_address}/{place}"
             async with S3Bucket.open(address, s3_settings) as direct:
                 await direct.put("old", BIG[:9_999], metadata={"was": "here"})
-                async with S3Bucket.open(address, proxied, patience=QUICK) as store:
+                async with S3Bucket.open(address, proxied, timeouts=QUICK) as store:
                     begun = len(proxy.asked)
                     proxy.plan = plan or (lambda _asked: None)
                     result = await CALLS[name](store)
@@ -168,7 +172,7 @@ async def test_a_flipped_byte_is_not_read(
         proxied = s3_settings.model_copy(
             update={"s3_endpoint_url": f"http://{proxy.address}"}
         )
-        async with S3Bucket.open(s3_address, proxied, patience=QUICK) as store:
+        async with S3Bucket.open(s3_address, proxied, timeouts=QUICK) as store:
             await store.put("key", BIG)
             bad = {len(proxy.asked), len(proxy.asked) + 1}
             proxy.plan = lambda asked: (
@@ -194,7 +198,7 @@ async def test_a_fault_that_does_not_pass_is_said(
                 fault if asked.operation == "PUT" else None
             )
             begun = len(proxy.asked)
-            async with S3Bucket.open(s3_address, proxied, patience=QUICK) as store:
+            async with S3Bucket.open(s3_address, proxied, timeouts=QUICK) as store:
                 if fault in (faults.Fault.CUT_AFTER, faults.Fault.ERROR_AFTER):
                     # It did its work: looking finds it at once.
                     await store.create(str(fault), b"x")
@@ -203,7 +207,7 @@ async def test_a_fault_that_does_not_pass_is_said(
                         await store.create(str(fault), b"x")
             asked = [one for one in proxy.asked[begun:] if one.operation == "PUT"]
             # aiohttp repeats a PUT by itself where a connection that was in use broke.
-            assert len(asked) <= 2 * QUICK.attempts
+            assert len(asked) <= 2 * (SOON.maximum_attempts or 0)
 
 
 async def test_a_slow_store_is_waited_for(
@@ -215,8 +219,10 @@ async def test_a_slow_store_is_waited_for(
             update={"s3_endpoint_url": f"http://{proxy.address}"}
         )
         # Less than the whole takes, and much more than between two pieces of it.
-        patience = Patience(read_seconds=3, attempts=1)
-        async with S3Bucket.open(s3_address, proxied, patience=patience) as store:
+        timeouts = StoreTimeouts(
+            read_seconds=3, retry=RetryPolicy(0, maximum_attempts=1)
+        )
+        async with S3Bucket.open(s3_address, proxied, timeouts=timeouts) as store:
             await store.put("key", BIG[:40_000])
             proxy.plan = lambda _asked: faults.Fault.TRICKLE
 

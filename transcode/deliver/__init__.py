@@ -5,7 +5,7 @@ from __future__ import annotations
 from .layout import folder_name
 from .manifest import Ending, Status, failed, refused, succeeded
 from .message import Notice, compose
-from .notify import Announcer, Patience, tell, told_digest
+from .notify import Announcer, RetryClock, tell, told_digest
 from .senders import Senders, check
 from .targets import Target, parse_target, parse_targets
 
@@ -13,7 +13,7 @@ __all__ = [
     "Announcer",
     "Ending",
     "Notice",
-    "Patience",
+    "RetryClock",
     "Senders",
     "Status",
     "Target",

@@ -14,6 +14,7 @@ import anyio
 
 from ..contract.job import Envelope, Told
 from ..errors import DestinationDown, DestinationRefused, TranscodeError
+from ..retry import RetryPolicy
 from .message import Notice, compose
 from .senders import Senders
 from .targets import Target
@@ -24,15 +25,17 @@ Send = Callable[[Target, Notice], Awaitable[None]]
 """One try: returns once they took it, raises `DeliveryError` otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long one round goes on; whoever was not reached is for another round."""
+ROUND = RetryPolicy(
+    1, maximum_interval_seconds=20, maximum_attempts=4, jitter=(0.5, 1.0)
+)
+"""One round; whoever was not reached is for another. A `Retry-After` beyond the longest
+interval ends it."""
 
-    tries: int = 4
-    first_seconds: float = 1.0
-    """Doubled after each try; waited is half of it to all of it, at random."""
-    longest_seconds: float = 20.0
-    """Of one wait. A `Retry-After` beyond it ends the round."""
+
+@dataclass(frozen=True, slots=True)
+class RetryClock:
+    """How it is waited; another in tests."""
+
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     chance: Callable[[], float] = random.random
     """From 0 to 1."""
@@ -48,7 +51,8 @@ async def tell(
     targets: Sequence[Target],
     send: Send,
     *,
-    patience: Patience = Patience(),
+    policy: RetryPolicy = ROUND,
+    clock: RetryClock = RetryClock(),
 ) -> tuple[Told, ...]:
     """
     Tell all of them at once, each with its own tries, and say what became of it, in
@@ -58,7 +62,7 @@ async def tell(
     told: list[Told | None] = [None] * len(targets)
 
     async def one(place: int) -> None:
-        told[place] = await _Round(envelope, targets[place], send, patience).told()
+        told[place] = await _Round(envelope, targets[place], send, policy, clock).told()
 
     async with anyio.create_task_group() as group:
         for place in range(len(targets)):
@@ -73,7 +77,8 @@ class _Round:
     envelope: Envelope
     target: Target
     send: Send
-    patience: Patience
+    policy: RetryPolicy
+    clock: RetryClock
     tries: int = 0
     linked: bool = False
 
@@ -89,7 +94,7 @@ class _Round:
             wait = self._wait(error)
             if wait is None:
                 break
-            await self.patience.sleep(wait)
+            await self.clock.sleep(wait)
         return Told(
             envelope_id=self.envelope.id,
             digest=told_digest(self.envelope.id, self.target),
@@ -118,14 +123,13 @@ class _Round:
 
     def _wait(self, error: TranscodeError) -> float | None:
         """Seconds until the next try; None where there is none in this round."""
-        if not isinstance(error, DestinationDown) or self.tries >= self.patience.tries:
+        if not isinstance(error, DestinationDown) or self.policy.exhausted(self.tries):
             return None
-        longest = self.patience.longest_seconds
         asked = error.evidence.get("retry_after_seconds") or 0.0
-        if asked > longest:
+        if asked > self.policy.maximum_interval_seconds:
             return None
-        usual = min(longest, self.patience.first_seconds * 2.0 ** (self.tries - 1))
-        return float(max(asked, usual * (0.5 + self.patience.chance() / 2)))
+        usual = self.policy.wait_seconds(self.tries, self.clock.chance())
+        return float(max(asked, usual))
 
 
 class Announcer:
@@ -143,14 +147,14 @@ class Announcer:
         *,
         on_success: Sequence[Target] = (),
         on_failure: Sequence[Target] = (),
-        patience: Patience | None = None,
+        clock: RetryClock | None = None,
         resting_seconds: Sequence[float] = (),
         heard: Callable[[Told], None] = lambda _told: None,
     ) -> None:
         self._senders = senders
         self._on_success = tuple(on_success)
         self._on_failure = tuple(on_failure)
-        self._patience = patience or Patience()
+        self._clock = clock or RetryClock()
         self._heard = heard
         self._resting_seconds = tuple(resting_seconds)
         self._down: dict[str, int] = {}
@@ -188,7 +192,7 @@ class Announcer:
         ]
         now = anyio.current_time()
         due = [one for one in targets if self._until.get(one.text, now) <= now]
-        told = await tell(envelope, due, self._senders.send, patience=self._patience)
+        told = await tell(envelope, due, self._senders.send, clock=self._clock)
         for target, each in zip(due, told, strict=True):
             self._heard(each)
             self._rest(target, each)

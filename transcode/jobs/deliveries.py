@@ -11,12 +11,18 @@ import anyio
 
 from ..contract.job import Told
 from ..hooks import Listener, Troubled, Undelivered
+from ..retry import RetryPolicy
 from .documents import as_ours
 
 AT_ONCE = 8
 """Results that are told of side by side; each destination has its own tries."""
-_AGAIN_SECONDS = (30.0, 120.0, 600.0, 3600.0)
-"""Before the second, third and every further round for one result."""
+_AGAIN = RetryPolicy(
+    30,
+    backoff_coefficient=5,
+    maximum_interval_seconds=3600,
+    jitter=(0.75, 1.25),
+)
+"""Between rounds for one result."""
 
 Tell = Callable[[str], Awaitable[tuple[bool, tuple[Told, ...]]]]
 """Tells of a job whoever was not told; whether that is everybody now, and who not."""
@@ -107,6 +113,4 @@ class Deliveries:
         heapq.heappush(self._due, (when, self._count, job))
 
     def _later(self, job: str) -> float:
-        pause = _AGAIN_SECONDS[min(self._failures[job], len(_AGAIN_SECONDS) - 1)]
-        # What one outage has kept back must not come all at once.
-        return pause * random.uniform(0.75, 1.25)  # noqa: S311
+        return _AGAIN.wait_seconds(self._failures[job] + 1, random.random())  # noqa: S311

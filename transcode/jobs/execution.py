@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -28,6 +28,7 @@ from ..hooks import Listener
 from ..invoke.engine import Engine
 from ..pipeline import carry_out
 from ..request import Order
+from ..retry import RetryPolicy
 from ..wiring import Wiring
 from . import Book, History, hold
 from .journal import Diary
@@ -35,11 +36,11 @@ from .reservations import Allowance
 
 EndingKind = Literal["failed", "handed_back", "cancelled"]
 
-_BACKOFF_SECONDS = (10, 60, 300)
-"""Before the second, third and every further try."""
-_PUT_OFF_SECONDS = (10, 60, 300, 900, 1800)
+_AGAIN = RetryPolicy(10, backoff_coefficient=6, maximum_interval_seconds=300)
+"""After a failure; how often is for `TryLimits` to say."""
+_PUT_OFF = RetryPolicy(10, backoff_coefficient=6, maximum_interval_seconds=1800)
 """Likewise where nothing was spent: a source that may not be read, a store that is
-down. See `Patience.put_offs`."""
+down."""
 
 _LAST_WORDS_SECONDS = 5.0
 """For the records of a job that is handed back, where the store still answers."""
@@ -162,7 +163,7 @@ class Shift:
     async def _failed(
         self, error: TranscodeError, started: float, *, kind: EndingKind, final: bool
     ) -> Ending:
-        later = await self._later(_BACKOFF_SECONDS, self._failures())
+        later = await self._later(_AGAIN, self._failures())
         return Ending(
             job_id=self.claim.job_id,
             claim=self.claim.number,
@@ -180,13 +181,11 @@ class Shift:
             return error.until
         if spent or not error.mendable or isinstance(error, WorkerLost):
             return None
-        return await self._later(_PUT_OFF_SECONDS, self._put_offs())
+        return await self._later(_PUT_OFF, self._put_offs())
 
-    async def _later(self, pauses: Sequence[int], before: int) -> datetime:
-        wait = pauses[min(before, len(pauses) - 1)]
-        now = await self.book.now()
-        # Many jobs that one outage has failed must not come back all at once.
-        return now + timedelta(seconds=wait * random.uniform(0.5, 1.5))  # noqa: S311
+    async def _later(self, policy: RetryPolicy, before: int) -> datetime:
+        wait = policy.wait_seconds(before + 1, random.random())  # noqa: S311
+        return await self.book.now() + timedelta(seconds=wait)
 
     def _failures(self) -> int:
         """Before this one, of this round; a worker that was killed is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,14 +16,15 @@ from ..contract import Value
 from ..contract.state import OPEN
 from ..errors import TranscodeError, UsageError
 from ..hooks import Ended, Event, Listener, Taken, Troubled, Weaker
+from ..retry import RetryPolicy
 from .deliveries import Deliveries
 from .documents import as_ours
 from .ingest import Intake, open_jobs
 from .service import Desk
 from .source_look import refuse_source
 
-_BACKOFF_SECONDS = (1.0, 60.0)
-"""First and longest pause while a store does not answer."""
+_AGAIN = RetryPolicy(1, maximum_interval_seconds=60)
+"""While a store does not answer."""
 
 _BROKEN_OFF = timedelta(days=1)
 """No upload of one object takes so long."""
@@ -219,17 +221,14 @@ async def working(desk: Desk, crew: Crew) -> None:
     Nothing is claimed before: of a store that takes no notice of conditions, nobody
     would look whether somebody else has.
     """
-    pause, longest = _BACKOFF_SECONDS
-    while True:
+    for retry in itertools.count(1):
         try:
             await _ask_for_conditions(desk, crew.listen)
             break
         except UsageError:
             raise  # it was set up like this
         except Exception as exc:  # noqa: BLE001 - said, and tried again
-            crew.listen(Troubled(as_ours(exc), pause))
-            await _wait(pause)
-            pause = min(pause * 2, longest)
+            await _wait(retry, exc, crew.listen)
     async with anyio.create_task_group() as group:
         group.start_soon(crew.work)
         group.start_soon(patrolling, desk, crew)
@@ -243,7 +242,7 @@ async def _refuse_sources(desk: Desk, sources: Sequence[str], listen: Listener) 
         except UsageError:
             raise
         except TranscodeError as exc:
-            listen(Troubled(exc, _BACKOFF_SECONDS[0]))
+            listen(Troubled(exc, _AGAIN.interval_seconds(1)))
 
 
 async def _ask_for_conditions(desk: Desk, listen: Listener) -> None:
@@ -255,20 +254,20 @@ async def _ask_for_conditions(desk: Desk, listen: Listener) -> None:
 async def _watching(
     intake: Intake, source: str, every_seconds: float, crew: Crew
 ) -> None:
-    pause, longest = _BACKOFF_SECONDS
+    retry = 0
     while True:
         try:
             await _look(intake, source, crew)
-            pause = _BACKOFF_SECONDS[0]
+            retry = 0
             await anyio.sleep(every_seconds)
         except Exception as exc:  # noqa: BLE001 - said, and tried again
-            crew.listen(Troubled(as_ours(exc), pause))
-            await _wait(pause)
-            pause = min(pause * 2, longest)
+            retry += 1
+            await _wait(retry, exc, crew.listen)
 
 
-async def _wait(pause: float) -> None:
-    await anyio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
+async def _wait(retry: int, exc: Exception, listen: Listener) -> None:
+    listen(Troubled(as_ours(exc), _AGAIN.interval_seconds(retry)))
+    await anyio.sleep(_AGAIN.wait_seconds(retry, random.random()))  # noqa: S311
 
 
 async def patrolling(desk: Desk, crew: Crew) -> None:

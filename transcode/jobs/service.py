@@ -39,7 +39,7 @@ from ..store.bucket import Bucket
 from ..store.destination import MANIFEST_NAME
 from ..store.open import bucket
 from ..wiring import Wiring
-from . import Book, Busy, Exhausted, Free, History, Patience, report, standing
+from . import Book, Busy, Exhausted, Free, History, TryLimits, report, standing
 from .execution import Shift
 from .finalize import Tells, tell_and_close, tidy
 from .reservations import Allowance
@@ -138,12 +138,12 @@ class Desk:
             # Made by hand, perhaps: then there never was a job to find.
             history = History(submission, (), done=True)
             now = await self.book.now()
-            return report(history, now, self._patience, done), False
+            return report(history, now, self._limits, done), False
         _, new = await self.book.submit(submission)
         if new:
             history = History(submission, (), done=False)
             now = submission.submitted_at
-            return report(history, now, self._patience, None), True
+            return report(history, now, self._limits, None), True
         history = await self.book.history(order.job_id)
         found = await self._report(history)
         if _was_mended(found):
@@ -176,7 +176,7 @@ class Desk:
         # renewed meanwhile is never taken for one that is over.
         now = await self.book.now()
         history = await self.book.history(job_id)
-        state = standing(history, now, self._patience)
+        state = standing(history, now, self._limits)
         worked = isinstance(state, Free | Exhausted)
         if isinstance(state, Free | Exhausted):
             try:
@@ -256,7 +256,7 @@ class Desk:
                 f"{self.bucket.uri(history.submission.folder)!r} to have it made anew.",
                 job_id=job_id,
             )
-        state = standing(history, now, self._patience)
+        state = standing(history, now, self._limits)
         if isinstance(state, Busy):
             raise UsageError(
                 f"Job {job_id[:12]} is being worked on by {state.owner}; cancel it "
@@ -285,8 +285,8 @@ class Desk:
         )
 
     @property
-    def _patience(self) -> Patience:
-        return Patience(tries=self.wiring.settings.tries)
+    def _limits(self) -> TryLimits:
+        return TryLimits(tries=self.wiring.settings.tries)
 
     async def _is_done(self, folder: str) -> bool:
         try:
@@ -378,7 +378,7 @@ class Desk:
         manifest = None
         if history.done:
             manifest = await self._manifest(history.submission.folder)
-        return report(history, await self.book.now(), self._patience, manifest)
+        return report(history, await self.book.now(), self._limits, manifest)
 
 
 def _record(order: Order) -> SourceRecord:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ..retry import RetryPolicy
+
 GROWTH_FACTOR = 3.0
 """A file that grew must rest so many times as long as it ever rested in between."""
 _LONGEST_REST_FACTOR = 10.0
 """What rested longer than so many settle times and then changed is a new upload."""
-_AGAIN_SECONDS = (5.0, 15.0, 60.0, 300.0)
-"""Before the second, third and every further look at what could not be taken."""
+_AGAIN = RetryPolicy(5, backoff_coefficient=4, maximum_interval_seconds=300)
+"""Between looks at what could not be taken; without jitter, rounds of looks have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,6 @@ def settle(track: Track) -> Track:
 
 def put_off(track: Track, now: float) -> tuple[Track, float]:
     """It could not be looked at: again after a pause, which is returned, too."""
-    pause = _AGAIN_SECONDS[min(track.failures, len(_AGAIN_SECONDS) - 1)]
+    pause = _AGAIN.interval_seconds(track.failures + 1)
     after = replace(track, failures=track.failures + 1, again_at=now + pause)
     return after, pause

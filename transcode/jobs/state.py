@@ -13,7 +13,7 @@ from ..errors import BudgetReached
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class TryLimits:
     """How often a job is taken up before it counts as failed."""
 
     tries: int = 3
@@ -100,7 +100,7 @@ Standing = Done | Over | Busy | Waiting | Free | Exhausted
 
 
 def standing(  # noqa: PLR0911 - one for each answer
-    history: History, now: datetime, patience: Patience
+    history: History, now: datetime, limits: TryLimits
 ) -> Standing:
     """
     What may happen next. *now* is by the same clock as the times of the claims.
@@ -122,7 +122,7 @@ def standing(  # noqa: PLR0911 - one for each answer
         return Over(last.ending)
     if history.cancelled:
         return Free(number)
-    if why := _enough(tried, patience):
+    if why := _enough(tried, limits):
         return Exhausted(number, len(tried), why)
     wait = last.ending.not_before if last.ending else None
     if wait is not None and now < wait:
@@ -130,12 +130,12 @@ def standing(  # noqa: PLR0911 - one for each answer
     return Free(number)
 
 
-def _enough(tried: Sequence[ClaimHistory], patience: Patience) -> str | None:
+def _enough(tried: Sequence[ClaimHistory], limits: TryLimits) -> str | None:
     lost = sum(one.ending is None or one.ending.kind == "lost" for one in tried)
     failed = sum(
         one.ending is not None and one.ending.kind == "failed" for one in tried
     )
-    if lost + failed >= patience.tries:
+    if lost + failed >= limits.tries:
         return (
             f"it was tried {lost + failed} times: {failed} failed and {lost} ended "
             "without a word"
@@ -147,19 +147,19 @@ def _enough(tried: Sequence[ClaimHistory], patience: Patience) -> str | None:
         if one.ending is not None and one.ending.kind == "handed_back"
     ]
     back = why.count(None)
-    if back >= patience.hand_backs:
+    if back >= limits.hand_backs:
         return f"it was handed back {back} times for want of time"
     put_off = len(why) - back - why.count(BudgetReached.__name__)
-    if put_off >= patience.put_offs:
+    if put_off >= limits.put_offs:
         return f"{put_off} times something stood in the way"
     return None
 
 
 def report(
-    history: History, now: datetime, patience: Patience, manifest: Manifest | None
+    history: History, now: datetime, limits: TryLimits, manifest: Manifest | None
 ) -> JobReport:
     """Where the job stands at *now*; *manifest* is that of a success, if it is one."""
-    state = standing(history, now, patience)
+    state = standing(history, now, limits)
     if isinstance(state, Over):
         manifest = state.ending.manifest
     return JobReport(

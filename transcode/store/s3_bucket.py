@@ -16,7 +16,7 @@ from ..errors import ObjectExists, ObjectMissing, StoreError, TranscodeError
 from ..settings import Settings
 from . import s3_multipart
 from .bucket import Entry
-from .s3_client import Patience, code_of, date_of, door
+from .s3_client import StoreTimeouts, code_of, date_of, door
 from .s3_objects import (
     Objects,
     body_of,
@@ -56,12 +56,12 @@ class S3Bucket:
         text: str,
         settings: Settings,
         *,
-        patience: Patience | None = None,
+        timeouts: StoreTimeouts | None = None,
         page: int = 1000,
     ) -> AsyncIterator[Self]:
         """Connect for the block; *page* is how many keys a listing asks for at once."""
         name, prefix = split(text)
-        async with door(settings, text, patience=patience) as opened:
+        async with door(settings, text, timeouts=timeouts) as opened:
             yield cls(Objects(opened, name, prefix), page=page)
 
     def uri(self, key: str = "") -> str:

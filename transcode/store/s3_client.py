@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -41,6 +42,7 @@ from ..errors import (
     TranscodeError,
     UsageError,
 )
+from ..retry import RetryPolicy
 from ..settings import Settings
 from .connections import kept
 
@@ -81,22 +83,18 @@ _NETWORK = (
 _FAULTS = (ClientError, BotoCoreError, *_NETWORK)
 
 
+_AGAIN = RetryPolicy(0.4, maximum_interval_seconds=8, maximum_attempts=6, jitter=(0, 1))
+""""Full jitter": any part of an interval is waited."""
+
+
 @dataclass(frozen=True, slots=True)
-class Patience:
+class StoreTimeouts:
     """How long a store is waited for, and how often it is asked again."""
 
     connect_seconds: float = 5
     read_seconds: float = 60
     """Between two pieces of a reply, not for the whole of it."""
-    attempts: int = 6
-    pause_seconds: float = 0.2
-    """Doubled with each attempt; a random part of it is waited ("full jitter")."""
-    longest_pause_seconds: float = 8
-
-    def pause(self, number: int) -> float:
-        """Before attempt *number*, counted from 0."""
-        most = min(self.longest_pause_seconds, self.pause_seconds * 2**number)
-        return random.uniform(0, most)  # noqa: S311  no secret
+    retry: RetryPolicy = _AGAIN
 
 
 class Unsure(Exception):
@@ -111,9 +109,9 @@ class Door:
     looking at what the first one did.
     """
 
-    def __init__(self, client: Any, patience: Patience) -> None:
+    def __init__(self, client: Any, timeouts: StoreTimeouts) -> None:
         self.client = client
-        self._patience = patience
+        self._timeouts = timeouts
 
     async def through(
         self,
@@ -128,10 +126,11 @@ class Door:
 
         *look* finds out whether a call without an answer did its work after all.
         """
-        fault: Exception | None = None
-        for number in range(self._patience.attempts):
+        policy = self._timeouts.retry
+        for number in itertools.count():
             if number:
-                await anyio.sleep(self._patience.pause(number))
+                wait = policy.wait_seconds(number, random.random())  # noqa: S311
+                await anyio.sleep(wait)
             try:
                 return await call()
             except (*_FAULTS, Unsure) as exc:
@@ -141,31 +140,34 @@ class Door:
             done = await look() if look else None
             if done is not None:
                 return done
-        assert fault is not None  # noqa: S101  there is at least one attempt
-        raise typed(fault, uri, writes=writes) from fault
+            if policy.exhausted(number + 1):
+                raise typed(fault, uri, writes=writes) from fault
+        raise AssertionError  # pragma: no cover - the loop has no end of its own
 
 
 @asynccontextmanager
 async def door(
-    settings: Settings, uri: str, *, patience: Patience | None = None
+    settings: Settings, uri: str, *, timeouts: StoreTimeouts | None = None
 ) -> AsyncIterator[Door]:
     """A client for the block, its own or one that is kept open (`kept`)."""
     shared = kept()
-    patience = patience or Patience()
+    timeouts = timeouts or StoreTimeouts()
     if shared is None:
-        async with _new(settings, uri, patience) as opened:
+        async with _new(settings, uri, timeouts) as opened:
             yield opened
         return
     where = (settings.s3_endpoint_url, settings.s3_region, settings.s3_path_style)
-    yield await shared.opened((where, patience), lambda: _new(settings, uri, patience))
+    yield await shared.opened((where, timeouts), lambda: _new(settings, uri, timeouts))
 
 
 @asynccontextmanager
-async def _new(settings: Settings, uri: str, patience: Patience) -> AsyncIterator[Door]:
+async def _new(
+    settings: Settings, uri: str, timeouts: StoreTimeouts
+) -> AsyncIterator[Door]:
     """Open a client for the block; credentials come by the standard chain of AWS."""
     config = Config(
-        connect_timeout=patience.connect_seconds,
-        read_timeout=patience.read_seconds,
+        connect_timeout=timeouts.connect_seconds,
+        read_timeout=timeouts.read_seconds,
         retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=32,
         s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
@@ -183,7 +185,7 @@ async def _new(settings: Settings, uri: str, patience: Patience) -> AsyncIterato
     except (BotoCoreError, ValueError) as exc:
         raise typed(exc, uri, writes=False) from exc
     try:
-        yield Door(client, patience)
+        yield Door(client, timeouts)
     finally:
         with anyio.CancelScope(shield=True):
             await opened.__aexit__(None, None, None)

@@ -13,15 +13,13 @@ from collections.abc import Callable
 from http.client import HTTPException, HTTPMessage
 from typing import IO, NamedTuple
 
-from ...retry import PASSING, stays
+from ...retry import PASSING, RetryPolicy, stays
 
 LOCAL_BLOCK = 4096
 REMOTE_BLOCK = 32 * 1024
 _HTTP_TIMEOUT_SECONDS = 8
-_ASKED = 4
-"""Times a range is asked for: what drops a connection is up again a moment later."""
-_PAUSE_SECONDS = 0.25
-"""Before the second; doubled each time, and a random part of it is waited."""
+_AGAIN = RetryPolicy(0.5, maximum_attempts=4, jitter=(0, 1))
+"""For a range: what drops a connection is up again a moment later."""
 _PIECE = 16 * 1024
 
 
@@ -207,9 +205,9 @@ def open_remote(url: str, *, patience_seconds: float) -> Opened:
         began = time.monotonic()
         until = began + patience_seconds - waited
         try:
-            for number in range(_ASKED):
+            for number in range(_AGAIN.maximum_attempts or 1):
                 if number:
-                    pause = random.uniform(0, _PAUSE_SECONDS * 2**number)  # noqa: S311
+                    pause = _AGAIN.wait_seconds(number, random.random())  # noqa: S311
                     time.sleep(max(0.0, min(pause, until - time.monotonic())))
                 try:
                     return _ranged(opener, url, offset, count, until=until)
