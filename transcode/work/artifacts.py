@@ -28,6 +28,7 @@ from .captions_listing import FOLDER as CAPTIONS_FOLDER
 from .captions_listing import captions_file, captions_playlist
 from .package import IFRAMES, INIT, MANIFEST, MASTER, PLAYLIST, folder
 from .stills import POSTER, SPRITES_FOLDER, THUMBNAILS
+from .stills_listing import PLAYLIST as IMAGES
 from .verify.verify import RenditionFacts
 
 _SEGMENT = re.compile(r"[0-9]{5,}\.m4s")
@@ -148,6 +149,8 @@ def _stills(staging: Path) -> Iterator[Artifact]:
         yield _artifact(staging, name, "sprite", container="jpeg")
     if (staging / THUMBNAILS).exists():
         yield _artifact(staging, THUMBNAILS, "thumbnails")
+    if (staging / IMAGES).exists():
+        yield _artifact(staging, IMAGES, "playlist")
 
 
 def _facts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from fractions import Fraction
@@ -13,6 +14,9 @@ from .dash_mend import mended_manifest
 from .hls_mend import iframe_playlist, mended_master
 from .package import IFRAMES, INIT, MANIFEST, MASTER, PLAYLIST, folder
 from .served import Resource, Served, serve
+from .stills import SPRITES_FOLDER
+from .stills_listing import PLAYLIST as IMAGES
+from .stills_listing import image_playlist, image_set, image_tag
 from .track_names import sound_names
 
 
@@ -56,6 +60,7 @@ def mend(task: Task, staging: Path) -> None:
             texts=_texts(task, staging, served),
         )
         master.write_text(text, encoding="utf-8")
+        _list_images(task, staging, seconds=_lasts(served))
     if manifest.exists():
         try:
             text = mended_manifest(
@@ -65,7 +70,36 @@ def mend(task: Task, staging: Path) -> None:
             )
         except ET.ParseError:
             return
-        manifest.write_text(text, encoding="utf-8")
+        manifest.write_text(_with_images(task, staging, text), encoding="utf-8")
+
+
+def _sheets(task: Task, staging: Path) -> list[Path]:
+    if task.recipe.sprites is None:
+        return []
+    return sorted((staging / SPRITES_FOLDER).glob("*.jpg"))
+
+
+def _list_images(task: Task, staging: Path, *, seconds: Fraction) -> None:
+    sprites, sheets = task.recipe.sprites, _sheets(task, staging)
+    if sprites is None or not sheets or not seconds:
+        return
+    names = [it.name for it in sheets]
+    text = image_playlist(sprites, names, seconds=seconds)
+    (staging / IMAGES).write_text(text, encoding="utf-8")
+    with (staging / MASTER).open("a", encoding="utf-8") as master:
+        master.write(image_tag(sprites, [it.stat().st_size for it in sheets]))
+
+
+def _with_images(task: Task, staging: Path, manifest: str) -> str:
+    sprites, sheets = task.recipe.sprites, _sheets(task, staging)
+    if sprites is None or not sheets or "</Period>" not in manifest:
+        return manifest
+    taken = re.findall(r'<AdaptationSet\b[^>]*? id="(\d+)"', manifest)
+    number = max(map(int, taken), default=-1) + 1
+    sizes = [it.stat().st_size for it in sheets]
+    begin = manifest.rindex("\n", 0, manifest.rindex("</Period>")) + 1
+    added = image_set(sprites, sizes, number=number)
+    return manifest[:begin] + added + manifest[begin:]
 
 
 def _skip_nothing(header: Path) -> None:
@@ -94,6 +128,10 @@ def _flags(sound: AudioRendition, names: Mapping[str, str]) -> dict[str, str]:
 
 def _texts(task: Task, staging: Path, served: Mapping[str, Served]) -> list[Resource]:
     """Each track of captions is one file, as long as the presentation."""
-    lasts = max((it.seconds for it in served.values()), default=Fraction(0))
+    lasts = _lasts(served)
     files = [staging / captions_file(it) for it in task.recipe.captions]
     return [Resource(it.name, it.stat().st_size, lasts) for it in files if lasts]
+
+
+def _lasts(served: Mapping[str, Served]) -> Fraction:
+    return max((it.seconds for it in served.values()), default=Fraction(0))

@@ -183,3 +183,28 @@ def test_sound_that_begins_with_a_hole_is_found(other: Any) -> None:
     late = other(audio_filter="asetpts=PTS+0.0135/TB")
 
     assert "audio/main begins at 0.0135 s" in late.detail("playlists")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        (MPD, 'contentType="image"', 'contentType="text"', "0 sets of thumbnails"),
+        (MPD, r"sprites/\$N", "sprite/$N", "has thumbnails in sprite/00001.jpg"),
+        (MPD, 'value="3x1"', 'value="1x3"', "1x3 thumbnails in a sheet"),
+        (MPD, 'duration="3"', 'duration="4"', "a thumbnail every 1.333 s"),
+        (MPD, 'width="240"', 'width="80"', "there is none"),
+        (MASTER, "#EXT-X-IMAGE-STREAM.*", "", "does not list thumbnails.m3u8"),
+        ("thumbnails.m3u8", "00002", "00001", "does not list the sheets"),
+        ("thumbnails.m3u8", "LAYOUT=3x1", "LAYOUT=3x2", "does not say RESOLUTION=80x"),
+        ("thumbnails.m3u8", "EXTINF:3", "EXTINF:1", "lasts 2.000 s"),
+    ],
+)
+def test_thumbnails_that_are_listed_otherwise_are_found(
+    finished: Any, name: str, old: str, new: str, said: str
+) -> None:
+    """
+    A player that counts sheets and tiles would show another moment, or nothing.
+    """
+    finished.edit(name, old, new)
+
+    assert said in finished.detail("stills")

@@ -13,6 +13,7 @@ _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
 _DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")
 _NUMBER = re.compile(r"\$Number(?:%0(\d+)d)?\$")
 _DASH = "{urn:mpeg:dash:schema:mpd:2011}"
+_TILES = "http://dashif.org/guidelines/thumbnail_tile"
 _TRANSFER = "urn:mpeg:mpegB:cicp:TransferCharacteristics"
 
 
@@ -95,11 +96,29 @@ class TextTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageTrack:
+    """Thumbnails of an MPD: sheets of tiles, each as long as the others."""
+
+    template: str
+    first: int
+    seconds: Fraction
+    """Of one sheet."""
+    size: tuple[int, int]
+    """Of one sheet, in pixels."""
+    tiles: str | None
+    """Columns x rows."""
+
+    def sheet(self, index: int) -> str:
+        return _numbered(self.template, self.first + index)
+
+
+@dataclass(frozen=True, slots=True)
 class Presentation:
     static: bool
     seconds: Fraction
     representations: tuple[Representation, ...]
     texts: tuple[TextTrack, ...] = ()
+    images: tuple[ImageTrack, ...] = ()
 
 
 def read_media_playlist(text: str) -> MediaPlaylist:
@@ -228,6 +247,7 @@ def read_mpd(text: str) -> Presentation:
             seconds=_iso_duration(root.attrib["mediaPresentationDuration"]),
             representations=tuple(_representations(root)),
             texts=tuple(_texts(root)),
+            images=tuple(_images(root)),
         )
     except (KeyError, ValueError) as exc:
         msg = f"something in it is missing or no number ({exc})"
@@ -237,7 +257,7 @@ def read_mpd(text: str) -> Presentation:
 def _representations(root: ET.Element) -> Iterator[Representation]:
     groups = root.iter(f"{_DASH}AdaptationSet")
     for number, group in enumerate(groups):
-        if group.get("contentType") == "text":
+        if group.get("contentType") in {"text", "image"}:
             continue
         for one in group.iter(f"{_DASH}Representation"):
             template = one.find(f"{_DASH}SegmentTemplate")
@@ -272,6 +292,24 @@ def _representations(root: ET.Element) -> Iterator[Representation]:
 def _transfer(group: ET.Element) -> int | None:
     said = {one.get("schemeIdUri"): one.get("value", "") for one in group.iter()}
     return int(said[_TRANSFER]) if _TRANSFER in said else None
+
+
+def _images(root: ET.Element) -> Iterator[ImageTrack]:
+    for group in root.iter(f"{_DASH}AdaptationSet"):
+        template = group.find(f"{_DASH}SegmentTemplate")
+        if group.get("contentType") != "image" or template is None:
+            continue
+        for one in group.iter(f"{_DASH}Representation"):
+            said = {it.get("schemeIdUri"): it.get("value") for it in one}
+            yield ImageTrack(
+                template=template.attrib["media"],
+                first=int(template.get("startNumber", "1")),
+                seconds=Fraction(
+                    int(template.attrib["duration"]), int(template.get("timescale", 1))
+                ),
+                size=(int(one.attrib["width"]), int(one.attrib["height"])),
+                tiles=said.get(_TILES),
+            )
 
 
 def _texts(root: ET.Element) -> Iterator[TextTrack]:

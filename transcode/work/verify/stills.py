@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
-from ...contract import Check, Poster, Sprites, Task
+from ...contract import Check, CmafPackaging, Poster, Sprites, Task
+from .playlists import BrokenPlaylist, read_fetched, read_mpd
 from .tracks import Track
 
 _CUE = re.compile(r"([\d:.]+)\s+-->\s+([\d:.]+)")
 _AREA = re.compile(r"(.+)#xywh=(\d+),(\d+),(\d+),(\d+)")
 _TOLERANCE = Fraction(1, 2)
+_HAIR = Fraction(1, 1000)
 
 Measure = Callable[[Path], "tuple[int, int] | str"]
 """A picture's width and height, or a sentence saying why it has none."""
@@ -35,6 +37,11 @@ def stills_check(
         wrong += _sheets(recipe.sprites, sheets)
         lasts = max((t.end for t in tracks if t.is_video), default=None)
         wrong += _cues(recipe.sprites, sheets, staging / "thumbnails.vtt", lasts)
+        packaging = recipe.packaging
+        if isinstance(packaging, CmafPackaging) and packaging.dash:
+            wrong += _dash(recipe.sprites, sheets, staging / "manifest.mpd", lasts)
+        if isinstance(packaging, CmafPackaging) and packaging.hls:
+            wrong += _hls(recipe.sprites, sheets, staging, lasts)
     return Check(
         name="stills",
         passed=not wrong,
@@ -66,6 +73,63 @@ def _sheets(plan: Sprites, sheets: dict[str, tuple[int, int] | str]) -> Iterator
                 f"sprites/{name} is {size[0]}x{size[1]}, no sheet of "
                 f"{plan.tile_width}x{plan.tile_height} tiles"
             )
+
+
+def _dash(
+    plan: Sprites,
+    sheets: Mapping[str, tuple[int, int] | str],
+    path: Path,
+    lasts: Fraction | None,
+) -> Iterator[str]:
+    """Whether a player that counts finds the sheet, and the tile, of each time."""
+    try:
+        images = read_mpd(path.read_text(encoding="utf-8")).images
+    except (OSError, UnicodeDecodeError, BrokenPlaylist):
+        return  # `playlists` says so
+    if len(images) != 1:
+        yield f"{path.name} has {len(images)} sets of thumbnails"
+        return
+    [found] = images
+    names = [found.sheet(index) for index in range(len(sheets))]
+    if names != [f"sprites/{name}" for name in sheets]:
+        yield f"{path.name} has thumbnails in {', '.join(names)}"
+    if {found.size} != {*sheets.values()}:
+        yield f"{path.name}: thumbnails in sheets of {found.size}, there is none"
+    if found.tiles != f"{plan.columns}x{plan.rows}":
+        yield f"{path.name}: {found.tiles} thumbnails in a sheet"
+    tile = found.seconds / (plan.columns * plan.rows)
+    if abs(tile - Fraction(plan.interval_seconds)) > _HAIR * tile:
+        yield f"{path.name}: a thumbnail every {float(tile):.3f} s"
+    if lasts is not None and found.seconds * len(sheets) < lasts - _TOLERANCE:
+        yield f"{path.name}: thumbnails end before the video"
+
+
+def _hls(
+    plan: Sprites,
+    sheets: Mapping[str, tuple[int, int] | str],
+    staging: Path,
+    lasts: Fraction | None,
+) -> Iterator[str]:
+    try:
+        text = (staging / "thumbnails.m3u8").read_text(encoding="utf-8")
+        listed, _ = read_fetched(text)
+        master = (staging / "master.m3u8").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, BrokenPlaylist) as exc:
+        yield f"thumbnails.m3u8: {exc}"
+        return
+    if 'URI="thumbnails.m3u8"' not in master:
+        yield "master.m3u8 does not list thumbnails.m3u8"
+    if [it.uri for it in listed] != [f"sprites/{name}" for name in sheets]:
+        yield "thumbnails.m3u8 does not list the sheets"
+    tiles = (
+        f"RESOLUTION={plan.tile_width}x{plan.tile_height},"
+        f"LAYOUT={plan.columns}x{plan.rows},"
+    )
+    if text.count(f"#EXT-X-TILES:{tiles}") != len(listed):
+        yield f"thumbnails.m3u8 does not say {tiles}"
+    total = sum((it.seconds for it in listed), Fraction(0))
+    if lasts is not None and total < lasts - _TOLERANCE:
+        yield f"thumbnails.m3u8 lasts {float(total):.3f} s"
 
 
 def _cues(
