@@ -20,12 +20,22 @@ SIDE_BY_SIDE := -n 3 --dist loadfile
 PROVE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 
-.PHONY: help demo test lint format wheel clean
+# What is tested as it ships: every command, the handlers, a whole job, and what is pure.
+SHIPPED := tests/cli tests/e2e/test_run.py tests/event tests/handlers tests/ledger \
+  tests/platforms tests/test_contract.py tests/test_errors.py tests/test_harness.py
+# These look at the checkout itself, or run what the wheel does not have.
+OF_THE_CHECKOUT := test_house.py test_docs.py test_bench.py mutations browser \
+  sandbox/test_choke_point.py e2e/test_kills.py e2e/test_soak.py
+# From a folder where the checkout's package cannot be imported.
+TEST_WHEEL = cd build/wheel && TESTS_OF_WHEEL=1 venv/bin/pytest -c ../../pyproject.toml \
+  --rootdir ../.. -p no:cacheprovider $(SIDE_BY_SIDE)
+
+.PHONY: help demo test lint format wheel test-wheel clean
 
 help: ## what you are reading
 	@echo "transcode: video in, verified renditions and a bill out"
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make demo FILE=/some/video.mov   the same for a video of yours"
 	@echo "  make test PYTHON=python3.13      with that Python, in an environment of its own"
@@ -54,14 +64,22 @@ format: $(STAMP) ## let ruff rewrite what it can
 	@$(BIN)/ruff check --quiet --fix --exit-zero .
 	@$(BIN)/ruff format .
 
-wheel: $(STAMP) ## build the wheel, install it elsewhere, start it from there
+wheel: build/wheel/venv ## build the wheel, install it elsewhere, test the main part of that
+	@$(TEST_WHEEL) $(addprefix ../../,$(SHIPPED)) $(ARGS)
+
+test-wheel: build/wheel/venv ## the same with every test that needs no checkout
+	@$(TEST_WHEEL) $(addprefix --ignore=../../tests/,$(OF_THE_CHECKOUT)) ../../tests $(ARGS)
+
+# Always anew: what ships is any file of the package.
+.PHONY: build/wheel/venv
+build/wheel/venv: $(STAMP)
 	@rm -rf build/wheel && mkdir -p build/wheel
 	@$(BIN)/pip wheel -qq --disable-pip-version-check --no-deps -w build/wheel .
 	@$(BIN)/python -m venv build/wheel/venv
-	@build/wheel/venv/bin/pip install -qq --disable-pip-version-check -c constraints.txt build/wheel/*.whl
+	@build/wheel/venv/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt pip
+	@build/wheel/venv/bin/pip install -qq --disable-pip-version-check -c constraints.txt build/wheel/*.whl --group test
 	@cd build/wheel && venv/bin/transcode --version
 	@cd build/wheel && venv/bin/transcode profiles
-	@cd build/wheel && venv/bin/transcode platforms
 
 clean: ## remove what make and the tests have made, .venv too; transcoded/ stays
 	@rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

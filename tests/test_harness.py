@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import transcode
 
 CODE = "import signal; print(signal.getsignal(signal.SIGINT).__name__)"
 
@@ -44,3 +48,12 @@ def test_that_holds_where_sigint_is_ignored(request: pytest.FixtureRequest) -> N
         signal.signal(signal.SIGINT, before)
 
     assert 0 == done.returncode, done.stdout
+
+
+def test_what_is_tested_is_what_ships() -> None:
+    """`make wheel` tests what was installed, and cannot import the checkout."""
+    if not os.environ.get("TESTS_OF_WHEEL"):
+        pytest.skip("these are tests of the checkout")
+
+    assert Path(transcode.__file__).is_relative_to(sys.prefix)
+    assert str(Path(__file__).parents[1]) not in sys.path
