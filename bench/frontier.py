@@ -44,8 +44,8 @@ from pathlib import Path
 from typing import Literal
 
 import imageio_ffmpeg
-from accuracy import WORKLOAD, Cell, Run, Runs, content_of_run, fits, measure
 
+from bench.accuracy import WORKLOAD, Cell, Run, Runs, content_of_run, fits, measure
 from transcode.contract import (
     Candidate,
     Constraints,

@@ -216,7 +216,7 @@ def _drawn(bench: Bench, name: str, folder: Path) -> tuple[object, ...]:
     image = MarkImage(
         path=str(path),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        format={".jpg": "jpeg", ".webp": "webp"}.get(path.suffix, "png"),  # type: ignore[arg-type]
+        format={".jpg": "jpeg", ".webp": "webp"}.get(path.suffix, "png"),
         width=64,
         height=64,
     )

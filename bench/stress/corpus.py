@@ -30,8 +30,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from second_opinion import Original, look, original
-from second_tool import Unreadable, probe
+from bench.stress.second_opinion import Original, look, original
+from bench.stress.second_tool import Unreadable, probe
 
 SKIPPED_NAMES = {"MANIFEST.tsv", "README.md"}
 REFUSALS = {2, 3, 5}

@@ -19,7 +19,7 @@ from operator import mul, sub
 from pathlib import Path
 from typing import Any
 
-from second_tool import (
+from bench.stress.second_tool import (
     STEP_SECONDS,
     Frame,
     Seen,
@@ -322,7 +322,7 @@ def _upright(pairs: Sequence[tuple[Frame, Frame]]) -> Iterator[str]:
 
 
 def _apart(one: Sequence[int], other: Sequence[int]) -> float:
-    return sum(map(abs, map(sub, one, other))) / len(one)
+    return float(sum(map(abs, map(sub, one, other)))) / len(one)
 
 
 def _coloured(

@@ -98,7 +98,7 @@ def shape(stream: dict[str, Any]) -> Fraction:
     """Width by height as displayed: pixels times their shape, turned upright."""
     aspect = str(stream.get("sample_aspect_ratio") or "1:1").replace(":", "/")
     pixels = Fraction(1) if aspect.startswith("0/") else Fraction(aspect)
-    wide = Fraction(stream["width"]) * pixels / stream["height"]
+    wide = Fraction(stream["width"]) * pixels / Fraction(stream["height"])
     turned = [side.get("rotation", 0) for side in stream.get("side_data_list", [])]
     return 1 / wide if any(round(one) % 180 for one in turned) else wide
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def _paragraph(text: str) -> str:
     [("empty.mp4", b""), ("text.mp4", b"Dear diary, today I was renamed.\n" * 50)],
 )
 def test_what_is_no_media_is_rejected(
-    transcode: Callable, tmp_path: Path, name: str, content: bytes
+    transcode: Callable[..., Any], tmp_path: Path, name: str, content: bytes
 ) -> None:
     """Exit 3, the file named, no destination made."""
     (tmp_path / name).write_bytes(content)
@@ -41,7 +42,7 @@ def test_what_is_no_media_is_rejected(
 
 
 def test_a_truncated_file_is_rejected(
-    transcode: Callable, tmp_path: Path, make_clip: MakeClip
+    transcode: Callable[..., Any], tmp_path: Path, make_clip: MakeClip
 ) -> None:
     """An MP4 cut in the middle is the upload's fault, and retrying is no use."""
     whole = make_clip("whole.mp4", 4, extra=("-movflags", "+faststart")).read_bytes()
@@ -60,7 +61,7 @@ def test_a_truncated_file_is_rejected(
 
 
 def test_audio_only_makes_audio_renditions(
-    transcode: Callable, tmp_path: Path, ffmpeg: str
+    transcode: Callable[..., Any], tmp_path: Path, ffmpeg: str
 ) -> None:
     """A song under the `hls` profile is no error."""
     argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "sine=d=3", "-c:a", "aac"]
@@ -74,7 +75,7 @@ def test_audio_only_makes_audio_renditions(
     assert "rendition" not in kinds
 
 
-def test_a_missing_source_is_a_usage_error(transcode: Callable) -> None:
+def test_a_missing_source_is_a_usage_error(transcode: Callable[..., Any]) -> None:
     """Exit 2, the path named."""
     ended = transcode("run", "nowhere.mp4")
 
@@ -83,7 +84,7 @@ def test_a_missing_source_is_a_usage_error(transcode: Callable) -> None:
 
 
 def test_an_unknown_profile_is_a_usage_error(
-    transcode: Callable, make_clip: MakeClip
+    transcode: Callable[..., Any], make_clip: MakeClip
 ) -> None:
     """Exit 2, with the profiles there are."""
     ended = transcode("run", make_clip("tiny.mp4", 1), "--profile", "hsl")
@@ -93,7 +94,7 @@ def test_an_unknown_profile_is_a_usage_error(
 
 
 def test_a_broken_profile_names_its_line(
-    transcode: Callable, tmp_path: Path, make_clip: MakeClip
+    transcode: Callable[..., Any], tmp_path: Path, make_clip: MakeClip
 ) -> None:
     """Exit 2, file and place named."""
     (tmp_path / "mine.toml").write_text('name = "mine"\n[video\n')
@@ -107,7 +108,7 @@ def test_a_broken_profile_names_its_line(
 
 
 def test_a_destination_that_cannot_be_written_is_a_usage_error(
-    transcode: Callable, tmp_path: Path, make_clip: MakeClip
+    transcode: Callable[..., Any], tmp_path: Path, make_clip: MakeClip
 ) -> None:
     """Exit 2 before anything is encoded: here a file stands in the way."""
     (tmp_path / "taken").write_text("a file")
@@ -119,7 +120,7 @@ def test_a_destination_that_cannot_be_written_is_a_usage_error(
 
 
 def test_memory_off_the_lattice_is_a_usage_error(
-    transcode: Callable, make_clip: MakeClip
+    transcode: Callable[..., Any], make_clip: MakeClip
 ) -> None:
     """Refused, never clamped; the neighbours are named."""
     ended = transcode(
@@ -134,7 +135,7 @@ def test_memory_off_the_lattice_is_a_usage_error(
 
 
 def test_a_deadline_nothing_meets_is_refused_with_what_would(
-    transcode: Callable, make_clip: MakeClip
+    transcode: Callable[..., Any], make_clip: MakeClip
 ) -> None:
     """Exit 5, with what was asked for and how long it may take instead."""
     ended = transcode("plan", make_clip("tiny.mp4", 1), "--deadline", "0.01")
@@ -160,7 +161,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_no_space_left_fails_and_leaves_nothing(
-    transcode: Callable, make_clip: MakeClip, small_disk: Path
+    transcode: Callable[..., Any], make_clip: MakeClip, small_disk: Path
 ) -> None:
     """Exit 4, named as what it is, and the disk is as empty as before."""
     clip = make_clip("noisy.mp4", 6, size="1280x720")
@@ -173,7 +174,7 @@ def test_no_space_left_fails_and_leaves_nothing(
 
 
 def test_a_full_scratch_disk_is_said_to_be_full(
-    transcode: Callable, make_clip: MakeClip, small_disk: Path
+    transcode: Callable[..., Any], make_clip: MakeClip, small_disk: Path
 ) -> None:
     """Exit 5 when nothing at all is free: a refusal, and no bug of ours."""
     (small_disk / "full").write_bytes(bytes(700_000))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -21,8 +22,8 @@ from transcode.wiring import wire
 
 @pytest.fixture
 def asked(
-    transcode: Callable, make_clip: Callable[..., Path], tmp_path: Path
-) -> Callable:
+    transcode: Callable[..., Any], make_clip: Callable[..., Path], tmp_path: Path
+) -> Callable[..., Any]:
     """Do one job on FunctionGraph's terms; then ask any command about it, in JSON."""
     source = str(make_clip("ledger", seconds=1))
     to = tmp_path / "out"
@@ -47,7 +48,7 @@ def asked(
 
 
 def test_a_job_can_be_followed_from_its_list_to_every_question(
-    asked: Callable, tmp_path: Path
+    asked: Callable[..., Any], tmp_path: Path
 ) -> None:
     """All figures are those of the manifest that the job left."""
     (job,) = asked("jobs", "--status", "succeeded", "--tag", "who=me")

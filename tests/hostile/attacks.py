@@ -37,7 +37,7 @@ def attacks(bait: Bait, clip: bytes) -> Mapping[str, bytes]:
     """
     texts = {**_playlists(bait), **_scripts(bait), **_documents(bait)}
     files = {name: text.encode() for name, text in texts.items()}
-    return files | _containers(bait, clip)
+    return {**files, **_containers(bait, clip)}
 
 
 def _playlist(*entries: str, ends: bool = True, head: str = "") -> str:

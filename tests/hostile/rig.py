@@ -80,7 +80,7 @@ class Watch:
 
     def opened(self) -> set[str]:
         """Names since the last call; what denies an open leaves no trace here."""
-        names = set()
+        names: set[str] = set()
         while True:
             try:
                 data = os.read(self._fd, 65_536)

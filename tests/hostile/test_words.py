@@ -123,7 +123,7 @@ def test_no_word_in_a_request_is_taken(field: str, tmp_path: Path) -> None:
     upload.write_bytes(b"x")
 
     async def ask(word: str) -> None:
-        await look_up(Request(source=str(upload), **{field: word}), wiring)  # type: ignore[arg-type]
+        await look_up(Request(source=str(upload), **{field: word}), wiring)
 
     for _ in range(100):
         with pytest.raises((TranscodeError, ValidationError)):

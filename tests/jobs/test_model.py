@@ -79,7 +79,7 @@ class Killed(BaseException):
     """The process is no more: nothing that it would still do happens."""
 
 
-class _Selector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
+class _Selector(selectors.DefaultSelector):
     """Never waits: when nothing is ready, it is later at once."""
 
     now = 0.0
@@ -279,7 +279,10 @@ class Model:
                 continue
             report = await told_by.report(job)
             self.words[report.status] += 1
-            said = {"reports": report.status, "index": row.status(now)}
+            said: dict[str, str] = {
+                "reports": report.status,
+                "index": row.status(now),
+            }
             if report.manifest is not None:
                 said["destinations"] = report.manifest.status
             if not report.over:
@@ -297,8 +300,8 @@ class Model:
         async with anyio.create_task_group() as group:
             for number in range(WORKERS):
                 group.start_soon(self._worker, f"w{number}")
-            for at, deed, job in self.schedule.deeds:
-                group.start_soon(self._deed, at, deed, self.jobs[job % len(self.jobs)])
+            for at, deed, n in self.schedule.deeds:
+                group.start_soon(self._deed, at, deed, self.jobs[n % len(self.jobs)])
             for job in self.jobs:
                 group.start_soon(self._deed, 0.0, "submit", job)
             await anyio.sleep(400)

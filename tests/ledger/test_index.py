@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -93,7 +94,7 @@ arrivals = st.lists(
 @settings(deadline=None, max_examples=12)
 @given(arrivals)
 def test_brought_up_to_date_step_by_step_it_is_as_if_made_anew(
-    make_record: MakeRecord, steps: list[tuple]
+    make_record: MakeRecord, steps: list[tuple[Any, ...]]
 ) -> None:
     """In any order of arrival; and its totals are those of the records themselves."""
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from transcode.contract import Spec, Usage
 from transcode.contract.job import LedgerRecord
-from transcode.ledger.reprice import by_policy, compare, same, usage_in
+from transcode.ledger.reprice import Repriced, by_policy, compare, same, usage_in
 from transcode.ledger.totals import by_profile
 from transcode.platforms.platform import Platform, parse_platform, spec_for_memory
 
@@ -99,7 +99,7 @@ def test_twice_the_prices_are_twice_the_cost(
 
 def replay(
     records: list[LedgerRecord], memory: int, *, platform: str = "functiongraph"
-) -> list:
+) -> list[Repriced]:
     return by_policy(
         records,
         platform=lambda _record: PLATFORMS[platform],

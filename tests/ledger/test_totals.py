@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ GROUPS = (
     st.randoms(use_true_random=False),
 )
 def test_any_grouping_adds_up_to_the_same(
-    make_record: MakeRecord, ran: list, shuffle: object
+    make_record: MakeRecord, ran: list[tuple[Any, ...]], shuffle: random.Random
 ) -> None:
     """To the last digit; and what failed is part of what was spent."""
     records = [
@@ -47,7 +49,7 @@ def test_any_grouping_adds_up_to_the_same(
             cost.amount
         )
     mixed = list(records)
-    shuffle.shuffle(mixed)  # type: ignore[attr-defined]
+    shuffle.shuffle(mixed)
 
     for group in GROUPS:
         found = by.totals(records, group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 from fractions import Fraction
@@ -29,7 +30,8 @@ from transcode.errors import (
     PlatformError,
     SpecTooSmall,
 )
-from transcode.plan.choose import MEMORY_MARGIN, Choice, choose
+from transcode.media.margins import MEMORY_MARGIN
+from transcode.plan.choose import Choice, choose
 from transcode.plan.coefficients import parse_coefficients
 from transcode.platforms.platform import (
     Machine,
@@ -95,7 +97,8 @@ def pick(
 
 
 def score(it: Candidate) -> float:
-    return float(it.cost.amount) * it.predicted.wall_seconds**0.585
+    seconds: float = it.predicted.wall_seconds
+    return float(it.cost.amount) * math.pow(seconds, 0.585)
 
 
 def able(choice: Choice) -> list[Candidate]:

@@ -32,7 +32,8 @@ MEASURED = (ROOT / "transcode/plan/coefficients.toml").read_text(encoding="utf-8
 COEFFICIENTS = parse_coefficients(MEASURED)
 MACHINE = Machine(milli_cpus=4000, memory_mib=16_000, scratch_mib=50_000)
 CLOUDS = pytest.mark.parametrize("on", ["functiongraph", "aws-lambda"])
-Film, Make = Callable[..., Media], Callable[..., Plan]
+Film = Callable[..., Media]
+Make = Callable[..., Plan]
 
 
 def platform(name: str = "functiongraph") -> Platform:
@@ -52,7 +53,8 @@ def film(change: Film) -> Film:
             "bit_rate": 2 * width * height, "time_base": Fraction(1, 15_360),
             "keyframe_seconds": tuple(float(it) for it in range(0, seconds, step)),
         }  # fmt: skip
-        return change(media=lasts, video=lasts | video, audio=lasts)
+        media: Media = change(media=lasts, video=lasts | video, audio=lasts)
+        return media
 
     return make
 
@@ -111,6 +113,7 @@ def test_a_join_waits_for_its_chunks_in_order(plan: Make) -> None:
     made = plan(chunks=5, others=[platform()])
     join, *chunks = tasks = [it.task for it in made.tasks]
 
+    assert made.division is not None
     assert (5, "As many chunks as asked for.") == (made.division.chunks, said(made))
     assert ["join", *["chunk"] * 5] == kinds(made)
     assert tuple(it.task_id for it in chunks) == join.joins

@@ -287,7 +287,10 @@ def test_a_chunk_makes_pictures_and_nothing_else(video: Any) -> None:
     encoded = {it.name: it for it in video if it != COPIED}
     files = (OutputFile(name=f"{n}.mp4", container="mp4", video=n) for n in encoded)
     dropped = {"audio": (), "captions": (), "poster": None, "sprites": None}
-    kept = {"packaging": FilePackaging(files=tuple(files)), "clip": clip}
+    kept: dict[str, Any] = {
+        "packaging": FilePackaging(files=tuple(files)),
+        "clip": clip,
+    }
     kept |= {"video": tuple(encoded.values()), "keep_metadata": False}
 
     assert recipe.model_copy(update=dropped | kept) == chunk_recipe(recipe, clip)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import MakeClip
 from transcode.contract import (
     AudioRendition,
     AudioStream,
@@ -356,7 +357,7 @@ print(os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_
 
 
 def test_a_real_encode_takes_the_predicted_cpu_time_and_fits_the_memory(
-    make_clip, ffmpeg: str, tmp_path: Path
+    make_clip: MakeClip, ffmpeg: str, tmp_path: Path
 ) -> None:
     """
     Same ladder by hand: CPU within a factor of four of the point, resident memory

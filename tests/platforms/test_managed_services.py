@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,13 +39,14 @@ def media(seconds: float | None, rate: int = 30) -> Media:
     )
 
 
-def recipe(*sizes: tuple[int, int], codec: str = "h264") -> Recipe:
+def recipe(*sizes: tuple[int, int], codec: Any = "h264") -> Recipe:
     return Recipe(
         video_index=0,
         video=tuple(
             VideoRendition.model_construct(
                 name=f"{min(size)}p",
                 codec=codec,
+                encoder=None,
                 width=size[0],
                 height=size[1],
                 frame_rate=None,

@@ -101,7 +101,7 @@ def _dotted(node: ast.expr) -> str:
 
 def _aliases(tree: ast.AST) -> dict[str, str]:
     """Local name → what it stands for, so that no `import … as` hides an opening."""
-    found = {}
+    found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {it.asname: it.name for it in node.names if it.asname}
@@ -136,7 +136,8 @@ def _kinds(node: ast.AST, aliases: dict[str, str]) -> Iterator[str]:
     if isinstance(node, ast.Constant) and node.value == "-i":
         yield "encoder argument"
     if isinstance(node, ast.Call) and _dotted(node.func).endswith("filter"):
-        words = {it.value for it in node.args if isinstance(it, ast.Constant)}
+        constants = [it.value for it in node.args if isinstance(it, ast.Constant)]
+        words = {it for it in constants if isinstance(it, str)}
         yield from (f"filter {it}" for it in words & FILTERS - ALLOWED_FILTERS.keys())
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def _run(folder: Path, script: str, **changes: object) -> tuple[int, str, set[str]]:
+def _run(folder: Path, script: str, **changes: Any) -> tuple[int, str, set[str]]:
     """Status, words and what could not be had of a fenced shell."""
     printed: list[bytes] = []
     may = May(writes=(str(folder),), runs=_bash())._replace(**changes)

@@ -66,7 +66,7 @@ def assert_close(expected: Levels, actual: Levels) -> None:
             assert abs(level - other[channel]) <= 0.4, (expected, actual)
 
 
-CASES = {
+CASES: dict[str, tuple[int, str | None, str, str, Any]] = {
     # Source: channels, layout (None: nothing says), codec and container; then what
     # is heard left and right. 5.1 is FL FR FC LFE BL BR.
     "mono": (1, "mono", "pcm_s16le", "wav", [{0: 0}]),

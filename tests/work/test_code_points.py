@@ -290,7 +290,7 @@ def test_every_code_point_is_made_and_looks_as_it_did(
 
 def test_what_is_called_readable_is_read(ffmpeg: str) -> None:
     """Each matrix with each transfer function, in one process of many graphs."""
-    outputs = []
+    outputs: list[str] = []
     # Of those that the scaler reads, one stands for all.
     matrices = [it for it in MATRICES.values() if it == "bt709" or not is_scalable(it)]
     pairs = product(matrices, TRANSFERS.values())

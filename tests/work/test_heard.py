@@ -117,7 +117,11 @@ def test_sound_that_changes_in_mid_stream_is_refused(
     A broadcast goes from stereo to 5.1 and on to 44.1 kHz: refused by that name,
     since filters that begin anew lose sound, and what follows would come late.
     """
-    kinds = [{"layout": "stereo"}, {"layout": "5.1"}, {"rate": 44100}]
+    kinds: list[dict[str, Any]] = [
+        {"layout": "stereo"},
+        {"layout": "5.1"},
+        {"rate": 44100},
+    ]
     pieces = [
         made(f"{n}.ts", *picture(1), *tone(1, **kind), *H264, "-c:a", "ac3",
              "-muxdelay", 0, "-output_ts_offset", n)

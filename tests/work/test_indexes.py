@@ -97,6 +97,12 @@ def made(
     return Made(folder / "staging")
 
 
+def seconds_of(packet: av.Packet[Any]) -> float:
+    assert packet.pts is not None
+    assert packet.time_base is not None
+    return float(packet.pts * packet.time_base)
+
+
 @pytest.mark.parametrize("height", [240, 120])
 def test_every_keyframe_can_be_fetched(made: Made, height: int) -> None:
     """Header and range of each entry are one picture that libavcodec decodes."""
@@ -109,17 +115,19 @@ def test_every_keyframe_can_be_fetched(made: Made, height: int) -> None:
             fetched = file.read(size)
         with av.open(io.BytesIO(header + fetched), format="mov") as container:
             stream = container.streams.video[0]
+            assert isinstance(container, av.container.InputContainer)
             packet = next(container.demux(stream))
             assert packet.is_keyframe
             decoder = stream.codec_context
             [picture] = [*decoder.decode(packet), *decoder.decode(None)]
             assert height == picture.height
-            shown.append(float(packet.pts * packet.time_base))
+            shown.append(seconds_of(packet))
 
     with av.open(io.BytesIO(whole(place)), format="mov") as container:
-        keys = [it.pts * it.time_base for it in container.demux() if it.is_keyframe]
+        assert isinstance(container, av.container.InputContainer)
+        keys = [seconds_of(it) for it in container.demux() if it.is_keyframe]
     assert 7 == len(keys)
-    assert pytest.approx([float(it) for it in keys], abs=0.001) == shown
+    assert pytest.approx(keys, abs=0.001) == shown
 
 
 def test_keyframes_last_until_the_next(made: Made) -> None:
@@ -147,14 +155,14 @@ def test_bit_rates_are_those_of_what_is_fetched(made: Made) -> None:
             assert mean <= peak
 
     mpd = made.mpd()
-    said = {
+    rates = {
         template.get("initialization"): int(one.get("bandwidth", 0))
         for one in mpd.iterfind(".//Representation", DASH)
         for template in one.iterfind("SegmentTemplate", DASH)
     }
     for place in ("video/240p", "video/120p", "audio/aac"):
         peak = made.peak(f"{place}/index.m3u8")
-        assert pytest.approx(peak, rel=0.002) == said[f"{place}/init.mp4"]
+        assert pytest.approx(peak, rel=0.002) == rates[f"{place}/init.mp4"]
 
 
 def test_the_frame_rate_is_the_true_one(made: Made) -> None:

@@ -177,12 +177,14 @@ def test_poster_is_worth_showing(
 
 def likeness(one: Path, other: Path) -> float:
     """Mean difference of two pictures' small grey versions, 0 to 255."""
-    rows = []
+    rows: list[bytes] = []
     for path in (one, other):
         with av.open(str(path)) as container:
             frame = next(container.decode(video=0)).reformat(64, 48, format="gray")
             rows.append(bytes(frame.planes[0]))
-    return sum(abs(a - b) for a, b in zip(*rows, strict=True)) / len(rows[0])
+    one_row, other_row = rows
+    different = sum(abs(a - b) for a, b in zip(one_row, other_row, strict=True))
+    return different / len(one_row)
 
 
 def test_tiles_from_before_a_change_of_size(

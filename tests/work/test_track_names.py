@@ -61,16 +61,15 @@ def test_alike_ones_are_told_apart(audio: Any) -> None:
 
 def test_captions_say_that_they_are_forced() -> None:
     """A viewer sees which of two tracks is all of the text."""
+    said: tuple[dict[str, Any], ...] = (
+        {"language": "eng"},
+        {"language": "eng", "forced": True},
+        {"language": "eng"},
+        {},
+    )
     tracks = [
-        CaptionRendition(name=str(number), source_index=number, **said)
-        for number, said in enumerate(
-            (
-                {"language": "eng"},
-                {"language": "eng", "forced": True},
-                {"language": "eng"},
-                {},
-            )
-        )
+        CaptionRendition(name=str(number), source_index=number, **one)
+        for number, one in enumerate(said)
     ]
 
     assert ["English", "English (forced)", "English 2", "Subtitles"] == [

@@ -39,6 +39,7 @@ def test_fields_in_a_progressive_stream_are_found(
 
     seen = picture.fields_seen
     assert ("progressive", True) == (picture.field_order, picture.interlaced)
+    assert seen is not None
     assert (first == "tff") == (seen.top_first > 10)
     assert (first == "bff") == (seen.bottom_first > 10)
 
@@ -66,6 +67,7 @@ def test_progressive_stays_progressive(
     (picture,) = look(make_clip("honest", 2, PAL, audio=False)).video
 
     seen = picture.fields_seen
+    assert seen is not None
     assert (0, 0, False) == (seen.top_first, seen.bottom_first, picture.interlaced)
 
 
@@ -82,6 +84,7 @@ def test_real_progressive_files_stay_progressive(
     for name in names:
         (picture,) = look(media_dir / name).video
         assert False is picture.interlaced, name
+        assert picture.fields_seen is not None
         assert picture.fields_seen.progressive > 5
 
 
