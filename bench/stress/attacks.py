@@ -12,7 +12,6 @@ on a hang, on an error without a type or on a success.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import shutil
 import subprocess
@@ -28,6 +27,7 @@ from typing import Any
 
 import anyio
 
+from bench.harness import parser_of
 from tests.hostile.rig import Rig, rigged
 from transcode.contract import MarkImage, Source, Task, Watermark
 from transcode.errors import TranscodeError
@@ -40,7 +40,7 @@ from transcode.wiring import wire
 from transcode.work.perform import perform
 from transcode.work.toolchain import find_ffmpeg
 
-MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media" / "attack"
+MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media" / "attack"
 SUFFIXES = (".mp4", ".mkv", ".srt", ".jpg", ".ts")
 LONGEST_SECONDS = 20.0
 PLAYABLE = frozenset(
@@ -75,7 +75,7 @@ class Bench:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("--media", type=Path, default=MEDIA, help="further attacks")
     options = parser.parse_args()
     began = time.monotonic()

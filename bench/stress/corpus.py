@@ -16,7 +16,6 @@ the second tool disagrees.
 
 from __future__ import annotations
 
-import argparse
 import collections
 import fnmatch
 import json
@@ -30,6 +29,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.harness import parser_of
 from bench.stress.second_opinion import Original, look, original
 from bench.stress.second_tool import Unreadable, probe
 
@@ -56,9 +56,7 @@ class Line:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("paths", nargs="+", type=Path, help="files or folders")
     parser.add_argument("--profiles", nargs="+", default=["preview", "mp4", "hls"])
     parser.add_argument(

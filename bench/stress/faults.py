@@ -9,7 +9,6 @@ through as they are, so signatures stay valid; clients sign for the proxy's addr
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import random
@@ -268,7 +267,10 @@ async def _send(
 
 
 async def _main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    # Tests load this file where no bench can be imported.
+    from bench.harness import parser_of  # noqa: PLC0415
+
+    parser = parser_of(__doc__)
     parser.add_argument("listen", help="host:port of its own")
     parser.add_argument("upstream", help="host:port of the store")
     parser.add_argument("--rate", type=float, default=0.2)

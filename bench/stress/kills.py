@@ -10,7 +10,6 @@ Prints a line per kind and exits 1 at the first violation.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -23,6 +22,8 @@ import time
 import uuid
 from pathlib import Path
 
+from bench.harness import parser_of
+
 GRACE_SECONDS = 2.0
 _WORKER = b"transcode.invoke.worker"
 """How long children, scratch and half results may outlive the one who asked."""
@@ -34,7 +35,7 @@ class ViolationError(Exception):
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))

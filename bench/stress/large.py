@@ -10,7 +10,6 @@ Endpoint and credentials come from the environment, as for `transcode` itself.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import anyio
 
+from bench.harness import parser_of
 from transcode.pipeline import probe_source, run
 from transcode.request import Request
 from transcode.settings import Settings
@@ -81,7 +81,7 @@ async def measure(address: str, megabytes: int, profile: str) -> None:
 
 def main() -> None:
     """Read the arguments."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("address", help="an empty prefix, s3://bucket/prefix")
     parser.add_argument("--megabytes", type=int, default=2000)
     parser.add_argument("--profile", default="preview")

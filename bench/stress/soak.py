@@ -43,6 +43,8 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from bench.harness import parser_of
+
 KEY, SECRET = "soak", "soak-secret"
 UPLOADS, RESULTS = "uploads", "results"
 LEASE_SECONDS = 5
@@ -77,7 +79,7 @@ keep = false
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("--uploads", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--restarts", type=int, default=2, help="of the S3 server")
