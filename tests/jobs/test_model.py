@@ -26,16 +26,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import transcode.jobs.execution
+from tests.conftest import manifest_of
 from transcode.contract import (
-    JobCost,
     Manifest,
     OutcomeKind,
     Output,
     Plan,
-    PlatformRef,
-    ProfileRef,
-    SourceRecord,
-    Verification,
 )
 from transcode.contract.job import Envelope, LedgerRecord, Submission
 from transcode.contract.state import STATUSES
@@ -411,16 +407,9 @@ class Model:
         return manifest
 
     def _manifest(self, order: Order, folder: str, owner: str) -> Manifest:
-        return Manifest(
-            job_id=order.job_id,
-            status="succeeded",
-            source=SourceRecord(uri="a.mp4", bytes=1, etag="x", version=None),
-            profile=ProfileRef(name="mp4", digest="sha256:0"),
-            platform=PlatformRef(name="local", price_table="2026-01-01"),
-            engine="local",
-            media=None,
-            cost=JobCost(amount=0, currency="USD", predicted=0),
-            verification=Verification(passed=True, checks=()),
+        return manifest_of(
+            order.job_id,
+            profile="mp4",
             outputs=tuple(
                 Output(
                     uri=f"memory://{folder}/{name}",

@@ -11,14 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from transcode.contract import (
-    JobCost,
-    Manifest,
-    PlatformRef,
-    ProfileRef,
-    SourceRecord,
-    Verification,
-)
+from tests.conftest import manifest_of
 from transcode.settings import Settings
 from transcode.store.destination import Destination, provenance
 from transcode.store.open import bucket, destination
@@ -26,17 +19,7 @@ from transcode.store.open import bucket, destination
 pytestmark = pytest.mark.anyio
 
 MARKS = provenance("0" * 32, "hls")
-MANIFEST = Manifest(
-    job_id="0" * 32,
-    status="succeeded",
-    source=SourceRecord(uri="a.mp4", bytes=1, etag="x", version=None),
-    profile=ProfileRef(name="hls", digest="sha256:0"),
-    platform=PlatformRef(name="local", price_table="2026-01-01"),
-    engine="local",
-    media=None,
-    cost=JobCost(amount=0, currency="USD", predicted=0),
-    verification=Verification(passed=True, checks=()),
-)
+MANIFEST = manifest_of()
 
 
 @dataclass

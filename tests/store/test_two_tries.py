@@ -11,14 +11,10 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.conftest import manifest_of
 from transcode.contract import (
-    JobCost,
     Manifest,
     Output,
-    PlatformRef,
-    ProfileRef,
-    SourceRecord,
-    Verification,
 )
 from transcode.errors import ObjectExists
 from transcode.settings import Settings
@@ -67,16 +63,7 @@ class Publisher:
             await self.go_on.wait()
 
     def _manifest(self, folder: str) -> Manifest:
-        return Manifest(
-            job_id="0" * 32,
-            status="succeeded",
-            source=SourceRecord(uri="a.mp4", bytes=1, etag="x", version=None),
-            profile=ProfileRef(name="hls", digest="sha256:0"),
-            platform=PlatformRef(name="local", price_table="2026-01-01"),
-            engine="local",
-            media=None,
-            cost=JobCost(amount=0, currency="USD", predicted=0),
-            verification=Verification(passed=True, checks=()),
+        return manifest_of(
             outputs=tuple(
                 Output(
                     uri=self.target.uri(folder, name, token=self.token),
@@ -88,7 +75,7 @@ class Publisher:
                     ).hexdigest(),
                 )
                 for name in FILES
-            ),
+            )
         )
 
 

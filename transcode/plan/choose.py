@@ -61,6 +61,8 @@ class Choice:
     candidates: tuple[Candidate, ...]
     wall: Interval
     """Of the chosen one, nine times out of ten."""
+    obstacles: tuple[Obstacle | None, ...]
+    """Of each candidate, why it could not have been taken; None where it could."""
 
 
 def choose(  # noqa: PLR0913 - a choice depends on just these
@@ -116,16 +118,20 @@ def weigh_all(
 
 def ranked(best: Option, options: Sequence[Option], *, why: str) -> Choice:
     """*best* first, then the losers, nearest first."""
-    losers = [option for option in options if option is not best]
+    losers = sorted(
+        (option for option in options if option is not best),
+        key=lambda it: _distance(it, best),
+    )
     return Choice(
         candidates=(
             _candidate(best, chosen=True, reason=why),
             *(
                 _candidate(it, chosen=False, reason=it.reason or _lost(it, best))
-                for it in sorted(losers, key=lambda it: _distance(it, best))
+                for it in losers
             ),
         ),
         wall=best.wall,
+        obstacles=(best.obstacle, *(it.obstacle for it in losers)),
     )
 
 
