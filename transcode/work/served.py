@@ -153,13 +153,12 @@ def _keyframes(
 ) -> Iterator[Resource]:
     found: list[tuple[int, str, int, int]] = []
     for segment in segments:
-        for index in segment.keyframes:
-            at = segment.offsets[index]
+        for at, size, shown, before in segment.keyframes:
             fragment = max(start for start in segment.fragments_at if start < at)
-            if index and segment.offsets[index - 1] > fragment:
+            if before > fragment:
                 continue
-            long = at + segment.sizes[index] - fragment
-            found.append((segment.times[index], segment.name, long, fragment))
+            long = at + size - fragment
+            found.append((shown, segment.name, long, fragment))
     spans = _spans([time for time, *_ in found], end)
     for (_, name, long, at), span in zip(found, spans, strict=True):
         yield Resource(name, long, Fraction(span, header.timescale), at)
@@ -174,7 +173,7 @@ def _frame_rate(
 ) -> Fraction | None:
     # The first sample's duration is no rate: clocks round, and pictures jitter.
     rates = [
-        len(it.times) / (span * tick)
+        it.samples / (span * tick)
         for it, span in zip(segments, spans, strict=True)
         # A short one, at the end or before a hole, has a rate by chance.
         if span * tick >= 1
@@ -197,7 +196,7 @@ def _frame_rate(
 def _access_point(segments: Sequence[Segment]) -> int | None:
     types: set[int] = set()
     for segment in segments:
-        if 0 not in segment.keyframes:
+        if not segment.begins_with_keyframe:
             return None
-        types.add(1 if segment.times[0] == segment.start else 2)
+        types.add(1 if segment.first == segment.start else 2)
     return max(types, default=None)

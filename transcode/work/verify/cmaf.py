@@ -12,7 +12,9 @@ import struct
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 _NON_SYNC = 0x10000
 """`sample_is_non_sync_sample`, ISO/IEC 14496-12 §8.8.3.1."""
@@ -42,32 +44,55 @@ class TrackHeader:
     bytes: int
 
 
+class SyncSample(NamedTuple):
+    """A picture that decodes by itself."""
+
+    offset: int
+    """In the file, as `size`."""
+    size: int
+    time: int
+    """When it is shown."""
+    before: int
+    """Offset of the sample before it; -1 of the segment's first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One media segment; all times in the track's timescale, in decoding order."""
+    """What the checks look at of one media segment; times in the track's timescale."""
 
     name: str
     bytes: int
     fragments_at: tuple[int, ...]
     """Offset of each `moof`."""
-    decode_times: array[int]
+    start: int
+    """Earliest presentation time, edit list applied."""
+    first: int
+    """Presentation time of the first sample in decoding order."""
+    duration: int
+    """Sum of the samples' durations."""
+    samples: int
+    media_bytes: int
+    """Of all samples."""
+    last: tuple[int, int]
+    """Latest presentation time, and that sample's duration."""
+    decoded: tuple[int, int]
+    """First and last decoding time."""
+    in_order: bool
+    """Decoding times strictly increase within it."""
+    begins_with_keyframe: bool
+    keyframes: tuple[SyncSample, ...]
+    """Of pictures; of sound, where every sample is one, none is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """One segment with the times of its samples, which grow with its length."""
+
+    segment: Segment
     times: array[int]
-    """Presentation times, edit list applied."""
-    durations: array[int]
-    sizes: array[int]
-    offsets: array[int]
-    """Of each sample in the file."""
-    keyframes: tuple[int, ...]
-    """Indices of sync samples."""
-
-    @property
-    def start(self) -> int:
-        """Earliest presentation time."""
-        return min(self.times)
-
-    @property
-    def duration(self) -> int:
-        return sum(self.durations)
+    """Presentation times, ascending."""
+    keyframes: array[int]
+    """Presentation times of sync samples, of pictures."""
 
 
 def shown_until(segments: Sequence[Segment]) -> int:
@@ -92,6 +117,11 @@ def read_header(path: Path) -> TrackHeader:
 
 def read_segment(path: Path, header: TrackHeader) -> Segment:
     """Read one media segment's boxes. Raises OSError, BrokenSegment."""
+    return read_samples(path, header).segment
+
+
+def read_samples(path: Path, header: TrackHeader) -> Samples:
+    """Likewise, with every sample's time."""
     try:
         return _segment(path, header)
     except (struct.error, KeyError, IndexError, ValueError) as exc:
@@ -194,7 +224,7 @@ def _avc_string(entry: bytes, kind: str) -> str | None:
     return f"{kind}.{entry[found + 5 : found + 8].hex()}"
 
 
-def _segment(path: Path, header: TrackHeader) -> Segment:
+def _segment(path: Path, header: TrackHeader) -> Samples:
     length = path.stat().st_size
     columns = [array("q") for _ in range(5)]
     keys: list[int] = []
@@ -222,16 +252,28 @@ def _segment(path: Path, header: TrackHeader) -> Segment:
         msg = "it holds no samples"
         raise ValueError(msg)
     _require_inside(offsets, sizes, media)
-    return Segment(
+    pictures = header.handler == "vide"
+    segment = Segment(
         name=path.name,
         bytes=length,
         fragments_at=tuple(moofs),
-        decode_times=decode_times,
-        times=times,
-        durations=durations,
-        sizes=sizes,
-        offsets=offsets,
-        keyframes=tuple(keys),
+        start=min(times),
+        first=times[0],
+        duration=sum(durations),
+        samples=len(times),
+        media_bytes=sum(sizes),
+        last=max(zip(times, durations, strict=True)),
+        decoded=(decode_times[0], decode_times[-1]),
+        in_order=all(a < b for a, b in pairwise(decode_times)),
+        begins_with_keyframe=keys[:1] == [0],
+        keyframes=tuple((offsets[k], sizes[k], times[k]) for k in keys)
+        if pictures
+        else (),
+    )
+    return Samples(
+        segment,
+        times=array("q", sorted(times)),
+        keyframes=array("q", [times[k] for k in keys] if pictures else []),
     )
 
 

@@ -108,9 +108,9 @@ def _access_points(where: str, said: str | None, track: Track) -> Iterator[str]:
     it no player may begin or switch anywhere but at the very beginning.
     """
     keys = set(track.keyframes)
-    first = [segment.times[0] for segment in track.segments]
+    first = [segment.first for segment in track.segments]
     begun = [at in keys for at in first] if track.is_video else [True]
-    leading = any(min(it.times) < it.times[0] for it in track.segments)
+    leading = any(it.start < it.first for it in track.segments)
     true = ("2" if leading else "1") if all(begun) else None
     if said != true:
         yield f"{where}: startWithSAP {said}, its segments begin with type {true}"

@@ -255,7 +255,6 @@ def _unlisted(
 
 def _key_ranges(segment: Segment) -> Iterator[tuple[tuple[int, int], int]]:
     """Length and offset of what a player needs to show each keyframe; its time."""
-    for index in segment.keyframes:
-        at, size = segment.offsets[index], segment.sizes[index]
+    for at, size, shown, _ in segment.keyframes:
         fragment = max(start for start in segment.fragments_at if start < at)
-        yield (at + size - fragment, fragment), segment.times[index]
+        yield (at + size - fragment, fragment), shown

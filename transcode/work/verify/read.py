@@ -15,10 +15,9 @@ from ...media.demuxers import READS
 from ..loudness import Meter
 from .cmaf import (
     BrokenSegment,
-    Segment,
     TrackHeader,
     read_header,
-    read_segment,
+    read_samples,
     shown_until,
 )
 from .decode import Decoder, media_errors, open_media, said
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
 
     from .decode import AnyStream
 
+_WINDOW = 4096
+"""Times that are sorted together; no codec reorders across a hundredth of it."""
 _AUDIO_GROUP = 64
 """Audio packets that are decoded together."""
 
@@ -48,13 +49,13 @@ def read_cmaf(
         named = read_names(folder)
         header = read_header(folder / named.header)
         paths = [folder / name for name in named.segments]
-        segments = tuple(read_segment(path, header) for path in paths)
+        boxes = _Boxes(header, paths)
         stream = _Joined([folder / named.header, *paths])
         with open_media(stream, "mov") as container:
             reader = _readers(task, [plan], container, offset=index)[0]
             for packet in container.demux():
                 reader.take(packet)
-            track = reader.track(place, header=header, segments=segments)
+            track = reader.track(place, boxes)
     except (OSError, UnicodeDecodeError, BrokenPlaylist, BrokenSegment) as exc:
         return f"{place}: {said(exc)}"
     except media_errors() as exc:
@@ -103,6 +104,59 @@ def picture_size(path: Path) -> tuple[int, int] | str:
     except media_errors() as exc:
         return f"it does not decode ({said(exc)})"
     return "no picture in it decodes"
+
+
+class _Boxes:
+    """What a rendition's own boxes say of its segments; see `cmaf`."""
+
+    def __init__(self, header: TrackHeader, paths: Iterable[Path]) -> None:
+        self.header = header
+        self.times, self.keyframes = array("q"), array("q")
+        segments = []
+        for path in paths:
+            samples = read_samples(path, header)
+            segments.append(samples.segment)
+            self.times.extend(samples.times)
+            self.keyframes.extend(samples.keyframes)
+        self.segments = tuple(segments)
+
+    @property
+    def bytes(self) -> int:
+        """Of all files."""
+        return self.header.bytes + sum(one.bytes for one in self.segments)
+
+    @property
+    def in_order(self) -> bool:
+        """Decoding times strictly increase, from one segment to the next as well."""
+        return all(one.in_order for one in self.segments) and all(
+            before.decoded[1] < after.decoded[0]
+            for before, after in pairwise(self.segments)
+        )
+
+    def compare(self, packets: int, size: int) -> None:
+        """Raise BrokenSegment where reading the media gave something else."""
+        listed = sum(one.samples for one in self.segments)
+        said = sum(one.media_bytes for one in self.segments)
+        if (listed, said) != (packets, size):
+            msg = (
+                f"its boxes list {listed} packets of {said} bytes, reading it gives "
+                f"{packets} of {size}"
+            )
+            raise BrokenSegment(msg)
+
+
+def ordered(times: array[int]) -> None:
+    """
+    Sort in place. Times that are out of order by a few places, as reordered pictures
+    are, cost a window of memory and not a list of them all.
+    """
+    half = _WINDOW // 2
+    for begin in range(0, max(len(times) - half, 1), half):
+        window = times[begin : begin + _WINDOW]
+        if any(b < a for a, b in pairwise(window)):
+            times[begin : begin + _WINDOW] = array("q", sorted(window))
+    if any(b < a for a, b in pairwise(times)):
+        times[:] = array("q", sorted(times))
 
 
 class _Joined:
@@ -176,10 +230,10 @@ class _Reader:
         self._due = sample_times(task, index)
         self._packets = self._bytes = self._ticks = 0
         self._times = array("q")
+        self._keys = array("q")
         self._last = (0, 0)
         self._previous: int | None = None
         self._in_order = True
-        self._keys: list[int] = []
 
     def take(self, packet: av.packet.Packet[Any]) -> None:
         """Count one packet; the demuxer's end marker closes the last group."""
@@ -200,7 +254,7 @@ class _Reader:
             if not self._times or when >= self._last[0]:
                 self._last = (when, packet.duration or 0)
             self._times.append(when)
-        if packet.is_keyframe:
+        if self._is_video and packet.is_keyframe:
             self._keys.append(when)
         self._packets += 1
         self._bytes += packet.size
@@ -212,12 +266,7 @@ class _Reader:
         return bool(passed) or not self._packets
 
     def track(
-        self,
-        place: str,
-        *,
-        header: TrackHeader | None = None,
-        segments: tuple[Segment, ...] = (),
-        exact: bool = False,
+        self, place: str, boxes: _Boxes | None = None, *, exact: bool = False
     ) -> Track:
         """
         What was read; *exact* of a file that says how long each sample lasts.
@@ -231,32 +280,20 @@ class _Reader:
         _, length = self._last
         in_order = self._in_order
         start = min(times) * base
-        if header is not None:
-            listed = sum(len(segment.times) for segment in segments)
-            size = sum(sum(segment.sizes) for segment in segments)
-            if (listed, size) != (self._packets, self._bytes):
-                msg = (
-                    f"its boxes list {listed} packets of {size} bytes, reading it "
-                    f"gives {self._packets} of {self._bytes}"
-                )
-                raise BrokenSegment(msg)
-            base = Fraction(1, header.timescale)
-            times = array("q", [time for one in segments for time in one.times])
-            keys = [one.times[index] for one in segments for index in one.keyframes]
-            _, length = max(
-                pair
-                for one in segments
-                for pair in zip(one.times, one.durations, strict=True)
-            )
+        if boxes is not None:
+            boxes.compare(self._packets, self._bytes)
+            base = Fraction(1, boxes.header.timescale)
+            times, keys = boxes.times, boxes.keyframes
+            _, length = max(one.last for one in boxes.segments)
             if self._is_video:
-                length = shown_until(segments) - max(times)
-            order = [time for one in segments for time in one.decode_times]
-            in_order = all(a < b for a, b in pairwise(order))
+                length = shown_until(boxes.segments) - max(times)
+            in_order = boxes.in_order
         elif self._is_video and exact:
             length = min(times) + self._ticks - max(times)
-        ordered = array("q", sorted(times))
+        ordered(times)
+        ordered(keys)
         if not length:
-            length = ordered[-1] - ordered[-2] if len(ordered) > 1 else 0
+            length = times[-1] - times[-2] if len(times) > 1 else 0
         stream = self._stream
         picture = stream.codec_context if stream.type == "video" else None
         sound = stream.codec_context if stream.type == "audio" else None
@@ -265,14 +302,12 @@ class _Reader:
             place=place,
             codec=stream.codec_context.codec.canonical_name,
             time_base=base,
-            times=ordered,
+            times=times,
             length=length,
             in_order=in_order,
-            keyframes=tuple(sorted(keys)),
+            keyframes=keys,
             packets=self._packets,
-            media_bytes=self._bytes
-            if header is None
-            else header.bytes + sum(segment.bytes for segment in segments),
+            media_bytes=boxes.bytes if boxes else self._bytes,
             demuxed_start=start,
             decoded=self._decoder.result(),
             width=picture.width if picture else None,
@@ -280,8 +315,8 @@ class _Reader:
             sample_aspect_ratio=picture.sample_aspect_ratio if picture else None,
             sample_rate=sound.sample_rate if sound else None,
             channels=sound.channels if sound else None,
-            header=header,
-            segments=segments,
+            header=boxes.header if boxes else None,
+            segments=boxes.segments if boxes else (),
             loudness=self._meter.result() if self._meter else None,
             stated_seconds=stream.duration * self._base
             if exact and stream.duration is not None

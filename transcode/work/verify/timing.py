@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from math import floor
 
 from ...contract import AudioRendition, AudioStream, Task, VideoRendition, VideoStream
@@ -36,7 +37,7 @@ def timestamps(tracks: Sequence[Track]) -> Iterator[str]:
     for track in tracks:
         if not track.in_order:
             yield f"{track.name}: decoding times do not increase"
-        elif len(set(track.times)) < len(track.times):
+        elif any(a == b for a, b in pairwise(track.times)):
             yield f"{track.name}: two packets are shown at one time"
         hole = track.longest_step - track.step
         ours = not track.is_video and track.plan.made_by == "encoded"
@@ -231,9 +232,9 @@ def aligned(video: Sequence[Track]) -> Iterator[str]:
     """Each segment begins with a keyframe, shown first, at one time everywhere."""
     for track in video:
         for segment in track.segments:
-            if segment.keyframes[:1] != (0,):
+            if not segment.begins_with_keyframe:
                 yield f"{track.name}/{segment.name} does not begin with a keyframe"
-            elif segment.start != segment.times[0]:
+            elif segment.start != segment.first:
                 yield f"{track.name}/{segment.name} shows a frame before its keyframe"
     if not video:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from ...contract import AudioRendition, LoudnessFacts, VideoRendition
 from .cmaf import Segment, TrackHeader
@@ -52,13 +52,14 @@ class Track:
     codec: str
     time_base: Fraction
     times: array[int]
+    """Eight bytes a packet: all that is kept of each."""
     length: int
     """Of the last packet shown, in `time_base`; of pictures in MP4 what all samples
     last together leaves for it, as players add them up."""
     in_order: bool
     """Decoding times strictly increase."""
-    keyframes: tuple[int, ...]
-    """Presentation times."""
+    keyframes: array[int]
+    """Presentation times, of pictures."""
     packets: int
     media_bytes: int
     demuxed_start: Fraction
@@ -103,8 +104,8 @@ class Track:
     @property
     def longest_step(self) -> Fraction:
         """Longest time between two frames, seconds."""
-        steps = [b - a for a, b in pairwise(self.times)]
-        return max([*steps, self.length]) * self.time_base
+        steps = (b - a for a, b in pairwise(self.times))
+        return max(chain(steps, [self.length])) * self.time_base
 
     @property
     def step(self) -> Fraction:

@@ -1,0 +1,85 @@
+"""Memory of what reads back does not grow with the length but by what is foreseen."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from array import array
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transcode.plan.memory import (
+    INDEX_PACKET_BYTES,
+    KEPT_PACKET_BYTES,
+)
+from transcode.work.verify.read import ordered
+
+MIB = 2**20
+HOURS = 3
+READER = """
+import json, resource, sys
+from pathlib import Path
+from types import SimpleNamespace as N
+import av
+from transcode.contract import AudioRendition
+from transcode.work.verify.read import read_cmaf
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+plan = AudioRendition.model_construct(name="sound", made_by="copied")
+recipe = N(verify="sample", gop_seconds=2.0, video=[], audio=[plan])
+media = N(duration_seconds=float(sys.argv[2]), video=(), audio=())
+task = N(media=media, recipe=recipe)
+before = peak()
+track = read_cmaf(task, plan, 0, staging=Path(sys.argv[1]))
+assert not isinstance(track, str), track
+print(json.dumps([len(track.times), track.times.itemsize, peak() - before]))
+"""
+
+
+def test_hours_of_sound_cost_what_is_foreseen(
+    make_clip: Any, ffmpeg: str, tmp_path: Path
+) -> None:
+    """Half a million packets: each is eight bytes, and libavformat's index."""
+    clip = make_clip("sound", seconds=60, size="64x64")
+    folder = tmp_path / "audio/sound"
+    folder.mkdir(parents=True)
+    argv = f"{ffmpeg} -v error -stream_loop {HOURS * 60 - 1} -i {clip} -map 0:a -c copy"
+    argv += " -f hls -hls_time 4 -hls_playlist_type vod -hls_segment_type fmp4"
+    argv += " -hls_segment_filename %05d.m4s index.m3u8"
+    subprocess.run(argv.split(), cwd=folder, check=True)
+    reader = [sys.executable, "-c", READER, str(tmp_path), str(HOURS * 3600)]
+
+    told = subprocess.run(reader, check=True, capture_output=True, text=True)
+    packets, each, grown = json.loads(told.stdout)
+
+    assert packets > HOURS * 3600 * 40
+    assert each == KEPT_PACKET_BYTES
+    foreseen = packets * (KEPT_PACKET_BYTES + INDEX_PACKET_BYTES)
+    # One group of packets, a decoder and the playlist come on top, whatever the length.
+    assert grown < foreseen + 16 * MIB
+
+
+@given(
+    steps=st.lists(st.integers(1, 9), min_size=1, max_size=300),
+    shuffled=st.randoms(use_true_random=False),
+    reach=st.integers(0, 40),
+)
+def test_times_are_sorted_however_far_they_are_apart(
+    steps: list[int], shuffled: Any, reach: int
+) -> None:
+    """As `sorted` does, in a window."""
+    times = list(steps) * 40
+    for index in range(len(times)):
+        other = min(len(times) - 1, index + shuffled.randint(0, reach))
+        times[index], times[other] = times[other], times[index]
+    found = array("q", times)
+
+    ordered(found)
+
+    assert sorted(times) == list(found)
