@@ -105,9 +105,10 @@ class Memory:
                 # A listing does not know metadata.
                 yield replace(self.objects[key][1], metadata={})
 
-    async def folders(self) -> frozenset[str]:
+    async def folders(self, prefix: str = "") -> frozenset[str]:
         await checkpoint()
-        return frozenset(k.partition("/")[0] for k in self.objects if "/" in k)
+        rest = (k.removeprefix(prefix) for k in self.objects if k.startswith(prefix))
+        return frozenset(key.partition("/")[0] for key in rest if "/" in key)
 
     async def sign(self, key: str, *, seconds: int, version: str | None = None) -> str:
         assert seconds

@@ -8,9 +8,11 @@ from typing import Protocol, runtime_checkable
 
 from ..contract import Manifest
 from ..contract.job import Envelope, JobReport, Told
+from ..errors import WorkerLost, revive
 from ..store.bucket import Bucket
 from ..store.destination import MANIFEST_NAME
 from . import Book, History
+from .repository import Ended
 
 _TOKEN = re.compile(r"\d{4,}|run-[0-9a-f]{8}")
 
@@ -50,6 +52,20 @@ async def tidy(
         await _enter(book, ended)
 
 
+def may_be_mended(ended: JobReport) -> bool:
+    """
+    Whether it ended for no fault of the upload's, and nothing was spent: seen again,
+    it is opened again.
+    """
+    error = ended.manifest.error if ended.over and ended.manifest else None
+    if error is None or ended.manifest is None:
+        return False
+    why = revive(error)
+    # Who kills its workers would do so again.
+    mendable = why.mendable and not isinstance(why, WorkerLost)
+    return mendable and not ended.manifest.cost.amount
+
+
 async def tell_and_close(
     book: Book, bucket: Bucket, tells: Tells, history: History, ended: JobReport
 ) -> tuple[bool, tuple[Told, ...]]:
@@ -63,7 +79,8 @@ async def tell_and_close(
             book, bucket, tells, history, ended, ended.manifest
         )
     if everybody:
-        await book.close(ended.job_id, history.round_number, ended.status)
+        known = None if may_be_mended(ended) else Ended(ended.job_id, ended.status)
+        await book.close(ended.job_id, history.round_number, ended=known)
     return everybody, missed
 
 

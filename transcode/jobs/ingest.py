@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from pydantic import Field
 
 from ..contract import Source, Upload, Value
 from ..contract.job import Submission
+from ..deliver import folder_name
 from ..errors import (
     DestinationUnwritable,
     MediaError,
@@ -29,10 +30,13 @@ from ..errors import (
 from ..event.filter import Filter, is_own_output, lies_in, overlaps
 from ..event.newest import newest
 from ..hooks import Taken, Troubled
+from ..plan.profile import Profile
 from ..request import Request, job_of, look_up, profile_of
 from ..store.watched_folder import is_inside, whole
 from ..wiring import Wiring
 from .documents import as_ours
+from .finalize import may_be_mended
+from .repository import Ended
 from .service import Desk
 from .source_look import Look, Place, Seen, entries
 
@@ -209,32 +213,36 @@ class Intake:
             for key in await finished.among(due):
                 look.settle(key)
                 del due[key]
-            events = await self._take_due(look, due)
+            became, events = await self._take_due(look, due)
+            await finished.note(due, became)
             if events:
                 yield events
         look.end()
 
     async def _take_due(
         self, look: Look, due: Mapping[str, Seen]
-    ) -> tuple[Taken | Troubled, ...]:
+    ) -> tuple[dict[str, Taken], tuple[Taken | Troubled, ...]]:
+        """What became of each key, and what is to be said."""
         keys = {seen.upload.uri: key for key, seen in due.items()}
         told = await self.take_each([seen.upload for seen in due.values()])
         failures = [one for _, one in told if isinstance(one, Exception)]
         if len(failures) == len(told) > 1:
             # It is not they: the store of results, perhaps, or the network.
             raise failures[0]
+        became: dict[str, Taken] = {}
         events: list[Taken | Troubled] = []
         for upload, one in told:
             key = keys[upload.uri]
             if isinstance(one, Taken):
                 if one.ignored != GONE:
                     look.settle(key)
+                became[key] = one
                 events.append(one)
             else:
                 pause = look.put_off(key)
                 if pause is not None:
                     events.append(Troubled(as_ours(one), pause))
-        return tuple(events)
+        return became, tuple(events)
 
 
 @dataclass(slots=True)
@@ -243,24 +251,62 @@ class _Finished:
 
     intake: Intake
     asked: int = 0
-    jobs: Mapping[str, str] | None = None
-    """Over → their status."""
+    jobs: Mapping[str, Ended] | None = None
+    """By each name; None until there were enough to ask for."""
     folders: frozenset[str] = frozenset()
+    open: frozenset[str] = frozenset()
+    profile: Profile | None = None
 
     async def among(self, due: Mapping[str, Seen]) -> list[str]:
         """
         Keys of those in *due* whose job is over and whose results, where it has any,
-        are there. A few are asked for one by one, which costs less than to list all.
+        are there, or whose job is open, so that a patrol finds it. A few are asked for
+        one by one, which costs less than to list all.
         """
         self.asked += len(due)
         if self.asked <= _FEW or not due:
             return []
-        desk, request = self.intake.desk, self.intake.rule.request
+        desk = self.intake.desk
         if self.jobs is None:
             self.jobs = await desk.book.over()
             self.folders = await desk.bucket.folders() if self.jobs else frozenset()
-        profile = profile_of(request, desk.wiring)
-        over = []
+            self.open = await desk.book.known_open()
+        known = []
+        for key, names in self._names(due):
+            if self._is_over(due[key], names) or names[0] in self.open:
+                known.append(key)
+        return known
+
+    async def note(self, due: Mapping[str, Seen], became: Mapping[str, Taken]) -> None:
+        """
+        Have the next look know what this one had to ask for: results made by hand, and
+        versions of objects, which a listing does not tell.
+        """
+        if self.jobs is None:
+            return
+        for key, names in self._names(due):
+            report = became[key].report if key in became else None
+            if report is None or not report.over or may_be_mended(report):
+                continue
+            name = names[0] if names[0] == report.job_id else names[1]
+            if name not in self.jobs:
+                ended = Ended(report.job_id, report.status)
+                await self.intake.desk.book.note(name, ended)
+
+    def _is_over(self, seen: Seen, names: tuple[str, str]) -> bool:
+        jobs = self.jobs or {}
+        found = next((jobs[name] for name in names if name in jobs), None)
+        if found is None or found.status != "succeeded":
+            return found is not None
+        folder = folder_name(seen.upload.uri, self._profile.name, found.job_id)
+        return folder in self.folders
+
+    def _names(self, due: Mapping[str, Seen]) -> Iterator[tuple[str, tuple[str, str]]]:
+        """
+        Of each key, the job's id where there are no versions, and a name of our own
+        that is as good where there are: by the time of change.
+        """
+        profile, request = self._profile, self.intake.rule.request
         for key, seen in due.items():
             upload = seen.upload
             source = Source(
@@ -269,11 +315,15 @@ class _Finished:
                 etag=upload.etag,
                 location=upload.uri,
             )
-            job, folder = job_of(source, profile, request)
-            status = self.jobs.get(job)
-            if status is not None and (status != "succeeded" or folder in self.folders):
-                over.append(key)
-        return over
+            job, _ = job_of(source, profile, request)
+            known_by = source.model_copy(update={"etag": seen.sighting.etag})
+            yield key, (job, job_of(known_by, profile, request)[0])
+
+    @property
+    def _profile(self) -> Profile:
+        if self.profile is None:
+            self.profile = profile_of(self.intake.rule.request, self.intake.desk.wiring)
+        return self.profile
 
 
 async def open_jobs(

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeVar, get_args
+from typing import Literal, TypeVar
 
 import anyio
 from pydantic import ValidationError
 
 from ..contract import OutcomeKind, Value
 from ..contract.job import Claim, Ending, JobStatus, LedgerRecord, Submission, Told
-from ..contract.state import ClaimHistory
+from ..contract.state import FINAL, ClaimHistory
 from ..errors import LeaseLost, ObjectExists, ObjectMissing, RecordUnreadable
 from ..ledger.log import append
 from ..store.bucket import Bucket
@@ -102,6 +103,14 @@ _OPEN = f"{STATE}/open/"
 _OVER = f"{STATE}/over/"
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A job that came to its end."""
+
+    job_id: str
+    status: JobStatus
+
+
 class Book:
     """The records of all jobs of one destination."""
 
@@ -145,6 +154,16 @@ class Book:
                 yield job
             last = job
 
+    async def known_open(self) -> frozenset[str]:
+        """
+        Ids of `open_jobs` that were submitted, in a few listings. A marker alone is
+        left by who died before the submission: that upload is to be taken again.
+        """
+        marked = frozenset([job async for job in self.open_jobs()])
+        if not marked:
+            return marked
+        return marked & await self._objects.folders(f"{STATE}/jobs/")
+
     async def jobs(self, begins: str = "") -> AsyncIterator[str]:
         """Ids of all jobs there ever were here that begin like this."""
         last = ""
@@ -155,25 +174,33 @@ class Book:
                 yield job
             last = job
 
-    async def over(self) -> dict[str, JobStatus]:
+    async def over(self) -> dict[str, Ended]:
         """
-        Jobs that came to an end → how, in one listing. What has succeeded once stays
-        so here; of one that was opened again the marker of `open_jobs` tells.
+        Names under which it is noted that a job came to its end, in one listing: the
+        job's id, and others that uploads have. What has succeeded once stays so here;
+        of a job that was opened again the marker of `open_jobs` tells.
         """
-        found: dict[str, JobStatus] = {}
+        found: dict[str, Ended] = {}
         async for entry in self._objects.entries(_OVER):
-            job, _, status = entry.key.removeprefix(_OVER).partition(".")
-            if status in get_args(JobStatus) and found.get(job) != "succeeded":
-                found[job] = status  # type: ignore[assignment]
+            name, status, job, *_ = [*entry.key.removeprefix(_OVER).split("."), "", ""]
+            known = found.get(name)
+            if status in FINAL and (known is None or known.status != "succeeded"):
+                found[name] = Ended(job or name, status)
         return found
 
-    async def close(self, job: str, round_number: int, status: JobStatus) -> None:
+    async def note(self, name: str, ended: Ended) -> None:
+        """Have `over` know a job that came to its end by *name*."""
+        other = "" if name == ended.job_id else f".{ended.job_id}"
+        await self._objects.put(f"{_OVER}{name}.{ended.status}{other}", b"")
+
+    async def close(self, job: str, round_number: int, *, ended: Ended | None) -> None:
         """
         Nothing is left to do for this round of it, nor for those before.
 
-        That it is over is said first: listings of uploads then pass it over.
+        That it *ended* for good is said first: listings of uploads then pass it over.
         """
-        await self._objects.put(f"{_OVER}{job}.{status}", b"")
+        if ended is not None:
+            await self.note(job, ended)
         for number in range(round_number + 1):
             await self._objects.delete(_marker(job, number))
 

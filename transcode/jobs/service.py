@@ -14,6 +14,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -41,7 +42,7 @@ from ..store.open import bucket
 from ..wiring import Wiring
 from . import Book, Busy, Exhausted, Free, History, TryLimits, report, standing
 from .execution import Shift
-from .finalize import Tells, tell_and_close, tidy
+from .finalize import Tells, may_be_mended, tell_and_close, tidy
 from .reservations import Allowance
 
 _MAX_DEPTH = 3
@@ -146,7 +147,7 @@ class Desk:
             return report(history, now, self._limits, None), True
         history = await self.book.history(order.job_id)
         found = await self._report(history)
-        if _was_mended(found):
+        if may_be_mended(found):
             await self.book.retry(order.job_id)
             return await self.report(order.job_id), False
         if not found.over:
@@ -192,7 +193,8 @@ class Desk:
                 listen(TakenOver(job_id))
             await self._take(history, state, claim, listen, seconds_left)
             history = await self.book.history(job_id)
-        report = await self._report(history)
+            now = await self.book.now()
+        report = await self._report(history, now)
         if report.over:
             await tidy(self.book, self.bucket, history, report, settled=worked)
             if self.later is not None:
@@ -374,11 +376,12 @@ class Desk:
                 )
             return self._engines[key]
 
-    async def _report(self, history: History) -> JobReport:
+    async def _report(self, history: History, now: datetime | None = None) -> JobReport:
         manifest = None
         if history.done:
             manifest = await self._manifest(history.submission.folder)
-        return report(history, await self.book.now(), self._limits, manifest)
+        now = now or await self.book.now()
+        return report(history, now, self._limits, manifest)
 
 
 def _record(order: Order) -> SourceRecord:
@@ -405,17 +408,6 @@ def _depth(order: Order) -> int:
             depth=depth,
         )
     return depth
-
-
-def _was_mended(found: JobReport) -> bool:
-    """Whether a job ended for a reason that is gone, now that its source was read."""
-    error = found.manifest.error if found.over and found.manifest else None
-    if error is None or found.manifest is None:
-        return False
-    why = revive(error)
-    # Who kills its workers would do so again.
-    mended = why.mendable and not isinstance(why, WorkerLost)
-    return mended and not found.manifest.cost.amount
 
 
 def _cancelled(claim: Claim) -> TranscodeError:

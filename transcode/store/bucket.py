@@ -78,8 +78,11 @@ class Bucket(Protocol):
     def entries(self, prefix: str = "", *, after: str = "") -> AsyncIterator[Entry]:
         """Keys that begin with *prefix*, in order, those after *after* only."""
 
-    async def folders(self) -> frozenset[str]:
-        """What stands before the first slash of any key, a thousand in a request."""
+    async def folders(self, prefix: str = "") -> frozenset[str]:
+        """
+        What stands between *prefix*, which ends with a slash, and the next slash of any
+        key: a thousand in a request.
+        """
 
     async def sign(self, key: str, *, seconds: int, version: str | None = None) -> str:
         """An address or path that reads *key* without credentials for a while."""

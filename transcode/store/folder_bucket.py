@@ -155,9 +155,11 @@ class FolderBucket:
         for entry in await self._do(lambda: self._list(prefix, after), prefix):
             yield entry
 
-    async def folders(self) -> frozenset[str]:
+    async def folders(self, prefix: str = "") -> frozenset[str]:
+        refuse_key(prefix, self.uri(prefix))
+
         def names() -> frozenset[str]:
-            with os.scandir(self._root) as listing:
+            with os.scandir(self._root / prefix) as listing:
                 return frozenset(one.name for one in listing if one.is_dir())
 
         try:

@@ -15,7 +15,7 @@ import anyio
 from ..errors import ObjectExists, ObjectMissing, StoreError, TranscodeError
 from ..settings import Settings
 from . import s3_multipart
-from .bucket import Entry
+from .bucket import Entry, refuse_key
 from .s3_client import StoreTimeouts, code_of, date_of, door
 from .s3_objects import (
     Objects,
@@ -180,10 +180,12 @@ class S3Bucket:
             more = bool(reply.get("IsTruncated"))
             asked["ContinuationToken"] = reply.get("NextContinuationToken")
 
-    async def folders(self) -> frozenset[str]:
+    async def folders(self, prefix: str = "") -> frozenset[str]:
+        refuse_key(prefix, self.uri(prefix))
+        base = self._objects.prefix + prefix
         asked: dict[str, Any] = {
             "Bucket": self._objects.name,
-            "Prefix": self._objects.prefix,
+            "Prefix": base,
             "Delimiter": "/",
             "MaxKeys": self._page,
         }
@@ -196,8 +198,7 @@ class S3Bucket:
         while more:
             reply = await self._door.through(page, uri=self.uri())
             for one in reply.get("CommonPrefixes", ()):
-                name = one["Prefix"].removeprefix(self._objects.prefix)
-                found.add(name.removesuffix("/"))
+                found.add(one["Prefix"].removeprefix(base).removesuffix("/"))
             more = bool(reply.get("IsTruncated"))
             asked["ContinuationToken"] = reply.get("NextContinuationToken")
         return frozenset(found)
