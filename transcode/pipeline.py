@@ -29,9 +29,15 @@ from .contract import (
     SourceRecord,
     TaskResult,
 )
-from .deliver import failed, refused, succeeded
+from .deliver import failed, refused, segments, succeeded
 from .deliver.layout import gather, leave_only
-from .deliver.manifest import ending_of, has_succeeded, status_of, was_cancelled
+from .deliver.manifest import (
+    artifacts_of,
+    ending_of,
+    has_succeeded,
+    status_of,
+    was_cancelled,
+)
 from .errors import ObjectChanged, ObjectExists, TranscodeError, WorkerLost, revive
 from .hooks import (
     AlreadyDone,
@@ -226,17 +232,20 @@ class _Job:
         self, staging: Path, results: tuple[TaskResult, ...]
     ) -> Manifest:
         token, commit = self.keeper.token, self.keeper.commit
+        made = tuple(one for one in results if one.kind != "chunk")
+        artifacts, listings = segments.listed(artifacts_of(results))
         manifest = succeeded(
             self.plan,
             (*self.before, *results),
             ending_of("succeeded", self.started),
             uri=lambda path: self.target.uri(self.folder, path, token=token),
+            artifacts=artifacts,
         ).model_copy(update={"depth": self.order.source.depth})
         try:
             await self._refuse_change()
-            made = tuple(one for one in results if one.kind != "chunk")
             staged = gather(staging, made)
             leave_only(staged, made)
+            segments.write(staged, listings)
             await self.target.publish(
                 self.folder, staged, manifest, token=token, commit=commit
             )

@@ -26,6 +26,7 @@ class Output(Value):
     audio: AudioFacts | None = None
     soundtracks: tuple[AudioFacts, ...] = ()
     media_bytes: int | None = None
+    segments: int | None = None
 
 
 class TaskRecord(Value):

@@ -61,6 +61,8 @@ class Artifact(Value):
     """All of a file with several, in its order; `audio` is the first of them."""
     media_bytes: int | None = None
     """Of a rendition that is a playlist: its segments, initialisation included."""
+    segments: int | None = None
+    """Of a listing: how many files stand in it, with their digests."""
 
 
 class Check(Value):

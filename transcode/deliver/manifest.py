@@ -49,15 +49,25 @@ def succeeded(
     ending: Ending,
     *,
     uri: Callable[[str], str],
+    artifacts: Sequence[Artifact] | None = None,
 ) -> Manifest:
-    """The receipt of a job whose every output was verified."""
-    artifacts = [a for p in _kept(results) for a in p.artifacts]
+    """
+    The receipt of a job whose every output was verified; *artifacts* where they are not
+    named one by one, see `segments.listed`.
+    """
+    if artifacts is None:
+        artifacts = artifacts_of(results)
     return _manifest(plan, results, ending).model_copy(
         update={
             "outputs": tuple(_output(a, uri) for a in artifacts),
             "location": uri(""),
         }
     )
+
+
+def artifacts_of(results: Iterable[TaskResult]) -> tuple[Artifact, ...]:
+    """Every file that was made to be kept."""
+    return tuple(a for p in _kept(results) for a in p.artifacts)
 
 
 def failed(
