@@ -38,6 +38,8 @@ class Fault(StrEnum):
     ERROR_AFTER = "500 after"
     """The store did its work, and the answer is an error."""
     SLOW_DOWN = "503"
+    EXPIRED = "403"
+    """The key that it is asked with is no longer good."""
     FLIP_REQUEST = "flip in the request"
     FLIP_REPLY = "flip in the reply"
     TRICKLE = "trickle"
@@ -134,7 +136,7 @@ class Proxy:
     async def _answer(self, request: _Message, fault: Fault | None) -> _Message | None:
         if fault is Fault.CUT_BEFORE:
             return None
-        if fault in (Fault.ERROR_BEFORE, Fault.SLOW_DOWN):
+        if fault in (Fault.ERROR_BEFORE, Fault.SLOW_DOWN, Fault.EXPIRED):
             return _error(fault)
         if fault is Fault.FLIP_REQUEST:
             request = self._flip(request)
@@ -205,7 +207,7 @@ async def proxied(
 def at_random(rate: float, seed: int) -> Plan:
     """Every fault alike, for a part *rate* of all requests."""
     dice = random.Random(seed)
-    faults = [fault for fault in Fault if fault is not Fault.TRICKLE]
+    faults = [one for one in Fault if one not in (Fault.TRICKLE, Fault.EXPIRED)]
     return lambda _asked: dice.choice(faults) if dice.random() < rate else None
 
 
@@ -236,9 +238,11 @@ def _plain(head: bytes) -> bytes:
 
 
 def _error(fault: Fault) -> _Message:
-    status, code = ("503 Slow Down", "SlowDown")
-    if fault is not Fault.SLOW_DOWN:
-        status, code = ("500 Internal Server Error", "InternalError")
+    status, code = ("500 Internal Server Error", "InternalError")
+    if fault is Fault.SLOW_DOWN:
+        status, code = ("503 Slow Down", "SlowDown")
+    elif fault is Fault.EXPIRED:
+        status, code = ("403 Forbidden", "ExpiredToken")
     body = f"<Error><Code>{code}</Code><Message>a test</Message></Error>".encode()
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/xml\r\n"
     return _Message(f"{head}Content-Length: {len(body)}\r\n\r\n".encode(), body)

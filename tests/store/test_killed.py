@@ -128,10 +128,19 @@ async def test_a_killed_job_is_finished_by_the_next_sweep(  # noqa: PLR0917
     assert attempts <= 2
 
 
-async def test_a_watch_outlives_a_store_that_is_down(
-    s3_address: str, s3_settings: Settings, faults: ModuleType, make_clip: Any
+@pytest.mark.parametrize(("how", "down"), [("REFUSE", (8, 30)), ("EXPIRED", (12, 40))])
+async def test_a_watch_outlives_a_store_that_is_down(  # noqa: PLR0917
+    how: str,
+    down: tuple[int, int],
+    s3_address: str,
+    s3_settings: Settings,
+    faults: ModuleType,
+    make_clip: Any,
 ) -> None:
-    """It asks again by itself, and what was in work comes to its end."""
+    """
+    Or a key that has expired for a while: it asks again by itself, and what was in work
+    comes to its end. No upload is rejected for it.
+    """
     endpoint = s3_settings.s3_endpoint_url
     assert endpoint is not None
     clip = make_clip("killed", seconds=1, audio=False)
@@ -140,8 +149,9 @@ async def test_a_watch_outlives_a_store_that_is_down(
         faults.proxied(endpoint) as proxy,
     ):
         await store.upload("in/a.mp4", Path(clip))
-        down = range(8, 30)
-        proxy.plan = lambda asked: faults.Fault.REFUSE if asked.number in down else None
+        hit = range(*down)
+        fault = faults.Fault[how]
+        proxy.plan = lambda asked: fault if asked.number in hit else None
         argv = [sys.executable, "-m", "transcode", "watch", f"{s3_address}/in"]
         argv += ["--to", f"{s3_address}/out", "--profile", "mp4", "--every", "1s"]
         env = environment(f"http://{proxy.address}")
@@ -156,6 +166,6 @@ async def test_a_watch_outlives_a_store_that_is_down(
             process.terminate()
             assert 0 == await process.wait()
 
-    assert len(proxy.done) == len(down)
+    assert len(proxy.done) == len(hit)
     async with bucket(f"{s3_address}/out", s3_settings) as out:
         await judge(out)

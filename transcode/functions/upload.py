@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from ..event.envelopes import batch
 from ..event.parse import parse
 from ..event.verdict import Ignored
 from ..hooks import AttemptEnded, Event, Taken
+from ..jobs.deliveries import Deliveries
 from ..jobs.documents import as_ours, became, passed_over, shown, stands
 from ..jobs.ingest import Intake, open_jobs
 from ..jobs.service import Desk
@@ -90,6 +91,13 @@ async def answer(function: Function, event: object, invocation: Invocation) -> A
     return call.answer()
 
 
+def _collecting(ended: list[str]) -> Callable[[str], Awaitable[None]]:
+    async def later(job: str) -> None:
+        ended.append(job)
+
+    return later
+
+
 @dataclass
 class _Call:
     function: Function
@@ -116,7 +124,10 @@ class _Call:
             for upload, one in await intake.take_each(found):
                 self._told(upload, one, owners.get(upload.uri, set()))
             self.untold.clear()
+            ended: list[str] = []
+            desk.later = _collecting(ended)
             await self._work(desk)
+            await self._tell(desk, ended)
             await self._enter(desk, meter)
 
     def _parse(self, event: object) -> tuple[list[Upload], dict[str, set[str]]]:
@@ -183,6 +194,22 @@ class _Call:
                 )
             except Exception as exc:  # noqa: BLE001 - one job must not end the others
                 self.errors.append(as_ours(exc))
+
+    async def _tell(self, desk: Desk, ended: Sequence[str]) -> None:
+        """
+        All at once, after the work and within what is left: a destination that hangs
+        holds up no job, and is told by the next call or sweep.
+        """
+        left = self._seconds_left()
+        margin = self.function.wiring.settings.margin_seconds
+        telling = Deliveries(desk.tell, self._hear)
+        with anyio.move_on_after(None if left is None else max(left - margin, 0)):
+            async with anyio.create_task_group() as group:
+                group.start_soon(telling.work)
+                for job in ended:
+                    await telling.add(job)
+                await telling.once()
+                group.cancel_scope.cancel()
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, AttemptEnded):
