@@ -88,11 +88,7 @@ def serve(
         return None
     tick = Fraction(1, header.timescale)
     video = isinstance(plan, VideoRendition)
-    end = max(
-        time + long
-        for it in segments
-        for time, long in zip(it.times, it.durations, strict=True)
-    )
+    end = max(it.ends for it in segments)
     if video:
         end = shown_until(segments)
     spans = _spans([it.start for it in segments], end)

@@ -75,6 +75,8 @@ class Segment:
     """Of all samples."""
     last: tuple[int, int]
     """Latest presentation time, and that sample's duration."""
+    ends: int
+    """When its last sample stops being shown."""
     decoded: tuple[int, int]
     """First and last decoding time."""
     in_order: bool
@@ -266,9 +268,11 @@ def _segment(path: Path, header: TrackHeader) -> Samples:
         decoded=(decode_times[0], decode_times[-1]),
         in_order=all(a < b for a, b in pairwise(decode_times)),
         begins_with_keyframe=keys[:1] == [0],
-        keyframes=tuple((offsets[k], sizes[k], times[k]) for k in keys)
-        if pictures
-        else (),
+        ends=max(a + b for a, b in zip(times, durations, strict=True)),
+        keyframes=tuple(
+            SyncSample(offsets[k], sizes[k], times[k], offsets[k - 1] if k else -1)
+            for k in (keys if pictures else ())
+        ),
     )
     return Samples(
         segment,
