@@ -177,7 +177,7 @@ def _frame_rate(
     shown = sum(spans) * tick
     if not shown:
         return None
-    highest = max([*rates, sum(len(it.times) for it in segments) / shown])
+    highest = max([*rates, sum(it.samples for it in segments) / shown])
     index = task.recipe.video_index
     named = [it.frame_rate for it in task.media.video if it.index == index]
     for known in (plan.frame_rate, *named):
