@@ -9,7 +9,7 @@ from array import array
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transcode.plan.memory import (
@@ -65,6 +65,7 @@ def test_hours_of_sound_cost_what_is_foreseen(
     assert grown < foreseen + 16 * MIB
 
 
+@settings(deadline=None)
 @given(
     steps=st.lists(st.integers(1, 9), min_size=1, max_size=300),
     shuffled=st.randoms(use_true_random=False),
