@@ -6,9 +6,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import av
@@ -21,9 +22,10 @@ from ...media.margins import WOVEN_RATIO
 from ...media.side_data import display_matrices, light, mastering
 from ...sandbox.allowlist import DEMUXERS, OLDEST_LIBAVCODEC
 from ...sandbox.fence import Fence, May, ports_of, shortfall
+from .apart import apart
 from .boxes import looks_like
 from .interlace import count_fields, may_lie
-from .reader import CountingReader, Refused, open_local, open_remote
+from .reader import CountingReader, Opened, Refused, open_local, open_remote
 from .scan import Demuxed, Gathered, gather
 from .streams import pixels
 from .tail_riff import le, open_ended
@@ -93,8 +95,15 @@ def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
     location: str = request["location"]
     remote = location.startswith(("http://", "https://"))
     # What is open stays so: a local upload's own path need not be within reach.
-    opened = None if remote else open_local(location)
-    refused = _give_up(request, network=remote)
+    opener: Callable[[], Opened] = partial(open_local, location)
+    if remote:
+        patience = request["patience_seconds"]
+        opener = apart(
+            partial(open_remote, location, patience_seconds=patience),
+            partial(_give_up, request, network=True),
+        )
+    opened = None if remote else opener()
+    refused = _give_up(request, network=False)
     said = shortfall(refused, "the process that looks at uploads")
     if said and request["fence_required"]:
         raise Refused(
@@ -103,7 +112,7 @@ def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
             " open it like that: `transcode doctor` tells what this machine lacks",
         )
     if opened is None:
-        opened = open_remote(location, patience_seconds=request["patience_seconds"])
+        opened = opener()
     if opened.size == 0:
         raise Refused("rejected", "the file is empty (0 bytes)")
     budget = request["budget_bytes"]
