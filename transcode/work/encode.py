@@ -31,6 +31,7 @@ from .children import Children, Ended, Program
 from .command.build import Command
 from .progress import Lines, ProgressLines, Summary, Tail, without_secrets
 from .report import EncodeReport
+from .seen import read_seen, seen_beside
 from .shown import read_shown
 
 _FULL = 1 << 20
@@ -186,6 +187,9 @@ def _report(
         read_bytes=summary.read_bytes,
         interrupted=summary.interrupted,
         shown=None if command.shown is None else read_shown(Path(command.shown)),
+        seen=None
+        if command.shown is None
+        else read_seen(Path(seen_beside(command.shown))),
     )
 
 

@@ -33,6 +33,7 @@ from .join import join
 from .measure import FirstPass, measure_loudness, phase
 from .report import EncodeReport
 from .sample import take_sample
+from .seen import seen_beside
 from .segment_times import restate
 from .stills import finish_stills
 from .subtitles import take_lines
@@ -227,7 +228,7 @@ def _attempt(way: Way, bench: _Bench, gains: Mapping[str, Gain]) -> EncodeReport
             report=bench.report,
         )
     finally:
-        for path in filter(None, (fifo, shown)):
+        for path in filter(None, (fifo, shown, shown and seen_beside(shown))):
             Path(path).unlink(missing_ok=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from .seen import Seen
 from .shown import Shown
 
 
@@ -55,6 +56,8 @@ class EncodeReport:
     read_bytes: int | None = None
     """Of the source, as ffmpeg's own statistics count them; seeks read twice."""
 
+    seen: Seen | None = None
+    """The source's first picture; None where none was decoded."""
     shown: Shown | None = None
     """When the source's pictures are shown; None where nobody told."""
     interrupted: str | None = None

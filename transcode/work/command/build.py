@@ -27,6 +27,8 @@ from ...media.timeline import (
     looks_at_joined,
 )
 from ..captions_listing import captions_file
+from ..seen import OPTIONS as SEEN_OPTIONS
+from ..seen import seen_beside
 from ..shown import OPTIONS, PACKET_OPTIONS
 from .audio import mix, soundtrack
 from .codecs import Surroundings, audio_options, last_picture, video_options
@@ -410,7 +412,11 @@ def _told(pictures: Pictures, picture: Any, shown: str) -> list[Any]:
     if picture is None:
         return []
     if pictures.shown is not None:
-        return [ffmpeg.output(pictures.shown, f"file:{shown}", **OPTIONS)]
+        told = [ffmpeg.output(pictures.shown, f"file:{shown}", **OPTIONS)]
+        if pictures.seen is not None:
+            path = f"file:{seen_beside(shown)}"
+            told.append(ffmpeg.output(pictures.seen, path, **SEEN_OPTIONS))
+        return told
     return [ffmpeg.output(picture, f"file:{shown}", **PACKET_OPTIONS)]
 
 

@@ -11,9 +11,10 @@ from ...media.colours import (
     output_colour,
     scaler_name,
     source_colour,
+    strange_matrix,
 )
 from ...media.margins import WOVEN_RATIO
-from .conversion import in_known_colours, tone_mapped
+from .conversion import harmless, in_known_colours, tone_mapped
 from .hold import held
 from .seek import cut
 from .stream import Drawn, Pair, Stream
@@ -84,6 +85,24 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
     if tone_map_at is not None:
         return tone_mapped(stream, video, tone_map_at, source)
     return in_known_colours(stream, video)
+
+
+def first_picture(stream: Stream, video: VideoStream, side: int) -> Stream:
+    """A square of *side* pixels, its shape in the pixels', for the eye of a check."""
+    stream = stream.filter("select", "eq(n,0)")
+    if strange_matrix(video):
+        stream = harmless(stream, video)
+    elif not fully_tagged(video):
+        stream = stream.filter("setparams", colorspace=source_colour(video).matrix)
+    stream = stream.filter(
+        "scale",
+        w=side,
+        h=side,
+        flags="area",
+        out_color_matrix="bt709",
+        out_range="tv",
+    )
+    return stream.filter("format", "yuv444p")
 
 
 def _cropped(stream: Stream, video: VideoStream) -> Stream:

@@ -18,8 +18,16 @@ from ...media.colours import is_converted, output_colour, strange_matrix
 from ...media.demuxers import RECORDED, short
 from ...media.pixels import columns_per_chroma
 from ...media.timeline import clipped, end_seconds, joined, tail_seconds
+from ..seen import SIDE
 from .conversion import harmless
-from .filters import crops_late, poster_frames, prepare, scaled, sprite_sheets
+from .filters import (
+    crops_late,
+    first_picture,
+    poster_frames,
+    prepare,
+    scaled,
+    sprite_sheets,
+)
 from .hdr import kept
 from .hold import tailed
 from .stream import Drawn, Pair, Stream
@@ -44,6 +52,8 @@ class Pictures:
     """The source, where its HDR is kept."""
     shown: Stream | None = None
     """Every picture of the source as it was decoded."""
+    seen: Stream | None = None
+    """The first of them, small; before anything that a plan asks for."""
 
 
 def lay(  # noqa: PLR0913  each is one input of the graph
@@ -94,6 +104,7 @@ def lay(  # noqa: PLR0913  each is one input of the graph
     if not roots and not stills:
         return Pictures(ticks, constant, {})
 
+    raw, source = fan(source, 2) if tell and recipe.clip is None else (None, source)
     if may_change(task):
         if is_converted(video):
             source = harmless(source, video)
@@ -146,6 +157,7 @@ def lay(  # noqa: PLR0913  each is one input of the graph
         sprites=made.get("sprites"),
         hdr=kept(video, recipe),
         shown=decoded,
+        seen=None if raw is None else first_picture(raw, video, SIDE),
     )
 
 

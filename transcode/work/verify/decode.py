@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ...media.colours import MATRICES, PRIMARIES, RANGES, TRANSFERS
 from ...media.side_data import light, mastering
+from ..seen import SIDE, Seen
 from .tracks import Colour, Decoded
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class Decoder:
             colour=colour,
             mastering=None if display is None else tuple(display),
             light=None if levels is None else tuple(levels),
+            seen=_seen(first) if first is not None and self._is_video else None,
             sizes=frozenset(self._sizes),
         )
 
@@ -165,6 +167,26 @@ class Decoder:
         text = f"{what} in the group at {float(self._group_at * self._base):.3f} s"
         if text not in self._problems and len(self._problems) < _MOST_PROBLEMS:
             self._problems.append(text)
+
+
+def _seen(frame: Any) -> Seen:
+    small = frame.reformat(
+        SIDE,
+        SIDE,
+        "yuv444p",
+        dst_colorspace="ITU709",
+        interpolation="AREA",
+        dst_color_range="MPEG",
+    )
+    luma, blue, red = (
+        b"".join(
+            bytes(memoryview(plane)[row * plane.line_size :][:SIDE])
+            for row in range(SIDE)
+        )
+        for plane in small.planes
+    )
+    shape = Fraction(frame.width, frame.height)
+    return Seen(aspect=shape, luma=luma, blue=blue, red=red)
 
 
 def _colour(frame: Any) -> Colour:

@@ -11,6 +11,7 @@ from ..report import EncodeReport
 from .colour import colour
 from .counts import counted, frame_count
 from .damage import complete, shorter_than_decoded
+from .picture import pictured
 from .shown import near_their_length, shown
 from .timing import aligned, av_offset, duration, lasting, timestamps
 from .tracks import Track
@@ -46,6 +47,12 @@ def media_checks(
             "shown",
             shown(task, report, video),
             "pictures at the times at which the decoder shows the source's",
+        )
+    if video and report.seen is not None:
+        yield _check(
+            "picture",
+            pictured(task, report, video),
+            "the source's first picture as it was decoded",
         )
     yield _check("duration", duration(task, tracks), lasting(tracks))
     if video and len(video) < len(tracks):

@@ -8,6 +8,7 @@ from fractions import Fraction
 from itertools import chain, pairwise
 
 from ...contract import AudioRendition, LoudnessFacts, VideoRendition
+from ..seen import Seen
 from .cmaf import Segment, TrackHeader
 
 BUDGET = Fraction(1, 100)
@@ -38,6 +39,8 @@ class Decoded:
     mastering: tuple[float, ...] | None = None
     light: tuple[int, ...] | None = None
     """As `sidedata` reads them off the first frame."""
+    seen: Seen | None = None
+    """The first frame, as `seen` has the source's."""
     sizes: frozenset[tuple[int, int]] = frozenset()
     """Every picture size met; more than one is a change in mid-stream."""
 
