@@ -147,6 +147,8 @@ class AudioStream(Value):
     channels: int | None
     layout: str | None
     """ffmpeg's name (`stereo`, `5.1(side)`); None where the container gives none."""
+    channel: str | None = None
+    """Of a mono track: which channel it is (`FL`, `LFE`), where anything names it."""
     start_seconds: float | None = None
     duration_seconds: float | None = None
     bit_rate: int | None = None

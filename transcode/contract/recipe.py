@@ -89,6 +89,9 @@ class AudioRendition(Value):
     codec: AudioCodec
     encoder: str | None
     source_index: int
+    channel_indices: tuple[int, ...] = ()
+    """Of mono tracks that are one soundtrack: the streams of the channels behind that
+    of `source_index`, in order."""
     bit_rate: int | None
     sample_rate: int
     channels: int

@@ -12,6 +12,7 @@ from ..errors import EncoderMissing, MediaUnsupported
 from .clip import CUT_SOUND
 from .codecs import AUDIO_ENCODERS
 from .copyable import audio_obstacles
+from .mono_tracks import together
 from .profile import AudioProfile, Profile
 
 MOST_TRACKS = 8
@@ -54,8 +55,15 @@ def choose_sound(
     """
     if not profile.audio or not media.audio:
         return Sound()
+    joined = {it.track.index: it for it in together(media)}
+    taken_in = {index for it in joined.values() for index in it.others}
+    whole = (
+        joined[it.index].track if it.index in joined else it
+        for it in media.audio
+        if it.index not in taken_in
+    )
     usable = sorted(
-        (it for it in media.audio if it.decodable),
+        (it for it in whole if it.decodable),
         key=lambda it: (it.kind != "main", not it.default, it.index),
     )
     if not usable:
@@ -71,8 +79,11 @@ def choose_sound(
     for entry in profile.audio:
         tracks = _tracks(usable, entry)
         for position, track in enumerate(tracks):
-            kept.add(track.index)
-            obstacles = audio_obstacles(track, media, entry)
+            one = joined.get(track.index)
+            others = () if one is None else one.others
+            kept |= {track.index, *others}
+            obstacles: tuple[str, ...] = () if one is None else (one.reason,)
+            obstacles += audio_obstacles(track, media, entry)
             obstacles += (CUT_SOUND,) if cut else ()
             reasons += obstacles
             taken = {it.name for it in renditions}
@@ -83,7 +94,7 @@ def choose_sound(
                     name=_name(entry, track, several=len(tracks) > 1, taken=taken),
                     copied=not obstacles,
                     default=position == 0,
-                )
+                ).model_copy(update={"channel_indices": others})
             )
     for it in renditions:
         if it.encoder is not None and it.encoder not in capabilities.encoders:

@@ -53,7 +53,8 @@ def measure_loudness(
         if sound.loudness is None or sound.made_by == "copied":
             continue
         # One pass for two codecs of one mix.
-        mix = (sound.source_index, sound.channels, sound.sample_rate, sound.loudness)
+        tracks = (sound.source_index, *sound.channel_indices)
+        mix = (tracks, sound.channels, sound.sample_rate, sound.loudness)
         if mix not in same:
             same[mix] = _gain(meter, sound, sound.loudness)
         gain = same[mix]

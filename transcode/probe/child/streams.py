@@ -17,6 +17,15 @@ _CROP = re.compile(r"Frame [Cc]ropping: (\d+)/(\d+)/(\d+)/(\d+)")
 _DOVI = re.compile(
     r"DOVI configuration record:.*?profile: (\d+).*?compatibility id: (\d+)"
 )
+_ONE = re.compile(r"1 channels? \((\w+)\)")
+_CHANNELS = {
+    **dict.fromkeys(("left", "l", "front left", "fl", "stereo left"), "FL"),
+    **dict.fromkeys(("right", "r", "front right", "fr", "stereo right"), "FR"),
+    **dict.fromkeys(("center", "centre", "c", "fc", "front center"), "FC"),
+    **dict.fromkeys(("lfe", "low frequency", "sub", "subwoofer"), "LFE"),
+    **dict.fromkeys(("left surround", "ls", "back left", "side left"), "BL"),
+    **dict.fromkeys(("right surround", "rs", "back right", "side right"), "BR"),
+}
 _UNNAMED = re.compile(
     r": (Video|Audio): \w+ \((\S+) / 0x[0-9A-Fa-f]+\)(?:.*?(\d+)x(\d+))?"
 )
@@ -48,6 +57,19 @@ def programs(dump: str) -> dict[int, int]:
         elif (stream := _SECTION.match(line)) and number is not None:
             found[int(stream[1])] = number
     return found
+
+
+def _channel(layout: str | None, metadata: Mapping[str, str]) -> str | None:
+    """What a mono track is one channel of, by its layout or somebody's name for it."""
+    if layout is not None and (one := _ONE.fullmatch(layout)):
+        return one[1]
+    if layout not in {"mono", "1 channels"}:
+        return None
+    for name in ("title", "handler_name"):
+        words = metadata.get(name, "").strip().lower()
+        if words in _CHANNELS:
+            return _CHANNELS[words]
+    return None
 
 
 def describe(stream: Any, text: str, pixel_format: Any) -> dict[str, Any]:
@@ -91,6 +113,7 @@ def describe(stream: Any, text: str, pixel_format: Any) -> dict[str, Any]:
             sample_rate=codec.sample_rate or None,
             channels=codec.channels or None,
             layout=None if layout is None or "channels" in layout else layout,
+            channel=_channel(layout, metadata),
         )
     elif stream.type == "attachment":
         facts["mimetype"] = metadata.get("mimetype")

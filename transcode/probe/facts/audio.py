@@ -26,6 +26,7 @@ def audio_stream(stream: Raw) -> AudioStream:
         sample_rate=stream.get("sample_rate"),
         channels=stream.get("channels"),
         layout=stream.get("layout"),
+        channel=stream.get("channel"),
         start_seconds=start,
         duration_seconds=duration,
         bit_rate=stream["bit_rate"],

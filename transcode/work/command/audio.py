@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from ...contract import AudioRendition, AudioStream, CmafPackaging, Media, Recipe, Task
-from .downmix import LIMITER, matrix, named, settled
+from .downmix import LAYOUTS, LIMITER, matrix, named, settled
 from .gain import Gain
+from .inputs import added
 from .seek import cut_sound
 from .stream import Stream
 
@@ -19,6 +20,17 @@ _OVERSAMPLED = 4
 """Peaks between samples are seen at four times the rate (ITU-R BS.1770-5, annex 2)."""
 
 
+_KEPT_IN_TIME: dict[str, object] = {
+    # Holes become silence and overlaps are cut: the sound stays with the
+    # picture. Only filling and trimming, no stretching.
+    "async": 1,
+    # Sound that begins late gets silence before it instead of moving.
+    "first_pts": 0,
+    # A lost packet (21 ms of AAC) is already a hole; jitter is not.
+    "min_hard_comp": 0.02,
+}
+
+
 def mix(
     task: Task, source: Mapping[str, Stream], gains: Mapping[str, Gain]
 ) -> dict[str, list[Stream]]:
@@ -28,14 +40,13 @@ def mix(
     for sound in recipe.audio:
         if sound.made_by == "encoded":
             gain = gains.get(sound.name)
-            key = (sound.source_index, sound.sample_rate, sound.channels, gain)
+            tracks = (sound.source_index, *sound.channel_indices)
+            key = (tracks, sound.sample_rate, sound.channels, gain)
             mixes.setdefault(key, []).append(sound)
     taps: dict[str, list[Stream]] = {}
     for sounds in mixes.values():
         first = sounds[0]
-        mixed = soundtrack(
-            source[str(first.source_index)], first, task, gains.get(first.name)
-        )
+        mixed = soundtrack(source, first, task, gains.get(first.name))
         owners = [it for it in sounds for _ in range(_uses(recipe, it))]
         split = mixed.filter_multi_output("asplit")
         for n, sound in enumerate(owners):
@@ -53,7 +64,7 @@ def _uses(recipe: Recipe, sound: AudioRendition) -> int:
 
 
 def soundtrack(
-    stream: Stream,
+    source: Mapping[str, Stream],
     rendition: AudioRendition,
     task: Task,
     gain: Gain | None,
@@ -63,25 +74,23 @@ def soundtrack(
 
     Without *gain* its level stays.
     """
-    media = task.media
-    used = (it for it in media.audio if it.index == rendition.source_index)
-    audio = next(used, None)
-    stream = cut_sound(_timed(stream, audio, media), task.recipe.clip)
-    stream = named(stream, audio)
-    stream = stream.filter(
-        "aresample",
-        rendition.sample_rate,
-        **{
-            # Holes become silence and overlaps are cut: the sound stays with the
-            # picture. Only filling and trimming, no stretching.
-            "async": 1,
-            # Sound that begins late gets silence before it instead of moving.
-            "first_pts": 0,
-            # A lost packet (21 ms of AAC) is already a hole; jitter is not.
-            "min_hard_comp": 0.02,
-        }
-        | matrix(rendition, audio),
-    )
+    tracks = {it.index: it for it in task.media.audio}
+    audio = tracks.get(rendition.source_index)
+    every = (rendition.source_index, *rendition.channel_indices)
+    streams = [
+        cut_sound(
+            _timed(source[str(index)], tracks.get(index), task.media), task.recipe.clip
+        )
+        for index in every
+    ]
+    if len(every) > 1 and audio is not None:
+        stream = _as_channels(streams, rendition.sample_rate)
+        update = {"channels": len(every), "layout": LAYOUTS[len(every)]}
+        audio = audio.model_copy(update=update)
+    else:
+        stream = named(streams[0], audio)
+    mixing = matrix(rendition, audio)
+    stream = stream.filter("aresample", rendition.sample_rate, **_KEPT_IN_TIME | mixing)
     stream = settled(stream, rendition, audio)
     return stream if gain is None else _levelled(stream, gain, rendition.sample_rate)
 
@@ -108,6 +117,18 @@ def _on_packets(stream: Stream, rate: int) -> Stream:
     silent = round((-_OPUS_DELAY_SECONDS % _OPUS_PACKET_SECONDS) * rate)
     stream = stream.filter("adelay", delays=f"{silent}S", all=1)
     return stream.filter("asetpts", f"PTS-{silent}/{rate}/TB")
+
+
+def _as_channels(streams: Sequence[Stream], rate: int) -> Stream:
+    """Mono streams, each as one channel; as long as the longest."""
+    count = len(streams)
+    placed = []
+    for number, stream in enumerate(streams):
+        in_time = stream.filter("aresample", rate, **_KEPT_IN_TIME)
+        silent = (f"c{other}=0*c0" for other in range(count) if other != number)
+        layout = "|".join([LAYOUTS[count], f"c{number}=c0", *silent])
+        placed.append(in_time.filter("pan", args=layout))
+    return added(placed)
 
 
 def _timed(stream: Stream, audio: AudioStream | None, media: Media) -> Stream:

@@ -175,8 +175,7 @@ def measure(
     task: Task, rendition: AudioRendition, gain: Gain | None = None, *, program: str
 ) -> tuple[str, ...]:
     """Hears one soundtrack as it is, or as *gain* makes it; writes nothing."""
-    stream = upload(task)[str(rendition.source_index)]
-    stream = soundtrack(stream, rendition, task, gain)
+    stream = soundtrack(upload(task), rendition, task, gain)
     # As much of the treble as codecs keep: hiss and applause would else come out 1 to
     # 2 LU quieter than they were heard.
     stream = stream.filter("aresample", min(rendition.sample_rate, _HEARD_RATE))
@@ -206,6 +205,7 @@ def extract(task: Task, *, program: str, path: str) -> tuple[str, ...]:
     taken = ffmpeg.output(line, clock, f"file:{path}", **options)
     # Times count from where the first of the streams in use begins: use the same.
     used = {it.source_index for it in recipe.audio}
+    used |= {index for it in recipe.audio for index in it.channel_indices}
     used |= {it.source_index for it in recipe.captions}
     beside = [source[str(index)] for index in (recipe.video_index, *sorted(used))]
     both = ffmpeg.merge_outputs(taken, ffmpeg.output(*beside, "-", f="null", c="copy"))

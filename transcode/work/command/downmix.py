@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...contract import AudioRendition, AudioStream
 from .stream import Stream
 
-_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 """What is made. 5.1 in ffmpeg's word has its surrounds at the back, as AAC and Opus."""
 
 # What a number of channels means where nothing says: the order of WAVE and FLAC
@@ -70,7 +70,7 @@ def settled(
     stream: Stream, rendition: AudioRendition, audio: AudioStream | None
 ) -> Stream:
     """*stream* in the layout of *rendition*, behind the resampler."""
-    layout = _LAYOUTS.get(rendition.channels, f"{rendition.channels}c")
+    layout = LAYOUTS.get(rendition.channels, f"{rendition.channels}c")
     if not falls(rendition, audio):
         return stream.filter("aformat", channel_layouts=layout)
     stream = stream.filter("aformat", sample_fmts="fltp", channel_layouts=layout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import ffmpeg
@@ -11,12 +12,13 @@ from ...errors import MediaRejected
 from ...sandbox.allowlist import DEMUXERS
 from .filters import crops_late
 from .seek import decoder_threads, over_http, reading
+from .stream import Stream
 from .subtitles import lines_options
 from .video import may_change
 from .watermark import DECODERS as MARK_DECODERS
 from .watermark import DEMUXERS as MARK_DEMUXERS
 
-__all__ = ["address", "burned_lines", "joined_file", "mark_image", "upload"]
+__all__ = ["added", "address", "burned_lines", "joined_file", "mark_image", "upload"]
 
 
 def upload(task: Task, *, hardware_decode: bool = False) -> Any:
@@ -102,3 +104,10 @@ def mark_image(recipe: Recipe) -> Any:
 
 def burned_lines(task: Task, path: str) -> Any:
     return ffmpeg.input(f"file:{path}", **lines_options(task))
+
+
+def added(sounds: Sequence[Stream]) -> Stream:
+    """Several soundtracks at once, none turned down; as long as the longest."""
+    options = {"inputs": len(sounds), "normalize": 0, "duration": "longest"}
+    both: Stream = ffmpeg.filter(list(sounds), "amix", **options)
+    return both

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from ...contract import AudioRendition, Partial, Task
 from ..report import EncodeReport
-from .source import ms, promised, source_audio, source_video
+from .source import ms, promised, source_audio, source_sound, source_video
 from .tracks import BUDGET, Track
 
 _CUT_FRAMES = 2
@@ -48,7 +48,7 @@ def complete(
     for track in _longest_of_each(tracks):
         plan = track.plan
         source = (
-            source_audio(task, plan.source_index)
+            source_sound(task, plan)
             if isinstance(plan, AudioRendition)
             else source_video(task)
         )

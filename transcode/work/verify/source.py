@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from ...contract import AudioStream, Task, VideoRendition, VideoStream
+from ...contract import (
+    AudioRendition,
+    AudioStream,
+    Task,
+    VideoRendition,
+    VideoStream,
+)
 from .tracks import Track
 
 _SAME_RATE = Fraction(1, 1000)
@@ -19,6 +25,20 @@ def source_video(task: Task) -> VideoStream | None:
 def source_audio(task: Task, index: int) -> AudioStream | None:
     """The soundtrack at a stream index."""
     return next((one for one in task.media.audio if one.index == index), None)
+
+
+def source_sound(task: Task, plan: AudioRendition) -> AudioStream | None:
+    """What a soundtrack is made of: mono tracks that are one last as the longest."""
+    first = source_audio(task, plan.source_index)
+    if first is None or not plan.channel_indices:
+        return first
+    every = (plan.source_index, *plan.channel_indices)
+    ends = [_end_seconds(it) for it in task.media.audio if it.index in every]
+    if first.start_seconds is None or any(it is None for it in ends):
+        return first
+    last = max(it for it in ends if it is not None)
+    lasts = float(last - Fraction(first.start_seconds))
+    return first.model_copy(update={"duration_seconds": lasts})
 
 
 def promised(
@@ -47,7 +67,9 @@ def promised(
 
 def _used(task: Task) -> list[VideoStream | AudioStream]:
     recipe = task.recipe
-    sound = {it.source_index for it in recipe.audio}
+    sound = {
+        index for it in recipe.audio for index in (it.source_index, *it.channel_indices)
+    }
     picture = {recipe.video_index} if recipe.video or not sound else set()
     return [
         *(it for it in task.media.video if it.index in picture),

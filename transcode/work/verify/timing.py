@@ -10,7 +10,7 @@ from math import floor
 from ...contract import AudioRendition, AudioStream, Task, VideoRendition, VideoStream
 from ...media.timeline import tail_seconds
 from ..command.timing import lead_frames
-from .source import ms, promised, source_audio, source_video
+from .source import ms, promised, source_sound, source_video
 from .tracks import Track
 
 _LENGTH_SHARE = Fraction(5, 1000)
@@ -141,7 +141,7 @@ def _clipped_sound(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
     """Of a clip at a variable rate only the sound has a length that is known."""
     for track in tracks:
         if isinstance(track.plan, AudioRendition):
-            source = source_audio(task, track.plan.source_index)
+            source = source_sound(task, track.plan)
             lasts = None if source is None else source.duration_seconds
             if lasts is None or source is None:
                 continue
@@ -171,7 +171,7 @@ def av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
     for track in tracks:
         if track.is_video or not isinstance(track.plan, AudioRendition):
             continue
-        original = source_audio(task, track.plan.source_index)
+        original = source_sound(task, track.plan)
         allowed = _SYNC_SECONDS + track.step
         offset = track.start - begins
         wanted = _difference(original, source, lambda s: s.start_seconds)
