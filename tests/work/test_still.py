@@ -50,6 +50,8 @@ CASES = {
     "still-b.mkv": (STILL, *REORDERED),
     "holes-b.mp4": (HOLES, *REORDERED),
     "still.webm": (STILL, *BROWSER),
+    # ffmpeg takes a step of 10 s for another clock, unless it is told.
+    "long.ts": ("lt(t,1)+gt(t,12.05)", *REORDERED),
     "first.mp4": ("lt(t,0.1)+gt(t,8.5)", *REORDERED),
 }
 
@@ -74,7 +76,7 @@ def test_what_stands_still_lasts(
     starts = [first_shown(place, it) for it in files]
     lengths = [b - a for a, b in zip(starts, [*starts[1:], 13.0], strict=True)]
     said = [float(it) for it in re.findall(r"EXTINF:([\d.]+)", playlist(place))]
-    assert lengths == pytest.approx(said, abs=0.025)
+    assert lengths == pytest.approx(said, abs=0.03)
     assert [4.0, 4.0, 4.0, 1.0] == pytest.approx(lengths, abs=0.05)
 
 
@@ -142,8 +144,9 @@ def first_shown(place: Path, segment: Path) -> float:
 def shown(file: Any) -> list[tuple[float, bytes]]:
     """Every picture of a file, tiny and grey, and when it is shown."""
     with av.open(file) as media:
+        clock = (media.start_time or 0) if media.format.name == "mpegts" else 0
         frames = [
-            (float(it.pts * it.time_base), bytes(small.planes[0]))
+            (float(it.pts * it.time_base) - clock / 1e6, bytes(small.planes[0]))
             for it in media.decode(video=0)
             if (small := it.reformat(64, 48, "gray")) and it.pts is not None
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -33,6 +33,8 @@ _LEAST_UNUSED = 64 * 1024
 _UNUSED_SHARE = 0.05
 """Of the media data; less is what a recorder keeps free between tracks."""
 _KEY_BYTES = 4096
+_SAME_END_SECONDS = 2.0
+"""Sound and picture of one recording end within this; a clock leaps by more."""
 _KEYS_LOOKED_AT = 4
 
 
@@ -245,6 +247,7 @@ def _from_packets(
     for facts, stream in zip(answer["streams"], container.streams, strict=True):
         _add_packets(facts, seen, stream)
     if seen.whole:
+        _believe(answer["streams"])
         return seen
     if short(answer["format"]) in CUED:
         # Matroska reads its cues when first asked to seek.
@@ -290,6 +293,30 @@ def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:
         "intra_only": packets.count == packets.key_count,
     }
     facts["closed"] = packets.closed
+
+
+def _believe(streams: Sequence[dict[str, Any]]) -> None:
+    """
+    Note which pictures stand still while the clock goes on.
+
+    Sound that was read from its beginning to its end without a leap has the same clock:
+    a picture that is not followed for long is no leap of it then.
+    """
+    seen = [it["packets"] for it in streams if it.get("packets", {}).get("clocked")]
+    heard = [
+        it["packets"]
+        for it in streams
+        if it["type"] == "audio" and it.get("packets") in seen
+    ]
+    clock = max(
+        (it["end"] - it["first"] for it in heard if it["end"] and not it["leaps"]),
+        default=0.0,
+    )
+    for facts in streams:
+        packets = facts["packets"]
+        if packets in seen and packets["end"] is not None and facts["type"] == "video":
+            lasts = packets["end"] - packets["first"]
+            packets["steady"] = lasts <= clock + _SAME_END_SECONDS
 
 
 def _times(ticks: int | None, base: Any) -> float | None:

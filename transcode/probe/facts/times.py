@@ -105,6 +105,8 @@ def _leaps(packets: Mapping[str, Any]) -> bool:
     """True where counted packets do not last as long as their clock says."""
     if not packets.get("whole") or not packets["clocked"] or not packets["sum"]:
         return False
+    if packets.get("steady"):
+        return False
     if packets["leaps"]:
         return True
     return bool(packets["end"] - packets["first"] > packets["sum"] * _MOST_OFF + 1)

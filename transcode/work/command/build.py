@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from math import ceil
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from ...contract import (
     Task,
     VideoRendition,
 )
+from ...media.demuxers import CLOCKED
 from ...media.timeline import (
     between_keyframes,
     clipped,
@@ -59,6 +61,8 @@ _GLOBAL = (
     "-nostats",
 )
 _SPARE_SECONDS = 10.0
+_LEAP_SECONDS = 9
+"""From 10 s on ffmpeg takes a step in a stream of these demuxers for a new clock."""
 _HEARD_RATE = 36_000
 """Twice 18 kHz: between the 17 kHz at which ffmpeg's AAC ends at 80 kbit/s per channel
 (`AAC_CUTOFF_FROM_BITRATE` in libavcodec) and Opus's 20 kHz (RFC 6716 §2)."""
@@ -165,10 +169,19 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     # The spec's share of cores for the filters, too.
     shared = ("-filter_complex_threads", str(task.spec.threads))
     arguments = ffmpeg.merge_outputs(*outputs).get_args()
-    argv = (program, *_GLOBAL, *shared, *arguments)
+    argv = (program, *_GLOBAL, *shared, *_patience(task), *arguments)
     inputs = [value for flag, value in pairwise(argv) if flag == "-i"]
     number = next((n for n, it in enumerate(inputs) if it == address(task)), 0)
     return Command(argv, tuple(streams), number, shown)
+
+
+def _patience(task: Task) -> tuple[str, ...]:
+    """Where a picture stands still for long, that ffmpeg takes no leap of the clock."""
+    stills = [it.longest_still_seconds or 0.0 for it in task.media.video]
+    longest = max(stills, default=0.0)
+    if task.media.format_name not in CLOCKED or longest < _LEAP_SECONDS:
+        return ()
+    return ("-dts_delta_threshold", f"{ceil(longest) + _LEAP_SECONDS}")
 
 
 def measure(

@@ -17,6 +17,8 @@ from ...media.timeline import clipped, end_seconds, tail_seconds, zero_seconds
 _FINE_CLOCK = 10_000
 _FINEST_CLOCK = 1_000_000
 _MPEG_CLOCK = 90_000
+_UNTIMED = frozenset({"avi"})
+"""Demuxers of which only decoding tells when reordered pictures are shown."""
 _NEARLY_WHOLE = 1e-3
 _STILL_SECONDS = Fraction(1, 4)
 """At a constant rate a picture that stands this long is shown again: what comes between
@@ -74,10 +76,11 @@ def lead_frames(task: Task) -> int:
     Players do not agree what to show before a picture that begins late (some move it
     to 0, away from the sound), so it begins with the sound: its first frame is shown
     from there on. Nothing is filled beside a copied rendition, which cannot be; nor in
-    a clip, whose first picture is shown from its start on.
+    a clip, whose first picture is shown from its start on; nor where nobody knows by
+    how much before the first picture was decoded.
     """
     recipe = task.recipe
-    if recipe.clip is not None:
+    if recipe.clip is not None or task.media.format_name in _UNTIMED:
         return 0
     video = next((v for v in task.media.video if v.index == recipe.video_index), None)
     copied = any(it.made_by == "copied" for it in recipe.video)

@@ -122,9 +122,9 @@ def _stated(tracks: Sequence[Track]) -> Iterator[str]:
         said = track.stated_seconds
         if said is None or not track.is_video:
             continue
-        # From 0 or from its first picture: headers do either.
+        # From 0 or from its first picture: headers do either, and edits round.
         if all(
-            abs(said - one) > 2 * track.time_base + _ROUNDING_SECONDS
+            abs(said - one) > track.step + _ROUNDING_SECONDS
             for one in (track.duration, track.end)
         ):
             yield f"{track.place} says {ms(said)}, its samples last {ms(track.end)}"
