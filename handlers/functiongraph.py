@@ -16,15 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transcode.functions.runtime import Function
+    from transcode.store.credentials import Credentials
 
 
 def initializer(context: Any) -> None:
     """Warm up; raises `SettingsError` where the function is not set up rightly."""
-    lend_credentials(
-        context.getSecurityAccessKey(),
-        context.getSecuritySecretKey(),
-        context.getSecurityToken(),
-    )
     prepared(_memory(context))
 
 
@@ -38,10 +34,11 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     import anyio
 
     from transcode.functions.upload import Invocation, answer
+    from transcode.store.credentials import lent
 
     from .log import write
 
-    lend_credentials(
+    keys = credentials(
         context.getSecurityAccessKey(),
         context.getSecuritySecretKey(),
         context.getSecurityToken(),
@@ -52,7 +49,8 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         id=context.getRequestID(),
         seconds_left=context.getRemainingTimeInMilliSeconds() / 1000,
     )
-    done = anyio.run(answer, function, event, invocation)
+    with lent(keys):
+        done = anyio.run(answer, function, event, invocation)
     write(invocation.id, done.document)
     if done.trouble is not None:
         raise done.trouble
@@ -72,21 +70,16 @@ def prepared(memory_mib: int | None) -> Function:
     )
 
 
-def lend_credentials(key: str | None, secret: str | None, token: str | None) -> None:
+def credentials(
+    key: str | None, secret: str | None, token: str | None
+) -> Credentials | None:
     """
-    Let the standard chain find the keys of the function's agency.
+    The keys of the function's agency. They change about daily, so each call brings
+    them; None without an agency: then the environment's count.
+    """
+    from transcode.store.credentials import Credentials
 
-    They change about daily, so each call brings them; without an agency whatever the
-    environment has stays.
-    """
-    if not key or not secret:
-        return
-    os.environ["AWS_ACCESS_KEY_ID"] = key
-    os.environ["AWS_SECRET_ACCESS_KEY"] = secret
-    if token:
-        os.environ["AWS_SESSION_TOKEN"] = token
-    else:
-        os.environ.pop("AWS_SESSION_TOKEN", None)
+    return Credentials(key, secret, token or None) if key and secret else None
 
 
 def _memory(context: Any) -> int | None:

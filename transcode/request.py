@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 from .contract import (
@@ -12,6 +11,7 @@ from .contract import (
     Source,
     Value,
 )
+from .contract.value import decimal_amount
 from .deliver import folder_name
 from .errors import (
     UsageError,
@@ -100,12 +100,13 @@ def constraints_of(request: Request, platform: Platform) -> Constraints:
     budget = None
     if request.budget is not None:
         try:
-            budget = Money(amount=Decimal(request.budget), currency=platform.currency)
-        except InvalidOperation as exc:
+            amount = decimal_amount(request.budget)
+        except ValueError as exc:
             raise UsageError(
                 f"--budget {request.budget!r} is no decimal amount; write 0.05 for "
                 f"five hundredths of a {platform.currency}.",
             ) from exc
+        budget = Money(amount=amount, currency=platform.currency)
     return Constraints(
         deadline_seconds=request.deadline_seconds,
         budget=budget,

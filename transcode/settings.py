@@ -11,6 +11,7 @@ from .contract import Value
 from .errors import SettingsError
 
 PREFIX = "TRANSCODE_"
+_NEVER_EMPTY = ("token",)
 
 
 class Settings(Value):
@@ -92,7 +93,14 @@ class Settings(Value):
     )
 
     token: SecretStr | None = Field(
-        None, description="what callers of `transcode serve` must present as a bearer"
+        None,
+        description="what callers of `transcode serve` must present as a bearer; "
+        "several while one replaces another, separated by spaces",
+    )
+    hosts: str | None = Field(
+        None,
+        description="names that callers of `transcode serve` may use besides its "
+        "address; separated by spaces",
     )
 
     to: str | None = Field(
@@ -120,9 +128,31 @@ class Settings(Value):
         """What the work takes of them: no destination, no key, nothing added later."""
         return type(self)(ffmpeg=self.ffmpeg, packager=self.packager, fence=self.fence)
 
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """Each that opens the door; none where nothing was set."""
+        return tuple(self.token.get_secret_value().split()) if self.token else ()
+
+    @property
+    def host_names(self) -> tuple[str, ...] | None:
+        """
+        What `Host` may say besides an address: as set; None, which is anything, where
+        a token is asked for anyhow.
+        """
+        names = tuple((self.hosts or "").casefold().split())
+        return None if self.tokens and not names else names
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
         """Read every setting; raises `SettingsError` naming the variable."""
+        for name in _NEVER_EMPTY:
+            variable = PREFIX + name.upper()
+            # Set to nothing, as by a secret that was not found, it would open the door.
+            if variable in environ and not environ[variable].strip():
+                raise SettingsError(
+                    f"{variable} is set and empty. Give it a value, or unset it.",
+                    setting=variable,
+                )
         given = {
             name: environ[PREFIX + name.upper()]
             for name in cls.model_fields

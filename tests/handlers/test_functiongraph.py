@@ -107,6 +107,8 @@ def test_an_event_function(
     # The initialiser is billed, too, and told of with the first call.
     (around,) = [r["attempt"] for r in records if r["kind"] == "function"]
     assert "CNY" == around["cost"]["currency"]
+    # What the process is and starts knows nothing of a call's keys.
+    assert "wrong" == os.environ["AWS_SECRET_ACCESS_KEY"]
 
 
 class Image:
@@ -136,8 +138,9 @@ class Image:
 def image(
     environment: Mapping[str, str], tmp_path: Path, free_port: int
 ) -> Iterator[Image]:
-    """Started, and listening."""
-    made = Image(tmp_path, environment, free_port)
+    """Started, and listening; the keys that it has of its own open nothing."""
+    own = {"AWS_ACCESS_KEY_ID": "wrong", "AWS_SECRET_ACCESS_KEY": "wrong"}
+    made = Image(tmp_path, {**environment, **own}, free_port)
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
@@ -158,17 +161,31 @@ CONTEXT = {
 }
 
 
+@pytest.fixture
+def context(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers of a call, with the keys of the agency."""
+    return {
+        **CONTEXT,
+        "x-cff-security-access-key": environment["AWS_ACCESS_KEY_ID"],
+        "x-cff-security-secret-key": environment["AWS_SECRET_ACCESS_KEY"],
+    }
+
+
 def test_a_custom_image(
-    image: Image, objects: Any, prefix: str, make_clip: Any
+    image: Image,
+    context: Mapping[str, str],
+    objects: Any,
+    prefix: str,
+    make_clip: Any,
 ) -> None:
     """`/init` warms, `/invoke` does the job; answers are wrapped by the contract."""
     objects.put(f"{prefix}/in/a.mp4", make_clip("by-hand", seconds=1).read_bytes())
     event = json.dumps(obs_event(f"{prefix}/in/a.mp4")).encode()
 
-    ready, _ = image.post("/init", b"", CONTEXT)
-    status, reply = image.post("/invoke", event, CONTEXT)
-    refused, why = image.post("/invoke", b"no JSON", CONTEXT)
-    nothing, _ = image.post("/invoke", b'{"a": 1}', CONTEXT)
+    ready, _ = image.post("/init", b"", context)
+    status, reply = image.post("/invoke", event, context)
+    refused, why = image.post("/invoke", b"no JSON", context)
+    nothing, _ = image.post("/invoke", b'{"a": 1}', context)
     image.process.send_signal(signal.SIGTERM)
 
     assert (200, 200, 400, 400) == (ready, status, refused, nothing)
@@ -179,6 +196,26 @@ def test_a_custom_image(
     assert 0 == image.process.wait(30)
     ledger = objects.keys(f"{prefix}/out/.transcode/ledger/")
     assert 2 == len(ledger), "no call's name leads out of the ledger"
+
+
+def test_an_image_keeps_no_keys(
+    image: Image, context: Mapping[str, str], objects: Any, prefix: str
+) -> None:
+    """The keys of one call open nothing for the next; a body has an end."""
+    event = json.dumps(obs_event(f"{prefix}/in/gone.mp4")).encode()
+
+    lent, found = image.post("/invoke", event, context)
+    _, why = image.post("/invoke", event, CONTEXT)
+    long, _ = image.post("/invoke", b" " * (6 * 2**20 + 1), context)
+    wrong = [
+        image.post("/invoke", event, {**context, header: "1e99"})[0]
+        for header in ("x-cff-memory", "x-cff-timeout")
+    ]
+
+    assert (200, 413) == (lent, long)
+    assert "it is gone already" in found["body"]
+    assert "may not be read" in why["body"]
+    assert [400, 400] == wrong
 
 
 def test_an_image_that_is_set_up_wrongly(

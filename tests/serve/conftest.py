@@ -59,9 +59,10 @@ class Server:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        kind = {} if data is None else {"Content-Type": "application/json"}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request(method, path, data, dict(headers or {}))
+            connection.request(method, path, data, {**kind, **(headers or {})})
             reply = connection.getresponse()
             names = {name.casefold(): text for name, text in reply.getheaders()}
             return Answer(reply.status, names, reply.read())

@@ -6,7 +6,7 @@ import re
 from calendar import IllegalMonthError, monthrange
 from collections.abc import Callable
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import click
@@ -55,11 +55,14 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Decimal:
+        # Not before it is asked for: the contract takes its time to import.
+        from ..contract.value import decimal_amount  # noqa: PLC0415
+
         try:
-            amount = Decimal(str(value))
-        except InvalidOperation:
+            amount = decimal_amount(str(value))
+        except ValueError:
             amount = Decimal(-1)
-        if not amount.is_finite() or amount < 0:
+        if amount < 0:
             self.fail(
                 f"{value!r} is no amount; write a decimal number such as 0.05, in the "
                 "platform's currency and without its name.",

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+import re
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+)
 
 RESULT_VERSION = 1
 
@@ -14,8 +21,52 @@ RESULT_VERSION = 1
 """Part of every job id: raised when the same request would give other results."""
 
 
+_RATIO = re.compile(r"-?[0-9]{1,40}(?:/[0-9]{1,40}|\.[0-9]{1,40})?")
+_MOST_DIGITS = 30
+"""Before the point of an amount; no money has as many."""
+_FINEST_DIGITS = 60
+"""Behind it: what a price times a quantity may need (`price.EXACT`)."""
+
+
+def ratio(text: str) -> Fraction:
+    """
+    An exact ratio; raises `ValueError`, also for `1e9`.
+
+    Python would write an exponent out: nine letters, and gigabytes of a number.
+    """
+    if not _RATIO.fullmatch(text):
+        raise ValueError(f"{text[:50]!r} is no ratio of two whole numbers")
+    try:
+        return Fraction(text)
+    except ZeroDivisionError as exc:
+        raise ValueError(f"{text[:50]!r} is divided by nothing") from exc
+
+
+def decimal_amount(text: str) -> Decimal:
+    """An amount of money as somebody wrote it; raises `ValueError`."""
+    try:
+        return _bounded(Decimal(text))
+    except InvalidOperation as exc:
+        raise ValueError(f"{text[:50]!r} is no decimal number") from exc
+
+
+def _bounded(value: Decimal) -> Decimal:
+    """Written out, as we do everywhere, `1e300000000` takes gigabytes, too."""
+    exponent = value.as_tuple().exponent
+    if (
+        not isinstance(exponent, int)
+        or value.adjusted() >= _MOST_DIGITS
+        or exponent < -_FINEST_DIGITS
+    ):
+        raise ValueError(
+            f"an amount has at most {_MOST_DIGITS} digits before the point and "
+            f"{_FINEST_DIGITS} behind it"
+        )
+    return value
+
+
 def _to_fraction(value: object) -> object:
-    return Fraction(value) if isinstance(value, str) else value
+    return ratio(value) if isinstance(value, str) else value
 
 
 Ratio = Annotated[
@@ -32,6 +83,7 @@ Ratio = Annotated[
 
 Amount = Annotated[
     Decimal,
+    AfterValidator(_bounded),
     PlainSerializer(lambda d: format(d, "f"), return_type=str, when_used="json"),
 ]
 

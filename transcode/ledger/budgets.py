@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
+from ..contract.value import decimal_amount
 from ..errors import BudgetReached, SettingsError
 
 _TAG = r"[A-Za-z0-9_.:/@+-]{1,64}"
@@ -57,8 +58,8 @@ def parse_caps(text: str) -> tuple[Cap, ...]:
     for part in text.split():
         found = _CAP.fullmatch(part)
         try:
-            amount = Decimal(found["amount"]) if found else None
-        except InvalidOperation:
+            amount = decimal_amount(found["amount"]) if found else None
+        except ValueError:
             amount = None
         if found is None or amount is None:
             raise SettingsError(

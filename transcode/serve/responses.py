@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,22 +81,19 @@ def _json(document: Any, status: int, headers: Mapping[str, str]) -> Response:
     return JSONResponse(document, status, headers=dict(headers))
 
 
-async def body_of(request: Request) -> bytes:
+async def body_of(request: Request, *, most: int = BODY_BYTES) -> bytes:
     """The whole body, or `Refused` once it is too long, too slow or cut."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > most:
+        raise _too_long(most)
     pieces: list[bytes] = []
     size = 0
     try:
         with anyio.fail_after(_BODY_SECONDS):
             async for piece in request.stream():
                 size += len(piece)
-                if size > BODY_BYTES:
-                    raise Refused(
-                        413,
-                        UsageError(
-                            f"The body is longer than {BODY_BYTES} bytes.",
-                            limit_bytes=BODY_BYTES,
-                        ),
-                    )
+                if size > most:
+                    raise _too_long(most)
                 pieces.append(piece)
     except TimeoutError as exc:
         error = UsageError(f"The body did not come within {_BODY_SECONDS:g} s.")
@@ -107,17 +103,6 @@ async def body_of(request: Request) -> bytes:
     return b"".join(pieces)
 
 
-def refuse_strangers(request: Request, token: str | None) -> None:
-    """Raise `Refused` with 401 for who does not know the token; None: all may."""
-    if token is None:
-        return
-    kind, _, given = request.headers.get("authorization", "").partition(" ")
-    if kind.casefold() == "bearer" and hmac.compare_digest(
-        given.strip().encode(), token.encode()
-    ):
-        return
-    raise Refused(
-        401,
-        UsageError("Present the server's token: 'Authorization: Bearer …'."),
-        {"WWW-Authenticate": "Bearer"},
-    )
+def _too_long(most: int) -> Refused:
+    error = UsageError(f"The body is longer than {most} bytes.", limit_bytes=most)
+    return Refused(413, error)

@@ -3,39 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
-from ..contract import Value
+from ..contract import Amount, Value
 from ..contract.job import Tag
 from ..errors import UsageError
 from ..jobs.ingest import Rule, comes_from
 from ..plan.profile import ClipProfile
 from ..request import Request
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+_LONGEST_SECONDS = 366 * 86_400
+_LARGEST_MIB = 2**31
+_MOST_CHUNKS = 10_000
+_MOST_TAGS = 50
+_LONGEST_ADDRESS = 8192
+
+
+def _no_path(name: str) -> str:
+    # `Wiring` takes what ends so for a file, in whatever folder we were started.
+    if name.casefold().endswith(".toml"):
+        raise ValueError("is the name of a file")
+    return name
+
+
+def _no_zero(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("has a zero byte, which no address has")
+    return text
+
+
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"),
+    AfterValidator(_no_path),
+]
 """Of what ships or lies in our own folders; a path could read any file here."""
 
 
 class Asked(Value):
     """One job, by hand. What is not given is as the server's own options say."""
 
-    source: Annotated[str, StringConstraints(min_length=1)]
+    source: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=_LONGEST_ADDRESS),
+        AfterValidator(_no_zero),
+    ]
     """`s3://bucket/key`, or an address under one of the server's `--source`."""
     profile: Name | None = None
     platform: Name | None = None
-    deadline_seconds: Annotated[float, Field(gt=0)] | None = None
+    deadline_seconds: Annotated[float, Field(gt=0, le=_LONGEST_SECONDS)] | None = None
     """From now to the manifest."""
-    budget: Annotated[Decimal, Field(ge=0)] | None = None
+    budget: Annotated[Amount, Field(ge=0)] | None = None
     """As text, in the platform's currency."""
-    memory_mib: Annotated[int, Field(ge=1)] | None = None
+    memory_mib: Annotated[int, Field(ge=1, le=_LARGEST_MIB)] | None = None
     optimize: Literal["cost", "time", "balanced"] | None = None
-    chunks: Annotated[int, Field(ge=1)] | None = None
+    chunks: Annotated[int, Field(ge=1, le=_MOST_CHUNKS)] | None = None
     accept_partial: bool | None = None
     clip: ClipProfile | None = None
-    tags: Mapping[Tag, Tag] = Field(default_factory=dict)
+    tags: Annotated[Mapping[Tag, Tag], Field(max_length=_MOST_TAGS)] = Field(
+        default_factory=dict
+    )
     """Over those of the server."""
     priority: Annotated[int, Field(ge=-1000, le=1000)] | None = None
 

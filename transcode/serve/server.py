@@ -14,7 +14,9 @@ from ..jobs.ingest import Intake, Rule
 from ..jobs.runner import Crew, working
 from ..jobs.service import Desk
 from ..wiring import Wiring
+from .access import Access
 from .api import Counter, app
+from .health import Health
 from .listener import answering
 from .metrics import JOBS, QUEUE, TAKEOVERS, Metrics, Sample, of_event, of_told
 
@@ -72,7 +74,6 @@ async def serve(  # noqa: PLR0913 - what to serve, where, for whom
     metrics = Metrics()
     platform = rule.request.platform or wiring.own_platform(rule.request.engine)
     feed = Feed(metrics, wiring.platform(platform).name, listen)
-    token = wiring.settings.token
     async with (
         wiring.announcer(lambda told: metrics.add(of_told(told))) as tells,
         Desk.open(wiring, to=rule.request.to, tells=tells) as desk,
@@ -91,7 +92,8 @@ async def serve(  # noqa: PLR0913 - what to serve, where, for whom
             metrics,
             queue,
             sources,
-            token.get_secret_value() if token else None,
+            Access(wiring.settings.tokens, wiring.settings.host_names),
+            Health(desk.book.now),
             feed,
         )
         await group.start(answering, app(counter), listener)

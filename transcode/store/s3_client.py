@@ -45,6 +45,7 @@ from ..errors import (
 from ..retry import RetryPolicy
 from ..settings import Settings
 from .connections import kept
+from .credentials import credentials
 
 Result = TypeVar("Result")
 
@@ -157,14 +158,20 @@ async def door(
             yield opened
         return
     where = (settings.s3_endpoint_url, settings.s3_region, settings.s3_path_style)
-    yield await shared.opened((where, timeouts), lambda: _new(settings, uri, timeouts))
+    yield await shared.opened(
+        (where, timeouts, credentials()), lambda: _new(settings, uri, timeouts)
+    )
 
 
 @asynccontextmanager
 async def _new(
     settings: Settings, uri: str, timeouts: StoreTimeouts
 ) -> AsyncIterator[Door]:
-    """Open a client for the block; credentials come by the standard chain of AWS."""
+    """
+    Open a client for the block; with the call's own credentials, or those that the
+    standard chain of AWS finds.
+    """
+    keys = credentials()
     config = Config(
         connect_timeout=timeouts.connect_seconds,
         read_timeout=timeouts.read_seconds,
@@ -179,6 +186,9 @@ async def _new(
             "s3",
             endpoint_url=settings.s3_endpoint_url,
             region_name=settings.s3_region,
+            aws_access_key_id=keys.access if keys else None,
+            aws_secret_access_key=keys.secret if keys else None,
+            aws_session_token=keys.token if keys else None,
             config=config,
         )
         client = await opened.__aenter__()

@@ -62,8 +62,9 @@ def serve(  # noqa: PLR0913 - one argument per option
     Serve POST /events, POST /jobs and GET /metrics, and work on the jobs, for ever.
 
     Buckets, buses and queues post their events to /events; `docs/http.md` has every
-    address. With TRANSCODE_TOKEN set, callers must present it. Ctrl-C or SIGTERM stops
-    accepting and hands back what is being worked on; SIGTERM ends with 0.
+    address. With TRANSCODE_TOKEN set, callers must present it; without, nobody but this
+    machine is served. Ctrl-C or SIGTERM stops accepting and hands back what is being
+    worked on; SIGTERM ends with 0.
 
     \b
     Examples:
@@ -86,7 +87,7 @@ def serve(  # noqa: PLR0913 - one argument per option
         if "://" not in source or source.startswith("file://"):
             refuse_missing(source)
     cores = max(1, wired.machine.milli_cpus // 1000)
-    with bind(host, port) as listener:
+    with bind(host, port, private=not wired.settings.tokens) as listener:
         shown = f"[{host}]" if ":" in host else host
         announce(f"http://{shown}:{listener.getsockname()[1]}", log_format)
         warn_of_root(log_format)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
 from typing import Any
 
 from ...contract import (
@@ -14,6 +13,7 @@ from ...contract import (
     Truncation,
     VideoStream,
 )
+from ...contract.value import ratio
 from ...errors import MediaRejected, MediaTruncated, MediaUnsupported
 from ...media.codecs import BITMAP_SUBTITLES
 from .audio import audio_stream
@@ -236,7 +236,7 @@ def _doubts(stream: Raw) -> Iterator[str]:
         yield "has neither times nor index; its duration is estimated from its bytes"
     if stream.get("rotation", 0) % 90:
         yield f"is turned by {stream['rotation']:g} degrees; the nearest quarter counts"
-    aspect = Fraction(stream.get("sar") or 1)
+    aspect = ratio(stream.get("sar") or "1")
     if not believable(aspect):
         yield f"claims pixels of {aspect}; they are taken for square"
     if (stream.get("timeline") or {}).get("several_edits"):

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from ...contract import DynamicRange, VideoStream
+from ...contract.value import ratio
 from ...media.codecs import NEVER_INTERLACED
 from ...media.colours import HDR_TRANSFERS, MATRICES, PRIMARIES, RANGES, TRANSFERS
 from ...media.pixels import is_rgb_name
@@ -114,7 +115,7 @@ def _retimed(stream: Raw, rate: Fraction | None) -> Literal["start", "count"] | 
 
 
 def _fraction(text: str | None) -> Fraction | None:
-    return Fraction(text) if text else None
+    return ratio(text) if text else None
 
 
 def _space(stream: Raw) -> str | None:
