@@ -65,6 +65,12 @@ class Settings(Value):
         default=False, description="address buckets as endpoint/bucket/key"
     )
 
+    private_hosts: str | None = Field(
+        None,
+        description="hosts of http sources that may lie on this machine or in a "
+        "private network, as addresses write them; separated by spaces, * for all",
+    )
+
     on_success: str | None = Field(
         None, repr=False, description="who is told of a result; separated by spaces"
     )
@@ -127,6 +133,11 @@ class Settings(Value):
     def for_workers(self) -> Self:
         """What the work takes of them: no destination, no key, nothing added later."""
         return type(self)(ffmpeg=self.ffmpeg, packager=self.packager, fence=self.fence)
+
+    def may_be_private(self, host: str) -> bool:
+        """Whether a source's *host* may be in a network that strangers cannot reach."""
+        named = (self.private_hosts or "").casefold().split()
+        return "*" in named or host.casefold().strip("[]") in named
 
     @property
     def tokens(self) -> tuple[str, ...]:

@@ -9,8 +9,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import anyio
 import pytest
 
-from transcode.errors import SourceDown, SourceNotFound, SourceUnreadable
+from transcode.errors import (
+    SourceDown,
+    SourceNotFound,
+    SourceUnreadable,
+    UsageError,
+)
+from transcode.settings import Settings
 from transcode.store.http_source import locate
+
+HERE = Settings(private_hosts="127.0.0.1")
 
 
 @pytest.fixture
@@ -55,7 +63,7 @@ def test_what_is_wrong_is_told_apart(
     Gone, forbidden or without ranges for good; in trouble for now. No secret is told.
     """
     with pytest.raises(kind) as caught:
-        anyio.run(locate, answering(status))
+        anyio.run(locate, answering(status), HERE)
 
     assert type(caught.value) is kind
     assert "secret" not in str(caught.value)
@@ -66,11 +74,24 @@ def test_what_is_wrong_is_told_apart(
     [
         ("http://127.0.0.1:9/a.mp4", SourceDown),
         ("http://no-such-host.invalid/a.mp4", SourceUnreadable),
+        ("http://127.0.0.1:99999/a.mp4", UsageError),
+        ("http://user:word@127.0.0.1/a.mp4", UsageError),
+        ("http://127.0.0.1/a.mp4#part", UsageError),
+        ("http://127.0.0.1/in/..%2fa.mp4", UsageError),
     ],
 )
 def test_nobody_answers(address: str, kind: type[Exception]) -> None:
-    """A closed port may open; a name that nobody has is a mistake. Both exit with 2."""
-    with pytest.raises(kind, match="cannot be reached") as caught:
-        anyio.run(locate, address)
+    """A closed port may open; a name that nobody has is a mistake. All exit with 2."""
+    with pytest.raises(kind) as caught:
+        anyio.run(locate, address, HERE)
 
     assert 2 == getattr(caught.value, "exit_code", None)
+
+
+@pytest.mark.parametrize("allowed", [None, "media.internal", "127.0.0.2"])
+def test_no_private_place_unless_it_is_named(
+    allowed: str | None, answering: Callable[[int], str]
+) -> None:
+    """This machine is asked nothing; the error says what to set."""
+    with pytest.raises(SourceUnreadable, match="TRANSCODE_PRIVATE_HOSTS"):
+        anyio.run(locate, answering(404), Settings(private_hosts=allowed))

@@ -65,6 +65,8 @@ class Submission(Kept):
     folder: str
     """Of the results, under the destination."""
     source: SourceRecord
+    location: str | None = None
+    """Of a file: its real path. One that the name leads to later is another file."""
     profile: ProfileRef
     """Refused if its digest is another when the work starts."""
     profile_from: str | None = None

@@ -58,6 +58,9 @@ class Source(Value):
     location: str
     """What a process opens: an absolute path, or an http(s) URL (may be signed, so
     it is never printed and not part of the job's identity)."""
+    public_only: bool = False
+    """Whether a stranger may have chosen its server, which then is to be refused on
+    this machine and in private networks."""
     marks: Mapping[str, str] = Field(default_factory=dict)
     """The `transcode-…` metadata of an object: on what we made ourselves."""
 

@@ -10,6 +10,7 @@ import anyio
 import anyio.to_thread
 from pydantic import Field
 
+from ..access.address import path_of
 from ..contract import Source, Upload, Value
 from ..contract.job import Submission
 from ..deliver import folder_name
@@ -39,6 +40,7 @@ from .finalize import may_be_mended
 from .repository import Ended
 from .service import Desk
 from .source_look import Look, Place, Seen, entries
+from .sources import ELSEWHERE, comes_from, why_outside
 
 _AT_ONCE = 16
 """Objects that are looked at side by side; each costs a request or two."""
@@ -51,7 +53,6 @@ GONE = "it is gone already"
 _FEW = 16
 """Objects that are asked for one by one; for more, all that is over is listed."""
 AMONG_RESULTS = "it lies among our results"
-ELSEWHERE = "it lies in none of the places that uploads are taken from"
 BESIDE = "by its name it is no media; --suffix takes what it names"
 """Of a bucket that tells of everything, most events end with one of these."""
 _GROUP = 64
@@ -92,18 +93,11 @@ def refuse_overlap(source: str, to: str) -> None:
         )
 
 
-def comes_from(uri: str, sources: Sequence[str] | None) -> bool:
-    """Whether *uri* lies in one of *sources*; None: anywhere is fine."""
-    return sources is None or any(
-        lies_in(_real(uri), _real(place)) for place in sources
-    )
-
-
 def _real(address: str) -> str:
     scheme, found, _ = address.partition("://")
     if found and scheme != "file":
         return address
-    return str(Path(address.removeprefix("file://")).resolve())
+    return str(Path(path_of(address)).resolve())
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +124,15 @@ class Intake:
         return tuple(became for _, became in told if isinstance(became, Taken))
 
     async def take_each(
-        self, uploads: Sequence[Upload]
+        self, uploads: Sequence[Upload], *, within: str | None = None
     ) -> tuple[tuple[Upload, Taken | Exception], ...]:
-        """As `take`, but what is raised stands beside the upload it belongs to."""
+        """
+        As `take`, but what is raised stands beside the upload it belongs to.
+
+        *within* is the one source they were found in, and so have to be in; None: any
+        of the rule's.
+        """
+        sources = (within,) if within else self.rule.sources
         several = newest(uploads)
         limit = anyio.CapacityLimiter(_AT_ONCE)
         became: dict[int, Taken | Exception] = {}
@@ -140,7 +140,7 @@ class Intake:
         async def one(number: int, upload: Upload) -> None:
             async with limit:
                 try:
-                    became[number] = await self._one(upload)
+                    became[number] = await self._one(upload, sources)
                 except Exception as exc:  # noqa: BLE001 - kept beside its upload
                     became[number] = exc
 
@@ -149,13 +149,16 @@ class Intake:
                 group.start_soon(one, number, upload)
         return tuple((each, became[n]) for n, each in enumerate(several))
 
-    async def _one(self, upload: Upload) -> Taken:
-        why = self._why_not(upload)
+    async def _one(self, upload: Upload, sources: Sequence[str] | None) -> Taken:
+        why = self._why_not(upload, sources)
         if why is not None:
             return Taken(upload.uri, None, new=False, ignored=why)
         request = self.rule.request.model_copy(update={"source": upload.uri})
         try:
             order = await look_up(request, self.desk.wiring)
+            why = why_outside(order.source, upload.uri, sources)
+            if why is not None:
+                return Taken(upload.uri, None, new=False, ignored=why)
             if is_own_output(order.source.marks):
                 return Taken(
                     upload.uri, None, new=False, ignored="it is our own result"
@@ -175,14 +178,14 @@ class Intake:
             return Taken(upload.uri, None, new=False, ignored=exc.message)
         return Taken(upload.uri, report, new=new, ignored=None)
 
-    def _why_not(self, upload: Upload) -> str | None:
+    def _why_not(self, upload: Upload, sources: Sequence[str] | None) -> str | None:
         """Told by its name alone."""
         uri = upload.uri
+        if not comes_from(uri, sources):
+            return ELSEWHERE
         # The state of jobs carries no mark: taken in, it would start us for ever.
         if lies_in(_real(uri), _real(self.desk.to)):
             return AMONG_RESULTS
-        if not comes_from(uri, self.rule.sources):
-            return ELSEWHERE
         return BESIDE if self.rule.only.passes_over(upload.key) else None
 
     async def look(self, source: str) -> AsyncIterator[tuple[Taken | Troubled, ...]]:
@@ -213,18 +216,20 @@ class Intake:
             for key in await finished.among(due):
                 look.settle(key)
                 del due[key]
-            became, events = await self._take_due(look, due)
+            became, events = await self._take_due(look, due, source)
             await finished.note(due, became)
             if events:
                 yield events
         look.end()
 
     async def _take_due(
-        self, look: Look, due: Mapping[str, Seen]
+        self, look: Look, due: Mapping[str, Seen], source: str
     ) -> tuple[dict[str, Taken], tuple[Taken | Troubled, ...]]:
         """What became of each key, and what is to be said."""
         keys = {seen.upload.uri: key for key, seen in due.items()}
-        told = await self.take_each([seen.upload for seen in due.values()])
+        told = await self.take_each(
+            [seen.upload for seen in due.values()], within=source
+        )
         failures = [one for _, one in told if isinstance(one, Exception)]
         if len(failures) == len(told) > 1:
             # It is not they: the store of results, perhaps, or the network.

@@ -116,6 +116,7 @@ class Desk:
             job_id=order.job_id,
             folder=order.folder,
             source=_record(order),
+            location=None if order.source.is_remote else order.source.location,
             profile=ProfileRef(name=order.profile.name, digest=order.profile.digest),
             profile_from=_absolute(request.profile),
             to=self.to,
@@ -352,7 +353,8 @@ class Desk:
                 "when this was submitted; submit it again.",
                 profile=submission.profile.name,
             )
-        if order.job_id != submission.job_id:
+        moved = submission.location not in (None, order.source.location)
+        if moved or order.job_id != submission.job_id:
             raise ObjectChanged(
                 f"{submission.source.uri!r} was replaced after it was submitted; the "
                 "new version is a job of its own.",

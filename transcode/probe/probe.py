@@ -136,6 +136,7 @@ async def _ask(
     """The child's answer and exit code; the child is gone when this returns."""
     request = {
         "location": source.location,
+        "public_only": source.public_only,
         "memory_bytes": limits.memory_bytes,
         "cpu_seconds": math.ceil(limits.wall_seconds),
         "patience_seconds": limits.server_seconds or limits.wall_seconds * _WAITING,

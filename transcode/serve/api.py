@@ -19,14 +19,16 @@ from ..errors import ObjectMissing, StoreDown, TranscodeError, UsageError
 from ..event.parse import parse
 from ..hooks import Listener, Taken
 from ..jobs.documents import as_ours, became, passed_over
-from ..jobs.ingest import AMONG_RESULTS, BESIDE, ELSEWHERE, Intake
+from ..jobs.ingest import AMONG_RESULTS, BESIDE, Intake
 from ..jobs.runner import Crew
 from ..jobs.service import Desk
+from ..jobs.sources import ELSEWHERE, why_outside
+from ..request import look_up
 from .access import Access, refuse_foreign_kind
 from .health import Health
 from .metrics import Metrics
 from .responses import Refused, answer, body_of, failed, reported, status_of
-from .schemas import read, request_for
+from .schemas import outside, read, request_for
 
 _ANSWER_SECONDS = 25.0
 """Senders hang up after 30 s; an answer that nobody hears cannot ask for a repeat."""
@@ -85,8 +87,12 @@ class Counter:
         asked = read(await body_of(request))
         rule = self.intake.rule
         wanted, tags, priority = request_for(asked, rule, self.sources)
+        order = await _in_time(look_up(wanted, self.desk.wiring))
+        why = why_outside(order.source, asked.source, self.sources)
+        if why is not None:
+            raise outside(asked.source, why)
         report, new = await _in_time(
-            self.desk.submit(wanted, tags=tags, priority=priority)
+            self.desk.submit(wanted, tags=tags, priority=priority, order=order)
         )
         await self._queued(Taken(asked.source, report, new=new, ignored=None))
         return reported(report, 201 if new else 200)

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 from ..contract import Amount, Value
 from ..contract.job import Tag
 from ..errors import UsageError
-from ..jobs.ingest import Rule, comes_from
+from ..jobs.ingest import Rule
+from ..jobs.sources import ELSEWHERE, comes_from
 from ..plan.profile import ClipProfile
 from ..request import Request
 
@@ -82,22 +83,23 @@ def read(body: bytes) -> Asked:
         raise UsageError(f"In the body, {field}: {said}.", field=field) from exc
 
 
+def outside(source: str, why: str) -> UsageError:
+    """What is said of a source that is none for this server."""
+    return UsageError(
+        f"{source!r} is refused: {why}. This server takes them from s3:// by default, "
+        "else from those given by --source.",
+        uri=source,
+    )
+
+
 def request_for(
     asked: Asked, rule: Rule, sources: Sequence[str] | None
 ) -> tuple[Request, dict[str, str], int]:
     """
     The request, tags and priority; raises `UsageError` for a source out of bounds.
     """
-    try:
-        within = comes_from(asked.source, sources)
-    except UsageError:
-        within = False
-    if not within:
-        raise UsageError(
-            f"{asked.source!r} lies in none of the places that this server takes "
-            "uploads from: s3:// by default, else those given by --source.",
-            uri=asked.source,
-        )
+    if not comes_from(asked.source, sources):
+        raise outside(asked.source, ELSEWHERE)
     given = asked.model_dump(exclude_none=True, exclude={"tags", "priority"})
     if "budget" in given:
         given["budget"] = format(given["budget"], "f")

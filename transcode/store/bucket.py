@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
+from ..access.address import is_local, path_of
 from ..errors import UsageError
 
 
@@ -107,14 +107,8 @@ def refuse_scheme(text: str, what: str, allowed: str) -> None:
             f"ours: give {allowed}.",
             address=text,
         )
-    host = urlsplit(text).netloc if scheme == "file" and found else ""
-    if host not in {"", "localhost"}:
-        # What stands after two slashes is a host, and so never looked for here.
-        raise UsageError(
-            f"The {what} {text!r} names the host {host!r}, and file:// is this "
-            "machine's: write file:///absolute/path.",
-            address=text,
-        )
+    if is_local(text):
+        path_of(text, what)
 
 
 def refuse_key(key: str, uri: str) -> None:

@@ -2,70 +2,64 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
-from http import HTTPStatus
-from http.client import HTTPException
+import time
 from urllib.parse import urlsplit, urlunsplit
 
 from anyio import to_thread
 
+from ..access.address import web_place
+from ..access.web import Answer, Down, Gone, Web, WebError
 from ..contract import Source
 from ..errors import SourceDown, SourceNotFound, SourceUnreadable
-from ..retry import PASSING, stays
+from ..settings import Settings
 
-_TIMEOUT_SECONDS = 10
+_TIMEOUT_SECONDS = 10.0
 
 
-async def locate(url: str) -> Source:
+async def locate(url: str, settings: Settings) -> Source:
     """Ask the server for size and etag with a one-byte range; nothing is downloaded."""
-    return await to_thread.run_sync(_locate, url)
+    web_place(url, "source")
+    host = urlsplit(url).hostname or ""
+    public_only = not settings.may_be_private(host)
+    return await to_thread.run_sync(_locate, url, public_only)
 
 
-def _locate(url: str) -> Source:
+def _locate(url: str, public_only: bool) -> Source:  # noqa: FBT001  for a thread
     named = _without_secrets(url)
     # Not HEAD: a URL signed for GET refuses it.
-    request = urllib.request.Request(url, headers={"Range": "bytes=0-0"})  # noqa: S310  scheme checked by the caller
-    try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as reply:  # noqa: S310
-            headers, status = reply.headers, reply.status
-    except urllib.error.HTTPError as exc:
-        exc.close()
-        if exc.code in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-            raise SourceNotFound(
-                f"There is nothing at {named} (HTTP {exc.code}).", uri=named
-            ) from exc
-        if exc.code in PASSING:
-            raise SourceDown(
-                f"The server of {named} answers HTTP {exc.code} {exc.reason}; try "
-                "again later.",
-                uri=named,
-            ) from exc
+    answer = _ask(url, named, public_only=public_only)
+    if answer.status != 206:  # noqa: PLR2004  Partial Content
         raise SourceUnreadable(
-            f"{named} may not be read (HTTP {exc.code} {exc.reason}).", uri=named
-        ) from exc
-    except (OSError, HTTPException, ValueError) as exc:
-        reason = getattr(exc, "reason", exc)
-        kind = SourceUnreadable if stays(exc) or stays(reason) else SourceDown
-        raise kind(f"{named} cannot be reached: {reason}.", uri=named) from exc
-    if status != HTTPStatus.PARTIAL_CONTENT:
-        raise SourceUnreadable(
-            f"{named} does not serve byte ranges (HTTP {status}), and a video is never "
-            "downloaded whole to look at it; use a server that does, or a local file.",
+            f"{named} does not serve byte ranges (HTTP {answer.status}), and a video "
+            "is never downloaded whole to look at it; use a server that does, or a "
+            "local file.",
             uri=named,
         )
-    size = headers.get("Content-Range", "").rpartition("/")[2]
-    etag = headers.get("ETag") or headers.get("Last-Modified")
+    etag = answer.headers.get("etag") or answer.headers.get("last-modified")
     return Source(
         uri=named,
-        bytes=int(size) if size.isdigit() else None,
+        bytes=answer.total_bytes,
         etag=etag.strip('"') if etag else None,
         location=url,
+        public_only=public_only,
     )
 
 
+def _ask(url: str, named: str, *, public_only: bool) -> Answer:
+    try:
+        with Web(url, public_only=public_only) as web:
+            return web.ask(0, 0, until=time.monotonic() + _TIMEOUT_SECONDS)
+    except Gone as exc:
+        raise SourceNotFound(f"There is nothing at {named}: {exc}.", uri=named) from exc
+    except Down as exc:
+        raise SourceDown(
+            f"{named} cannot be reached now: {exc}; try again later.", uri=named
+        ) from exc
+    except WebError as exc:
+        raise SourceUnreadable(f"{named} may not be read: {exc}.", uri=named) from exc
+
+
 def _without_secrets(url: str) -> str:
-    """Signatures and passwords stand in queries and before the `@`."""
+    """Signatures stand in queries; who names a password is refused."""
     parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))

@@ -42,7 +42,7 @@ async def locate(text: str, settings: Settings) -> Source:
     if text.startswith(("http://", "https://")):
         from . import http_source  # noqa: PLC0415  not needed for files
 
-        return await http_source.locate(text)
+        return await http_source.locate(text, settings)
     refuse_scheme(text, "source", "a path, file://, s3:// or http(s)://")
     from . import folder_source  # noqa: PLC0415
 

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from ..sandbox.fence import Fence, May
+from .opened import handed_on
 
 _CHUNK = 65_536
 _ENDING_SECONDS = 1.0
@@ -31,6 +32,8 @@ class Program:
     out: Callable[[bytes], None]
     err: Callable[[bytes], None]
     may: May
+    source: str | None = None
+    """The file among what it reads that strangers may rename; see `opened`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +79,19 @@ class Children:
         self._selector.close()
 
     def start(self, program: Program) -> int:
-        """Start one; its process id. Raises OSError when it cannot be started."""
+        """
+        Start one; its process id. Raises OSError when it cannot be started, and what
+        `handed_on` raises.
+        """
         hear, say = os.pipe()
         try:
-            with Fence(program.may) as fence:
+            with (
+                handed_on(program.argv, program.may, program.source) as given,
+                Fence(given.may) as fence,
+            ):
                 process = subprocess.Popen(
-                    program.argv,
+                    given.argv,
+                    pass_fds=given.descriptors,
                     cwd=self._folder,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,

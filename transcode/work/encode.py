@@ -112,7 +112,10 @@ def run(
     try:
         with Children(folder) as children:
             may = allowed(task, command.argv, writes=folders)
-            children.start(Program("ffmpeg", command.argv, out.feed, err.feed, may))
+            source = local_source(task)
+            children.start(
+                Program("ffmpeg", command.argv, out.feed, err.feed, may, source)
+            )
             if packager is not None:
                 may = May(writes=may.writes, runs=packager[0])
                 feed = packing.feed
@@ -136,6 +139,11 @@ def run(
         )
     made = _report(task, command, summary, progress, seconds=seconds)
     return replace(made, notes=notes)
+
+
+def local_source(task: Task) -> str | None:
+    """The upload's path, for `Program`; None of a remote one."""
+    return None if task.source.is_remote else task.source.location
 
 
 def allowed(task: Task, argv: Sequence[str], *, writes: Sequence[Path]) -> May:

@@ -9,7 +9,7 @@ from ..contract import Task
 from ..errors import EncoderFailed
 from .children import Children, Program
 from .command.build import extract
-from .encode import allowed, refuse_part
+from .encode import allowed, local_source, refuse_part
 from .progress import Lines, Summary, without_secrets
 
 _FILE = "lines.mkv"
@@ -39,7 +39,8 @@ def take_lines(task: Task, *, program: str, folder: Path) -> Taken:
     lines = Lines(summary.take)
     with Children(folder) as children:
         may = allowed(task, argv, writes=(folder,))
-        children.start(Program("ffmpeg", argv, lines.feed, lines.feed, may))
+        source = local_source(task)
+        children.start(Program("ffmpeg", argv, lines.feed, lines.feed, may, source))
         ended = children.wait()
     lines.close()
     status = ended.statuses["ffmpeg"]

@@ -7,20 +7,20 @@ import os
 import random
 import stat
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
-from http.client import HTTPException, HTTPMessage
-from typing import IO, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ...retry import PASSING, RetryPolicy, stays
+from ...access.beneath import open_real
+from ...retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from ...access.web import Web
 
 LOCAL_BLOCK = 4096
 REMOTE_BLOCK = 32 * 1024
-_HTTP_TIMEOUT_SECONDS = 8
+_ANSWER_SECONDS = 8
 _AGAIN = RetryPolicy(0.5, maximum_attempts=4, jitter=(0, 1))
 """For a range: what drops a connection is up again a moment later."""
-_PIECE = 16 * 1024
 
 
 class Refused(Exception):
@@ -147,10 +147,11 @@ class CountingReader:
 
 
 def open_local(path: str) -> Opened:
-    """The file at `path`; verdicts `not_found` and `unreadable`."""
+    """
+    The file at `path`, which is a real one; verdicts `not_found` and `unreadable`.
+    """
     try:
-        # Non-blocking, so that a fifo cannot hold us; a regular file ignores it.
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = open_real(path)
         status = os.fstat(fd)
     except (FileNotFoundError, NotADirectoryError):
         raise Refused("not_found", "there is no such file") from None
@@ -161,134 +162,73 @@ def open_local(path: str) -> Opened:
     return Opened(status.st_size, lambda at, n: os.pread(fd, n, at), LOCAL_BLOCK)
 
 
-class _SameWeb(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect only where http(s) leads to http(s)."""
-
-    def redirect_request(  # noqa: PLR0913, PLR0917  urllib calls it like this
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        if not newurl.startswith(("http://", "https://")):
-            raise Refused("unreadable", "its server redirects to something not http")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def open_remote(url: str, *, patience_seconds: float) -> Opened:
+def open_remote(url: str, *, patience_seconds: float, public_only: bool) -> Opened:
     """
-    The object behind an http(s) URL, read by ranges.
+    The object behind an http(s) URL, read by ranges; see `access.web`.
 
     Verdicts `not_found` and `unreadable`; `down` where a range asked for several times
     got no answer, or all of them together took longer than *patience_seconds*.
     """
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        _SameWeb(),
-    ):
-        opener.add_handler(handler)
-    waited = 0.0
+    # What no file needs.
+    from ...access.web import Gone, Web, WebError  # noqa: PLC0415
 
-    def fetch(offset: int, count: int) -> bytes:
-        return ask(offset, count)[1]
+    waited = 0.0
 
     def ask(offset: int, count: int) -> tuple[int, bytes]:
         nonlocal waited
         began = time.monotonic()
-        until = began + patience_seconds - waited
         try:
-            for number in range(_AGAIN.maximum_attempts or 1):
-                if number:
-                    pause = _AGAIN.wait_seconds(number, random.random())  # noqa: S311
-                    time.sleep(max(0.0, min(pause, until - time.monotonic())))
-                try:
-                    return _ranged(opener, url, offset, count, until=until)
-                except _Passing as exc:
-                    fault = exc
-                    if time.monotonic() >= until:
-                        break
-            raise Refused("down", str(fault)) from fault
+            return _patiently(web, offset, count, began + patience_seconds - waited)
+        except Gone as exc:
+            raise Refused("not_found", str(exc)) from exc
+        except WebError as exc:
+            raise Refused("unreadable", str(exc)) from exc
         finally:
             waited += time.monotonic() - began
 
+    try:
+        web = Web(url, public_only=public_only)
+    except WebError as exc:
+        raise Refused("unreadable", str(exc)) from exc
     size, head = ask(0, REMOTE_BLOCK)
 
-    def fetch_from_head(offset: int, count: int) -> bytes:
+    def fetch(offset: int, count: int) -> bytes:
         # The size could only be learned by asking for something: not asked for twice.
         if offset + count <= len(head) or (offset == 0 and len(head) == size):
             return head[offset : offset + count]
-        return fetch(offset, count)
+        return ask(offset, count)[1]
 
-    return Opened(size, fetch_from_head, REMOTE_BLOCK)
-
-
-class _Passing(Exception):
-    """No answer, or one that may be another soon."""
+    return Opened(size, fetch, REMOTE_BLOCK)
 
 
-def _ranged(
-    opener: urllib.request.OpenerDirector,
-    url: str,
-    offset: int,
-    count: int,
-    *,
-    until: float,
-) -> tuple[int, bytes]:
+def _patiently(web: Web, offset: int, count: int, until: float) -> tuple[int, bytes]:
+    """Asked for several times where that may help, up to *until* (`monotonic`)."""
+    from ...access.web import Down  # noqa: PLC0415
+
+    for number in range(_AGAIN.maximum_attempts or 1):
+        if number:
+            pause = _AGAIN.wait_seconds(number, random.random())  # noqa: S311
+            time.sleep(max(0.0, min(pause, until - time.monotonic())))
+        try:
+            soon = min(until, time.monotonic() + _ANSWER_SECONDS)
+            return _ranged(web, offset, count, soon)
+        except Down as exc:
+            fault = exc
+            if time.monotonic() >= until:
+                break
+    raise Refused("down", str(fault)) from fault
+
+
+def _ranged(web: Web, offset: int, count: int, until: float) -> tuple[int, bytes]:
     """The size of the whole and *count* bytes of it, asked for once."""
-    request = urllib.request.Request(  # noqa: S310  the opener knows only http(s)
-        url, headers={"Range": f"bytes={offset}-{offset + count - 1}"}
-    )
-    left = min(_HTTP_TIMEOUT_SECONDS, max(until - time.monotonic(), 0.1))
-    try:
-        with opener.open(request, timeout=left) as answer:
-            total = _total_size(answer.status, answer.headers)
-            return total, _body(answer, min(count, max(total - offset, 0)), until)
-    except urllib.error.HTTPError as exc:
-        exc.close()
-        if exc.code == 416:  # noqa: PLR2004  an empty object has no first byte
-            return 0, b""
-        said = f"its server answers {exc.code} {exc.reason}"
-        if exc.code in PASSING:
-            raise _Passing(said) from exc
-        gone = exc.code in (404, 410)
-        raise Refused("not_found" if gone else "unreadable", said) from exc
-    except (OSError, HTTPException, ValueError) as exc:
-        # URLError is an OSError; its text may hold the host, never the query.
-        reason = getattr(exc, "reason", exc)
-        said = f"its server cannot be read: {reason}"
-        if stays(exc) or stays(reason):
-            raise Refused("unreadable", said) from exc
-        raise _Passing(said) from exc
-
-
-def _body(answer: IO[bytes], count: int, until: float) -> bytes:
-    """All of it: what comes a byte at a time never times out by itself."""
-    body = b""
-    while len(body) < count:
-        piece = answer.read1(min(_PIECE, count - len(body)))  # type: ignore[attr-defined]
-        if not piece:
-            raise _Passing("its server's answers end before they are whole")
-        body += piece
-        if time.monotonic() > until:
-            raise _Passing("its server takes too long to answer")
-    return body
-
-
-def _total_size(status: int, headers: HTTPMessage) -> int:
-    if status == 206:  # noqa: PLR2004  Partial Content
-        total = (headers.get("Content-Range") or "").rpartition("/")[2]
-        if total.isdigit():
-            return int(total)
-        raise Refused("unreadable", "its server does not say how large it is")
-    length = headers.get("Content-Length") or ""
-    if length.isdigit() and int(length) <= REMOTE_BLOCK:
-        return int(length)
-    raise Refused("unreadable", "its server does not answer range requests")
+    answer = web.ask(offset, offset + count - 1, until=until)
+    if answer.status == 416:  # noqa: PLR2004  an empty object has no first byte
+        return 0, b""
+    if answer.status == 206:  # noqa: PLR2004  Partial Content
+        if answer.total_bytes is None:
+            raise Refused("unreadable", "its server does not say how large it is")
+        return answer.total_bytes, answer.body
+    length = answer.length_bytes
+    if length is None or length > REMOTE_BLOCK:
+        raise Refused("unreadable", "its server does not answer range requests")
+    return length, answer.body[offset : offset + count]

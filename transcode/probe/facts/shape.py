@@ -8,6 +8,8 @@ from fractions import Fraction
 from math import atan2, degrees, hypot
 from typing import Any
 
+from ...contract.value import ratio
+
 _MOST_SQUASHED = Fraction(10)
 """Pixels of half-width video are 2 wide; who says more did not mean it."""
 
@@ -40,7 +42,7 @@ def shape_of(stream: Raw) -> Shape:
     """By the decoded frame where there is one; the container's word else."""
     left, right, top, bottom = stream.get("crop") or (0, 0, 0, 0)
     width, height = stream["width"] - left - right, stream["height"] - top - bottom
-    aspect = Fraction(stream.get("sar") or 1)
+    aspect = ratio(stream.get("sar") or "1")
     turn, mirrored = _orientation(stream)
     seen = (max(1, round(width * (aspect if believable(aspect) else 1))), height)
     if turn in (90, 270):
