@@ -135,21 +135,30 @@ def marked(mark: Watermark) -> str:
     return f"{PurePath(mark.image.path).name} is drawn on it, {mark.position}."
 
 
+def one_line(text: str) -> str:
+    """
+    *text* as one line: names and titles come from strangers, a terminal obeys what it
+    is shown, and a line break forges a line of ours. Each such character is replaced.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def printable(text: str) -> str:
     """
-    *text* without control characters: names and titles come from strangers, and a
-    terminal obeys what it is shown. Line breaks are kept.
+    The same of lines that we have set, whose breaks are kept.
+
+    What stands in them has to be `one_line` before: here its breaks look like ours.
     """
-    return "".join(
-        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+    return "\n".join(map(one_line, text.split("\n")))
 
 
 def place(uri: str) -> str:
     """Where to look: a path for a local file, the address as it is otherwise."""
     if uri.startswith("file://"):
-        return printable(unquote(uri.removeprefix("file://")))
-    return printable(uri)
+        return one_line(unquote(uri.removeprefix("file://")))
+    return one_line(uri)
 
 
 def plural(count: int, noun: str) -> str:
@@ -160,6 +169,7 @@ def columns(rows: Sequence[Sequence[str]], *, right: Iterable[int]) -> list[str]
     """The *rows* as lines with aligned columns; those in *right* flush right."""
     if not rows:
         return []
+    rows = [list(map(one_line, row)) for row in rows]
     flush = set(right)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
@@ -175,8 +185,8 @@ def table(
     rows: Iterable[Sequence[str]], *, head: Sequence[str] = (), indent: str = "  "
 ) -> str:
     """Left-aligned columns two spaces apart, as wide as their widest cell."""
-    lines = [list(head)] if head else []
-    lines += [list(row) for row in rows]
+    lines = [list(map(one_line, row)) for row in ([head] if head else [])]
+    lines += [list(map(one_line, row)) for row in rows]
     if not lines:
         return ""
     columns = max(len(row) for row in lines)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..contract import Manifest
 from ..errors import TranscodeError
-from ..units import printable, rounded
+from ..units import one_line, rounded
 
 
 def known(exc: BaseException) -> TranscodeError | None:
@@ -27,7 +27,7 @@ def known(exc: BaseException) -> TranscodeError | None:
 
 def paragraph(error: TranscodeError) -> str:
     """The error as one paragraph, with what was spent before it happened."""
-    text = " ".join(printable(error.message).split())
+    text = " ".join(one_line(error.message).split())
     if not text.endswith((".", "!", "?")):
         text += "."
     manifest = getattr(error, "manifest", None)
@@ -50,6 +50,6 @@ def _lines(values: Mapping[str, object]) -> list[str]:
     for name, value in values.items():
         shown = value if isinstance(value, str) else repr(value)
         first, *rest = shown.splitlines() or [""]
-        lines.append(f"  {name}: {printable(first)}")
-        lines += [f"    {printable(line)}" for line in rest]
+        lines.append(f"  {name}: {one_line(first)}")
+        lines += [f"    {one_line(line)}" for line in rest]
     return lines

@@ -204,8 +204,10 @@ def _bug(exc: Exception, *, as_json: bool, verbose: bool) -> int:
 
 
 def _tell(text: str, *, prefix: str = "transcode: ") -> None:
+    from ..units import printable  # noqa: PLC0415 - not before there is something to say
+
     with suppress(BrokenPipeError):
-        click.echo(f"{prefix}{text}", err=True)
+        click.echo(printable(f"{prefix}{text}"), err=True)
 
 
 def _print_json(code: int, kind: str, message: str) -> None:

@@ -14,7 +14,7 @@ from ..settings import Settings
 from ..signals import run_to_the_end
 from ..store.bucket import Bucket
 from ..store.open import bucket
-from ..units import plural, printable
+from ..units import one_line, plural
 
 Answer = TypeVar("Answer")
 _SHOWN = 3
@@ -58,6 +58,6 @@ def warn(synced: Synced) -> None:
     count = plural(len(strange), "object")
     click.echo(f"transcode: {count} in the state cannot be read:", err=True)
     for one in strange[:_SHOWN]:
-        click.echo(printable(f"  {one.key}: {one.why}"), err=True)
+        click.echo(one_line(f"  {one.key}: {one.why}"), err=True)
     if len(strange) > _SHOWN:
         click.echo(f"  and {len(strange) - _SHOWN} more", err=True)

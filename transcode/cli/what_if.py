@@ -20,6 +20,7 @@ from ..plan.predict import predict
 from ..platforms.platform import Platform, lattice, spec_for_memory
 from ..request import Request
 from ..signals import run_to_the_end
+from ..units import one_line
 from ..wiring import Wiring
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def cases_of_samples(
                 plan = await pipeline.admit(request, wired)
             except (MediaError, PlanError) as exc:
                 left_out += 1
-                click.echo(f"transcode: left out: {exc.message}", err=True)
+                click.echo(one_line(f"transcode: left out: {exc.message}"), err=True)
                 continue
             cases.extend(Case(profile, task.candidates) for task in plan.tasks)
 

@@ -113,6 +113,7 @@ def run(  # noqa: PLR0913 - one argument per option
     from ... import hooks
     from ...jobs import journal
     from ...signals import run_to_the_end
+    from ...units import one_line
     from ..show.progress import watching
     from ..show.result import partial_line, result_text
 
@@ -139,7 +140,9 @@ def run(  # noqa: PLR0913 - one argument per option
             already = already or isinstance(event, hooks.AlreadyDone)
             show(event)
             if isinstance(event, hooks.Unrecorded):
-                click.echo(f"Not in the ledger: {event.error.message}", err=True)
+                click.echo(
+                    one_line(f"Not in the ledger: {event.error.message}"), err=True
+                )
 
         manifest = run_to_the_end(lambda: journal.run(request, wired, listen=listen))
     if manifest.partial is not None and (as_json or quiet):

@@ -23,7 +23,7 @@ from ...hooks import (
     Published,
     SampleBegun,
 )
-from ...units import clock, money, printable, spec
+from ...units import clock, money, one_line, spec
 from .progress_state import (
     Board,
     Clock,
@@ -127,7 +127,7 @@ class Bars:
         )
 
     def _say(self, text: str) -> None:
-        self._bars.console.print(escape(printable(text)), highlight=False)
+        self._bars.console.print(escape(one_line(text)), highlight=False)
 
 
 @contextmanager

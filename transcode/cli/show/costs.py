@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -13,10 +14,13 @@ from typing import Any
 from ...ledger.reconcile import Reconciled
 from ...ledger.statement import Statement
 from ...ledger.totals import Total, grand
-from ...units import amount, duration, plural, printable, table
+from ...units import amount, duration, one_line, plural, printable, table
+from .legible import legible
 
 _MOST_DIFFERENCES = 20
 _FIGURES = 6
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_FORMULA = re.compile(r"(^|[;|])[\s'\"\N{REPLACEMENT CHARACTER}]*[=+\-@＝＋－＠]")
 
 
 def costs_text(found: Sequence[Total], *, by: str) -> str:
@@ -48,7 +52,7 @@ def _total_row(one: Total) -> tuple[str, ...]:
 
 def aligned(rows: Sequence[Sequence[str]], *, head: Sequence[str], left: int) -> str:
     """A table whose columns after the first *left* are flush right."""
-    lines = [head, *rows]
+    lines = [[one_line(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[n]) for row in lines) for n in range(len(head))]
     shown = [
         tuple(
@@ -98,7 +102,7 @@ def _total_data(one: Total) -> dict[str, Any]:
 def statements_text(made: Sequence[Statement]) -> str:
     if not made:
         return "Nothing was spent."
-    return printable("\n\n".join(_statement_text(one) for one in made))
+    return printable("\n\n".join(_statement_text(one) for one in legible(list(made))))
 
 
 def _statement_text(one: Statement) -> str:
@@ -249,17 +253,25 @@ def _short(value: Decimal) -> str:
 
 
 def _csv(rows: Iterable[Mapping[str, Any]], *, first: Mapping[str, str]) -> str:
-    """*first* renames columns. A cell that a spreadsheet would run is quoted."""
+    """*first* renames columns. A cell that a spreadsheet would run is defused."""
     text = io.StringIO()
     listed = list(rows)
     if listed:
         names = list(listed[0])
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([first.get(name, name) for name in names])
+        writer.writerow([_cell(first.get(name, name)) for name in names])
         writer.writerows([[_cell(row[name]) for name in names] for row in listed])
     return text.getvalue().rstrip("\n")
 
 
 def _cell(value: object) -> object:
-    risky = isinstance(value, str) and value.startswith(("=", "+", "-", "@"))
-    return f"'{value}" if risky else value
+    """
+    Numbers as they are; of text, what begins a formula is put behind an apostrophe.
+
+    Also where a spreadsheet would begin a cell: behind blanks, and behind what it may
+    take for a separator. The wide signs are what some take for the plain ones.
+    """
+    if not isinstance(value, str) or _NUMBER.fullmatch(value):
+        return value
+    text = one_line(value)
+    return f"'{text}" if _FORMULA.search(text) else text

@@ -15,14 +15,14 @@ from ...platforms.lattice import (
     TableLattice,
 )
 from ...platforms.platform import Platform, Prices
-from ...units import amount, duration, printable, size, table
+from ...units import amount, duration, one_line, printable, size, table
 
 Rows = list[tuple[str, str]]
 
 
 def title(one: Profile | Platform) -> str:
     """What it is, in one line."""
-    return printable(one.title)
+    return one_line(one.title)
 
 
 def list_text(many: Sequence[Profile] | Sequence[Platform]) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ...contract.job import JobReport
 from ...hooks import AttemptEnded, Ended, Taken, Troubled, Undelivered, Weaker
-from ...units import duration, printable, rounded, table
+from ...units import duration, one_line, printable, rounded, table
+from .legible import legible
 
 
 def line(event: object) -> str | None:
@@ -34,7 +35,7 @@ def line(event: object) -> str | None:
         )
     elif isinstance(event, Troubled):
         text = f"{event.error.message} Trying again in {duration(event.seconds)}."
-    return None if text is None else printable(text)
+    return None if text is None else one_line(text)
 
 
 def _taken(event: Taken) -> str | None:
@@ -45,6 +46,7 @@ def _taken(event: Taken) -> str | None:
 
 def reports_text(reports: Sequence[JobReport], to: str) -> str:
     """One row a job, and what to do next where something is left to do."""
+    reports = legible(list(reports))
     rows = [
         (report.job_id[:12], report.status, report.submission.source.uri, _end(report))
         for report in reports

@@ -22,6 +22,7 @@ from ...ledger.log import fetch_bodies
 from ...ledger.totals import Total
 from ...store.bucket import Bucket
 from ...units import duration, money, place, plural, printable, rounded, table
+from .legible import legible
 from .result import attempt_rows
 
 _SHOWN_DIGITS = 12
@@ -53,6 +54,7 @@ def listed(job: Job, spent: tuple[Total, ...], now: datetime) -> Listed:
 def jobs_text(found: Sequence[Listed], to: str) -> str:
     if not found:
         return f"No such jobs in {place(to)}."
+    found = legible(list(found))
     head = ("job", "status", "submitted", "source", "profile", "tries", "took", "cost")
     rows = [
         (
@@ -124,6 +126,7 @@ def _unfinished(
 
 
 def shown_text(shown: Shown) -> str:
+    shown = legible(shown)
     job, submission = shown.listed.job, shown.listed.job.submission
     rows = [
         ("source", place(submission.source.uri)),

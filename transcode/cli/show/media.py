@@ -16,6 +16,7 @@ from ...units import (
     size,
     table,
 )
+from .legible import legible
 
 _RANGES = {
     "sdr": "SDR",
@@ -30,6 +31,7 @@ Rows = list[tuple[str, str]]
 
 def media_text(uri: str, media: Media) -> str:
     """A block for the file and one for each stream; what is unknown says why."""
+    media = legible(media)
     blocks = [_block(place(uri), _file(media))]
     blocks += [_block(_video_title(v), _video(v)) for v in media.video]
     blocks += [_block(_audio_title(a), _audio(a)) for a in media.audio]

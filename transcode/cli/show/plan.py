@@ -35,6 +35,7 @@ from ...units import (
     size,
     spec_words,
 )
+from .legible import legible
 
 _RUNGS = {
     Rung.SKIP: "skip: the result is there already",
@@ -52,6 +53,7 @@ def explain(plan: Plan) -> str:
     What the source is, what will be made and why, the spec with its prediction, the
     nearest specs that lost, and what it would cost on other platforms and services.
     """
+    plan = legible(plan)
     sections: list[Iterable[str]] = [_head(plan)]
     if plan.tasks:
         main, *chunks = plan.tasks

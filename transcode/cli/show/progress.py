@@ -19,7 +19,7 @@ from ...hooks import (
     Published,
     SampleBegun,
 )
-from ...units import printable
+from ...units import one_line
 from .progress_state import (
     Board,
     Clock,
@@ -91,7 +91,7 @@ class Lines:
     def _say(self, text: str) -> None:
         # `transcode run … 2>&1 | head`: a display never ends a job.
         with contextlib.suppress(BrokenPipeError):
-            self._out.write(f"{printable(text)}\n")
+            self._out.write(f"{one_line(text)}\n")
             self._out.flush()
 
 

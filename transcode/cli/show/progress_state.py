@@ -10,7 +10,7 @@ from ...contract import Attempt, Money, OutcomeKind, Plan, PlannedTask, Progress
 from ...hooks import (
     Overdue,
 )
-from ...units import clock, duration, money, plural, printable, spec
+from ...units import clock, duration, money, one_line, plural, spec
 
 Clock = Callable[[], float]
 
@@ -135,7 +135,7 @@ def attempt_line(task_id: str, attempt: Attempt) -> str:
     reason = ""
     if attempt.failure is not None and attempt.outcome is not OutcomeKind.SUCCEEDED:
         reason = f": {' '.join(attempt.failure.message.split())}"
-    return printable(
+    return one_line(
         f"{task_id}: attempt {attempt.number} in {spec(attempt.spec)} {outcome}{took}, "
         f"{money(attempt.cost)}{reason}"
     )

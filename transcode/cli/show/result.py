@@ -20,6 +20,7 @@ from ...units import (
     duration,
     exact_rate,
     memory,
+    one_line,
     place,
     plural,
     printable,
@@ -28,6 +29,7 @@ from ...units import (
     spec,
     table,
 )
+from .legible import legible
 
 MOST_CHUNKS = 4
 """More of them that went well are one line of the bill."""
@@ -37,6 +39,7 @@ _ENTRANCES = (("master.m3u8", "HLS"), ("manifest.mpd", "DASH"))
 
 def result_text(manifest: Manifest, *, already: bool = False) -> str:
     """The summary printed after `run`; *already*: it was found, not made now."""
+    manifest = legible(manifest)
     blocks = [
         _headline(manifest, already=already),
         *([] if manifest.partial is None else [partial_line(manifest.partial)]),
@@ -55,7 +58,7 @@ def partial_line(partial: Partial) -> str:
     of = partial.promised_seconds
     promised = "" if of is None else f" of the {duration(of)} promised"
     made = f"{duration(partial.made_seconds)}{promised}"
-    return printable(f"In part only: {made}. The source: {partial.reason}.")
+    return one_line(f"In part only: {made}. The source: {partial.reason}.")
 
 
 def bill_text(manifest: Manifest) -> str:

@@ -12,8 +12,9 @@ from ...ledger.advise import Fixed
 from ...ledger.arrivals import Load, Pool, Reserve
 from ...ledger.reprice import Comparison
 from ...platforms.platform import Platform
-from ...units import duration, plural, printable, spec, table
+from ...units import duration, one_line, plural, printable, spec, table
 from .costs import aligned, rounded
+from .legible import legible
 
 
 def repriced_text(
@@ -36,6 +37,7 @@ def repriced_text(
     ]
     text = aligned(lines, head=head, left=1)
     if reasons:
+        reasons = list(map(one_line, reasons))
         text += "\n\nLeft out of both sums:\n" + "\n".join(f"  {r}" for r in reasons)
     return printable(text)
 
@@ -82,6 +84,7 @@ class Advice:
 
 
 def advice_text(advice: Advice) -> str:
+    advice = legible(advice)
     table_of = f"{advice.platform.name}, prices of {advice.platform.price_table}"
     blocks = [f"Fixed specs on {table_of}\n{_fixed_text(advice)}"]
     if advice.load is not None:
