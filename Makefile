@@ -24,13 +24,13 @@ CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 SHIPPED := tests/cli tests/e2e/test_run.py tests/event tests/handlers tests/ledger \
   tests/platforms tests/test_contract.py tests/test_errors.py tests/test_harness.py
 # These look at the checkout itself, or run what the wheel does not have.
-OF_THE_CHECKOUT := test_house.py test_docs.py test_bench.py mutations browser \
+OF_THE_CHECKOUT := test_house.py test_docs.py test_pins.py test_bench.py mutations browser \
   sandbox/test_choke_point.py e2e/test_kills.py e2e/test_soak.py
 # From a folder where the checkout's package cannot be imported.
 TEST_WHEEL = cd build/wheel && TESTS_OF_WHEEL=1 venv/bin/pytest -c ../../pyproject.toml \
   --rootdir ../.. -p no:cacheprovider $(SIDE_BY_SIDE)
 
-.PHONY: help demo test lint format wheel test-wheel clean
+.PHONY: help demo test lint format wheel test-wheel pins base clean
 
 help: ## what you are reading
 	@echo "transcode: video in, verified renditions and a bill out"
@@ -80,6 +80,24 @@ build/wheel/venv: $(STAMP)
 	@build/wheel/venv/bin/pip install -qq --disable-pip-version-check -c constraints.txt build/wheel/*.whl --group test
 	@cd build/wheel && venv/bin/transcode --version
 	@cd build/wheel && venv/bin/transcode profiles
+
+# Hashes of every file of each version, for any machine and Python; of where they come
+# from nothing is written.
+HASHED = build/pins/bin/uv --quiet pip compile --universal --python-version 3.11 \
+  --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
+  --custom-compile-command "make pins" --constraint constraints.txt
+
+pins: ## write the hashes of what constraints.txt pins
+	@mkdir -p build
+	@python3 -m venv build/pins
+	@build/pins/bin/pip install -qq --disable-pip-version-check -c constraints.txt uv
+	@$(HASHED) --output-file requirements.txt pyproject.toml
+	@$(HASHED) --output-file requirements-build.txt requirements-build.in
+
+base: ## write the digest of the image that ours begins with; wants docker
+	@digest=$$(docker buildx imagetools inspect python:3.13-slim --format '{{.Manifest.Digest}}'); \
+	sed -i "s|^ARG BASE=.*|ARG BASE=python:3.13-slim@$$digest|" Dockerfile; \
+	grep '^ARG BASE=' Dockerfile
 
 clean: ## remove what make and the tests have made, .venv too; transcoded/ stays
 	@rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
