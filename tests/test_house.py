@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("contract",),
     ("errors",),
     ("settings", "units", "media", "platforms", "hooks", "retry", "sandbox"),
+    ("access",),
     ("event", "probe", "plan", "work", "meter", "deliver", "store"),
     ("invoke", "ledger", "signals", "catalog"),
     ("wiring",),
