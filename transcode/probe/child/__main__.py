@@ -99,7 +99,12 @@ def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
     if remote:
         patience = request["patience_seconds"]
         opener = apart(
-            partial(open_remote, location, patience_seconds=patience),
+            partial(
+                open_remote,
+                location,
+                patience_seconds=patience,
+                public_only=request["public_only"],
+            ),
             partial(_give_up, request, network=True),
         )
     opened = None if remote else opener()
