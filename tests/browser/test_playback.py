@@ -62,11 +62,9 @@ def sizes_of(job: dict[str, Any]) -> list[list[int]]:
 
 def check_whole(report: dict[str, Any]) -> None:
     """Played to the end, with sound, and every picture was decoded."""
-    # A busy machine may let a player starve for a moment. Had it met a hole, it would
-    # have had to jump (`bufferSeekOverHole`, `bufferNudgeOnStall`), and said so.
-    starved = "mediaError bufferStalledError"
-    errors = [it for it in report["errors"] if it != starved]
-    assert ([], "ended") == (errors, report["end"]), json.dumps(report)
+    # Nothing jumped over, nothing waited for: hls.js has a `bufferStalledError` where
+    # the codec of sound changes in mid-play; with one group of sound none does.
+    assert ([], "ended") == (report["errors"], report["end"]), json.dumps(report)
     assert pytest.approx(SECONDS, abs=0.5) == report["current_seconds"]
     assert pytest.approx(SECONDS, abs=0.5) == report["duration_seconds"]
     assert report["decoded_audio_bytes"] > 0
