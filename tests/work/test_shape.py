@@ -186,3 +186,24 @@ def test_hevc_in_single_fields_is_refused(
 
     with pytest.raises(MediaUnsupported, match="single fields"):
         through(clip, "mp4\n")
+
+
+def test_yuv4mpeg_is_read(
+    ffmpeg: str,
+    tmp_path: Path,
+    through: Callable[[Path, str], tuple[Produced, Path, Task]],
+) -> None:
+    """What raw video is passed between tools in; it holds nothing but pictures."""
+    path = tmp_path / "raw.y4m"
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi"]
+    argv += ["-i", "testsrc=size=64x48:rate=25:duration=0.4", "-pix_fmt", "yuv420p"]
+    subprocess.run([*argv, str(path)], check=True)
+
+    produced, _, task = through(path, "mp4\n")
+
+    assert ("succeeded", None) == (produced.outcome.value, produced.failure)
+    assert ("yuv4mpegpipe", 64, 48) == (
+        task.media.container,
+        task.media.video[0].width,
+        task.media.video[0].height,
+    )

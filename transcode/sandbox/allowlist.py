@@ -5,7 +5,7 @@ from __future__ import annotations
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,asf,ogg,"
     "mxf,gif,apng,h264,hevc,vvc,av1,obu,ivf,m4v,h263,vc1,dv,rm,swf,wtv,nut,gxf,"
-    "wav,w64,mp3,aac,flac,caf,aiff,amr,ac3,eac3,dts,truehd,au,tta,wv"
+    "yuv4mpegpipe,wav,w64,mp3,aac,flac,caf,aiff,amr,ac3,eac3,dts,truehd,au,tta,wv"
 )
 """
 As `format_whitelist` takes them.
