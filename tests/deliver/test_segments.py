@@ -23,7 +23,7 @@ from transcode.wiring import wire
 def artifact(path: str, *, kind: str = "segment") -> Artifact:
     """One file, whose digest tells its path."""
     digest = hashlib.sha256(path.encode()).hexdigest()
-    return Artifact(path=path, kind=kind, made_by="encoded", bytes=7, sha256=digest)  # type: ignore[arg-type]
+    return Artifact(path=path, kind=kind, made_by="encoded", bytes=7, sha256=digest)
 
 
 @given(

@@ -12,8 +12,9 @@ from transcode.errors import SettingsError, StoreError
 from transcode.event.filter import lies_in
 from transcode.event.folder import from_file
 from transcode.hooks import Taken
-from transcode.jobs.ingest import AMONG_RESULTS, Intake, Rule, comes_from
+from transcode.jobs.ingest import AMONG_RESULTS, Intake, Rule
 from transcode.jobs.service import Desk
+from transcode.jobs.sources import comes_from
 from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import wire

@@ -51,11 +51,17 @@ def test_sound_begins_at_the_beginning(  # noqa: PLR0917  fixtures
     whole.write_bytes(b"".join(it.read_bytes() for it in parts))
     with av.open(str(whole)) as container:
         packets = [it for it in container.demux() if it.size]
-        times = [float(it.pts * it.time_base) for it in packets]
-        ends = [float((it.pts + it.duration) * it.time_base) for it in packets]
+        times = [seconds(it.pts, it) for it in packets]
+        ends = [seconds((it.pts or 0) + (it.duration or 0), it) for it in packets]
     assert 0 == times[0]
     assert pytest.approx(times[1:], abs=0.0011) == ends[:-1]
     assert pytest.approx(ONSET_SECONDS, abs=0.006) == onset_seconds(whole)
+
+
+def seconds(ticks: int | None, packet: av.Packet[Any]) -> float:
+    assert ticks is not None
+    assert packet.time_base is not None
+    return float(ticks * packet.time_base)
 
 
 def onset_seconds(path: Path) -> float:
@@ -64,5 +70,5 @@ def onset_seconds(path: Path) -> float:
         for frame in container.decode(audio=0):
             loud = np.abs(frame.to_ndarray()[0]) > 0.02
             if loud.any():
-                return float(frame.time) + int(loud.argmax()) / frame.sample_rate
+                return float(frame.time or 0) + int(loud.argmax()) / frame.sample_rate
     raise AssertionError("nothing is heard")

@@ -137,8 +137,12 @@ def playlist(place: Path) -> str:
 def first_shown(place: Path, segment: Path) -> float:
     data = (place / "init.mp4").read_bytes() + segment.read_bytes()
     with av.open(io.BytesIO(data), format="mov") as file:
-        packets = [it for it in file.demux() if it.pts is not None]
-        return float(min(it.pts * it.time_base for it in packets))
+        assert isinstance(file, av.container.InputContainer)
+        return min(
+            float(it.pts * it.time_base)
+            for it in file.demux()
+            if it.pts is not None and it.time_base is not None
+        )
 
 
 def shown(file: Any) -> list[tuple[float, bytes]]:

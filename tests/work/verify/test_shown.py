@@ -187,11 +187,7 @@ def test_a_segment_across_a_still_stretch_is_found(
     assert [] == list(near_their_length(task, [track]))
 
     one, two, *rest = track.segments
-    merged = replace(
-        one,
-        times=one.times + two.times,
-        durations=one.durations + two.durations,
-    )
+    merged = replace(one, duration=one.duration + two.duration)
     broken = replace(track, segments=(merged, *rest))
     (said,) = near_their_length(task, [broken])
     assert "lasts 8.000 s, asked for were 4 s" in said
