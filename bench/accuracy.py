@@ -58,7 +58,7 @@ from transcode.pipeline import run
 from transcode.plan.coefficients import Coefficients
 from transcode.plan.predict import predict
 from transcode.plan.profile import ClipProfile
-from transcode.plan.refit import Seen, learn
+from transcode.plan.refit import Observation, learn
 from transcode.plan.sample_parts import content_of
 from transcode.platforms.price import bill
 from transcode.request import Request
@@ -287,7 +287,7 @@ def fits(
     for fold in range(FOLDS):
         held = frozenset(files[fold::FOLDS])
         seen = [
-            Seen(
+            Observation(
                 source=one.file,
                 day=today,
                 platform=one.platform,

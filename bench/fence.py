@@ -24,7 +24,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from transcode.sandbox.fence import May
+from transcode.sandbox.fence import Permissions
 from transcode.work.children import Children, Program
 
 _INSIDE = r"""
@@ -170,7 +170,7 @@ def _try(base: Path, user: str, taken: list[str], told: str) -> None:
     else:
         python = os.path.realpath(sys.executable)
     said: list[bytes] = []
-    may = May(reads=reads, writes=(str(own),), runs=python)
+    may = Permissions(reads=reads, writes=(str(own),), runs=python)
     _take(taken)
     with Children(own) as children:
         argv = [python, "-I", "-S", "-c", _INSIDE, told]

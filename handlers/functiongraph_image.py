@@ -39,14 +39,14 @@ def main() -> None:
     import anyio
 
     from transcode.errors import Cancelled
-    from transcode.serve.connections import Limits
+    from transcode.serve.connections import ConnectionLimits
     from transcode.serve.listener import answering, bind
     from transcode.signals import run_to_the_end
 
     port = int(os.environ.get("PORT", PORT))
 
     # The platform is our only peer, and a call lasts as long as its job.
-    limits = Limits(per_peer=None, request_seconds=None)
+    limits = ConnectionLimits(per_peer=None, request_seconds=None)
     serving = partial(answering, application(), limits=limits)
 
     async def serve() -> None:
@@ -102,14 +102,14 @@ async def _invoke(request: Request) -> Response:
 
     from transcode.errors import EventError, TranscodeError
     from transcode.functions.upload import Invocation, answer
-    from transcode.serve.responses import Refused, body_of
+    from transcode.serve.responses import HttpRefusal, body_of
     from transcode.store.credentials import lent
 
     arrived = time.monotonic()
     memory_mib, seconds = _memory(request), _timeout(request)
     try:
         event = json.loads(await body_of(request, most=_BODY_BYTES))
-    except Refused as exc:
+    except HttpRefusal as exc:
         return _reply(exc.status, exc.error.describe().model_dump(mode="json"))
     except (ValueError, RecursionError) as exc:
         error = EventError(f"The body is not JSON: {exc}.")

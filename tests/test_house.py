@@ -256,6 +256,17 @@ def test_loose_modules_have_standard_names() -> None:
     assert {path.stem for path in PACKAGE.glob("*.py")} <= LOOSE
 
 
+def test_no_class_name_is_given_twice() -> None:
+    """Each name means one thing, wherever it is read."""
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(place(path))
+
+    assert {} == {name: them for name, them in places.items() if len(them) > 1}
+
+
 def test_no_module_is_a_drawer() -> None:
     """A name that says nothing attracts everything."""
     drawers = {"utils", "util", "helpers", "common", "manager", "misc", "base"}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .contract import Attempt, Manifest, Plan, Progress
-from .contract.job import JobReport, Told
+from .contract.job import Delivery, JobReport
 from .errors import TranscodeError
 
 
@@ -105,7 +105,7 @@ class Undelivered:
     """A result stands, and a destination was not told of it in this round."""
 
     job_id: str
-    told: Told
+    told: Delivery
     seconds: float
     """Until the next round."""
 

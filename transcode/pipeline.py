@@ -46,13 +46,13 @@ from .hooks import (
     Published,
 )
 from .invoke.engine import Engine
-from .invoke.journal import Forgetful, Keeper
+from .invoke.journal import Journal, NullJournal
 from .invoke.observer import Reporter
 from .invoke.scheduler import invoke_all
-from .invoke.scratch import apart
-from .probe.probe import Limits, probe
-from .request import Order, Request, constraints_of, look_up, profile_of
-from .sample_encode import Trial, foresee, left_of, planner_of
+from .invoke.scratch import private_scratch
+from .probe.probe import ProbeLimits, probe
+from .request import Request, ResolvedRequest, constraints_of, look_up, profile_of
+from .sample_encode import SampleEncode, foresee, left_of, planner_of
 from .store.destination import Destination, provenance
 from .store.open import locate, refuse_change
 from .wiring import Wiring
@@ -83,7 +83,7 @@ async def admit(
     if request.sample != "always":
         return foresee(planner)
     async with wiring.engine(request.engine, platform) as engine:
-        trial = Trial(engine, wiring.scratch, Forgetful(), listen)
+        trial = SampleEncode(engine, wiring.scratch, NullJournal(), listen)
         plan, _ = await trial.decide(planner, refused=lambda error, _plan, _done: error)
     return plan
 
@@ -93,7 +93,7 @@ async def run(
     wiring: Wiring,
     *,
     listen: Listener = lambda _event: None,
-    keeper: Keeper | None = None,
+    journal: Journal | None = None,
 ) -> Manifest:
     """
     Do all of it here and return the manifest.
@@ -111,49 +111,51 @@ async def run(
     async with wiring.engine(request.engine, order.platform) as engine:
         # The worker imports while the source is looked at.
         await engine.prewarm()
-        keeper = keeper or Forgetful()
+        journal = journal or NullJournal()
         return await carry_out(
-            order, wiring, engine, keeper=keeper, listen=listen, started=started
+            order, wiring, engine, journal=journal, listen=listen, started=started
         )
 
 
 async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is told
-    order: Order,
+    order: ResolvedRequest,
     wiring: Wiring,
     engine: Engine,
     *,
-    keeper: Keeper,
+    journal: Journal,
     listen: Listener,
     started: float,
 ) -> Manifest:
     """Probe, plan, invoke and publish; *started* by the monotonic clock. See `run`."""
     chosen = (order.profile, order.platform, order.constraints)
 
-    def job(plan: Plan, before: tuple[TaskResult, ...]) -> _Job:
-        return _Job(order, wiring, plan, keeper, started, listen, before)
+    def job(plan: Plan, before: tuple[TaskResult, ...]) -> _PlannedJob:
+        return _PlannedJob(order, wiring, plan, journal, started, listen, before)
 
     try:
         media = await _probe_and_prepare(order.source, wiring, order.constraints)
-        plan, sampled = await Trial(engine, wiring.scratch, keeper, listen).decide(
+        plan, sampled = await SampleEncode(
+            engine, wiring.scratch, journal, listen
+        ).decide(
             planner_of(order.request, wiring, order.source, media, chosen),
             refused=lambda error, plan, done: job(plan, done).with_manifest(error, ()),
         )
     except TranscodeError as exc:
         exc.manifest = exc.manifest or _refused(order, exc, started)
         raise
-    plan = await keeper.allow(plan)
+    plan = await journal.allow(plan)
     listen(Planned(plan))
     return await job(plan, sampled).perform(engine)
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _PlannedJob:
     """A plan on its way to a manifest."""
 
-    order: Order
+    order: ResolvedRequest
     wiring: Wiring
     plan: Plan
-    keeper: Keeper
+    journal: Journal
     started: float
     listen: Listener
     before: tuple[TaskResult, ...]
@@ -168,14 +170,16 @@ class _Job:
         return self.order.folder
 
     async def perform(self, engine: Engine) -> Manifest:
-        staging = await self.target.prepare(self.folder, token=self.keeper.token)
+        staging = await self.target.prepare(self.folder, token=self.journal.token)
         with engine.guard(staging):
             try:
-                token = self.keeper.token
+                token = self.journal.token
                 marks = provenance(self.order.job_id, self.order.profile.name)
                 sending = self.target.sending
                 async with sending(self.folder, staging, token=token, marks=marks):
-                    with apart(engine, self.wiring.scratch, "chunks") as chunks:
+                    with private_scratch(
+                        engine, self.wiring.scratch, "chunks"
+                    ) as chunks:
                         results = await self._invoke(engine, staging, chunks)
                 return await self._publish(staging, results)
             finally:
@@ -197,8 +201,8 @@ class _Job:
             engine,
             budget=left_of(self.plan),
             staging_for=staging_for,
-            observer=Reporter(self.plan, self.keeper, self.listen),
-            earlier=self.keeper.earlier,
+            observer=Reporter(self.plan, self.journal, self.listen),
+            earlier=self.journal.earlier,
         )
         if any(one.kind != "chunk" and has_succeeded(one) for one in results):
             return results
@@ -231,7 +235,7 @@ class _Job:
     async def _publish(
         self, staging: Path, results: tuple[TaskResult, ...]
     ) -> Manifest:
-        token, commit = self.keeper.token, self.keeper.commit
+        token, commit = self.journal.token, self.journal.commit
         made = tuple(one for one in results if one.kind != "chunk")
         artifacts, listings = segments.listed(artifacts_of(results))
         manifest = succeeded(
@@ -278,7 +282,7 @@ class _Job:
         return error
 
 
-def _refused(order: Order, error: TranscodeError, started: float) -> Manifest:
+def _refused(order: ResolvedRequest, error: TranscodeError, started: float) -> Manifest:
     """The manifest of what failed before there was a plan."""
     source, profile, platform = order.source, order.profile, order.platform
     return refused(
@@ -298,7 +302,7 @@ def _refused(order: Order, error: TranscodeError, started: float) -> Manifest:
 async def _probe(
     source: Source, wiring: Wiring, *, accept_partial: bool = False
 ) -> Media:
-    limits = Limits(
+    limits = ProbeLimits(
         wall_seconds=wiring.settings.probe_seconds,
         fence_required=wiring.settings.fence == "required",
     )

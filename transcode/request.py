@@ -50,7 +50,7 @@ class Request(Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ResolvedRequest:
     """A request with everything that it names looked up; nothing was spent yet."""
 
     request: Request
@@ -63,14 +63,14 @@ class Order:
     folder: str
 
 
-async def look_up(request: Request, wiring: Wiring) -> Order:
+async def look_up(request: Request, wiring: Wiring) -> ResolvedRequest:
     """Find source, profile, platform and destination, or say what is wrong."""
     profile = profile_of(request, wiring)
     platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
     constraints = constraints_of(request, platform)
     source = await locate(request.source, wiring.settings)
     job, folder = job_of(source, profile, request)
-    return Order(
+    return ResolvedRequest(
         request=request,
         source=source,
         profile=profile,

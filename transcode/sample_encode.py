@@ -23,10 +23,10 @@ from .contract import (
 from .errors import BudgetTooSmall, DeadlineTooShort, PlanError, TranscodeError
 from .hooks import Listener, SampleBegun
 from .invoke.engine import Engine
-from .invoke.journal import Keeper
+from .invoke.journal import Journal
 from .invoke.observer import Reporter
 from .invoke.scheduler import invoke_all
-from .invoke.scratch import apart
+from .invoke.scratch import private_scratch
 from .plan.make_plan import make_plan
 from .plan.profile import Profile
 from .plan.sample_parts import content_of
@@ -37,12 +37,12 @@ from .wiring import Wiring
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class SampleEncode:
     """Where a sample is taken, and who hears of it."""
 
     engine: Engine
     scratch: Path
-    keeper: Keeper
+    journal: Journal
     listen: Listener
 
     async def decide(
@@ -96,7 +96,7 @@ class Trial:
     async def _take(
         self, plan: Plan, sample: PlannedTask, whole: Plan
     ) -> tuple[TaskResult, ...]:
-        earlier = self.keeper.earlier.get(sample.task.task_id, ())
+        earlier = self.journal.earlier.get(sample.task.task_id, ())
         known = next((a for a in reversed(earlier) if a.sampled is not None), None)
         if known is not None:
             # Somebody before us took it: it is paid for, and says the same again.
@@ -105,17 +105,17 @@ class Trial:
         # Nothing is spent on a sample of what could not be paid for afterwards.
         cost = whole.predicted_cost + plan.predicted_cost
         asked = {"predicted_cost": cost, "budget": plan.budget}
-        allowed = await self.keeper.allow(whole.model_copy(update=asked))
+        allowed = await self.journal.allow(whole.model_copy(update=asked))
         plan = plan.model_copy(update={"budget": allowed.budget})
         self.listen(SampleBegun(plan))
-        with apart(self.engine, self.scratch, "sample") as folder:
+        with private_scratch(self.engine, self.scratch, "sample") as folder:
             return await invoke_all(
                 (sample,),
                 self.engine,
                 budget=plan.budget,
                 staging_for=lambda _task_id, number: folder / str(number),
-                observer=Reporter(plan, self.keeper, self.listen),
-                earlier=self.keeper.earlier,
+                observer=Reporter(plan, self.journal, self.listen),
+                earlier=self.journal.earlier,
             )
 
 

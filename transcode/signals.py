@@ -87,7 +87,7 @@ async def _watch(
 
 
 def _leave_at_once() -> None:
-    # Whatever still runs is ended by the engine's janitor, which outlives us.
+    # Whatever still runs is ended by the engine's reaper, which outlives us.
     if sys.stderr.isatty():
         os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # a live bar hides the cursor
     os._exit(INTERRUPTED)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .catalog import _by_path, _folders, _lookup, _names, _why
 from .contract import Capabilities
-from .contract.job import Told
+from .contract.job import Delivery
 from .deliver import Announcer, Senders, Target, check, parse_targets
 from .errors import (
     ClipError,
@@ -153,7 +153,7 @@ class Wiring:
         return Senders(self.settings, self._create)
 
     def announcer(
-        self, heard: Callable[[Told], None] = lambda _told: None
+        self, heard: Callable[[Delivery], None] = lambda _told: None
     ) -> Announcer:
         """
         Tells who is set, and *heard* what became of it; a context manager.

@@ -36,13 +36,13 @@ import anyio
 from bench.harness import container_seconds, decoding_trouble, parser_of
 from transcode.contract import Source
 from transcode.errors import TranscodeError
-from transcode.probe.probe import Limits, probe
+from transcode.probe.probe import ProbeLimits, probe
 
 MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
 MOST_BYTES = 3_000_000
 """Larger files of the corpus are left out: writing them would be most of the time."""
 KINDS = ("cut", "flip", "splice")
-DEADLINE = Limits().wall_seconds
+DEADLINE = ProbeLimits().wall_seconds
 GRACE = 1.0
 RUN_SECONDS = 120.0
 SLACK_SECONDS = 0.1

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from transcode.access.peers import is_link_local, is_public
-from transcode.access.web import Answer, Down, Gone, Unreadable, Web, WebError
+from transcode.access.web import Down, Gone, Web, WebAnswer, WebError, WebUnreadable
 
 WORDS = b"SECRET-BANNER"
 PARTIAL = b"HTTP/1.1 206 x\r\n"
@@ -72,7 +72,7 @@ def peer() -> Iterator[Callable[[Talk], Peer]]:
         one.close()
 
 
-def asked(url: str, *, public_only: bool = False, seconds: float = 5) -> Answer:
+def asked(url: str, *, public_only: bool = False, seconds: float = 5) -> WebAnswer:
     """Its first ten bytes."""
     with Web(url, public_only=public_only) as web:
         return web.ask(0, 9, until=time.monotonic() + seconds)
@@ -166,7 +166,7 @@ def test_redirects_stay_at_home(address: str, peer: Callable[[Talk], Peer]) -> N
     server = peer(talk)
     aim[0] = address.format(port=server.port, other=other.port)
 
-    with pytest.raises(Unreadable, match="redirects") as caught:
+    with pytest.raises(WebUnreadable, match="redirects") as caught:
         asked(f"{server.url}/a")
 
     assert (1, 0) == (server.connections, other.connections)
@@ -188,7 +188,7 @@ def test_redirects_at_home_are_followed(peer: Callable[[Talk], Peer]) -> None:
     server = peer(talk)
 
     answer = asked(f"{server.url}/a")
-    with pytest.raises(Unreadable, match="circle"):
+    with pytest.raises(WebUnreadable, match="circle"):
         asked(f"{server.url}/x")
 
     assert DATA[:10] == answer.body
@@ -200,12 +200,12 @@ def test_redirects_at_home_are_followed(peer: Callable[[Talk], Peer]) -> None:
     [
         (b"220 SECRET-BANNER FTP\r\n", Down),
         (b"SSH-2.0-SECRET-BANNER\r\n", Down),
-        (b"HTTP/1.1 403 SECRET-BANNER\r\nContent-Length: 0\r\n\r\n", Unreadable),
+        (b"HTTP/1.1 403 SECRET-BANNER\r\nContent-Length: 0\r\n\r\n", WebUnreadable),
         (b"HTTP/1.1 404 SECRET-BANNER\r\nContent-Length: 0\r\n\r\n", Gone),
         (b"HTTP/1.1 503 SECRET-BANNER\r\nContent-Length: 0\r\n\r\n", Down),
-        (b"HTTP/1.1 999 SECRET-BANNER\r\nContent-Length: 0\r\n\r\n", Unreadable),
-        (b"HTTP/1.1 206 x\r\nContent-Range: SECRET-BANNER\r\n\r\n", Unreadable),
-        (PARTIAL + b"Content-Range: bytes 5-9/10\r\n\r\nabcde", Unreadable),
+        (b"HTTP/1.1 999 SECRET-BANNER\r\nContent-Length: 0\r\n\r\n", WebUnreadable),
+        (b"HTTP/1.1 206 x\r\nContent-Range: SECRET-BANNER\r\n\r\n", WebUnreadable),
+        (PARTIAL + b"Content-Range: bytes 5-9/10\r\n\r\nabcde", WebUnreadable),
         (PARTIAL + b"Content-Range: bytes 0-9/10\r\n\r\nabc", Down),
         (b"HTTP/1.1 200 x\r\n" + b"SECRET-BANNER: 1\r\n" * 200 + b"\r\n", Down),
         (b"", Down),
@@ -247,7 +247,7 @@ def test_no_neighbour_is_spoken_to(host: str, peer: Callable[[Talk], Peer]) -> N
     """However its address is written, and whatever a name leads to."""
     server = peer(ranged)
 
-    with pytest.raises(Unreadable, match="private network"):
+    with pytest.raises(WebUnreadable, match="private network"):
         asked(f"http://{host}:{server.port}/", public_only=True)
 
     assert 0 == server.connections
@@ -260,7 +260,7 @@ def test_what_a_name_led_to_counts_for_nothing(
     server = peer(ranged)
     monkeypatch.setattr("transcode.access.web.is_public", _once_public())
 
-    with pytest.raises(Unreadable, match="private network"):
+    with pytest.raises(WebUnreadable, match="private network"):
         asked(f"{server.url}/", public_only=True)
 
     assert [] == server.asked

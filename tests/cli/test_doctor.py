@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from transcode.cli.commands.doctor import (
-    Finding,
+    Diagnosis,
     examine,
     report_json,
     report_text,
@@ -17,9 +17,9 @@ from transcode.cli.commands.doctor import (
 )
 from transcode.settings import Settings
 
-FINE = Finding("cores", "ok", "2")
-LESS = Finding("cgroups", "warn", "none may be made", "Run as root.")
-GONE = Finding("packager", "fail", "not found", "Install it.")
+FINE = Diagnosis("cores", "ok", "2")
+LESS = Diagnosis("cgroups", "warn", "none may be made", "Run as root.")
+GONE = Diagnosis("packager", "fail", "not found", "Install it.")
 
 
 def test_a_report_says_what_to_do(golden: Callable[[str, str], None]) -> None:
@@ -36,7 +36,7 @@ def test_a_report_says_what_to_do(golden: Callable[[str, str], None]) -> None:
     ],
 )
 def test_only_what_is_essential_fails(
-    findings: list[Finding], *, ready: bool, verdict: str
+    findings: list[Diagnosis], *, ready: bool, verdict: str
 ) -> None:
     """A restriction is no failure."""
     assert ready is works(findings)

@@ -4,7 +4,12 @@ import io
 
 import pytest
 
-from transcode.cli.show.progress import LINE_SECONDS, SILENT_SECONDS, Lines, watching
+from transcode.cli.show.progress import (
+    LINE_SECONDS,
+    SILENT_SECONDS,
+    ProgressText,
+    watching,
+)
 from transcode.contract import Attempt, Manifest, Plan, Progress
 from transcode.hooks import (
     AlreadyDone,
@@ -56,9 +61,9 @@ def clock() -> Hands:
 
 
 @pytest.fixture
-def lines(out: io.StringIO, clock: Hands, plan: Plan) -> Lines:
+def lines(out: io.StringIO, clock: Hands, plan: Plan) -> ProgressText:
     """Lines that have already seen the plan; what they said of it is thrown away."""
-    lines = Lines(out, clock)
+    lines = ProgressText(out, clock)
     lines(Planned(plan))
     out.seek(0)
     out.truncate()
@@ -66,7 +71,7 @@ def lines(out: io.StringIO, clock: Hands, plan: Plan) -> Lines:
 
 
 def test_what_takes_longer_than_predicted_is_said_at_once(
-    lines: Lines, out: io.StringIO
+    lines: ProgressText, out: io.StringIO
 ) -> None:
     """One line, with what was expected; no wait for the next report."""
     lines(Overdue("encode", 1, predicted_seconds=12.0, high_seconds=18.5))
@@ -81,7 +86,7 @@ def test_the_plan_is_said_in_one_line(plan: Plan, clock: Hands) -> None:
     """What, in which spec, where, how long and for how much; then its warnings."""
     out = io.StringIO()
 
-    Lines(out, clock)(Planned(plan))
+    ProgressText(out, clock)(Planned(plan))
 
     assert (
         "plan: full, 1 task in 512 MiB, 0.6 vCPU on functiongraph, "
@@ -91,7 +96,7 @@ def test_the_plan_is_said_in_one_line(plan: Plan, clock: Hands) -> None:
 
 
 def test_a_line_says_how_far_how_fast_and_at_what_cost(
-    lines: Lines, out: io.StringIO, clock: Hands
+    lines: ProgressText, out: io.StringIO, clock: Hands
 ) -> None:
     """After half the predicted time half the predicted cost was spent."""
     lines(progressed(0.0))
@@ -106,7 +111,7 @@ def test_a_line_says_how_far_how_fast_and_at_what_cost(
 
 
 def test_lines_do_not_come_faster_than_their_pace(
-    lines: Lines, out: io.StringIO, clock: Hands
+    lines: ProgressText, out: io.StringIO, clock: Hands
 ) -> None:
     """However often a worker reports, a log gets a line in five seconds."""
     for step in range(300):
@@ -117,7 +122,7 @@ def test_lines_do_not_come_faster_than_their_pace(
 
 
 def test_slow_work_is_not_silent_for_long(
-    lines: Lines, out: io.StringIO, clock: Hands
+    lines: ProgressText, out: io.StringIO, clock: Hands
 ) -> None:
     """Without ten percent of progress there is still a line a minute."""
     for step in range(121):
@@ -128,7 +133,7 @@ def test_slow_work_is_not_silent_for_long(
 
 
 def test_a_failed_attempt_is_said_with_its_price(
-    lines: Lines, out: io.StringIO, failed_attempt: Attempt
+    lines: ProgressText, out: io.StringIO, failed_attempt: Attempt
 ) -> None:
     """It cost money, so it is told; in one line, whatever the message holds."""
     lines(AttemptEnded("encode", failed_attempt))
@@ -140,7 +145,7 @@ def test_a_failed_attempt_is_said_with_its_price(
 
 
 def test_a_second_attempt_adds_to_what_the_first_cost(
-    lines: Lines, out: io.StringIO, clock: Hands, failed_attempt: Attempt
+    lines: ProgressText, out: io.StringIO, clock: Hands, failed_attempt: Attempt
 ) -> None:
     """The cost so far is the job's, not the attempt's."""
     lines(AttemptEnded("encode", failed_attempt))
@@ -197,7 +202,7 @@ def test_quiet_says_nothing(plan: Plan, manifest: Manifest) -> None:
 
 
 def test_events_of_unknown_tasks_are_let_pass(
-    lines: Lines, out: io.StringIO, attempt: Attempt
+    lines: ProgressText, out: io.StringIO, attempt: Attempt
 ) -> None:
     """A display never ends a job."""
     lines(

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 
 from transcode.cli.what_if import predictor
-from transcode.invoke.scheduler import testament as will
+from transcode.invoke.scheduler import provisional_attempt as will
 from transcode.jobs.journal import ledger_record
 from transcode.pipeline import admit
 from transcode.plan.profile import ClipProfile

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from pydantic import SecretStr
 
-from transcode.contract.job import Envelope, Told
+from transcode.contract.job import Delivery, Envelope
 from transcode.deliver import RetryClock, Senders, parse_targets, tell
 from transcode.platforms.huawei_signing import Keys, authorization
 from transcode.settings import Settings
@@ -35,7 +35,7 @@ async def _no_wait(seconds: float) -> None:
 
 async def tell_once_more(
     settings: Settings, envelope: Envelope, text: str, *, rounds: int = 1
-) -> list[Told]:
+) -> list[Delivery]:
     """What became of it, in each of some rounds."""
     async with Senders(settings, _no_folder) as senders:
         return [

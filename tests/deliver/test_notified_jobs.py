@@ -1,4 +1,4 @@
-"""From a job to whoever is told of it, through the desk, as commands do it."""
+"""From a job to whoever is told of it, through the service, as commands do it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from tests.conftest import MakeClip
-from transcode.contract.job import Envelope, Told
+from transcode.contract.job import Delivery, Envelope
 from transcode.deliver import Announcer, Senders, parse_targets, told_digest
-from transcode.jobs.service import Desk
+from transcode.jobs.service import JobService
 from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import wire
@@ -37,11 +37,11 @@ async def test_who_was_not_told_is_told_with_the_next_sweep(
     clip = make_clip("told", seconds=1, audio=False)
     to = str(tmp_path / "results")
 
-    async with Desk.open(wire(settings), to=to) as desk:
-        job, _ = await desk.submit(
+    async with JobService.open(wire(settings), to=to) as service:
+        job, _ = await service.submit(
             Request(source=str(clip), profile="preview", to=to), tags={"customer": "a"}
         )
-        reports = [await desk.perform(job.job_id) for _ in range(3)]
+        reports = [await service.perform(job.job_id) for _ in range(3)]
     (path,) = (tmp_path / "told").iterdir()
     notice = Envelope.from_json(path.read_text("utf-8"))
     first, second = listener.received
@@ -69,9 +69,9 @@ async def test_a_failure_is_told_with_its_evidence(tmp_path: Path) -> None:
     source.write_text("Dear diary, today I was renamed.\n" * 50)
     to = str(tmp_path / "results")
 
-    async with Desk.open(wire(settings), to=to) as desk:
-        job, _ = await desk.submit(Request(source=str(source), to=to))
-        await desk.perform(job.job_id)
+    async with JobService.open(wire(settings), to=to) as service:
+        job, _ = await service.submit(Request(source=str(source), to=to))
+        await service.perform(job.job_id)
     (path,) = (tmp_path / "badly").iterdir()
     notice = Envelope.from_json(path.read_text("utf-8"))
 
@@ -93,7 +93,7 @@ async def test_what_became_of_each_is_heard(
     targets = parse_targets(f"{listener.url}/a {listener.url}/b {listener.url}/c")
     known = frozenset({told_digest(envelope.id, targets[0])})
     listener.script = [Answer(204), Answer(410)]
-    heard: list[Told] = []
+    heard: list[Delivery] = []
 
     async with Announcer(
         Senders(settings, _no_folder), on_success=targets, heard=heard.append

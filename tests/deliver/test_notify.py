@@ -14,7 +14,7 @@ import standardwebhooks
 from pydantic import SecretStr
 
 from transcode.contract import Failure
-from transcode.contract.job import Told
+from transcode.contract.job import Delivery
 from transcode.deliver import RetryClock, Senders, parse_targets, tell, told_digest
 from transcode.deliver.message import Notice
 from transcode.deliver.response import retry_after
@@ -334,7 +334,7 @@ async def test_nothing_secret_is_kept(
 ) -> None:
     """Neither address nor key stand in the record, a log or on the terminal."""
     caplog.set_level("DEBUG")
-    failures: list[Told] = []
+    failures: list[Delivery] = []
     for answer in (Answer(500), Answer(404), Answer(reset=True), Answer(302)):
         listener.script = [answer]
         failures += await tell(

@@ -1,4 +1,4 @@
-"""Budgets that jobs share, at a desk with real jobs."""
+"""Budgets that jobs share, at a service with real jobs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 from transcode.contract import Money, Plan
 from transcode.contract.job import JobReport
 from transcode.errors import BudgetReached
-from transcode.jobs.reservations import RESERVED, Allowance
-from transcode.jobs.service import Desk
+from transcode.jobs.reservations import RESERVED, Reservations
+from transcode.jobs.service import JobService
 from transcode.ledger.budgets import parse_caps
 from transcode.pipeline import admit
 from transcode.request import Request
@@ -39,9 +39,9 @@ def perform(
         request = Request(
             source=str(source), profile="preview", to=str(to), sample=sample
         )
-        async with Desk.open(wire(settings), to=str(to)) as desk:
-            report, _ = await desk.submit(request, tags=tags)
-            return await desk.perform(report.job_id)
+        async with JobService.open(wire(settings), to=str(to)) as service:
+            report, _ = await service.submit(request, tags=tags)
+            return await service.perform(report.job_id)
 
     return anyio.run(work)
 
@@ -124,7 +124,7 @@ def test_together_jobs_never_reserve_more_than_there_is(
     plan: Plan, tmp_path: Path
 ) -> None:
     """
-    Twenty ask at once through five desks; what some give back is there for others.
+    Twenty ask at once through five services; what some give back is there for others.
     """
     cost = Money(amount=Decimal("0.10"), currency="USD")
     plans = [
@@ -139,16 +139,16 @@ def test_together_jobs_never_reserve_more_than_there_is(
     ]
     granted: dict[str, Decimal] = {}
 
-    async def ask(desk: Allowance, it: Plan) -> None:
+    async def ask(service: Reservations, it: Plan) -> None:
         with contextlib.suppress(BudgetReached):
-            money = await desk.reserve(it, {}, claim=1)
+            money = await service.reserve(it, {}, claim=1)
             assert money is not None
             granted[it.job_id] = money.amount
 
     async def work() -> None:
         caps = parse_caps("day:1.00")
         async with bucket(str(tmp_path), Settings()) as store:
-            desks = [Allowance(store, caps, tmp_path / "index") for _ in range(5)]
+            desks = [Reservations(store, caps, tmp_path / "index") for _ in range(5)]
             async with anyio.create_task_group() as group:
                 for n, it in enumerate(plans):
                     group.start_soon(ask, desks[n % 5], it)

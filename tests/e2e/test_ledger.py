@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from transcode.contract import Manifest
-from transcode.jobs.service import Desk
+from transcode.jobs.service import JobService
 from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import wire
@@ -32,9 +32,9 @@ def asked(
         request = Request(
             source=source, profile="preview", platform="functiongraph", to=str(to)
         )
-        async with Desk.open(wire(Settings()), to=str(to)) as desk:
-            report, _ = await desk.submit(request, tags={"who": "me"})
-            await desk.perform(report.job_id)
+        async with JobService.open(wire(Settings()), to=str(to)) as service:
+            report, _ = await service.submit(request, tags={"who": "me"})
+            await service.perform(report.job_id)
 
     anyio.run(work)
     environ = {**os.environ, "TRANSCODE_INDEX": str(tmp_path / "index")}

@@ -15,7 +15,7 @@ import pytest
 
 from transcode.contract import Source, Task
 from transcode.errors import ProbeTimeout, SettingsError
-from transcode.probe.probe import Limits, probe
+from transcode.probe.probe import ProbeLimits, probe
 from transcode.work.command.build import build
 
 from .rig import Rig
@@ -188,7 +188,9 @@ def test_the_wall_clock_is_what_ends_a_child_that_stands_still(tmp_path: Path) -
 
     async def ask(seconds: float) -> bool:
         with anyio.move_on_after(1) as patience:
-            await probe(source, limits=Limits(wall_seconds=seconds), python=str(python))
+            await probe(
+                source, limits=ProbeLimits(wall_seconds=seconds), python=str(python)
+            )
         return patience.cancelled_caught
 
     with pytest.raises(ProbeTimeout):

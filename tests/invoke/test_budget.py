@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcode.contract import Money, Spec, Usage
-from transcode.invoke.budget import Purse
+from transcode.invoke.budget import TaskBudget
 from transcode.platforms.platform import Platform
 from transcode.platforms.price import bill, longest_seconds
 
@@ -25,42 +25,46 @@ def test_one_task_may_spend_everything_that_is_left() -> None:
     """
     Its prediction is no limit; what was spent before is.
     """
-    purse = Purse(money("1.00"), {"t1": Decimal("0.10")})
-    purse.spend(Decimal("0.30"))
+    task_budget = TaskBudget(money("1.00"), {"t1": Decimal("0.10")})
+    task_budget.spend(Decimal("0.30"))
 
-    assert money("0.70") == purse.reserve("t1", Decimal("0.10"))
-    assert money("0.00") == purse.left()
+    assert money("0.70") == task_budget.reserve("t1", Decimal("0.10"))
+    assert money("0.00") == task_budget.left()
 
 
 def test_several_tasks_share_what_was_promised_to_nobody() -> None:
     """
     In proportion to what they are predicted to cost.
     """
-    purse = Purse(money("1.00"), {"a": Decimal("0.10"), "b": Decimal("0.30")})
+    task_budget = TaskBudget(
+        money("1.00"), {"a": Decimal("0.10"), "b": Decimal("0.30")}
+    )
 
-    assert money("0.25") == purse.reserve("a", Decimal("0.10"))
-    assert money("0.75") == purse.reserve("b", Decimal("0.30"))
+    assert money("0.25") == task_budget.reserve("a", Decimal("0.10"))
+    assert money("0.75") == task_budget.reserve("b", Decimal("0.30"))
 
 
 def test_what_an_attempt_did_not_need_is_there_for_the_next() -> None:
     """
     Settling, for whatever reason it ended, frees the reservation.
     """
-    purse = Purse(money("1.00"), {"a": Decimal("0.50"), "b": Decimal("0.50")})
-    purse.reserve("a", Decimal("0.50"))
-    purse.settle("a", Decimal("0.10"))
+    task_budget = TaskBudget(
+        money("1.00"), {"a": Decimal("0.50"), "b": Decimal("0.50")}
+    )
+    task_budget.reserve("a", Decimal("0.50"))
+    task_budget.settle("a", Decimal("0.10"))
 
-    assert money("0.90") == purse.reserve("b", Decimal("0.50"))
+    assert money("0.90") == task_budget.reserve("b", Decimal("0.50"))
 
 
 def test_without_a_budget_nothing_is_limited() -> None:
     """
     None, and not a very large number.
     """
-    purse = Purse(None, {"a": Decimal("0.50")})
+    task_budget = TaskBudget(None, {"a": Decimal("0.50")})
 
-    assert purse.reserve("a", Decimal("0.50")) is None
-    assert purse.left() is None
+    assert task_budget.reserve("a", Decimal("0.50")) is None
+    assert task_budget.left() is None
 
 
 @given(
@@ -77,7 +81,7 @@ def test_whatever_attempts_do_the_budget_is_never_passed(
     Attempts start and end in any order and spend any part of what they may.
     """
     names = [f"t{n}" for n in range(len(predicted))]
-    purse = Purse(
+    task_budget = TaskBudget(
         Money(amount=budget, currency=CNY), dict(zip(names, predicted, strict=True))
     )
     running: dict[str, Decimal] = {}
@@ -89,9 +93,9 @@ def test_whatever_attempts_do_the_budget_is_never_passed(
             limit = running.pop(name)
             cost = limit if all_of_it else limit * Decimal(share)
             spent += cost
-            purse.settle(name, cost)
+            task_budget.settle(name, cost)
         else:
-            limit_of = purse.reserve(name, predicted[index])
+            limit_of = task_budget.reserve(name, predicted[index])
             assert limit_of is not None
             running[name] = limit_of.amount
         assert spent + sum(running.values(), Decimal(0)) <= budget + Decimal("1e-20")

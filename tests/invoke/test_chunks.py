@@ -137,8 +137,8 @@ def job(make_task: Callable[..., Task]) -> Job:
         sizes = memory_mib or (256, 256)
         join = plan("join", "join")
         task = join.task.model_copy(update={"joins": ("c1", "c2")})
-        instead = plan("join", "encode") if whole else None
-        join = join.model_copy(update={"task": task, "instead": instead})
+        fallback = plan("join", "encode") if whole else None
+        join = join.model_copy(update={"task": task, "instead": fallback})
         return (join, *(plan(f"c{n}", "chunk", it) for n, it in enumerate(sizes, 1)))
 
     return make

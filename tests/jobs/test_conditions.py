@@ -14,10 +14,10 @@ from transcode.errors import StoreError
 from transcode.functions.runtime import Function
 from transcode.functions.upload import Invocation, answer
 from transcode.hooks import Ended, Event, Troubled, Weaker
-from transcode.jobs import Book
-from transcode.jobs.ingest import Intake, Rule
+from transcode.jobs import JobRepository
+from transcode.jobs.ingest import Ingest, Rule
 from transcode.jobs.runner import watch
-from transcode.jobs.service import Desk
+from transcode.jobs.service import JobService
 from transcode.request import Request
 from transcode.settings import Settings
 from transcode.store.folder_bucket import FolderBucket
@@ -39,7 +39,7 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     and does not answer when it is asked first.
     """
     seen: list[str] = []
-    claim = Book.claim
+    claim = JobRepository.claim
 
     async def is_conditional(_self: FolderBucket) -> bool:
         seen.append("asked")
@@ -47,12 +47,12 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise StoreError("not now")
         return False
 
-    async def claimed(self: Book, *args: Any, **named: Any) -> Claim:
+    async def claimed(self: JobRepository, *args: Any, **named: Any) -> Claim:
         seen.append("claimed")
         return await claim(self, *args, **named)
 
     monkeypatch.setattr(FolderBucket, "is_conditional", is_conditional)
-    monkeypatch.setattr(Book, "claim", claimed)
+    monkeypatch.setattr(JobRepository, "claim", claimed)
     return seen
 
 
@@ -74,7 +74,7 @@ async def test_a_watch_asks_until_it_is_told(
     rule = Rule(request=Request(source="", profile="preview", to=to))
     with anyio.fail_after(120):
         async with (
-            Desk.open(wire(Settings()), to=to) as desk,
+            JobService.open(wire(Settings()), to=to) as service,
             anyio.create_task_group() as group,
         ):
 
@@ -84,11 +84,11 @@ async def test_a_watch_asks_until_it_is_told(
                     group.cancel_scope.cancel()
 
             await watch(
-                desk,
-                Intake(desk, rule),
+                service,
+                Ingest(service, rule),
                 [str(uploads)],
                 every_seconds=0.2,
-                hands=1,
+                concurrency=1,
                 listen=listen,
             )
 

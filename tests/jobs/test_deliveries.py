@@ -10,14 +10,14 @@ import anyio.lowlevel
 import pytest
 
 from transcode.contract import Failure
-from transcode.contract.job import Envelope, Told
+from transcode.contract.job import Delivery, Envelope
 from transcode.errors import DestinationDown
 from transcode.hooks import Ended, Event, Undelivered
 from transcode.jobs import told_of
 from transcode.jobs.deliveries import Deliveries
-from transcode.jobs.ingest import Intake, Rule
-from transcode.jobs.runner import Crew, sweep
-from transcode.jobs.service import Desk
+from transcode.jobs.ingest import Ingest, Rule
+from transcode.jobs.runner import Runner, sweep
+from transcode.jobs.service import JobService
 from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import wire
@@ -59,12 +59,12 @@ class Moody:
         self.heard.append(envelope.job_id)
         return (["moody"], True) if self.mended else ([], False)
 
-    def said(self, envelope_id: str) -> dict[str, Told]:
+    def said(self, envelope_id: str) -> dict[str, Delivery]:
         error = DestinationDown("It answers 503.").describe()
         return {"moody": self._told(envelope_id, None if self.mended else error)}
 
-    def _told(self, envelope_id: str, error: Failure | None) -> Told:
-        return Told(
+    def _told(self, envelope_id: str, error: Failure | None) -> Delivery:
+        return Delivery(
             envelope_id=envelope_id,
             digest="moody",
             target="https://example.org/…",
@@ -94,19 +94,19 @@ async def test_a_destination_that_hangs_holds_up_no_upload(tmp_path: Path) -> No
             if len(ended) == UPLOADS:
                 everything.set()
 
-    async with Desk.open(wire(Settings()), to=to, tells=Hanging()) as desk:
+    async with JobService.open(wire(Settings()), to=to, tells=Hanging()) as service:
         rule = Rule(request=Request(source="", to=to), settle_seconds=0)
-        crew = Crew(desk, 1, heard)
+        runner = Runner(service, 1, heard)
         async with anyio.create_task_group() as group:
-            group.start_soon(crew.work)
-            async for events in Intake(desk, rule).look(str(tmp_path / "in")):
+            group.start_soon(runner.work)
+            async for events in Ingest(service, rule).look(str(tmp_path / "in")):
                 for event in events:
-                    await crew.add(event.report.job_id)  # type: ignore[union-attr]
+                    await runner.add(event.report.job_id)  # type: ignore[union-attr]
             with anyio.fail_after(60):
                 await everything.wait()
-            assert UPLOADS == crew.counts()["telling"]
-            open_jobs = [job async for job in desk.book.open_jobs()]
-            assert all(crew.knows(job) for job in open_jobs)
+            assert UPLOADS == runner.counts()["telling"]
+            open_jobs = [job async for job in service.repository.open_jobs()]
+            assert all(runner.knows(job) for job in open_jobs)
             group.cancel_scope.cancel()
 
     assert ["rejected"] * UPLOADS == ended
@@ -121,22 +121,22 @@ async def test_what_was_not_told_is_said_kept_and_told_once_it_can_be(
     moody, events = Moody(), list[Event]()
     to, uploads = str(tmp_path / "out"), [str(tmp_path / "in")]
 
-    async with Desk.open(wire(Settings()), to=to, tells=moody) as desk:
+    async with JobService.open(wire(Settings()), to=to, tells=moody) as service:
         rule = Rule(request=Request(source="", to=to), settle_seconds=0)
 
         async def round_of() -> None:
-            intake = Intake(desk, rule)
-            await sweep(desk, intake, uploads, hands=2, listen=events.append)
+            ingest = Ingest(service, rule)
+            await sweep(service, ingest, uploads, concurrency=2, listen=events.append)
 
         await round_of()
         missed = [one for one in events if isinstance(one, Undelivered)]
         jobs = {one.job_id for one in missed}
-        before = [await told_of(desk.bucket, job) for job in jobs]
+        before = [await told_of(service.bucket, job) for job in jobs]
         moody.mended = True
         await round_of()
-        after = [await told_of(desk.bucket, job) for job in jobs]
+        after = [await told_of(service.bucket, job) for job in jobs]
         await round_of()
-        open_jobs = [job async for job in desk.book.open_jobs()]
+        open_jobs = [job async for job in service.repository.open_jobs()]
 
     assert UPLOADS == len(missed) == len(jobs)
     assert [False] * UPLOADS == [one.ok for (one,) in before]
@@ -150,7 +150,7 @@ async def test_one_that_fails_keeps_no_other_waiting() -> None:
     rounds: list[str] = []
     at_once = most = 0
 
-    async def tell(job: str) -> tuple[bool, tuple[Told, ...]]:
+    async def tell(job: str) -> tuple[bool, tuple[Delivery, ...]]:
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)

@@ -18,9 +18,9 @@ from transcode.contract import (
     Manifest,
 )
 from transcode.contract.job import Envelope
-from transcode.jobs.runner import Crew, patrol
-from transcode.jobs.service import Desk
-from transcode.request import Order, Request, look_up
+from transcode.jobs.runner import Runner, requeue_open
+from transcode.jobs.service import JobService
+from transcode.request import Request, ResolvedRequest, look_up
 from transcode.settings import Settings
 from transcode.wiring import wire
 
@@ -50,7 +50,9 @@ def resident_mib() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-async def published(order: Order, _wiring: Any, engine: Any, **_: Any) -> Manifest:
+async def published(
+    order: ResolvedRequest, _wiring: Any, engine: Any, **_: Any
+) -> Manifest:
     """As if the work had been done."""
     assert engine is not None
     manifest = manifest_of(order.job_id, profile="mp4")
@@ -80,25 +82,25 @@ def test_two_hundred_jobs_leave_nothing_behind(
             for n in range(MANY)
         }
         fds, sizes = [], []
-        async with Desk.open(wiring, to=to, tells=Nobody()) as desk:
+        async with JobService.open(wiring, to=to, tells=Nobody()) as service:
 
-            async def known(submission: Any) -> Order:
+            async def known(submission: Any) -> ResolvedRequest:
                 return orders[submission.job_id]
 
-            monkeypatch.setattr(desk, "_look_up", known)
+            monkeypatch.setattr(service, "_look_up", known)
             for part in (list(orders)[:FEW], list(orders)[FEW:]):
                 for job in part:
-                    await desk.submit(request, order=orders[job])
-                crew = Crew(desk, 4, lambda _event: None)
+                    await service.submit(request, order=orders[job])
+                runner = Runner(service, 4, lambda _event: None)
                 async with anyio.create_task_group() as group:
-                    group.start_soon(crew.work)
-                    await patrol(desk, crew)
-                    await crew.idle()
+                    group.start_soon(runner.work)
+                    await requeue_open(service, runner)
+                    await runner.idle()
                     group.cancel_scope.cancel()
-                assert {} == crew.left
+                assert {} == runner.left
                 fds.append(descriptors())
                 sizes.append(resident_mib())
-            assert [] == [job async for job in desk.book.open_jobs()]
+            assert [] == [job async for job in service.repository.open_jobs()]
             engines = len(list(scratch.iterdir()))
         return fds, sizes, engines
 

@@ -1,5 +1,5 @@
 """
-Exactly once, whatever is cut short: real desks over a store that a schedule holds up.
+Exactly once, whatever is cut short: real services over a store held up by a schedule.
 
 Time is virtual. Each operation of each worker takes a moment of its own, and before or
 after any of them a worker may be killed, stand still for longer than its lease, or lose
@@ -36,12 +36,12 @@ from transcode.contract import (
 from transcode.contract.job import Envelope, LedgerRecord, Submission
 from transcode.contract.state import STATUSES
 from transcode.errors import MediaRejected, ObjectExists, StoreError, UsageError
-from transcode.invoke.scheduler import testament as before_it_ran
-from transcode.jobs.runner import Crew, patrol, patrolling
-from transcode.jobs.service import Desk
+from transcode.invoke.scheduler import provisional_attempt as before_it_ran
+from transcode.jobs.runner import Runner, requeue_open, requeueing
+from transcode.jobs.service import JobService
 from transcode.ledger.job_rows import JOBS, by_job, look
 from transcode.pipeline import admit
-from transcode.request import Order, Request, look_up
+from transcode.request import Request, ResolvedRequest, look_up
 from transcode.settings import Settings
 from transcode.wiring import Wiring, wire
 
@@ -213,15 +213,15 @@ class Destination:
         return [digest], True
 
 
-class ModelDesk(Desk):
+class ModelService(JobService):
     """A real one, whose orders are known without looking at media."""
 
-    orders: Mapping[str, Order]
+    orders: Mapping[str, ResolvedRequest]
 
-    async def _look_up(self, submission: Submission) -> Order:
+    async def _look_up(self, submission: Submission) -> ResolvedRequest:
         return self.orders[submission.job_id]
 
-    async def _engine(self, order: Order) -> Any:
+    async def _engine(self, order: ResolvedRequest) -> Any:
         return ModelEngine(self)
 
 
@@ -229,7 +229,7 @@ class ModelDesk(Desk):
 class ModelEngine:
     """Where nothing is encoded."""
 
-    desk: ModelDesk
+    service: ModelService
 
     async def prewarm(self) -> None:
         """There is nothing to import."""
@@ -242,7 +242,7 @@ class Model:
     schedule: Schedule
     memory: ModuleType
     plan: Plan
-    order: Order
+    order: ResolvedRequest
     wiring: Wiring
     breaks: Mapping[str, bool] = field(default_factory=dict)
     words: Counter[str] = field(default_factory=Counter)
@@ -266,7 +266,7 @@ class Model:
         )
         listed = by_job([entry async for entry in seen.entries(JOBS)])
         tells = Destination(self.world, View(self.world, "witness"))
-        told_by = ModelDesk(
+        told_by = ModelService(
             self.wiring, "memory", seen, tells, "witness", AsyncExitStack()
         )
         for job, objects in listed.items():
@@ -282,8 +282,8 @@ class Model:
             if report.manifest is not None:
                 said["destinations"] = report.manifest.status
             if not report.over:
-                crew = Crew(told_by, 1, lambda _event: None, {job: report.status})
-                counts = crew.counts()
+                runner = Runner(told_by, 1, lambda _event: None, {job: report.status})
+                counts = runner.counts()
                 said["metrics"] = "".join(word for word in counts if counts[word])
             if len({*said.values()}) > 1:
                 self.wrong_words.append(f"{job[-2:]}: {said}")
@@ -307,32 +307,35 @@ class Model:
             # Every pause, every frozen worker and every lease is over by then.
             await anyio.sleep(6000)
             group.cancel_scope.cancel()
-        desk = self._desk(View(self.world, "sweep"))
-        crew = Crew(desk, 2, lambda _event: None)
+        service = self._service(View(self.world, "sweep"))
+        runner = Runner(service, 2, lambda _event: None)
         async with anyio.create_task_group() as group:
-            group.start_soon(crew.work)
-            await patrol(desk, crew)
-            await crew.idle()
+            group.start_soon(runner.work)
+            await requeue_open(service, runner)
+            await runner.idle()
             group.cancel_scope.cancel()
-        return [*self.wrong_words, *[wrong async for wrong in self._judge(desk)]]
+        return [*self.wrong_words, *[wrong async for wrong in self._judge(service)]]
 
-    def _desk(self, view: View) -> ModelDesk:
+    def _service(self, view: View) -> ModelService:
         name = f"{view.name}.{self.world.random.getrandbits(32):08x}"
         tells = Destination(self.world, view)
-        desk = ModelDesk(self.wiring, "memory", view, tells, name, AsyncExitStack())  # type: ignore[arg-type]
-        desk.orders = self.orders
-        return desk
+        bucket: Any = view
+        service = ModelService(
+            self.wiring, "memory", bucket, tells, name, AsyncExitStack()
+        )
+        service.orders = self.orders
+        return service
 
     async def _worker(self, name: str) -> None:
         """Started again whenever it was killed."""
         while True:
             view = View(self.world, name)
-            desk = self._desk(view)
-            crew = Crew(desk, 2, lambda _event: None)
+            service = self._service(view)
+            runner = Runner(service, 2, lambda _event: None)
             try:
                 async with anyio.create_task_group() as group:
-                    group.start_soon(crew.work)
-                    group.start_soon(patrolling, desk, crew)
+                    group.start_soon(runner.work)
+                    group.start_soon(requeueing, service, runner)
                     await view.death.wait()
                     group.cancel_scope.cancel()
             except BaseException as exc:
@@ -345,14 +348,14 @@ class Model:
     async def _deed(self, at: float, deed: Deed, job: str) -> None:
         await anyio.sleep(at)
         view = View(self.world, deed)
-        desk = self._desk(view)
+        service = self._service(view)
         try:
             if deed == "submit":
-                await desk.submit(self.order.request, order=self.orders[job])
+                await service.submit(self.order.request, order=self.orders[job])
             elif deed == "cancel":
-                await desk.cancel(job)
+                await service.cancel(job)
             elif deed == "retry":
-                await desk.retry(job)
+                await service.retry(job)
             else:
                 self.world.skipped += timedelta(seconds=45)
         except (StoreError, UsageError):
@@ -362,19 +365,25 @@ class Model:
                 raise
 
     async def carry_out(
-        self, order: Order, _wiring: Wiring, engine: Any, *, keeper: Any, **_: Any
+        self,
+        order: ResolvedRequest,
+        _wiring: Wiring,
+        engine: Any,
+        *,
+        journal: Any,
+        **_: Any,
     ) -> Manifest:
         """As `pipeline.carry_out` over S3, in small."""
-        desk = engine.desk
-        bucket: Any = desk.bucket
+        service = engine.service
+        bucket: Any = service.bucket
         planned = self.plan.tasks[0].task
         plan = self.plan.model_copy(update={"job_id": order.job_id})
         number = 1 + max(
-            (a.number for them in keeper.earlier.values() for a in them), default=0
+            (a.number for them in journal.earlier.values() for a in them), default=0
         )
         attempt = before_it_ran(planned, number)
-        await keeper.keep(plan, planned, attempt)
-        self.world.begun[order.job_id, keeper.claim.number] += 1
+        await journal.keep(plan, planned, attempt)
+        self.world.begun[order.job_id, journal.claim.number] += 1
         media = self.media[order.job_id]
         await anyio.sleep(self.world.random.choice((1, 20, 50)))
         if media == "poison" or (media == "flaky" and self.world.random.random() < 0.5):
@@ -382,31 +391,31 @@ class Model:
         done = attempt.model_copy(
             update={"measured": planned.predicted, "outcome": OutcomeKind.SUCCEEDED}
         )
-        await keeper.keep(plan, planned, done)
+        await journal.keep(plan, planned, done)
         if media == "bad":
             raise MediaRejected("Not a film.")
-        if media == "unlucky" and not keeper.earlier:
+        if media == "unlucky" and not journal.earlier:
             raise StoreError("The store did not answer.")
-        token = "0001" if self.breaks.get("one_token") else keeper.token
+        token = "0001" if self.breaks.get("one_token") else journal.token
         folder = f"{order.folder}/{token}"
         for name in FILES:
-            await bucket.put(f"{folder}/{name}", f"{name} {desk.owner}".encode())
-        manifest = self._manifest(order, folder, desk.owner)
+            await bucket.put(f"{folder}/{name}", f"{name} {service.owner}".encode())
+        manifest = self._manifest(order, folder, service.owner)
         key = f"{order.folder}/manifest.json"
         try:
             with anyio.CancelScope(shield=True):
                 if not self.breaks.get("unsealed"):
-                    await keeper.commit()
+                    await journal.commit()
                 await bucket.create(key, manifest.to_json().encode())
         except ObjectExists:
-            winner = await desk._manifest(order.folder)
+            winner = await service._manifest(order.folder)
             for name in FILES:
                 if f"memory://{folder}/{name}" not in {o.uri for o in winner.outputs}:
                     await bucket.delete(f"{folder}/{name}")
             return winner  # type: ignore[no-any-return]
         return manifest
 
-    def _manifest(self, order: Order, folder: str, owner: str) -> Manifest:
+    def _manifest(self, order: ResolvedRequest, folder: str, owner: str) -> Manifest:
         return manifest_of(
             order.job_id,
             profile="mp4",
@@ -425,12 +434,12 @@ class Model:
     # ── what must hold ──
 
     async def _judge(  # noqa: C901 - one branch for each thing that must hold
-        self, desk: Desk
+        self, service: JobService
     ) -> AsyncIterator[str]:
         objects = self.world.store.objects
         for job in self.jobs:
-            history = await desk.book.history(job)
-            report = await desk.report(job)
+            history = await service.repository.history(job)
+            report = await service.report(job)
             if not report.over:
                 yield f"{job[-2:]} is {report.status}: {report.detail}"
             if report.status == "succeeded":
@@ -512,7 +521,7 @@ def looked_up(make_clip: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     clip = make_clip("clip", seconds=1)
     request = Request(source=str(clip), profile="mp4", to=str(to))
 
-    async def look() -> tuple[Plan, Order]:
+    async def look() -> tuple[Plan, ResolvedRequest]:
         return await admit(request, wiring), await look_up(request, wiring)
 
     plan, order = anyio.run(look)

@@ -16,9 +16,9 @@ from tests.conftest import MakeRecord
 from transcode.contract.job import Envelope, JobReport
 from transcode.errors import RecordUnreadable, StoreError, UsageError
 from transcode.hooks import Event, Troubled
-from transcode.jobs.ingest import Intake, Rule
+from transcode.jobs.ingest import Ingest, Rule
 from transcode.jobs.runner import Swept, sweep
-from transcode.jobs.service import Desk
+from transcode.jobs.service import JobService
 from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import wire
@@ -63,26 +63,30 @@ def clip(make_clip: Any, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path, heard: Heard, anyio_backend: str) -> AsyncIterator[Desk]:
-    """A desk over a folder."""
+async def service(
+    tmp_path: Path, heard: Heard, anyio_backend: str
+) -> AsyncIterator[JobService]:
+    """A service over a folder."""
     assert anyio_backend
     wiring = wire(Settings(lease_seconds=60))
-    async with Desk.open(wiring, to=str(tmp_path / "out"), tells=heard) as opened:
+    async with JobService.open(wiring, to=str(tmp_path / "out"), tells=heard) as opened:
         yield opened
 
 
-async def submit(desk: Desk, clip: Path, profile: str = "mp4") -> JobReport:
+async def submit(service: JobService, clip: Path, profile: str = "mp4") -> JobReport:
     """Keep a job for the file as it is now."""
-    request = Request(source=str(clip), profile=profile, to=desk.to)
-    return (await desk.submit(request))[0]
+    request = Request(source=str(clip), profile=profile, to=service.to)
+    return (await service.submit(request))[0]
 
 
-async def round_of(desk: Desk, *sources: Path) -> tuple[Swept, list[Event]]:
+async def round_of(service: JobService, *sources: Path) -> tuple[Swept, list[Event]]:
     """A sweep, and what it said."""
     events: list[Event] = []
-    rule = Rule(request=Request(source="", profile="mp4", to=desk.to))
+    rule = Rule(request=Request(source="", profile="mp4", to=service.to))
     named = [str(source) for source in sources]
-    swept = await sweep(desk, Intake(desk, rule), named, hands=2, listen=events.append)
+    swept = await sweep(
+        service, Ingest(service, rule), named, concurrency=2, listen=events.append
+    )
     return swept, events
 
 
@@ -98,34 +102,34 @@ def replace(path: Path, other: Path) -> None:
 
 
 async def test_a_source_that_was_replaced_is_a_job_of_its_own(
-    desk: Desk, clip: Path, make_clip: Any, heard: Heard
+    service: JobService, clip: Path, make_clip: Any, heard: Heard
 ) -> None:
     """The old one ends for good and says why; the new one is done by the next sweep."""
-    old = await submit(desk, clip)
+    old = await submit(service, clip)
     replace(clip, make_clip("b", seconds=2, audio=False))
 
-    swept, _ = await round_of(desk, clip.parent)
+    swept, _ = await round_of(service, clip.parent)
 
     assert {"failed": 1, "succeeded": 1} == swept.ended
-    report = await desk.report(old.job_id)
+    report = await service.report(old.job_id)
     assert report.detail is not None
     assert "was replaced after it was submitted" in report.detail
     assert ["failed", "succeeded"] == sorted(e.status for e in heard.envelopes)
-    again, _ = await round_of(desk, clip.parent)
+    again, _ = await round_of(service, clip.parent)
     assert (0, {}, 0) == (again.uploads_taken, again.ended, again.left)
 
 
 async def test_a_source_that_was_deleted_ends_its_job(
-    desk: Desk, clip: Path, heard: Heard
+    service: JobService, clip: Path, heard: Heard
 ) -> None:
     """At the first try, with the reason."""
-    job = await submit(desk, clip)
+    job = await submit(service, clip)
     away(clip)
 
-    swept, _ = await round_of(desk)
+    swept, _ = await round_of(service)
 
     assert {"rejected": 1} == swept.ended
-    report = await desk.report(job.job_id)
+    report = await service.report(job.job_id)
     assert 1 == report.tries
     assert report.manifest is not None
     assert report.manifest.error is not None
@@ -134,36 +138,36 @@ async def test_a_source_that_was_deleted_ends_its_job(
 
 
 async def test_a_failed_job_that_is_submitted_again_stays_as_it_is(
-    desk: Desk, clip: Path, heard: Heard
+    service: JobService, clip: Path, heard: Heard
 ) -> None:
     """It is found, and nothing is done or told a second time; `retry` opens it."""
-    job = await submit(desk, clip)
+    job = await submit(service, clip)
     away(clip)
-    await desk.perform(job.job_id)
+    await service.perform(job.job_id)
     away(clip.with_suffix(".away"), clip)
 
-    again = await submit(desk, clip)
-    swept, _ = await round_of(desk, clip.parent)
+    again = await submit(service, clip)
+    swept, _ = await round_of(service, clip.parent)
 
     assert (job.job_id, "rejected") == (again.job_id, again.status)
     assert (0, {}) == (swept.uploads_taken, swept.ended)
     assert 1 == len(heard.envelopes)
-    assert "waiting" == (await desk.retry(job.job_id)).status
-    assert "succeeded" == (await desk.perform(job.job_id)).status
+    assert "waiting" == (await service.retry(job.job_id)).status
+    assert "succeeded" == (await service.perform(job.job_id)).status
     assert ["rejected", "succeeded"] == [e.status for e in heard.envelopes]
     with pytest.raises(UsageError, match="succeeded"):
-        await desk.retry(job.job_id)
+        await service.retry(job.job_id)
 
 
 async def test_a_task_is_named_that_failed_or_the_job_stays_closed(
-    desk: Desk, clip: Path, make_record: MakeRecord
+    service: JobService, clip: Path, make_record: MakeRecord
 ) -> None:
     """By its whole id or the end of it; the last of several attempts counts."""
-    job = await submit(desk, clip)
+    job = await submit(service, clip)
     away(clip)
-    await desk.perform(job.job_id)
+    await service.perform(job.job_id)
     with pytest.raises(UsageError, match=r"'encode' .* never tried; no task failed"):
-        await desk.retry(job.job_id, task="encode")
+        await service.retry(job.job_id, task="encode")
     tried = {
         ("chunk-0", 1): "lost",
         ("chunk-0", 2): "succeeded",
@@ -172,53 +176,55 @@ async def test_a_task_is_named_that_failed_or_the_job_stays_closed(
     for (end, number), outcome in tried.items():
         made = make_record(outcome=outcome, number=number)
         ours = {"job_id": job.job_id, "task_id": f"{job.job_id[:12]}-{end}"}
-        await desk.book.keep_attempt(made.model_copy(update=ours))
+        await service.repository.keep_attempt(made.model_copy(update=ours))
 
     with pytest.raises(UsageError, match=r"succeeded; what failed is .*-chunk-1"):
-        await desk.retry(job.job_id, task="chunk-0")
+        await service.retry(job.job_id, task="chunk-0")
     with pytest.raises(UsageError, match=r"'join' .* never tried; what failed is"):
-        await desk.retry(job.job_id, task="join")
-    assert (await desk.report(job.job_id)).over
-    named = await desk.retry(job.job_id, task=f"{job.job_id[:12]}-chunk-1")
+        await service.retry(job.job_id, task="join")
+    assert (await service.report(job.job_id)).over
+    named = await service.retry(job.job_id, task=f"{job.job_id[:12]}-chunk-1")
     assert "waiting" == named.status
 
 
-async def test_results_that_were_removed_are_made_anew(desk: Desk, clip: Path) -> None:
+async def test_results_that_were_removed_are_made_anew(
+    service: JobService, clip: Path
+) -> None:
     """By submitting their source again, once the lease of who made them is over."""
-    job = await submit(desk, clip)
-    assert "succeeded" == (await desk.perform(job.job_id)).status
-    shutil.rmtree(Path(desk.to, job.folder))
+    job = await submit(service, clip)
+    assert "succeeded" == (await service.perform(job.job_id)).status
+    shutil.rmtree(Path(service.to, job.folder))
 
-    again = await submit(desk, clip)
+    again = await submit(service, clip)
 
     assert not again.over
-    assert [job.job_id] == [open_ async for open_ in desk.book.open_jobs()]
+    assert [job.job_id] == [open_ async for open_ in service.repository.open_jobs()]
 
 
-async def test_a_job_in_work_is_not_retried(desk: Desk, clip: Path) -> None:
+async def test_a_job_in_work_is_not_retried(service: JobService, clip: Path) -> None:
     """Two would work on it."""
-    job = await submit(desk, clip)
-    await desk.book.claim(job.job_id, 1, owner="somebody", lease=60)
+    job = await submit(service, clip)
+    await service.repository.claim(job.job_id, 1, owner="somebody", lease=60)
 
     with pytest.raises(UsageError, match="worked on by somebody"):
-        await desk.retry(job.job_id)
+        await service.retry(job.job_id)
 
 
 async def test_a_job_that_loses_all_its_workers_ends_with_what_is_known(
-    desk: Desk, clip: Path, heard: Heard
+    service: JobService, clip: Path, heard: Heard
 ) -> None:
     """A poison upload: after `TRANSCODE_TRIES` it is failed, once, and told."""
-    job = await submit(desk, clip)
-    for number in range(1, desk.wiring.settings.tries + 1):
-        await desk.book.claim(job.job_id, number, owner=f"w{number}", lease=-2)
+    job = await submit(service, clip)
+    for number in range(1, service.wiring.settings.tries + 1):
+        await service.repository.claim(job.job_id, number, owner=f"w{number}", lease=-2)
 
-    report = await desk.perform(job.job_id)
+    report = await service.perform(job.job_id)
 
     assert ("failed", 4) == (report.status, report.tries)
     assert report.detail is not None
     assert "tried 3 times: 0 failed and 3 ended without a word" in report.detail
     assert [(f"{job.job_id}-failed", 4)] == [(e.id, e.tries) for e in heard.envelopes]
-    assert [] == [open_ async for open_ in desk.book.open_jobs()]
+    assert [] == [open_ async for open_ in service.repository.open_jobs()]
 
 
 STRANGE = [
@@ -236,34 +242,34 @@ STRANGE = [
 
 
 async def test_what_others_put_among_our_records_is_left_alone(
-    desk: Desk, clip: Path
+    service: JobService, clip: Path
 ) -> None:
     """The job is done as if it were not there."""
-    job = await submit(desk, clip)
+    job = await submit(service, clip)
     strange = [f".transcode/{name.format(job=job.job_id)}" for name in STRANGE]
     for name in strange:
-        await desk.bucket.put(name, b"{torn")
+        await service.bucket.put(name, b"{torn")
 
-    swept, events = await round_of(desk)
+    swept, events = await round_of(service)
 
     assert {"succeeded": 1} == swept.ended
     assert [] == [event for event in events if isinstance(event, Troubled)]
-    assert {b"{torn"} == {(await desk.bucket.read(name))[0] for name in strange}
+    assert {b"{torn"} == {(await service.bucket.read(name))[0] for name in strange}
 
 
 @pytest.mark.parametrize(
     "name", ["submission.json", "claims/000001.json", "endings/000001.json"]
 )
 async def test_a_torn_record_stops_its_job_and_no_other(
-    desk: Desk, clip: Path, make_clip: Any, name: str
+    service: JobService, clip: Path, make_clip: Any, name: str
 ) -> None:
     """It is said which object is at fault."""
-    broken = await submit(desk, clip)
+    broken = await submit(service, clip)
     key = f".transcode/jobs/{broken.job_id}/{name}"
-    await desk.bucket.put(key, b'{"schema": "transcode/sub')
-    await submit(desk, make_clip("c", seconds=1, audio=False))
+    await service.bucket.put(key, b'{"schema": "transcode/sub')
+    await submit(service, make_clip("c", seconds=1, audio=False))
 
-    swept, events = await round_of(desk)
+    swept, events = await round_of(service)
 
     assert {"succeeded": 1} == swept.ended
     (said,) = [event.error for event in events if isinstance(event, Troubled)]
@@ -272,7 +278,7 @@ async def test_a_torn_record_stops_its_job_and_no_other(
 
 
 async def test_pauses_are_counted_by_the_clock_of_the_store(
-    desk: Desk, clip: Path, monkeypatch: pytest.MonkeyPatch
+    service: JobService, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker whose clock is an hour ahead delays nothing."""
 
@@ -284,51 +290,51 @@ async def test_pauses_are_counted_by_the_clock_of_the_store(
     async def down(_submission: Any) -> Any:
         raise StoreError("The store did not answer.")
 
-    job = await submit(desk, clip)
+    job = await submit(service, clip)
     monkeypatch.setattr("transcode.jobs.execution.datetime", Ahead)
-    monkeypatch.setattr(desk, "_look_up", down)
+    monkeypatch.setattr(service, "_look_up", down)
 
-    await desk.perform(job.job_id)
+    await service.perform(job.job_id)
 
-    history = await desk.book.history(job.job_id)
+    history = await service.repository.history(job.job_id)
     ending = history.tried[-1].ending
     assert ending is not None
     assert ending.not_before is not None
-    wait = (ending.not_before - await desk.book.now()).total_seconds()
+    wait = (ending.not_before - await service.repository.now()).total_seconds()
     assert 0 < wait < 20
 
 
 async def test_a_first_failure_waits_shortly_however_many_workers_were_killed(
-    desk: Desk, clip: Path, monkeypatch: pytest.MonkeyPatch
+    service: JobService, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only failures make the next one wait longer."""
 
     async def down(_submission: Any) -> Any:
         raise StoreError("The store did not answer.")
 
-    job = await submit(desk, clip)
-    monkeypatch.setattr(desk, "_look_up", down)
+    job = await submit(service, clip)
+    monkeypatch.setattr(service, "_look_up", down)
     for number in (1, 2):
         # A lease that is over as it begins: its holder is never heard of again.
-        await desk.book.claim(job.job_id, number, owner="killed", lease=-2.0)
+        await service.repository.claim(job.job_id, number, owner="killed", lease=-2.0)
 
-    await desk.perform(job.job_id)
+    await service.perform(job.job_id)
 
-    ending = (await desk.book.history(job.job_id)).tried[-1].ending
+    ending = (await service.repository.history(job.job_id)).tried[-1].ending
     assert ending is not None
     assert ending.not_before is not None
-    wait = (ending.not_before - await desk.book.now()).total_seconds()
+    wait = (ending.not_before - await service.repository.now()).total_seconds()
     assert 0 < wait < 20
 
 
 async def test_the_ledger_names_an_attempt_by_its_beginning(
-    desk: Desk, clip: Path
+    service: JobService, clip: Path
 ) -> None:
     """So that it has one name before and after it, also over midnight."""
-    job = await submit(desk, clip)
+    job = await submit(service, clip)
 
-    await desk.perform(job.job_id)
+    await service.perform(job.job_id)
 
-    (kept,) = await desk.book.attempts(job.job_id)
-    entered, _ = await desk.bucket.read(f".transcode/ledger/{kept.key}")
+    (kept,) = await service.repository.attempts(job.job_id)
+    entered, _ = await service.bucket.read(f".transcode/ledger/{kept.key}")
     assert json.loads(entered) == json.loads(kept.to_json())

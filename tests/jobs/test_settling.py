@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcode.jobs.settling import (
+    SettlingFile,
     Sighting,
-    Track,
     follow,
     is_due,
     put_off,
@@ -28,7 +28,7 @@ def seen(size: int, *, age: float | None = 0.0, changed: int = 0) -> Sighting:
 
 def takes(looks: list[tuple[float, Sighting]], *, settle_seconds: float) -> list[int]:
     """Sizes at which the file would become an upload."""
-    track: Track | None = None
+    track: SettlingFile | None = None
     taken = []
     for now, sighting in looks:
         track = follow(track, sighting, now, settle_seconds=settle_seconds)

@@ -15,11 +15,11 @@ from transcode.jobs import (
     Exhausted,
     Free,
     History,
+    JobState,
     Over,
-    Standing,
     TryLimits,
     Waiting,
-    standing,
+    job_state,
 )
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -52,10 +52,10 @@ def claim(number: int, kind: str | None = None, **ending: object) -> ClaimHistor
     return ClaimHistory(held, NOON, ended)
 
 
-def stands(*tried: ClaimHistory, at: datetime = NOON, **further: object) -> Standing:
+def stands(*tried: ClaimHistory, at: datetime = NOON, **further: object) -> JobState:
     """Where a job with these claims stands *at* a time."""
     history = History(SUBMISSION, tried, **{"done": False, **further})  # type: ignore[arg-type]
-    return standing(history, at, LIMITS)
+    return job_state(history, at, LIMITS)
 
 
 def test_nobody_has_claimed_it() -> None:
@@ -87,7 +87,7 @@ def test_a_manifest_is_success_whatever_else_is_written(
     ],
 )
 def test_a_claim_holds_for_its_lease_and_the_grain_of_the_clock(
-    since: timedelta, expected: Standing
+    since: timedelta, expected: JobState
 ) -> None:
     """Not a moment less; a clock that was set back only makes it longer."""
     assert stands(claim(1), at=NOON + since) == expected
@@ -115,7 +115,7 @@ def test_handed_back_is_free_at_once() -> None:
     ],
 )
 def test_a_failure_waits_before_it_is_tried_again(
-    at: datetime, expected: Standing
+    at: datetime, expected: JobState
 ) -> None:
     """As long as it says."""
     failed = claim(1, "failed", not_before=NOON + timedelta(seconds=10))

@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from transcode.errors import SettingsError, SourceNotFound
 from transcode.hooks import Taken, Troubled
-from transcode.jobs.ingest import Intake, Rule, refuse_overlap
-from transcode.jobs.service import Desk
+from transcode.jobs.ingest import Ingest, Rule, refuse_overlap
+from transcode.jobs.service import JobService
 from transcode.jobs.source_look import refuse_source
 from transcode.request import Request
 from transcode.settings import Settings
@@ -84,13 +84,13 @@ def picture_of(folder: Path) -> dict[bytes, tuple[int, int, int]]:
 
 async def looked(home: Path, *, to: Path | None = None) -> list[Taken | Troubled]:
     """What two looks at `in` say."""
-    async with Desk.open(wire(Settings()), to=str(to or home / "out")) as desk:
-        request = Request(source="", profile="mp4", to=desk.to)
-        intake = Intake(desk, Rule(request=request, settle_seconds=0))
+    async with JobService.open(wire(Settings()), to=str(to or home / "out")) as service:
+        request = Request(source="", profile="mp4", to=service.to)
+        ingest = Ingest(service, Rule(request=request, settle_seconds=0))
         return [
             event
             for _ in range(2)
-            async for group in intake.look(str(home / "in"))
+            async for group in ingest.look(str(home / "in"))
             for event in group
         ]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcode.ledger.arrivals import Load, Pool, Span, load, pool, reserve
+from transcode.ledger.arrivals import BusySpan, Load, WarmPool, load, pool, reserve
 from transcode.platforms.platform import Platform, parse_platform, spec_for_memory
 
 FOLDER = Path(__file__).resolve().parents[2] / "profiles/platforms"
@@ -22,9 +22,9 @@ def platform(name: str) -> Platform:
     return parse_platform(path.read_text(encoding="utf-8"), origin=path.name)
 
 
-def span(begin: int, seconds: int) -> Span:
+def span(begin: int, seconds: int) -> BusySpan:
     first = START + timedelta(seconds=begin)
-    return Span(first, first + timedelta(seconds=seconds))
+    return BusySpan(first, first + timedelta(seconds=seconds))
 
 
 def seen(*times: tuple[int, int]) -> Load:
@@ -110,12 +110,12 @@ def test_where_there_are_no_reserved_instances_nothing_is_said() -> None:
 @pytest.mark.parametrize(
     ("concurrency", "calls", "limit", "instances", "size"),
     [
-        (5, 2, 30_000, 400, Pool(10, 75)),  # the documented example
-        (1, 1, 100, 400, Pool(1, 0)),
+        (5, 2, 30_000, 400, WarmPool(10, 75)),  # the documented example
+        (1, 1, 100, 400, WarmPool(1, 0)),
     ],
 )
 def test_a_pool_lies_between_what_is_wanted_and_what_is_allowed(
-    concurrency: int, calls: int, limit: int, instances: int, size: Pool
+    concurrency: int, calls: int, limit: int, instances: int, size: WarmPool
 ) -> None:
     """Concurrency times calls; the limit over the instances."""
     found = pool(

@@ -10,7 +10,7 @@ import pytest
 
 from transcode.contract.job import LedgerRecord
 from transcode.errors import ObjectExists
-from transcode.ledger.log import LEDGER, Strange, append, read
+from transcode.ledger.log import LEDGER, Unreadable, append, read
 from transcode.settings import Settings
 from transcode.store.bucket import Bucket
 from transcode.store.open import bucket
@@ -102,7 +102,7 @@ async def test_torn_and_foreign_objects_are_reported_and_left_out(
     await state.create(f"{LEDGER}2026-10-01/torn.json", text[: len(text) // 2])
     await state.create(f"{LEDGER}notes.txt", b"do not delete")
     await state.create(f"{LEDGER}2026-10-01/moved.json", other.to_json().encode())
-    strange: list[Strange] = []
+    strange: list[Unreadable] = []
 
     found = [record async for record in read(state, report=strange.append)]
 

@@ -35,7 +35,7 @@ def own(record: LedgerRecord) -> Platform:
 
 
 def unheard(record: LedgerRecord) -> LedgerRecord:
-    """As its testament leaves an attempt whose worker vanished."""
+    """As its provisional attempt leaves an attempt whose worker vanished."""
     attempt = record.attempt.model_copy(update={"measured": None})
     assert record.predicted_cost is not None
     attempt = attempt.model_copy(update={"cost": record.predicted_cost})

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from transcode.contract import Capabilities, Constraints, Media, Money, Plan, Source
 from transcode.errors import BudgetTooSmall, DeadlineTooShort, PlanError, SpecTooSmall
 from transcode.plan.choose import weigh_all
-from transcode.plan.chunk_search import COUNTS, Divider, _together
+from transcode.plan.chunk_search import COUNTS, ChunkSearch, _together
 from transcode.plan.chunks import chunk_recipe, cuts, join_recipe
 from transcode.plan.coefficients import parse_coefficients
 from transcode.plan.make_plan import make_plan
@@ -200,7 +200,7 @@ def test_what_no_call_may_do_is_in_chunks(plan: Make, film: Film, step: int) -> 
         plan(**wishes, chunks=1)
     made = plan(**wishes)
 
-    assert ({"join", "chunk"}, None) == ({*kinds(made)}, made.tasks[0].instead)
+    assert ({"join", "chunk"}, None) == ({*kinds(made)}, made.tasks[0].fallback)
     assert needed(plan, **wishes) <= 900
     assert max(it.task.predicted_wall.high for it in made.tasks) <= 900
 
@@ -215,7 +215,7 @@ def test_a_forced_memory_is_that_of_every_task(plan: Make) -> None:
 def test_a_plan_in_chunks_is_the_same_from_json(plan: Make) -> None:
     """With the whole to fall back on: under the join's id, and without copying."""
     made = plan(chunks=6)
-    join, whole = made.tasks[0].task, (made.tasks[0].instead or made.tasks[1]).task
+    join, whole = made.tasks[0].task, (made.tasks[0].fallback or made.tasks[1]).task
 
     assert made == Plan.from_json(made.to_json())
     assert (join.task_id, "encode") == (whole.task_id, whole.kind)
@@ -237,7 +237,7 @@ def every(film: Film, shipped: Any, capable: Any) -> list[tuple[float, float]]:
     """Price and upper end of the whole, and of every pair of specs in every count."""
     media, on = film(), platform()
     recipe = make_recipe(media, shipped("hls"), capable).recipe
-    it = Divider(media, recipe, on, MACHINE, Constraints(), COEFFICIENTS)
+    it = ChunkSearch(media, recipe, on, MACHINE, Constraints(), COEFFICIENTS)
 
     def weighed(made: Any) -> list[Any]:
         return weigh_all(it._work(made), it._terms)

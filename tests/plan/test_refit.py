@@ -21,7 +21,7 @@ from transcode.plan.coefficients import (
 from transcode.plan.make_plan import make_plan
 from transcode.plan.predict import predict
 from transcode.plan.profile import Profile
-from transcode.plan.refit import ENOUGH, Seen, accuracy, learn
+from transcode.plan.refit import ENOUGH, Observation, accuracy, learn
 from transcode.platforms.platform import Machine, parse_platform
 
 from .conftest import PROFILES, Change
@@ -66,7 +66,7 @@ def recipes(
     return found
 
 
-Make = Callable[..., list[Seen]]
+Make = Callable[..., list[Observation]]
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def ran(
         noise: float = 0.05,
         profile: str = "preview",
         platform: str = "aws-lambda",
-    ) -> list[Seen]:
+    ) -> list[Observation]:
         chance = random.Random(f"{profile}{platform}{count}")  # noqa: S311 - repeatable
         media, recipe = recipes[profile]
         told = predict(
@@ -103,7 +103,7 @@ def ran(
                 }
             )
             seen.append(
-                Seen(
+                Observation(
                     source=f"s3://up/{profile}-{platform}-{n}.mp4",
                     day=TODAY,
                     platform=platform,

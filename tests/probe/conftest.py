@@ -13,9 +13,9 @@ import anyio
 import pytest
 
 from transcode.contract import Media, Source
-from transcode.probe.probe import Limits, probe
+from transcode.probe.probe import ProbeLimits, probe
 
-PATIENT = Limits(wall_seconds=60)
+PATIENT = ProbeLimits(wall_seconds=60)
 """For what must not fail because the machine is busy."""
 
 
@@ -33,7 +33,10 @@ def look() -> Callable[[Path | str], Media]:
     """Probes one path or URL."""
 
     def ask(
-        location: Path | str, limits: Limits = PATIENT, *, accept_partial: bool = False
+        location: Path | str,
+        limits: ProbeLimits = PATIENT,
+        *,
+        accept_partial: bool = False,
     ) -> Media:
         async def run() -> Media:
             return await probe(

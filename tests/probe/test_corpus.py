@@ -10,7 +10,7 @@ import pytest
 
 from transcode.contract import Media
 from transcode.errors import MediaError, MediaRejected, MediaTruncated, MediaUnsupported
-from transcode.probe.probe import Limits, probe
+from transcode.probe.probe import ProbeLimits, probe
 
 from .conftest import PATIENT, source_at
 
@@ -90,7 +90,7 @@ def found(media_dir: Path) -> Found:
     """Every file of the corpus, probed once."""
     answers: Found = {}
 
-    async def ask(name: str, turn: anyio.CapacityLimiter, limits: Limits) -> None:
+    async def ask(name: str, turn: anyio.CapacityLimiter, limits: ProbeLimits) -> None:
         async with turn:
             try:
                 answers[name] = await probe(source_at(media_dir / name), limits=limits)

@@ -23,7 +23,7 @@ from transcode.errors import (
     StoreDown,
     WorkerLost,
 )
-from transcode.probe.probe import Limits, probe
+from transcode.probe.probe import ProbeLimits, probe
 
 from .conftest import PATIENT, Server, source_at
 
@@ -274,7 +274,7 @@ def test_a_long_index_is_read_in_part_and_counted_in_full(
     argv = [ffmpeg, "-v", "error", "-stream_loop", "49", "-i", str(short)]
     subprocess.run([*argv, "-c", "copy", str(path)], check=True)
 
-    media = look(path, Limits(wall_seconds=60, read_bytes=least))
+    media = look(path, ProbeLimits(wall_seconds=60, read_bytes=least))
     video = media.video[0]
 
     assert (60_000, 240, False) == (
@@ -337,7 +337,7 @@ async def test_a_child_that_stands_still_is_killed(tmp_path: Path) -> None:
     python = _script(tmp_path / "still", f"echo $$ > {mark}\nkill -STOP $$")
 
     with pytest.raises(ProbeTimeout):
-        await probe(source_at("/x"), limits=Limits(wall_seconds=1), python=python)
+        await probe(source_at("/x"), limits=ProbeLimits(wall_seconds=1), python=python)
 
     assert _gone(int(mark.read_text(encoding="ascii")))
 
@@ -351,7 +351,7 @@ def test_a_source_that_drips_is_given_up(look: Look, server: Server) -> None:
     before = children.read_text(encoding="ascii")
     try:
         with pytest.raises(StoreDown, match="too long"):
-            look(f"{server.url}/drip", Limits(wall_seconds=60, server_seconds=1))
+            look(f"{server.url}/drip", ProbeLimits(wall_seconds=60, server_seconds=1))
     finally:
         server.drip.set()
 
@@ -406,7 +406,7 @@ async def test_each_end_of_a_child_is_mapped(
     Exit codes, signals and answers that make no sense end in the closed set of errors.
     """
     python = _script(tmp_path / "odd", text)
-    limits = Limits(wall_seconds=60, answer_bytes=4096)
+    limits = ProbeLimits(wall_seconds=60, answer_bytes=4096)
 
     with pytest.raises(error):
         await probe(source_at("/x"), limits=limits, python=python)

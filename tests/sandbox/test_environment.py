@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from transcode.invoke.local import cgroup, prestart
-from transcode.invoke.local.reaper import Janitor
+from transcode.invoke.local.reaper import Reaper
 from transcode.settings import Settings
 
 SECRETS = {
@@ -27,17 +27,17 @@ def test_a_worker_never_had_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
-    janitor = Janitor()
+    reaper = Reaper()
     started = prestart.start(("/bin/sleep", "600"), cgroup_root=cgroup.ROOT)
     seen = Path(f"/proc/{started.process.pid}/environ").read_bytes()
-    minder = Path(f"/proc/{janitor._process.pid}/environ").read_bytes()
+    minder = Path(f"/proc/{reaper._process.pid}/environ").read_bytes()
     started.box.kill()
     started.process.wait()
     for pipe in (started.process.stdin, started.process.stdout, started.process.stderr):
         assert pipe is not None
         pipe.close()
     started.box.remove()
-    janitor.close()
+    reaper.close()
 
     assert b"PATH=" in seen
     assert b"canary" not in seen + minder

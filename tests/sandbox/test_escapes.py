@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from transcode.sandbox.fence import May
+from transcode.sandbox.fence import Permissions
 from transcode.work.children import Children, Program
 
 HELD = {"EACCES", "ENOSYS", "EPERM"}
@@ -214,11 +214,11 @@ def tried(
         }
         return (
             _tried(folder, "bare", told, None),
-            _tried(folder, "fenced", told, May(network=network, ports=(1,))),
+            _tried(folder, "fenced", told, Permissions(network=network, ports=(1,))),
         )
 
 
-def _tried(folder: Path, name: str, told: object, may: May | None) -> Tried:
+def _tried(folder: Path, name: str, told: object, may: Permissions | None) -> Tried:
     own, foreign = folder / name, folder / f"foreign-{name}"
     own.mkdir()
     foreign.write_bytes(b"theirs")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from transcode.sandbox.fence import Fence, May, ports_of, shortfall
+from transcode.sandbox.fence import Fence, Permissions, ports_of, shortfall
 from transcode.work.children import Children, Program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +39,7 @@ def port() -> Iterator[int]:
 def _run(folder: Path, script: str, **changes: Any) -> tuple[int, str, set[str]]:
     """Status, words and what could not be had of a fenced shell."""
     printed: list[bytes] = []
-    may = May(writes=(str(folder),), runs=_bash())._replace(**changes)
+    may = Permissions(writes=(str(folder),), runs=_bash())._replace(**changes)
     with Children(folder) as children:
         argv = [_bash(), "--norc", "-c", script]
         children.start(Program("x", argv, printed.append, printed.append, may))
@@ -225,7 +225,7 @@ def test_nothing_is_kept_open(tmp_path: Path) -> None:
     """
     before = len([*Path("/proc/self/fd").iterdir()])
     for _ in range(3):
-        with Fence(May(reads=("/gone",), runs=_bash())):
+        with Fence(Permissions(reads=("/gone",), runs=_bash())):
             pass
         _run(tmp_path, ":")
 
@@ -274,7 +274,7 @@ def test_a_script_is_started_and_said_to_be_loose(tmp_path: Path) -> None:
     script.chmod(0o755)
     printed: list[bytes] = []
     with Children(tmp_path) as children:
-        may = May(writes=(str(tmp_path),), runs=str(script))
+        may = Permissions(writes=(str(tmp_path),), runs=str(script))
         argv = [str(script)]
         children.start(Program("x", argv, printed.append, printed.append, may))
         children.wait()

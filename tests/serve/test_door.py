@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from transcode.errors import SettingsError, StoreDown
-from transcode.serve.connections import Limits, peer_of
+from transcode.serve.connections import ConnectionLimits, peer_of
 from transcode.serve.health import Health
 from transcode.serve.listener import bind, is_loopback
 
@@ -91,7 +91,7 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextmanager
-def small(limits: Limits) -> Iterator[int]:
+def small(limits: ConnectionLimits) -> Iterator[int]:
     """A server of `hello` with these limits, in a process of its own; its port."""
     code = (
         "import anyio, sys\n"
@@ -129,7 +129,7 @@ GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 def test_who_says_nothing_is_hung_up_on() -> None:
     """Nothing, half a header, a header and half a body, an answer that nobody reads."""
-    limits = Limits(head_seconds=0.5, idle_seconds=1, request_seconds=1.0)
+    limits = ConnectionLimits(head_seconds=0.5, idle_seconds=1, request_seconds=1.0)
     begun = b"GET / HTTP/1.1\r\nHost: local"
     body = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf"
     with small(limits) as port:
@@ -151,7 +151,7 @@ def test_who_says_nothing_is_hung_up_on() -> None:
 
 def test_a_header_a_byte_at_a_time_is_not_waited_for() -> None:
     """Each byte is no new beginning: the whole has to be there in time."""
-    with small(Limits(head_seconds=1.0)) as port, connected(port) as slow:
+    with small(ConnectionLimits(head_seconds=1.0)) as port, connected(port) as slow:
         slow.settimeout(0.05)
         answer = b""
         for byte in b"GET / HTTP/1.1\r\n" + b"X-Slow: yes\r\n" * 1000:
@@ -169,7 +169,10 @@ def test_a_header_a_byte_at_a_time_is_not_waited_for() -> None:
 
 def test_one_peer_takes_the_room_of_no_other() -> None:
     """Its own oldest idle connection makes room for its next; others keep theirs."""
-    with small(Limits(connections=8, per_peer=4)) as port, ExitStack() as open_:
+    with (
+        small(ConnectionLimits(connections=8, per_peer=4)) as port,
+        ExitStack() as open_,
+    ):
         other = open_.enter_context(connected(port, source="127.0.0.2"))
         crowd = [open_.enter_context(connected(port)) for _ in range(12)]
         crowd[-1].sendall(GET)
@@ -189,7 +192,10 @@ def test_who_is_being_answered_is_not_hung_up_on() -> None:
         b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
         b"Expect: 100-continue\r\n\r\n"
     )
-    with small(Limits(connections=2, per_peer=2)) as port, ExitStack() as open_:
+    with (
+        small(ConnectionLimits(connections=2, per_peer=2)) as port,
+        ExitStack() as open_,
+    ):
         busy = [open_.enter_context(connected(port)) for _ in range(2)]
         for one in busy:
             one.sendall(upload)

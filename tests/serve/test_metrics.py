@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from transcode.contract import Attempt, Failure, Money, OutcomeKind, Spec, Usage
-from transcode.contract.job import Told
+from transcode.contract.job import Delivery
 from transcode.hooks import AttemptEnded, Overdue
 from transcode.serve.metrics import (
     ATTEMPTS,
@@ -113,7 +113,7 @@ def test_a_destination_is_counted_by_kind(
 ) -> None:
     """By kind and outcome, never by address."""
     failure = Failure(type="DestinationDown", message="", retryable=bool(retryable))
-    told = Told(
+    told = Delivery(
         envelope_id="e",
         digest="d",
         target=target,

@@ -12,8 +12,8 @@ from transcode.errors import SettingsError, StoreError
 from transcode.event.filter import lies_in
 from transcode.event.folder import from_file
 from transcode.hooks import Taken
-from transcode.jobs.ingest import AMONG_RESULTS, Intake, Rule
-from transcode.jobs.service import Desk
+from transcode.jobs.ingest import AMONG_RESULTS, Ingest, Rule
+from transcode.jobs.service import JobService
 from transcode.jobs.sources import comes_from
 from transcode.request import Request
 from transcode.settings import Settings
@@ -74,8 +74,10 @@ async def test_one_upload_does_not_spoil_the_others(
     )
     rule = Rule(request=Request(source="", to=str(to), profile="preview"))
 
-    async with Desk.open(wire(settings), to=str(to)) as desk:
-        told = await Intake(desk, rule).take_each([_file(clip), there, _file(result)])
+    async with JobService.open(wire(settings), to=str(to)) as service:
+        told = await Ingest(service, rule).take_each(
+            [_file(clip), there, _file(result)]
+        )
 
     kept, down, own = (one for _, one in told)
     assert isinstance(kept, Taken)
@@ -100,9 +102,9 @@ async def test_a_wrong_setting_forgets_no_upload(
     )
     rule = Rule(request=Request(source="", to=str(tmp_path), profile="preview"))
 
-    async with Desk.open(wire(settings), to=str(tmp_path)) as desk:
+    async with JobService.open(wire(settings), to=str(tmp_path)) as service:
         with pytest.raises(SettingsError, match="no credentials"):
-            await Intake(desk, rule).take([there])
+            await Ingest(service, rule).take([there])
 
 
 def _file(path: Path) -> Upload:

@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from transcode.sandbox.fence import May
+from transcode.sandbox.fence import Permissions
 from transcode.work.children import Children, Program
 
 
@@ -15,7 +15,7 @@ def program(name: str, code: str) -> Program:
     def ignore(_data: bytes) -> None:
         pass
 
-    everything = May(reads=("/",), writes=("/",), runs=sys.executable)
+    everything = Permissions(reads=("/",), writes=("/",), runs=sys.executable)
     return Program(name, (sys.executable, "-c", code), ignore, ignore, everything)
 
 

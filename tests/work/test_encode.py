@@ -24,7 +24,7 @@ from transcode.contract import (
     Progress,
     Sprites,
 )
-from transcode.sandbox.fence import May
+from transcode.sandbox.fence import Permissions
 from transcode.settings import Settings
 from transcode.work.children import Children, Program
 from transcode.work.perform import perform
@@ -640,4 +640,4 @@ def _program(name: str, *argv: str) -> Program:
         pass
 
     program = shutil.which(argv[0])
-    return Program(name, argv, ignore, ignore, May(reads=("/",), runs=program))
+    return Program(name, argv, ignore, ignore, Permissions(reads=("/",), runs=program))

@@ -38,7 +38,7 @@ class Gone(WebError):
     """Nothing is there."""
 
 
-class Unreadable(WebError):
+class WebUnreadable(WebError):
     """It cannot be read, now or later."""
 
 
@@ -47,7 +47,7 @@ class Down(WebError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WebAnswer:
     """Of a request for a range."""
 
     status: int
@@ -75,7 +75,7 @@ class Web:
         """
         *public_only*: refuse a peer in a private network, on this link or machine.
 
-        Raises `Unreadable` for a URL that names no server.
+        Raises `WebUnreadable` for a URL that names no server.
         """
         self._url = url
         self._public_only = public_only
@@ -88,7 +88,7 @@ class Web:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def ask(self, first: int, last: int, *, until: float) -> Answer:
+    def ask(self, first: int, last: int, *, until: float) -> WebAnswer:
         """
         The bytes from *first* to *last*, both included, before *until* (`monotonic`).
 
@@ -109,7 +109,7 @@ class Web:
             self._connection.close()
             self._connection = None
 
-    def _follow(self, first: int, last: int, until: float) -> Answer:
+    def _follow(self, first: int, last: int, until: float) -> WebAnswer:
         url = self._url
         for _ in range(_MOST_REDIRECTS + 1):
             answer = self._once(url, first, last, until)
@@ -122,13 +122,13 @@ class Web:
             except (ValueError, WebError):
                 elsewhere = True
             if elsewhere:
-                raise Unreadable(
+                raise WebUnreadable(
                     "its server redirects to another one, which is not followed; "
                     "name the address that it leads to"
                 )
-        raise Unreadable("its server redirects in a circle")
+        raise WebUnreadable("its server redirects in a circle")
 
-    def _once(self, url: str, first: int, last: int, until: float) -> Answer:
+    def _once(self, url: str, first: int, last: int, until: float) -> WebAnswer:
         parts = urlsplit(url)
         path = parts.path or "/"
         try:
@@ -153,7 +153,7 @@ class Web:
         except (OSError, http.client.HTTPException, ValueError) as exc:
             self.close()
             said = f"its server cannot be read: {_why(exc)}"
-            raise (Unreadable(said) if stays(exc) else Down(said)) from exc
+            raise (WebUnreadable(said) if stays(exc) else Down(said)) from exc
         if ends:
             self.close()
         return answer
@@ -168,16 +168,16 @@ class Web:
 
 
 def origin_of(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port; raises `Unreadable` where it names none."""
+    """Scheme, host and port; raises `WebUnreadable` where it names none."""
     try:
         parts: SplitResult = urlsplit(url)
         port = parts.port
     except ValueError as exc:
-        raise Unreadable("its address is no valid URL") from exc
+        raise WebUnreadable("its address is no valid URL") from exc
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise Unreadable("its address names no server")
+        raise WebUnreadable("its address names no server")
     if parts.username is not None or parts.password is not None:
-        raise Unreadable("its address holds a user name or password")
+        raise WebUnreadable("its address holds a user name or password")
     return parts.scheme, parts.hostname, port or _PORTS[parts.scheme]
 
 
@@ -244,8 +244,8 @@ class _Connection(http.client.HTTPConnection):
         return min(left, most)
 
 
-def _neighbour() -> Unreadable:
-    return Unreadable(
+def _neighbour() -> WebUnreadable:
+    return WebUnreadable(
         "it lies on this machine or in a private network, and addresses there are "
         "read only where TRANSCODE_PRIVATE_HOSTS names the host"
     )
@@ -297,14 +297,14 @@ class _Incoming(io.RawIOBase):
 
 def _read(
     reply: http.client.HTTPResponse, first: int, last: int, until: float
-) -> Answer:
+) -> WebAnswer:
     headers = {name.lower(): value for name, value in reply.getheaders()}
     body, most = bytearray(), last - first + 1
     wanted = reply.status in (200, 206)
     if reply.status == 206:  # noqa: PLR2004  Partial Content
         found = _RANGE.fullmatch(headers.get("content-range", "").strip())
         if found is None or int(found[1]) != first or int(found[2]) > last:
-            raise Unreadable("its server answers another range than was asked for")
+            raise WebUnreadable("its server answers another range than was asked for")
         most = int(found[2]) - first + 1
     while wanted and len(body) < most:
         piece = reply.read1(min(_PIECE, most - len(body)))
@@ -317,16 +317,16 @@ def _read(
         raise Down("its server's answers end before they are whole")
     if wanted and reply.length == 0:
         reply.read()
-    return Answer(reply.status, headers, bytes(body))
+    return WebAnswer(reply.status, headers, bytes(body))
 
 
-def _judged(answer: Answer) -> Answer:
+def _judged(answer: WebAnswer) -> WebAnswer:
     if answer.status in (200, 206, 416):
         return answer
     said = f"its server answers {answer.status}"
     if answer.status in (404, 410):
         raise Gone(said)
-    raise (Down if answer.status in PASSING else Unreadable)(said)
+    raise (Down if answer.status in PASSING else WebUnreadable)(said)
 
 
 _REASONS: Sequence[tuple[type[Exception], str]] = (

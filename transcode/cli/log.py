@@ -28,7 +28,7 @@ Level = Literal["info", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """One line: when it was written, how much it matters, and of which job."""
 
     time: datetime
@@ -49,12 +49,12 @@ class Entry:
         return json.dumps({**facts, "message": self.message}, ensure_ascii=False)
 
 
-def entry(event: object, now: datetime) -> Entry | None:
+def entry(event: object, now: datetime) -> LogEntry | None:
     """What is said of *event*; None for what is too fine."""
     message = line(event)
     if message is None:
         return None
-    return Entry(now, _level(event), _job(event), message)
+    return LogEntry(now, _level(event), _job(event), message)
 
 
 def _level(event: object) -> Level:
@@ -89,7 +89,7 @@ def writing(form: Format) -> Listener:
 
 def announce(message: str, form: Format) -> None:
     """What a service says of itself: as it is, or as an entry for machines."""
-    said = Entry(datetime.now(UTC), "info", None, message)
+    said = LogEntry(datetime.now(UTC), "info", None, message)
     click.echo(said.json() if form == "json" else message, err=True)
 
 
@@ -100,5 +100,5 @@ def warn_of_root(form: Format) -> None:
             "running as root: make a user for it that may read the uploads, write the"
             " results and nothing else"
         )
-        said = Entry(datetime.now(UTC), "warning", None, message)
+        said = LogEntry(datetime.now(UTC), "warning", None, message)
         click.echo(said.json() if form == "json" else said.text(), err=True)

@@ -49,13 +49,13 @@ JobStatus = Literal[
 """What they mean stands in `state`."""
 
 
-class Kept(Value):
+class StoredRecord(Value):
     """A record that a later or an earlier release may read."""
 
     model_config = ConfigDict(extra="ignore")
 
 
-class Submission(Kept):
+class Submission(StoredRecord):
     """What somebody or some event asked for, of one version of one object."""
 
     schema_: Literal["transcode/submission/1"] = Field(
@@ -91,7 +91,7 @@ class Submission(Kept):
     """UTC, by the clock of the store."""
 
 
-class Claim(Kept):
+class Claim(StoredRecord):
     """
     The right to work on a job, until its lease ends or a higher number exists.
 
@@ -110,7 +110,7 @@ class Claim(Kept):
     renewals: int = 0
 
 
-class Ending(Kept):
+class Ending(StoredRecord):
     """
     How a claim ended; there is at most one for a number.
 
@@ -133,7 +133,7 @@ class Ending(Kept):
     """When trying again makes sense; None: at once."""
 
 
-class LedgerRecord(Kept):
+class LedgerRecord(StoredRecord):
     """One attempt and what it cost; written once, never changed."""
 
     schema_: Literal["transcode/ledger/1"] = Field("transcode/ledger/1", alias="schema")
@@ -171,7 +171,7 @@ class LedgerRecord(Kept):
         )
 
 
-class Envelope(Kept):
+class Envelope(StoredRecord):
     """What destinations are sent: a result, its job, and where the manifest is."""
 
     schema_: Literal["transcode/notice/1"] = Field("transcode/notice/1", alias="schema")
@@ -213,7 +213,7 @@ class Envelope(Kept):
         )
 
 
-class JobReport(Kept):
+class JobReport(StoredRecord):
     """Where a job stands, for whoever asks."""
 
     job_id: str
@@ -233,7 +233,7 @@ class JobReport(Kept):
         return self.status in _FINAL
 
 
-class Told(Kept):
+class Delivery(StoredRecord):
     """What became of telling one destination of one result; it can be tried again."""
 
     schema_: Literal["transcode/told/1"] = Field("transcode/told/1", alias="schema")

@@ -43,7 +43,7 @@ class PlannedTask(Value):
     task: Task
     candidates: tuple[Candidate, ...]
     """Chosen one first, then the losers, nearest first."""
-    instead: PlannedTask | None = None
+    fallback: PlannedTask | None = None
     """
     The same without copying, or in one piece: done should what is copied or joined
     turn out to be unfit, which headers do not always tell.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .layout import folder_name
-from .manifest import Ending, Status, failed, refused, succeeded
+from .manifest import RunEnding, Status, failed, refused, succeeded
 from .message import Notice, compose
 from .notify import Announcer, RetryClock, tell, told_digest
 from .senders import Senders, check
@@ -11,9 +11,9 @@ from .targets import Target, parse_target, parse_targets
 
 __all__ = [
     "Announcer",
-    "Ending",
     "Notice",
     "RetryClock",
+    "RunEnding",
     "Senders",
     "Status",
     "Target",

@@ -34,7 +34,7 @@ Status = Literal["succeeded", "rejected", "failed", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class RunEnding:
     """How and when a job ended."""
 
     status: Status
@@ -46,7 +46,7 @@ class Ending:
 def succeeded(
     plan: Plan,
     results: Sequence[TaskResult],
-    ending: Ending,
+    ending: RunEnding,
     *,
     uri: Callable[[str], str],
     artifacts: Sequence[Artifact] | None = None,
@@ -73,7 +73,7 @@ def artifacts_of(results: Iterable[TaskResult]) -> tuple[Artifact, ...]:
 def failed(
     plan: Plan,
     results: Sequence[TaskResult],
-    ending: Ending,
+    ending: RunEnding,
     *,
     failure: Failure,
 ) -> Manifest:
@@ -89,7 +89,7 @@ def refused(  # noqa: PLR0913 - what a plan would have held
     *,
     engine: str,
     currency: str,
-    ending: Ending,
+    ending: RunEnding,
     failure: Failure,
 ) -> Manifest:
     """A failure before there was a plan: nothing was tried and nothing paid for."""
@@ -109,7 +109,7 @@ def refused(  # noqa: PLR0913 - what a plan would have held
     )
 
 
-def _manifest(plan: Plan, results: Sequence[TaskResult], ending: Ending) -> Manifest:
+def _manifest(plan: Plan, results: Sequence[TaskResult], ending: RunEnding) -> Manifest:
     checks = tuple(c for p in _kept(results) for c in p.checks)
     spent = sum((a.cost.amount for r in results for a in r.attempts), start=Decimal(0))
     return Manifest(
@@ -181,8 +181,8 @@ def status_of(error: TranscodeError) -> Status:
     return "rejected" if error.outcome is OutcomeKind.REJECTED else "failed"
 
 
-def ending_of(status: Status, started: float) -> Ending:
-    return Ending(
+def ending_of(status: Status, started: float) -> RunEnding:
+    return RunEnding(
         status=status,
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         wall_seconds=time.monotonic() - started,

@@ -12,7 +12,7 @@ from typing import Self
 
 import anyio
 
-from ..contract.job import Envelope, Told
+from ..contract.job import Delivery, Envelope
 from ..errors import DestinationDown, DestinationRefused, TranscodeError
 from ..retry import RetryPolicy
 from .message import Notice, compose
@@ -53,13 +53,13 @@ async def tell(
     *,
     policy: RetryPolicy = ROUND,
     clock: RetryClock = RetryClock(),
-) -> tuple[Told, ...]:
+) -> tuple[Delivery, ...]:
     """
     Tell all of them at once, each with its own tries, and say what became of it, in
     the order of *targets*. Never raises for one that fails. At least once: a
     destination whose answer was lost is told again, under the same id.
     """
-    told: list[Told | None] = [None] * len(targets)
+    told: list[Delivery | None] = [None] * len(targets)
 
     async def one(place: int) -> None:
         told[place] = await _Round(envelope, targets[place], send, policy, clock).told()
@@ -82,7 +82,7 @@ class _Round:
     tries: int = 0
     linked: bool = False
 
-    async def told(self) -> Told:
+    async def told(self) -> Delivery:
         error: TranscodeError | None
         while True:
             error = await self._try()
@@ -95,7 +95,7 @@ class _Round:
             if wait is None:
                 break
             await self.clock.sleep(wait)
-        return Told(
+        return Delivery(
             envelope_id=self.envelope.id,
             digest=told_digest(self.envelope.id, self.target),
             target=self.target.name,
@@ -149,7 +149,7 @@ class Announcer:
         on_failure: Sequence[Target] = (),
         clock: RetryClock | None = None,
         resting_seconds: Sequence[float] = (),
-        heard: Callable[[Told], None] = lambda _told: None,
+        heard: Callable[[Delivery], None] = lambda _told: None,
     ) -> None:
         self._senders = senders
         self._on_success = tuple(on_success)
@@ -159,7 +159,7 @@ class Announcer:
         self._resting_seconds = tuple(resting_seconds)
         self._down: dict[str, int] = {}
         self._until: dict[str, float] = {}
-        self._said: dict[str, dict[str, Told]] = {}
+        self._said: dict[str, dict[str, Delivery]] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -200,11 +200,11 @@ class Announcer:
         everybody = len(due) == len(targets) and all(one.ok for one in told)
         return [one.digest for one in told if one.ok], everybody
 
-    def said(self, envelope_id: str) -> Mapping[str, Told]:
+    def said(self, envelope_id: str) -> Mapping[str, Delivery]:
         """What became of each destination in the last round for this result; once."""
         return self._said.pop(envelope_id, {})
 
-    def _rest(self, target: Target, told: Told) -> None:
+    def _rest(self, target: Target, told: Delivery) -> None:
         down = not told.ok and told.error is not None and told.error.retryable
         if not down or not self._resting_seconds:
             self._down.pop(target.text, None)

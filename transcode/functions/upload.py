@@ -25,8 +25,8 @@ from ..event.verdict import Ignored
 from ..hooks import AttemptEnded, Event, Taken
 from ..jobs.deliveries import Deliveries
 from ..jobs.documents import as_ours, became, passed_over, shown, stands
-from ..jobs.ingest import Intake, open_jobs
-from ..jobs.service import Desk
+from ..jobs.ingest import Ingest, open_jobs
+from ..jobs.service import JobService
 from ..meter import Meter, metering, settle
 from ..store.connections import keep_open
 from .runtime import Function
@@ -117,18 +117,20 @@ class _Call:
     async def run(self, event: object, meter: Meter) -> None:
         function = self.function
         found, owners = ([], {}) if is_timer(event) else self._parse(event)
-        async with Desk.open(function.wiring, to=function.rule.request.to) as desk:
-            intake = Intake(desk, function.rule)
+        async with JobService.open(
+            function.wiring, to=function.rule.request.to
+        ) as service:
+            ingest = Ingest(service, function.rule)
             if is_timer(event):
-                await self._sweep(desk, intake)
-            for upload, one in await intake.take_each(found):
+                await self._sweep(service, ingest)
+            for upload, one in await ingest.take_each(found):
                 self._told(upload, one, owners.get(upload.uri, set()))
             self.untold.clear()
             ended: list[str] = []
-            desk.later = _collecting(ended)
-            await self._work(desk)
-            await self._tell(desk, ended)
-            await self._enter(desk, meter)
+            service.later = _collecting(ended)
+            await self._work(service)
+            await self._tell(service, ended)
+            await self._enter(service, meter)
 
     def _parse(self, event: object) -> tuple[list[Upload], dict[str, set[str]]]:
         """The uploads, and which messages told of each."""
@@ -162,20 +164,20 @@ class _Call:
             for name in names:
                 self.asked.setdefault(name, set()).add(one.report.job_id)
 
-    async def _sweep(self, desk: Desk, intake: Intake) -> None:
+    async def _sweep(self, service: JobService, ingest: Ingest) -> None:
         sources = self.function.wiring.settings.sources or ""
         for source in sources.split():
-            async for group in intake.look(source):
+            async for group in ingest.look(source):
                 for one in group:
                     if isinstance(one, Taken):
                         self.uploads.append(became(one.uri, one))
                     else:
                         self.errors.append(one.error)
-        async for submission in open_jobs(desk):
+        async for submission in open_jobs(service):
             job = submission.job_id
-            self.jobs[job] = await desk.report(job)
+            self.jobs[job] = await service.report(job)
 
-    async def _work(self, desk: Desk) -> None:
+    async def _work(self, service: JobService) -> None:
         waiting = [job for job, report in self.jobs.items() if not report.over]
         waiting.sort(key=lambda job: -self.jobs[job].submission.priority)
         margin = self.function.wiring.settings.margin_seconds
@@ -186,8 +188,8 @@ class _Call:
             try:
                 # Asked once: of a store that takes no notice of conditions, nobody
                 # would look whether somebody else has claimed the job.
-                await desk.bucket.is_conditional()
-                self.jobs[job] = await desk.perform(
+                await service.bucket.is_conditional()
+                self.jobs[job] = await service.perform(
                     job,
                     listen=self._hear,
                     seconds_left=None if left is None else left - margin,
@@ -195,14 +197,14 @@ class _Call:
             except Exception as exc:  # noqa: BLE001 - one job must not end the others
                 self.errors.append(as_ours(exc))
 
-    async def _tell(self, desk: Desk, ended: Sequence[str]) -> None:
+    async def _tell(self, service: JobService, ended: Sequence[str]) -> None:
         """
         All at once, after the work and within what is left: a destination that hangs
         holds up no job, and is told by the next call or sweep.
         """
         left = self._seconds_left()
         margin = self.function.wiring.settings.margin_seconds
-        telling = Deliveries(desk.tell, self._hear)
+        telling = Deliveries(service.tell, self._hear)
         with anyio.move_on_after(None if left is None else max(left - margin, 0)):
             async with anyio.create_task_group() as group:
                 group.start_soon(telling.work)
@@ -219,7 +221,7 @@ class _Call:
         given = self.invocation.seconds_left
         return None if given is None else given - (time.monotonic() - self.started)
 
-    async def _enter(self, desk: Desk, meter: Meter) -> None:
+    async def _enter(self, service: JobService, meter: Meter) -> None:
         """What this call took beside its attempts, in equal parts for its jobs."""
         spec, platform = self.function.spec, self.function.platform
         if spec is None or not self.jobs:
@@ -245,9 +247,9 @@ class _Call:
                 cost=cost,
                 outcome=OutcomeKind.SUCCEEDED,
             )
-            await desk.book.enter(
+            await service.repository.enter(
                 LedgerRecord(
-                    recorded_at=await desk.book.now(),
+                    recorded_at=await service.repository.now(),
                     job_id=report.job_id,
                     claim=report.tries,
                     task_id=f"function-{call}",

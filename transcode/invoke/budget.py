@@ -8,7 +8,7 @@ from decimal import Decimal
 from ..contract import Money
 
 
-class Purse:
+class TaskBudget:
     """
     Divides a budget between the attempts of a job, so that together they keep to it.
 

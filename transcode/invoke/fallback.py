@@ -17,10 +17,10 @@ def in_force(
 ) -> tuple[PlannedTask, Sequence[Attempt]]:
     """The plan to go on with after *attempts*, and those of them that were at it."""
     tries = [number for number, it in enumerate(attempts, 1) if _is_unfit(it)]
-    if planned.instead is None or not tries:
+    if planned.fallback is None or not tries:
         return planned, attempts
     # Attempts at copying say nothing of the specs for encoding.
-    return planned.instead, attempts[tries[0] :]
+    return planned.fallback, attempts[tries[0] :]
 
 
 def told(
@@ -28,7 +28,7 @@ def told(
 ) -> Produced | None:
     """*produced*, with a note on what was wrong where *attempts* at copying failed."""
     failure = next((it.failure for it in attempts if _is_unfit(it)), None)
-    if failure is None or produced is None or planned.instead is None:
+    if failure is None or produced is None or planned.fallback is None:
         return produced
     what = "Copying gave no sound result, so everything was encoded"
     if planned.task.kind == "join":
@@ -42,7 +42,7 @@ def one_piece(
     """What to do instead where a chunk is unfit: the source is not what it says."""
     join = next((it for it in planned if it.task.kind == "join"), None)
     unfit = (it for it in results if it.kind == "chunk" and _is_unfit(it.attempts[-1]))
-    return join.instead if join is not None and any(unfit) else None
+    return join.fallback if join is not None and any(unfit) else None
 
 
 def refused(results: Sequence[TaskResult], reason: str) -> tuple[TaskResult, ...]:

@@ -10,7 +10,7 @@ from typing import Protocol
 from ..contract import Attempt, Plan, Task
 
 
-class Keeper(Protocol):
+class Journal(Protocol):
     """Remembers a job beyond this process."""
 
     @property
@@ -25,13 +25,13 @@ class Keeper(Protocol):
         """The plan with what may be spent on it; raises `BudgetReached`."""
 
     async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
-        """Before an attempt, as its testament, and after it."""
+        """Before an attempt, as its provisional attempt, and after it."""
 
     async def commit(self) -> None:
         """Before the result becomes visible; raises `LeaseLost` where it must not."""
 
 
-class Forgetful:
+class NullJournal:
     """Where whoever asked waits for the answer: nobody takes over from us."""
 
     earlier: Mapping[str, Sequence[Attempt]] = MappingProxyType({})

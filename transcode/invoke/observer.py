@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..contract import Attempt, Plan, Progress, Task
 from ..hooks import AttemptEnded, Listener, Overdue, Progressed
-from .journal import Keeper
+from .journal import Journal
 
 __all__ = ["AttemptObserver", "JobObserver", "Reporter"]
 
@@ -44,13 +44,13 @@ class JobObserver:
 class Reporter(JobObserver):
     """Tells whoever listens, and has attempts of *plan* written down."""
 
-    def __init__(self, plan: Plan, keeper: Keeper, listen: Listener) -> None:
+    def __init__(self, plan: Plan, journal: Journal, listen: Listener) -> None:
         self._plan = plan
-        self._keeper = keeper
+        self._journal = journal
         self._listen = listen
 
     async def keep(self, task: Task, attempt: Attempt) -> None:
-        await self._keeper.keep(self._plan, task, attempt)
+        await self._journal.keep(self._plan, task, attempt)
 
     def progressed(self, progress: Progress) -> None:
         self._listen(Progressed(progress))

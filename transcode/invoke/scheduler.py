@@ -21,13 +21,13 @@ from ..contract import (
     TaskResult,
 )
 from ..errors import BudgetSpent, PlanError
-from .budget import Purse
+from .budget import TaskBudget
 from .engine import Engine
 from .fallback import in_force, one_piece, refused, told, told_of_chunks
 from .observer import AttemptObserver, JobObserver
 from .policy import GiveUp, Retry, after, final, first, reassign, rounded_up
 
-__all__ = ["invoke_all", "only", "testament"]
+__all__ = ["invoke_all", "only", "provisional_attempt"]
 
 _TO_BE_SAFE = Decimal("1.25")
 
@@ -67,16 +67,16 @@ async def invoke_all(  # noqa: PLR0913 - what, where, for how much, who hears of
                 "another engine.",
                 memory_mib=one.task.spec.memory_mib,
             )
-    purse = Purse(
+    task_budget = TaskBudget(
         budget, {p.task.task_id: p.task.predicted_cost.amount for p in planned}
     )
-    chunks = {p.task.task_id: _Done() for p in planned}
+    chunks = {p.task.task_id: _TaskDone() for p in planned}
     jobs = [
-        _Job(
+        _TaskRun(
             one,
             chunks,
             engine,
-            purse,
+            task_budget,
             staging_for,
             observer,
             list(earlier.get(one.task.task_id, ())),
@@ -95,13 +95,13 @@ async def invoke_all(  # noqa: PLR0913 - what, where, for how much, who hears of
     if whole is None:
         return results
     able = [it for it in whole.candidates if engine.fits(it.spec)]
-    way_out = first(able, purse.unspent(), joined=True)
+    way_out = first(able, task_budget.unspent(), joined=True)
     if isinstance(way_out, GiveUp):
         return refused(results, way_out.reason)
     more = await invoke_all(
         (whole,),
         engine,
-        budget=purse.unspent(),
+        budget=task_budget.unspent(),
         staging_for=staging_for,
         observer=observer,
     )
@@ -109,7 +109,7 @@ async def invoke_all(  # noqa: PLR0913 - what, where, for how much, who hears of
 
 
 @dataclass(slots=True)
-class _Done:
+class _TaskDone:
     """Where a task's files lie, once it has succeeded."""
 
     event: anyio.Event = field(default_factory=anyio.Event)
@@ -117,14 +117,14 @@ class _Done:
 
 
 @dataclass(slots=True)
-class _Job:
+class _TaskRun:
     """One planned task and all its attempts."""
 
     planned: PlannedTask
-    tasks: Mapping[str, _Done]
+    tasks: Mapping[str, _TaskDone]
     """Every task of the job, by its id."""
     engine: Engine
-    purse: Purse
+    task_budget: TaskBudget
     staging_for: Callable[[str, int], Path]
     observer: JobObserver
     attempts: list[Attempt]
@@ -144,9 +144,9 @@ class _Job:
         planned, alike = in_force(self.planned, self.attempts)
         task = planned.task
         for attempt in self.attempts:
-            self.purse.spend(attempt.cost.amount)
+            self.task_budget.spend(attempt.cost.amount)
         if self.attempts:
-            left = self.purse.left()
+            left = self.task_budget.left()
             learned = self._next(planned, alike)
             if isinstance(learned, Retry):
                 task = reassign(task, learned.candidate)
@@ -159,14 +159,14 @@ class _Job:
         while True:
             number = max((a.number for a in self.attempts), default=0) + 1
             task = self._funded(task)
-            await self.observer.keep(task, testament(task, number))
+            await self.observer.keep(task, provisional_attempt(task, number))
             attempt, self.produced = await self.engine.attempt(
                 task,
                 number=number,
                 staging=self.staging_for(task.task_id, number),
                 observer=_Attempt(self, task, number),
             )
-            self.purse.settle(task.task_id, attempt.cost.amount)
+            self.task_budget.settle(task.task_id, attempt.cost.amount)
             await self.observer.keep(task, attempt)
             if attempt.outcome is OutcomeKind.SUCCEEDED:
                 self.produced = told(self.produced, self.planned, self.attempts)
@@ -196,13 +196,13 @@ class _Job:
 
     def _next(self, planned: PlannedTask, alike: Sequence[Attempt]) -> Retry | GiveUp:
         able = [c for c in planned.candidates if self.engine.fits(c.spec)]
-        left = self.purse.left()
+        left = self.task_budget.left()
         if alike:
             return after(able, alike, left=left)
         return first(able, left, joined=self.planned.task.kind == "join")
 
     def _funded(self, task: Task) -> Task:
-        limit = self.purse.reserve(task.task_id, task.predicted_cost.amount)
+        limit = self.task_budget.reserve(task.task_id, task.predicted_cost.amount)
         return task.model_copy(update={"spend_limit": limit})
 
     def progressed(self, progress: Progress) -> None:
@@ -226,7 +226,7 @@ class _Job:
 
     def cancelled(self, attempt: Attempt) -> None:
         # Its reservation is free for what is done instead.
-        self.purse.settle(self.planned.task.task_id, attempt.cost.amount)
+        self.task_budget.settle(self.planned.task.task_id, attempt.cost.amount)
         self._keep(attempt)
 
     def _keep(self, attempt: Attempt) -> None:
@@ -237,7 +237,7 @@ class _Job:
 class _Attempt(AttemptObserver):
     """One of a job's attempts, on its way to those who hear of the job."""
 
-    def __init__(self, job: _Job, task: Task, number: int) -> None:
+    def __init__(self, job: _TaskRun, task: Task, number: int) -> None:
         self._job, self._task, self._number = job, task, number
 
     def progressed(self, progress: Progress) -> None:
@@ -250,7 +250,7 @@ class _Attempt(AttemptObserver):
         self._job.observer.overdue(self._task, self._number)
 
 
-def testament(task: Task, number: int) -> Attempt:
+def provisional_attempt(task: Task, number: int) -> Attempt:
     """What an attempt counts as when its worker and we vanish together."""
     return Attempt(
         number=number,

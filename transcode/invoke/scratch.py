@@ -18,7 +18,7 @@ class Guards(Protocol):
 
 
 @contextmanager
-def apart(engine: Guards, scratch: Path, what: str) -> Iterator[Path]:
+def private_scratch(engine: Guards, scratch: Path, what: str) -> Iterator[Path]:
     """A new folder in *scratch*, gone after the block, whatever ends it."""
     folder = Path(tempfile.mkdtemp(prefix=f"transcode-{what}-", dir=scratch))
     with engine.guard(folder):

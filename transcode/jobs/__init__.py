@@ -1,7 +1,7 @@
 """
 State of jobs without a database: who works on what, and how it ended.
 
-    standing(history) says what may happen next · Book reads and writes it ·
+    standing(history) says what may happen next · Repository reads and writes it ·
     hold() keeps a claim alive while somebody works
 
 Every step is an object created once in the store; any of them may be repeated, late,
@@ -10,36 +10,36 @@ or the last thing a process did.
 
 from __future__ import annotations
 
-from .lease import confirm, hold
-from .repository import Book, told_of
+from .lease import confirm, keep_lease
+from .repository import JobRepository, told_of
 from .state import (
     Busy,
     Done,
     Exhausted,
     Free,
     History,
+    JobState,
     Over,
-    Standing,
     TryLimits,
     Waiting,
+    job_state,
     report,
-    standing,
 )
 
 __all__ = [
-    "Book",
     "Busy",
     "Done",
     "Exhausted",
     "Free",
     "History",
+    "JobRepository",
+    "JobState",
     "Over",
-    "Standing",
     "TryLimits",
     "Waiting",
     "confirm",
-    "hold",
+    "job_state",
+    "keep_lease",
     "report",
-    "standing",
     "told_of",
 ]

@@ -15,8 +15,8 @@ from ..settings import Settings
 from ..store.open import bucket
 from ..wiring import Wiring
 from .ingest import Rule, rule_for
-from .runner import Crew
-from .service import Desk
+from .runner import Runner
+from .service import JobService
 
 _POLL_SECONDS = 0.5
 """How often a job that somebody else works on is looked at."""
@@ -63,13 +63,13 @@ async def submit_all(
     """
     rule_for(wiring, rule)
     to = rule.request.to
-    async with Desk.open(wiring, to=to) as desk:
+    async with JobService.open(wiring, to=to) as service:
         requests = [
             rule.request.model_copy(update={"source": text}) for text in sources
         ]
         orders = [await look_up(request, wiring) for request in requests]
         kept = [
-            await desk.submit(
+            await service.submit(
                 request, tags=rule.tags, priority=rule.priority, order=order
             )
             for request, order in zip(requests, orders, strict=True)
@@ -77,20 +77,22 @@ async def submit_all(
         reports = [report for report, _ in kept]
         if not wait:
             return tuple(reports)
-        hands = max(1, wiring.machine.milli_cpus // 1000) + 1
-        crew = Crew(desk, hands, listen)
+        concurrency = max(1, wiring.machine.milli_cpus // 1000) + 1
+        runner = Runner(service, concurrency, listen)
         async with anyio.create_task_group() as group:
-            group.start_soon(crew.work)
-            ended = [await _until_over(desk, crew, report) for report in reports]
+            group.start_soon(runner.work)
+            ended = [await _until_over(service, runner, report) for report in reports]
             group.cancel_scope.cancel()
     return tuple(ended)
 
 
-async def _until_over(desk: Desk, crew: Crew, report: JobReport) -> JobReport:
+async def _until_over(
+    service: JobService, runner: Runner, report: JobReport
+) -> JobReport:
     while not report.over:
-        await crew.add(report.job_id, priority=report.submission.priority)
-        await crew.idle()
-        report = await desk.report(report.job_id)
+        await runner.add(report.job_id, priority=report.submission.priority)
+        await runner.idle()
+        report = await service.report(report.job_id)
         if not report.over:
             await anyio.sleep(_POLL_SECONDS)
     return report

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from ..contract.job import Told
+from ..contract.job import Delivery
 from ..hooks import Listener, Troubled, Undelivered
 from ..retry import RetryPolicy
 from .documents import as_ours
@@ -24,7 +24,7 @@ _AGAIN = RetryPolicy(
 )
 """Between rounds for one result."""
 
-Tell = Callable[[str], Awaitable[tuple[bool, tuple[Told, ...]]]]
+Tell = Callable[[str], Awaitable[tuple[bool, tuple[Delivery, ...]]]]
 """Tells of a job whoever was not told; whether that is everybody now, and who not."""
 
 
@@ -73,9 +73,9 @@ class Deliveries:
         """For ever."""
         async with anyio.create_task_group() as group:
             for _ in range(self.at_once):
-                group.start_soon(self._hand)
+                group.start_soon(self._work_next)
 
-    async def _hand(self) -> None:
+    async def _work_next(self) -> None:
         while True:
             job = await self._next()
             pause = None

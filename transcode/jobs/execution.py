@@ -14,7 +14,7 @@ import anyio
 
 from ..contract import Manifest, OutcomeKind, PlatformRef
 from ..contract.job import Claim, Ending, Submission
-from ..deliver import Ending as Ended
+from ..deliver import RunEnding as Ended
 from ..deliver import Status, refused
 from ..errors import (
     BudgetReached,
@@ -27,12 +27,12 @@ from ..errors import (
 from ..hooks import Listener
 from ..invoke.engine import Engine
 from ..pipeline import carry_out
-from ..request import Order
+from ..request import ResolvedRequest
 from ..retry import RetryPolicy
 from ..wiring import Wiring
-from . import Book, History, hold
-from .journal import Diary
-from .reservations import Allowance
+from . import History, JobRepository, keep_lease
+from .journal import JobJournal
+from .reservations import Reservations
 
 EndingKind = Literal["failed", "handed_back", "cancelled"]
 
@@ -47,18 +47,18 @@ _LAST_WORDS_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
+class JobExecution:
     """What is needed to work on a job under one claim."""
 
-    book: Book
+    repository: JobRepository
     wiring: Wiring
     history: History
     """As it was before the claim."""
     claim: Claim
-    look_up: Callable[[Submission], Awaitable[Order]]
-    engine: Callable[[Order], Awaitable[Engine]]
+    look_up: Callable[[Submission], Awaitable[ResolvedRequest]]
+    engine: Callable[[ResolvedRequest], Awaitable[Engine]]
     listen: Listener
-    allowance: Allowance | None = None
+    reservations: Reservations | None = None
 
     @property
     def submission(self) -> Submission:
@@ -72,19 +72,21 @@ class Shift:
         Cancellation from outside hands the job back, too, and propagates.
         """
         started = time.monotonic()
-        diary = Diary(self.book, self.submission, self.claim, allowance=self.allowance)
+        journal = JobJournal(
+            self.repository, self.submission, self.claim, reservations=self.reservations
+        )
         error: TranscodeError | None = None
         try:
-            async with hold(self.book, self.claim):
+            async with keep_lease(self.repository, self.claim):
                 with anyio.move_on_after(seconds_left):
-                    return await self._carry_out(diary, started)
+                    return await self._carry_out(journal, started)
         except LeaseLost:
             # Whoever has taken over may have read our attempts before the last one.
             with (
                 contextlib.suppress(StoreError),
                 anyio.move_on_after(_LAST_WORDS_SECONDS),
             ):
-                await diary.settle()
+                await journal.settle()
             return None
         except TranscodeError as exc:
             error = exc
@@ -92,16 +94,18 @@ class Shift:
             error = _unforeseen(exc)
         except BaseException:
             with anyio.move_on_after(_LAST_WORDS_SECONDS, shield=True):
-                await diary.settle()
-                await self.book.end(self._ending("handed_back", OutcomeKind.CANCELLED))
+                await journal.settle()
+                await self.repository.end(
+                    self._ending("handed_back", OutcomeKind.CANCELLED)
+                )
             raise
-        await diary.settle()
+        await journal.settle()
         if error is None:
             return await self._end(self._ending("handed_back", OutcomeKind.OUT_OF_TIME))
-        if await self.book.done(self.submission.folder):
+        if await self.repository.done(self.submission.folder):
             # Somebody's try was good, perhaps this one: there is nothing to explain.
             return None
-        until = await self._put_off(error, spent=bool(diary.records))
+        until = await self._put_off(error, spent=bool(journal.records))
         if until is not None:
             put_off = self._ending("handed_back", error.outcome)
             why = {"failure": error.describe(), "not_before": until}
@@ -118,9 +122,13 @@ class Shift:
 
     async def give_up(self, error: TranscodeError) -> Ending:
         """End the job for good without working on it."""
-        before = await self.book.attempts(self.claim.job_id)
-        await Diary(
-            self.book, self.submission, self.claim, before, allowance=self.allowance
+        before = await self.repository.attempts(self.claim.job_id)
+        await JobJournal(
+            self.repository,
+            self.submission,
+            self.claim,
+            before,
+            reservations=self.reservations,
         ).settle()
         cancelled = isinstance(error, Cancelled)
         kind: EndingKind = "cancelled" if cancelled else "failed"
@@ -131,11 +139,11 @@ class Shift:
     async def _end(self, ending: Ending) -> Ending:
         """Before an end for good, workers that may yet come back are locked out."""
         if ending.final:
-            await self.book.seal(self.history)
-        return await self.book.end(ending)
+            await self.repository.seal(self.history)
+        return await self.repository.end(ending)
 
-    async def _carry_out(self, diary: Diary, started: float) -> Manifest:
-        diary.before = await self.book.attempts(self.claim.job_id)
+    async def _carry_out(self, journal: JobJournal, started: float) -> Manifest:
+        journal.before = await self.repository.attempts(self.claim.job_id)
         order = await self.look_up(self.submission)
         engine = await self.engine(order)
         # The worker imports while the source is looked at.
@@ -144,11 +152,11 @@ class Shift:
             order,
             self.wiring,
             engine,
-            keeper=diary,
-            listen=diary.listening(self.listen),
+            journal=journal,
+            listen=journal.listening(self.listen),
             started=started,
         )
-        await diary.settle(published=True)
+        await journal.settle(published=True)
         return manifest
 
     def _ending(self, kind: EndingKind, outcome: OutcomeKind) -> Ending:
@@ -185,7 +193,7 @@ class Shift:
 
     async def _later(self, policy: RetryPolicy, before: int) -> datetime:
         wait = policy.wait_seconds(before + 1, random.random())  # noqa: S311
-        return await self.book.now() + timedelta(seconds=wait)
+        return await self.repository.now() + timedelta(seconds=wait)
 
     def _failures(self) -> int:
         """Before this one, of this round; a worker that was killed is none."""

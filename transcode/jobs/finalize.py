@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from ..contract import Manifest
-from ..contract.job import Envelope, JobReport, Told
+from ..contract.job import Delivery, Envelope, JobReport
 from ..errors import WorkerLost, revive
 from ..store.bucket import Bucket
 from ..store.destination import MANIFEST_NAME
-from . import Book, History
-from .repository import Ended
+from . import History, JobRepository
+from .repository import EndedJob
 
 _TOKEN = re.compile(r"\d{4,}|run-[0-9a-f]{8}")
 
@@ -34,12 +34,17 @@ class Tells(Protocol):
 class Explains(Protocol):
     """Says what became of each destination, beside who was told."""
 
-    def said(self, envelope_id: str) -> Mapping[str, Told]:
+    def said(self, envelope_id: str) -> Mapping[str, Delivery]:
         """Of the last round of telling this result, by digest; once."""
 
 
 async def tidy(
-    book: Book, bucket: Bucket, history: History, ended: JobReport, *, settled: bool
+    repository: JobRepository,
+    bucket: Bucket,
+    history: History,
+    ended: JobReport,
+    *,
+    settled: bool,
 ) -> None:
     """
     Collect garbage, and enter what workers left unsaid.
@@ -49,7 +54,7 @@ async def tidy(
     """
     await _collect(bucket, history, ended)
     if not settled or len(history.tried) > 1:
-        await _enter(book, ended)
+        await _enter(repository, ended)
 
 
 def may_be_mended(ended: JobReport) -> bool:
@@ -67,48 +72,52 @@ def may_be_mended(ended: JobReport) -> bool:
 
 
 async def tell_and_close(
-    book: Book, bucket: Bucket, tells: Tells, history: History, ended: JobReport
-) -> tuple[bool, tuple[Told, ...]]:
+    repository: JobRepository,
+    bucket: Bucket,
+    tells: Tells,
+    history: History,
+    ended: JobReport,
+) -> tuple[bool, tuple[Delivery, ...]]:
     """
     Tell, and once everybody knows, take the job off the list of open ones. Returns
     whether that is so, and which destinations could not be told in this round.
     """
-    everybody, missed = True, tuple[Told, ...]()
+    everybody, missed = True, tuple[Delivery, ...]()
     if ended.manifest is not None:
         everybody, missed = await _tell(
-            book, bucket, tells, history, ended, ended.manifest
+            repository, bucket, tells, history, ended, ended.manifest
         )
     if everybody:
-        known = None if may_be_mended(ended) else Ended(ended.job_id, ended.status)
-        await book.close(ended.job_id, history.round_number, ended=known)
+        known = None if may_be_mended(ended) else EndedJob(ended.job_id, ended.status)
+        await repository.close(ended.job_id, history.round_number, ended=known)
     return everybody, missed
 
 
-async def _enter(book: Book, ended: JobReport) -> None:
+async def _enter(repository: JobRepository, ended: JobReport) -> None:
     """
     What workers began that nobody has heard of since; and of one that vanished right
     after its results were to be seen, what the manifest says of it.
     """
     tasks = ended.manifest.tasks if ended.manifest else ()
     shown = {(t.task_id, a.number): a for t in tasks for a in t.attempts}
-    for record in await book.attempts(ended.job_id):
+    for record in await repository.attempts(ended.job_id):
         attempt = shown.get((record.task_id, record.attempt.number), record.attempt)
         if record.attempt.measured is None and attempt != record.attempt:
             known = record.model_copy(update={"attempt": attempt})
-            await book.keep_attempt(known)
-            await book.enter(known)
+            await repository.keep_attempt(known)
+            await repository.enter(known)
         else:
-            await book.enter(record)
+            await repository.enter(record)
 
 
 async def _tell(  # noqa: PLR0913, PLR0917 - who, by whom, of what
-    book: Book,
+    repository: JobRepository,
     bucket: Bucket,
     tells: Tells,
     history: History,
     ended: JobReport,
     manifest: Manifest,
-) -> tuple[bool, tuple[Told, ...]]:
+) -> tuple[bool, tuple[Delivery, ...]]:
     succeeded = ended.status == "succeeded"
     manifest_uri = bucket.uri(f"{ended.folder}/{MANIFEST_NAME}")
     envelope = Envelope.of(
@@ -116,18 +125,18 @@ async def _tell(  # noqa: PLR0913, PLR0917 - who, by whom, of what
         manifest,
         manifest_uri=manifest_uri if succeeded else None,
         tries=ended.tries,
-        sent_at=await book.now(),
+        sent_at=await repository.now(),
         round_number=history.round_number,
     )
     told, everybody = await tells.tell(envelope, known=history.told)
     said = tells.said(envelope.id) if isinstance(tells, Explains) else {}
     for digest in told:
-        await book.told(
+        await repository.told(
             ended.job_id, history.round_number, digest, told=said.get(digest)
         )
     missed = tuple(one for one in said.values() if not one.ok)
     for one in missed:
-        await book.untold(ended.job_id, history.round_number, one)
+        await repository.untold(ended.job_id, history.round_number, one)
     return everybody, missed
 
 

@@ -37,9 +37,9 @@ from ..store.watched_folder import is_inside, whole
 from ..wiring import Wiring
 from .documents import as_ours
 from .finalize import may_be_mended
-from .repository import Ended
-from .service import Desk
-from .source_look import Look, Place, Seen, entries
+from .repository import EndedJob
+from .service import JobService
+from .source_look import Look, Place, SourceSeen, entries
 from .sources import ELSEWHERE, comes_from, why_outside
 
 _AT_ONCE = 16
@@ -101,10 +101,10 @@ def _real(address: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
-    """Makes jobs of uploads at a desk, by one rule."""
+class Ingest:
+    """Makes jobs of uploads at a service, by one rule."""
 
-    desk: Desk
+    service: JobService
     rule: Rule
     places: dict[str, Place] = field(default_factory=dict)
     """By source, so that a poll costs a listing only."""
@@ -155,7 +155,7 @@ class Intake:
             return Taken(upload.uri, None, new=False, ignored=why)
         request = self.rule.request.model_copy(update={"source": upload.uri})
         try:
-            order = await look_up(request, self.desk.wiring)
+            order = await look_up(request, self.service.wiring)
             why = why_outside(order.source, upload.uri, sources)
             if why is not None:
                 return Taken(upload.uri, None, new=False, ignored=why)
@@ -163,7 +163,7 @@ class Intake:
                 return Taken(
                     upload.uri, None, new=False, ignored="it is our own result"
                 )
-            report, new = await self.desk.submit(
+            report, new = await self.service.submit(
                 request,
                 tags=self.rule.tags,
                 priority=self.rule.priority,
@@ -184,7 +184,7 @@ class Intake:
         if not comes_from(uri, sources):
             return ELSEWHERE
         # The state of jobs carries no mark: taken in, it would start us for ever.
-        if lies_in(_real(uri), _real(self.desk.to)):
+        if lies_in(_real(uri), _real(self.service.to)):
             return AMONG_RESULTS
         return BESIDE if self.rule.only.passes_over(upload.key) else None
 
@@ -201,7 +201,10 @@ class Intake:
         look = Look(place, anyio.current_time(), self.rule.settle_seconds)
         finished = _Finished(self)
         async for found, blocked in entries(
-            source, self.rule.only, to=self.desk.to, settings=self.desk.wiring.settings
+            source,
+            self.rule.only,
+            to=self.service.to,
+            settings=self.service.wiring.settings,
         ):
             strange = look.strange(blocked)
             if strange:
@@ -223,7 +226,7 @@ class Intake:
         look.end()
 
     async def _take_due(
-        self, look: Look, due: Mapping[str, Seen], source: str
+        self, look: Look, due: Mapping[str, SourceSeen], source: str
     ) -> tuple[dict[str, Taken], tuple[Taken | Troubled, ...]]:
         """What became of each key, and what is to be said."""
         keys = {seen.upload.uri: key for key, seen in due.items()}
@@ -254,15 +257,15 @@ class Intake:
 class _Finished:
     """Which objects of a source are jobs that are over, learned in a few listings."""
 
-    intake: Intake
+    ingest: Ingest
     asked: int = 0
-    jobs: Mapping[str, Ended] | None = None
+    jobs: Mapping[str, EndedJob] | None = None
     """By each name; None until there were enough to ask for."""
     folders: frozenset[str] = frozenset()
     open: frozenset[str] = frozenset()
     profile: Profile | None = None
 
-    async def among(self, due: Mapping[str, Seen]) -> list[str]:
+    async def among(self, due: Mapping[str, SourceSeen]) -> list[str]:
         """
         Keys of those in *due* whose job is over and whose results, where it has any,
         are there, or whose job is open, so that a patrol finds it. A few are asked for
@@ -271,18 +274,20 @@ class _Finished:
         self.asked += len(due)
         if self.asked <= _FEW or not due:
             return []
-        desk = self.intake.desk
+        service = self.ingest.service
         if self.jobs is None:
-            self.jobs = await desk.book.over()
-            self.folders = await desk.bucket.folders() if self.jobs else frozenset()
-            self.open = await desk.book.known_open()
+            self.jobs = await service.repository.over()
+            self.folders = await service.bucket.folders() if self.jobs else frozenset()
+            self.open = await service.repository.known_open()
         known = []
         for key, names in self._names(due):
             if self._is_over(due[key], names) or names[0] in self.open:
                 known.append(key)
         return known
 
-    async def note(self, due: Mapping[str, Seen], became: Mapping[str, Taken]) -> None:
+    async def note(
+        self, due: Mapping[str, SourceSeen], became: Mapping[str, Taken]
+    ) -> None:
         """
         Have the next look know what this one had to ask for: results made by hand, and
         versions of objects, which a listing does not tell.
@@ -295,10 +300,10 @@ class _Finished:
                 continue
             name = names[0] if names[0] == report.job_id else names[1]
             if name not in self.jobs:
-                ended = Ended(report.job_id, report.status)
-                await self.intake.desk.book.note(name, ended)
+                ended = EndedJob(report.job_id, report.status)
+                await self.ingest.service.repository.note(name, ended)
 
-    def _is_over(self, seen: Seen, names: tuple[str, str]) -> bool:
+    def _is_over(self, seen: SourceSeen, names: tuple[str, str]) -> bool:
         jobs = self.jobs or {}
         found = next((jobs[name] for name in names if name in jobs), None)
         if found is None or found.status != "succeeded":
@@ -306,12 +311,14 @@ class _Finished:
         folder = folder_name(seen.upload.uri, self._profile.name, found.job_id)
         return folder in self.folders
 
-    def _names(self, due: Mapping[str, Seen]) -> Iterator[tuple[str, tuple[str, str]]]:
+    def _names(
+        self, due: Mapping[str, SourceSeen]
+    ) -> Iterator[tuple[str, tuple[str, str]]]:
         """
         Of each key, the job's id where there are no versions, and a name of our own
         that is as good where there are: by the time of change.
         """
-        profile, request = self._profile, self.intake.rule.request
+        profile, request = self._profile, self.ingest.rule.request
         for key, seen in due.items():
             upload = seen.upload
             source = Source(
@@ -327,12 +334,14 @@ class _Finished:
     @property
     def _profile(self) -> Profile:
         if self.profile is None:
-            self.profile = profile_of(self.intake.rule.request, self.intake.desk.wiring)
+            self.profile = profile_of(
+                self.ingest.rule.request, self.ingest.service.wiring
+            )
         return self.profile
 
 
 async def open_jobs(
-    desk: Desk,
+    service: JobService,
     troubled: Callable[[TranscodeError], None] = lambda _error: None,
     *,
     known: Callable[[str], bool] = lambda _job: False,
@@ -345,19 +354,19 @@ async def open_jobs(
     out is passed to *troubled* and left out.
     """
     group: list[str] = []
-    async for job in desk.book.open_jobs():
+    async for job in service.repository.open_jobs():
         if not known(job):
             group.append(job)
         if len(group) == _GROUP:
-            for submission in await _submissions(desk, group, troubled):
+            for submission in await _submissions(service, group, troubled):
                 yield submission
             group = []
-    for submission in await _submissions(desk, group, troubled):
+    for submission in await _submissions(service, group, troubled):
         yield submission
 
 
 async def _submissions(
-    desk: Desk, jobs: Sequence[str], troubled: Callable[[TranscodeError], None]
+    service: JobService, jobs: Sequence[str], troubled: Callable[[TranscodeError], None]
 ) -> list[Submission]:
     found: list[Submission] = []
     failures: list[Exception] = []
@@ -366,7 +375,7 @@ async def _submissions(
     async def read(job: str) -> None:
         async with limit:
             try:
-                found.append(await desk.book.submission(job))
+                found.append(await service.repository.submission(job))
             except ObjectMissing:
                 # Whoever took it in died between the marker and the job, or is about
                 # to write it: their upload is taken again.

@@ -13,27 +13,27 @@ from ..contract import Attempt, Manifest, Money, OutcomeKind, Plan, SourceRecord
 from ..contract.job import Claim, LedgerRecord, Submission
 from ..errors import Cancelled, TranscodeError
 from ..hooks import AttemptEnded, Event, Listener, Planned, SampleBegun, Unrecorded
-from ..invoke.journal import Forgetful
+from ..invoke.journal import NullJournal
 from ..ledger.log import LEDGER, append
 from ..pipeline import run as run_here
 from ..request import Request
 from ..store.open import bucket
 from ..wiring import Wiring
-from . import Book, confirm
-from .reservations import Allowance
+from . import JobRepository, confirm
+from .reservations import Reservations
 
 
 @dataclass(slots=True)
-class Diary:
+class JobJournal:
     """Keeps every attempt as it begins and as it ends; see `keeping.Keeper`."""
 
-    book: Book
+    repository: JobRepository
     submission: Submission
     claim: Claim
     before: Sequence[LedgerRecord] = ()
     records: dict[tuple[str, int], LedgerRecord] = field(default_factory=dict)
     plan: Plan | None = None
-    allowance: Allowance | None = None
+    reservations: Reservations | None = None
     unsaid: list[tuple[str, Attempt]] = field(default_factory=list)
     made: list[LedgerRecord] = field(default_factory=list)
     """Attempts that succeeded, of which nothing is written down yet."""
@@ -53,8 +53,8 @@ class Diary:
 
     async def allow(self, plan: Plan) -> Plan:
         granted = None
-        if self.allowance is not None:
-            granted = await self.allowance.reserve(
+        if self.reservations is not None:
+            granted = await self.reservations.reserve(
                 plan, self.submission.tags, claim=self.claim.number
             )
         if granted is None:
@@ -69,24 +69,24 @@ class Diary:
 
     async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
         begun = self.records.get((task.task_id, attempt.number))
-        now = begun.recorded_at if begun else await self.book.now()
+        now = begun.recorded_at if begun else await self.repository.now()
         entry = ledger_record(plan, task, attempt, claim=self.claim.number, now=now)
         record = entry.model_copy(update={"tags": self.submission.tags})
         self.records[task.task_id, attempt.number] = record
         if attempt.outcome is OutcomeKind.SUCCEEDED and task.kind != "sample":
-            # Until its results are to be seen, its testament is the truth: should we
-            # vanish before that, they are gone with us. See `settle`.
+            # Until its results are to be seen, its provisional attempt is the truth:
+            # should we vanish before that, they are gone with us. See `settle`.
             self.made.append(record)
             return
-        await self.book.keep_attempt(record)
+        await self.repository.keep_attempt(record)
         if attempt.measured is not None:
             await self._enter(record)
         elif begun is None:
             # Whoever ends the job after this has seen the record; before, we stop.
-            await confirm(self.book, self.claim)
+            await confirm(self.repository, self.claim)
 
     async def commit(self) -> None:
-        await self.book.commit(self.claim)
+        await self.repository.commit(self.claim)
 
     def listening(self, listen: Listener) -> Listener:
         """Hear of attempts that were cancelled, too: they have cost something."""
@@ -109,7 +109,7 @@ class Diary:
         for record in self.made:
             final = record if published else _unpublished(record)
             self.records[record.task_id, record.attempt.number] = final
-            await self.book.keep_attempt(final)
+            await self.repository.keep_attempt(final)
         self.made.clear()
         for record in self.before:
             await self._enter(record)
@@ -125,14 +125,14 @@ class Diary:
             if record.attempt.measured is None:
                 # We are here to say so: it was stopped before anything of it ran.
                 self.records[name] = _not_begun(record)
-                await self.book.keep_attempt(self.records[name])
+                await self.repository.keep_attempt(self.records[name])
             await self._enter(self.records[name])
-        if self.allowance is not None:
-            await self.allowance.release(self.claim.job_id, claim=self.claim.number)
+        if self.reservations is not None:
+            await self.reservations.release(self.claim.job_id, claim=self.claim.number)
 
     async def _enter(self, record: LedgerRecord) -> None:
         if record.key not in self.entered:
-            await self.book.enter(record)
+            await self.repository.enter(record)
             self.entered.add(record.key)
 
     def _task(self, task_id: str) -> Task | None:
@@ -163,7 +163,7 @@ def _not_begun(record: LedgerRecord) -> LedgerRecord:
     return record.model_copy(update={"attempt": attempt})
 
 
-class _Receipts(Forgetful):
+class _Receipts(NullJournal):
     """Collects what is to be entered once all is over."""
 
     def __init__(self) -> None:
@@ -192,7 +192,7 @@ async def run(request: Request, wiring: Wiring, *, listen: Listener) -> Manifest
     """
     receipts = _Receipts()
     try:
-        manifest = await run_here(request, wiring, listen=listen, keeper=receipts)
+        manifest = await run_here(request, wiring, listen=listen, journal=receipts)
     except Cancelled:
         raise
     except TranscodeError:
@@ -250,7 +250,7 @@ def _promised(plan: Plan, task: Task, attempt: Attempt) -> Money | None:
     candidates = (
         candidate
         for one in plan.tasks
-        for planned in (one, one.instead)
+        for planned in (one, one.fallback)
         if planned is not None
         and planned.task.task_id == task.task_id
         and planned.task.recipe == task.recipe

@@ -10,14 +10,14 @@ import anyio
 
 from ..contract.job import Claim
 from ..errors import Cancelled, LeaseLost, TranscodeError
-from .repository import Book
+from .repository import JobRepository
 
 _PART = 3
 """Renewals within a lease: two may fail before anybody else may take the job."""
 
 
 @asynccontextmanager
-async def hold(book: Book, claim: Claim) -> AsyncIterator[None]:
+async def keep_lease(repository: JobRepository, claim: Claim) -> AsyncIterator[None]:
     """
     Renew *claim* while the block runs.
 
@@ -29,7 +29,7 @@ async def hold(book: Book, claim: Claim) -> AsyncIterator[None]:
     stopped: list[TranscodeError] = []
     raised: list[Exception] = []
     async with anyio.create_task_group() as group:
-        group.start_soon(_renewing, book, claim, stopped, group.cancel_scope)
+        group.start_soon(_renewing, repository, claim, stopped, group.cancel_scope)
         try:
             yield
         except Exception as exc:  # noqa: BLE001 - raised below, or it would be a group
@@ -41,7 +41,10 @@ async def hold(book: Book, claim: Claim) -> AsyncIterator[None]:
 
 
 async def _renewing(
-    book: Book, claim: Claim, stopped: list[TranscodeError], scope: anyio.CancelScope
+    repository: JobRepository,
+    claim: Claim,
+    stopped: list[TranscodeError],
+    scope: anyio.CancelScope,
 ) -> None:
     pause = claim.lease_seconds / _PART
     renewed = anyio.current_time()
@@ -50,7 +53,7 @@ async def _renewing(
         state: Literal["renewed", "taken", "cancelled", "unknown"]
         try:
             with anyio.fail_after(claim.lease_seconds):
-                state = await book.renew(claim)
+                state = await repository.renew(claim)
         except (TranscodeError, TimeoutError):
             # Also a full disk or a right that was withdrawn: nobody hears of us then.
             state = "unknown"
@@ -65,13 +68,13 @@ async def _renewing(
         return
 
 
-async def confirm(book: Book, claim: Claim) -> None:
+async def confirm(repository: JobRepository, claim: Claim) -> None:
     """
     Renew *claim* now; raises `LeaseLost` or `Cancelled` where it is ours no more.
 
     For whoever is about to spend something after a pause of unknown length.
     """
-    state = await book.renew(claim)
+    state = await repository.renew(claim)
     if state != "renewed":
         raise _why(claim, state)
 

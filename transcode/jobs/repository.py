@@ -13,7 +13,7 @@ import anyio
 from pydantic import ValidationError
 
 from ..contract import OutcomeKind, Value
-from ..contract.job import Claim, Ending, JobStatus, LedgerRecord, Submission, Told
+from ..contract.job import Claim, Delivery, Ending, JobStatus, LedgerRecord, Submission
 from ..contract.state import FINAL, ClaimHistory
 from ..errors import LeaseLost, ObjectExists, ObjectMissing, RecordUnreadable
 from ..ledger.log import append
@@ -104,14 +104,14 @@ _OVER = f"{STATE}/over/"
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedJob:
     """A job that came to its end."""
 
     job_id: str
     status: JobStatus
 
 
-class Book:
+class JobRepository:
     """The records of all jobs of one destination."""
 
     def __init__(
@@ -174,26 +174,28 @@ class Book:
                 yield job
             last = job
 
-    async def over(self) -> dict[str, Ended]:
+    async def over(self) -> dict[str, EndedJob]:
         """
         Names under which it is noted that a job came to its end, in one listing: the
         job's id, and others that uploads have. What has succeeded once stays so here;
         of a job that was opened again the marker of `open_jobs` tells.
         """
-        found: dict[str, Ended] = {}
+        found: dict[str, EndedJob] = {}
         async for entry in self._objects.entries(_OVER):
             name, status, job, *_ = [*entry.key.removeprefix(_OVER).split("."), "", ""]
             known = found.get(name)
             if status in FINAL and (known is None or known.status != "succeeded"):
-                found[name] = Ended(job or name, status)
+                found[name] = EndedJob(job or name, status)
         return found
 
-    async def note(self, name: str, ended: Ended) -> None:
+    async def note(self, name: str, ended: EndedJob) -> None:
         """Have `over` know a job that came to its end by *name*."""
         other = "" if name == ended.job_id else f".{ended.job_id}"
         await self._objects.put(f"{_OVER}{name}.{ended.status}{other}", b"")
 
-    async def close(self, job: str, round_number: int, *, ended: Ended | None) -> None:
+    async def close(
+        self, job: str, round_number: int, *, ended: EndedJob | None
+    ) -> None:
         """
         Nothing is left to do for this round of it, nor for those before.
 
@@ -349,7 +351,7 @@ class Book:
         await self.reopen(job, number)
 
     async def keep_attempt(self, record: LedgerRecord) -> None:
-        """Before an attempt as its testament, after it as what it was."""
+        """Before an attempt as its provisional attempt, after it as what it was."""
         name = f"{record.claim:06d}.{record.task_id}.{record.attempt.number}.json"
         await self._objects.put(path(record.job_id, f"attempts/{name}"), _json(record))
 
@@ -373,26 +375,28 @@ class Book:
             await append(self._objects, record)
 
     async def told(
-        self, job: str, round_number: int, digest: str, *, told: Told | None = None
+        self, job: str, round_number: int, digest: str, *, told: Delivery | None = None
     ) -> None:
         """A destination knows how the round ended; *told* says which, for a person."""
         key = path(job, f"told/{round_number:06d}/{digest}.json")
         await self._objects.put(key, b"{}" if told is None else _json(told))
 
-    async def untold(self, job: str, round_number: int, told: Told) -> None:
+    async def untold(self, job: str, round_number: int, told: Delivery) -> None:
         """A destination could not be told, last time; it stays to be told."""
         key = path(job, f"untold/{round_number:06d}/{told.digest}.json")
         await self._objects.put(key, _json(told))
 
 
-async def told_of(objects: Bucket, job: str) -> tuple[Told, ...]:
+async def told_of(objects: Bucket, job: str) -> tuple[Delivery, ...]:
     """Who was told of *job*, and who could not be and has not been since."""
     found: dict[str, str] = {}
     for kind in ("untold/", "told/"):
         root = path(job, kind)
         async for entry in objects.entries(root):
             found[entry.key.removeprefix(root)] = entry.key
-    records = await read_several(objects, list(found.items()), Told, strange_too=True)
+    records = await read_several(
+        objects, list(found.items()), Delivery, strange_too=True
+    )
     return tuple(records[name] for name in sorted(records))
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import anyio
 
 from ..contract import Amount, Money, Plan
-from ..contract.job import Kept, Tag
+from ..contract.job import StoredRecord, Tag
 from ..errors import ObjectMissing
 from ..ledger.budgets import Cap, Counted, grant, wish
 from ..ledger.totals import Total
@@ -25,7 +25,7 @@ from ..store.bucket import Bucket
 RESERVED = ".transcode/budgets/"
 
 
-class Reservation(Kept):
+class Reservation(StoredRecord):
     """What a job has set aside under one claim; the job's next one removes it."""
 
     job_id: str
@@ -36,8 +36,8 @@ class Reservation(Kept):
 
 
 @dataclass(slots=True)
-class Allowance:
-    """Counts and reserves for every job of one desk."""
+class Reservations:
+    """Counts and reserves for every job of one service."""
 
     bucket: Bucket
     caps: Sequence[Cap]

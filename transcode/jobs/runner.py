@@ -19,8 +19,8 @@ from ..hooks import Ended, Event, Listener, Taken, Troubled, Weaker
 from ..retry import RetryPolicy
 from .deliveries import Deliveries
 from .documents import as_ours
-from .ingest import Intake, open_jobs
-from .service import Desk
+from .ingest import Ingest, open_jobs
+from .service import JobService
 from .source_look import refuse_source
 
 _AGAIN = RetryPolicy(1, maximum_interval_seconds=60)
@@ -44,11 +44,11 @@ class Swept(Value):
 
 
 @dataclass
-class Crew:
+class Runner:
     """Works on jobs, some at a time: the highest priority first, then the oldest."""
 
-    desk: Desk
-    hands: int
+    service: JobService
+    concurrency: int
     listen: Listener
     left: dict[str, str] = field(default_factory=dict)
     """Jobs that could not be brought to their end here and now → how they stand."""
@@ -60,7 +60,7 @@ class Crew:
     _news: anyio.Condition = field(default_factory=anyio.Condition)
 
     def __post_init__(self) -> None:
-        self.deliveries = Deliveries(self.desk.tell, self.listen)
+        self.deliveries = Deliveries(self.service.tell, self.listen)
 
     async def add(self, job: str, *, priority: int = 0) -> None:
         """Have *job* worked on; one that is queued or in work is not queued again."""
@@ -95,16 +95,16 @@ class Crew:
 
     async def work(self) -> None:
         """For ever; cancelled, it hands back what it works on."""
-        self.desk.later = self.deliveries.add
+        self.service.later = self.deliveries.add
         try:
             async with anyio.create_task_group() as group:
-                for _ in range(self.hands):
-                    group.start_soon(self._hand)
+                for _ in range(self.concurrency):
+                    group.start_soon(self._work_next)
                 group.start_soon(self.deliveries.work)
         finally:
-            self.desk.later = None
+            self.service.later = None
 
-    async def _hand(self) -> None:
+    async def _work_next(self) -> None:
         while True:
             async with self._news:
                 while not self._queue:
@@ -112,7 +112,7 @@ class Crew:
                 _, _, job = heapq.heappop(self._queue)
             self.left.pop(job, None)
             try:
-                report = await self.desk.perform(job, listen=self.listen)
+                report = await self.service.perform(job, listen=self.listen)
                 self._known.discard(job)
                 self.listen(Ended(report))
                 if not report.over:
@@ -121,36 +121,36 @@ class Crew:
                 # The job is as open as before; the next patrol finds it again.
                 error = as_ours(exc)
                 self.left[job] = error.message
-                self.listen(Troubled(error, self.desk.wiring.settings.lease_seconds))
+                self.listen(Troubled(error, self.service.wiring.settings.lease_seconds))
             async with self._news:
                 self._known.discard(job)
                 self._news.notify_all()
 
 
-async def patrol(desk: Desk, crew: Crew) -> None:
+async def requeue_open(service: JobService, runner: Runner) -> None:
     """Queue every job that is not over, whoever took it in and whatever befell it."""
-    lease = desk.wiring.settings.lease_seconds
+    lease = service.wiring.settings.lease_seconds
     found = set()
 
     def known(job: str) -> bool:
         found.add(job)
-        return crew.knows(job)
+        return runner.knows(job)
 
     def troubled(error: TranscodeError) -> None:
-        crew.listen(Troubled(error, lease))
+        runner.listen(Troubled(error, lease))
 
-    async for submission in open_jobs(desk, troubled, known=known):
-        await crew.add(submission.job_id, priority=submission.priority)
-    for job in crew.left.keys() - found:
-        crew.left.pop(job, None)  # somebody else ended it
+    async for submission in open_jobs(service, troubled, known=known):
+        await runner.add(submission.job_id, priority=submission.priority)
+    for job in runner.left.keys() - found:
+        runner.left.pop(job, None)  # somebody else ended it
 
 
 async def sweep(
-    desk: Desk,
-    intake: Intake,
+    service: JobService,
+    ingest: Ingest,
     sources: Sequence[str],
     *,
-    hands: int,
+    concurrency: int,
     listen: Listener,
 ) -> Swept:
     """
@@ -159,9 +159,9 @@ async def sweep(
     Returns when nothing is left that can be done now. A second round right after it
     does nothing. Raises what the store raises.
     """
-    await _refuse_sources(desk, sources, listen)
-    await _ask_for_conditions(desk, listen)
-    await desk.bucket.collect(older_than=_BROKEN_OFF)
+    await _refuse_sources(service, sources, listen)
+    await _ask_for_conditions(service, listen)
+    await service.bucket.collect(older_than=_BROKEN_OFF)
     ended: Counter[str] = Counter()
 
     def heard(event: Event) -> None:
@@ -169,34 +169,34 @@ async def sweep(
             ended[event.report.status] += 1
         listen(event)
 
-    crew = Crew(desk, hands, heard)
+    runner = Runner(service, concurrency, heard)
     failures: list[Exception] = []
     taken = 0
     async with anyio.create_task_group() as group:
-        group.start_soon(crew.work)
+        group.start_soon(runner.work)
         for source in sources:
             try:
-                taken += await _look_patiently(intake, source, crew)
+                taken += await _look_patiently(ingest, source, runner)
             except Exception as exc:  # noqa: BLE001 - raised below; others go on
                 failures.append(exc)
         try:
-            await patrol(desk, crew)
+            await requeue_open(service, runner)
         except Exception as exc:  # noqa: BLE001 - out of a task group it were a group
             failures.append(exc)
-        await crew.idle()
+        await runner.idle()
         group.cancel_scope.cancel()
     for failure in failures:
         raise failure
-    return Swept(uploads_taken=taken, ended=dict(ended), left=len(crew.left))
+    return Swept(uploads_taken=taken, ended=dict(ended), left=len(runner.left))
 
 
 async def watch(  # noqa: PLR0913 - what to watch, for whom, how often
-    desk: Desk,
-    intake: Intake,
+    service: JobService,
+    ingest: Ingest,
     sources: Sequence[str],
     *,
     every_seconds: float,
-    hands: int,
+    concurrency: int,
     listen: Listener,
 ) -> None:
     """
@@ -206,15 +206,15 @@ async def watch(  # noqa: PLR0913 - what to watch, for whom, how often
     store that does not answer, a full disk or a key that has expired is waited for.
     Raises where a source or the place of results is wrong from the start.
     """
-    await _refuse_sources(desk, sources, listen)
-    crew = Crew(desk, hands, listen)
+    await _refuse_sources(service, sources, listen)
+    runner = Runner(service, concurrency, listen)
     async with anyio.create_task_group() as group:
-        group.start_soon(working, desk, crew)
+        group.start_soon(working, service, runner)
         for source in sources:
-            group.start_soon(_watching, intake, source, every_seconds, crew)
+            group.start_soon(_watching, ingest, source, every_seconds, runner)
 
 
-async def working(desk: Desk, crew: Crew) -> None:
+async def working(service: JobService, runner: Runner) -> None:
     """
     Work and patrol, for ever, once it is known what the store can promise.
 
@@ -223,46 +223,48 @@ async def working(desk: Desk, crew: Crew) -> None:
     """
     for retry in itertools.count(1):
         try:
-            await _ask_for_conditions(desk, crew.listen)
+            await _ask_for_conditions(service, runner.listen)
             break
         except UsageError:
             raise  # it was set up like this
         except Exception as exc:  # noqa: BLE001 - said, and tried again
-            await _wait(retry, exc, crew.listen)
+            await _wait(retry, exc, runner.listen)
     async with anyio.create_task_group() as group:
-        group.start_soon(crew.work)
-        group.start_soon(patrolling, desk, crew)
+        group.start_soon(runner.work)
+        group.start_soon(requeueing, service, runner)
 
 
-async def _refuse_sources(desk: Desk, sources: Sequence[str], listen: Listener) -> None:
+async def _refuse_sources(
+    service: JobService, sources: Sequence[str], listen: Listener
+) -> None:
     """Raise for one that is wrong; one that does not answer now is waited for."""
     for source in sources:
         try:
-            await refuse_source(source, desk.wiring.settings)
+            await refuse_source(source, service.wiring.settings)
         except UsageError:
             raise
         except TranscodeError as exc:
             listen(Troubled(exc, _AGAIN.interval_seconds(1)))
 
 
-async def _ask_for_conditions(desk: Desk, listen: Listener) -> None:
+async def _ask_for_conditions(service: JobService, listen: Listener) -> None:
     """Find out, and say where the store cannot promise them."""
-    if not await desk.bucket.is_conditional():
-        listen(Weaker(desk.bucket.uri()))
+    if not await service.bucket.is_conditional():
+        listen(Weaker(service.bucket.uri()))
 
 
 async def _watching(
-    intake: Intake, source: str, every_seconds: float, crew: Crew
+    ingest: Ingest, source: str, every_seconds: float, runner: Runner
 ) -> None:
     retry = 0
     while True:
         try:
-            await _look(intake, source, crew)
+            await _look(ingest, source, runner)
             retry = 0
             await anyio.sleep(every_seconds)
         except Exception as exc:  # noqa: BLE001 - said, and tried again
             retry += 1
-            await _wait(retry, exc, crew.listen)
+            await _wait(retry, exc, runner.listen)
 
 
 async def _wait(retry: int, exc: Exception, listen: Listener) -> None:
@@ -270,37 +272,37 @@ async def _wait(retry: int, exc: Exception, listen: Listener) -> None:
     await anyio.sleep(_AGAIN.wait_seconds(retry, random.random()))  # noqa: S311
 
 
-async def patrolling(desk: Desk, crew: Crew) -> None:
-    """`patrol`, once a lease, for ever; a store that does not answer is waited for."""
+async def requeueing(service: JobService, runner: Runner) -> None:
+    """`requeue_open`, once a lease, for ever; a store that is down is waited for."""
     while True:
         try:
-            await patrol(desk, crew)
+            await requeue_open(service, runner)
         except Exception as exc:  # noqa: BLE001 - said, and tried again
-            lease = desk.wiring.settings.lease_seconds
-            crew.listen(Troubled(as_ours(exc), lease))
-        await anyio.sleep(desk.wiring.settings.lease_seconds)
+            lease = service.wiring.settings.lease_seconds
+            runner.listen(Troubled(as_ours(exc), lease))
+        await anyio.sleep(service.wiring.settings.lease_seconds)
 
 
-async def _look(intake: Intake, source: str, crew: Crew) -> int:
-    """How many new jobs there are; the crew begins with the first of them at once."""
+async def _look(ingest: Ingest, source: str, runner: Runner) -> int:
+    """How many new jobs there are; the runner begins with the first of them at once."""
     taken = 0
-    async for group in intake.look(source):
+    async for group in ingest.look(source):
         for event in group:
-            crew.listen(event)
+            runner.listen(event)
             if isinstance(event, Taken):
                 taken += event.new
                 report = event.report
                 if report is not None and not report.over:
-                    await crew.add(report.job_id, priority=report.submission.priority)
+                    await runner.add(report.job_id, priority=report.submission.priority)
     return taken
 
 
-async def _look_patiently(intake: Intake, source: str, crew: Crew) -> int:
+async def _look_patiently(ingest: Ingest, source: str, runner: Runner) -> int:
     """As `_look`, but what was put there this moment is waited for, for a few looks."""
-    taken = await _look(intake, source, crew)
+    taken = await _look(ingest, source, runner)
     for _ in range(_LOOKS):
-        if not intake.places[source].unsettled:
+        if not ingest.places[source].unsettled:
             break
-        await anyio.sleep(intake.rule.settle_seconds)
-        taken += await _look(intake, source, crew)
+        await anyio.sleep(ingest.rule.settle_seconds)
+        taken += await _look(ingest, source, runner)
     return taken

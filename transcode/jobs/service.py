@@ -1,7 +1,7 @@
 """
 Jobs that outlive the process that took them in: submit, perform, cancel, retry.
 
-What `pipeline` does once for somebody who waits, the desk does for whoever is gone:
+What `pipeline` does once for somebody who waits, the service does for whoever is gone:
 a job is kept in the store before it is worked on, worked on under a claim, and its end
 is kept and told. Any of it may be cut short anywhere; `perform` carries on.
 """
@@ -21,7 +21,7 @@ from typing import Self
 import anyio
 
 from ..contract import Manifest, OutcomeKind, ProfileRef, SourceRecord
-from ..contract.job import Claim, JobReport, Submission, Tag, Told
+from ..contract.job import Claim, Delivery, JobReport, Submission, Tag
 from ..errors import (
     Cancelled,
     ObjectChanged,
@@ -35,15 +35,24 @@ from ..errors import (
 )
 from ..hooks import Listener, TakenOver
 from ..invoke.engine import Engine
-from ..request import Order, Request, look_up
+from ..request import Request, ResolvedRequest, look_up
 from ..store.bucket import Bucket
 from ..store.destination import MANIFEST_NAME
 from ..store.open import bucket
 from ..wiring import Wiring
-from . import Book, Busy, Exhausted, Free, History, TryLimits, report, standing
-from .execution import Shift
+from . import (
+    Busy,
+    Exhausted,
+    Free,
+    History,
+    JobRepository,
+    TryLimits,
+    job_state,
+    report,
+)
+from .execution import JobExecution
 from .finalize import Tells, may_be_mended, tell_and_close, tidy
-from .reservations import Allowance
+from .reservations import Reservations
 
 _MAX_DEPTH = 3
 """Results of results that are taken in: a trailer of a preview is one by intent."""
@@ -57,7 +66,7 @@ _KEPT_APART = frozenset(
 
 
 @dataclass
-class Desk:
+class JobService:
     """Takes jobs in and has them done, any number at a time."""
 
     wiring: Wiring
@@ -73,9 +82,9 @@ class Desk:
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
 
     def __post_init__(self) -> None:
-        self.book = Book(self.bucket, done=self._is_done)
+        self.repository = JobRepository(self.bucket, done=self._is_done)
         caps, folder = self.wiring.caps, self.wiring.index_folder
-        self._allowance = Allowance(self.bucket, caps, folder) if caps else None
+        self._reservations = Reservations(self.bucket, caps, folder) if caps else None
 
     @classmethod
     @asynccontextmanager
@@ -83,7 +92,7 @@ class Desk:
         cls, wiring: Wiring, *, to: str, tells: Tells | None = None
     ) -> AsyncIterator[Self]:
         """
-        A desk for the jobs whose results go to *to*; engines start when needed.
+        A service for the jobs whose results go to *to*; engines start when needed.
 
         Without *tells*, those are told whom the settings name; raises `SettingsError`
         where they cannot be.
@@ -102,7 +111,7 @@ class Desk:
         tags: Mapping[Tag, Tag] | None = None,
         priority: int = 0,
         event_id: str | None = None,
-        order: Order | None = None,
+        order: ResolvedRequest | None = None,
     ) -> tuple[JobReport, bool]:
         """
         Keep the request as a job, and say whether it is new.
@@ -133,32 +142,32 @@ class Desk:
             priority=priority,
             event_id=event_id,
             depth=_depth(order),
-            submitted_at=await self.book.now(),
+            submitted_at=await self.repository.now(),
         )
         done = await self._manifest(order.folder)
         if done is not None:
             # Made by hand, perhaps: then there never was a job to find.
             history = History(submission, (), done=True)
-            now = await self.book.now()
+            now = await self.repository.now()
             return report(history, now, self._limits, done), False
-        _, new = await self.book.submit(submission)
+        _, new = await self.repository.submit(submission)
         if new:
             history = History(submission, (), done=False)
             now = submission.submitted_at
             return report(history, now, self._limits, None), True
-        history = await self.book.history(order.job_id)
+        history = await self.repository.history(order.job_id)
         found = await self._report(history)
         if may_be_mended(found):
-            await self.book.retry(order.job_id)
+            await self.repository.retry(order.job_id)
             return await self.report(order.job_id), False
         if not found.over:
             # Results that somebody has removed are made anew.
-            await self.book.reopen(order.job_id, history.round_number)
+            await self.repository.reopen(order.job_id, history.round_number)
         return found, False
 
     async def report(self, job_id: str) -> JobReport:
         """Where the job stands; raises `ObjectMissing` where there is none."""
-        history = await self.book.history(job_id)
+        history = await self.repository.history(job_id)
         return await self._report(history)
 
     async def perform(
@@ -176,13 +185,13 @@ class Desk:
         """
         # Before the claims are looked at: however long that takes, a lease that was
         # renewed meanwhile is never taken for one that is over.
-        now = await self.book.now()
-        history = await self.book.history(job_id)
-        state = standing(history, now, self._limits)
+        now = await self.repository.now()
+        history = await self.repository.history(job_id)
+        state = job_state(history, now, self._limits)
         worked = isinstance(state, Free | Exhausted)
         if isinstance(state, Free | Exhausted):
             try:
-                claim = await self.book.claim(
+                claim = await self.repository.claim(
                     job_id,
                     state.number,
                     owner=self.owner,
@@ -193,31 +202,33 @@ class Desk:
             if history.tried and history.tried[-1].ending is None:
                 listen(TakenOver(job_id))
             await self._take(history, state, claim, listen, seconds_left)
-            history = await self.book.history(job_id)
-            now = await self.book.now()
+            history = await self.repository.history(job_id)
+            now = await self.repository.now()
         report = await self._report(history, now)
         if report.over:
-            await tidy(self.book, self.bucket, history, report, settled=worked)
+            await tidy(self.repository, self.bucket, history, report, settled=worked)
             if self.later is not None:
                 await self.later(job_id)
             else:
                 await self._tell(history, report)
         return report
 
-    async def tell(self, job_id: str) -> tuple[bool, tuple[Told, ...]]:
+    async def tell(self, job_id: str) -> tuple[bool, tuple[Delivery, ...]]:
         """
         Tell of a job that is over whoever was not told, and close it once all are.
 
         Returns whether all are, and who could not be told in this round.
         """
-        history = await self.book.history(job_id)
+        history = await self.repository.history(job_id)
         report = await self._report(history)
         return await self._tell(history, report) if report.over else (True, ())
 
     async def _tell(
         self, history: History, report: JobReport
-    ) -> tuple[bool, tuple[Told, ...]]:
-        return await tell_and_close(self.book, self.bucket, self.tells, history, report)
+    ) -> tuple[bool, tuple[Delivery, ...]]:
+        return await tell_and_close(
+            self.repository, self.bucket, self.tells, history, report
+        )
 
     async def find(self, text: str) -> str:
         """
@@ -225,7 +236,7 @@ class Desk:
         its folder of results. Raises `UsageError` where it is none, or several.
         """
         wanted = text.rstrip("/").rpartition("/")[2].rpartition(".")[2]
-        found = [job async for job in self.book.jobs(wanted)]
+        found = [job async for job in self.repository.jobs(wanted)]
         if len(found) == 1:
             return found[0]
         said = "several jobs" if found else "no job"
@@ -237,7 +248,7 @@ class Desk:
 
     async def cancel(self, job_id: str) -> JobReport:
         """Have the job stopped: by its worker within a third of its lease, or here."""
-        await self.book.cancel(job_id)
+        await self.repository.cancel(job_id)
         return await self.perform(job_id)
 
     async def retry(self, job_id: str, *, task: str | None = None) -> JobReport:
@@ -251,28 +262,28 @@ class Desk:
         """
         if task is not None:
             await self._refuse_unless_failed(job_id, task)
-        now = await self.book.now()
-        history = await self.book.history(job_id)
+        now = await self.repository.now()
+        history = await self.repository.history(job_id)
         if history.done:
             raise UsageError(
                 f"Job {job_id[:12]} has succeeded: nothing is left to try. Remove "
                 f"{self.bucket.uri(history.submission.folder)!r} to have it made anew.",
                 job_id=job_id,
             )
-        state = standing(history, now, self._limits)
+        state = job_state(history, now, self._limits)
         if isinstance(state, Busy):
             raise UsageError(
                 f"Job {job_id[:12]} is being worked on by {state.owner}; cancel it "
                 "first, or wait for its end.",
                 job_id=job_id,
             )
-        await self.book.retry(job_id)
+        await self.repository.retry(job_id)
         return await self.report(job_id)
 
     # ── within ──
 
     async def _refuse_unless_failed(self, job_id: str, task: str) -> None:
-        records = await self.book.attempts(job_id)
+        records = await self.repository.attempts(job_id)
         # In the order in which they were tried, so that the last one counts.
         ended = {record.task_id: record.attempt.outcome for record in records}
         wanted = {task, f"{job_id[:12]}-{task}"}
@@ -313,24 +324,24 @@ class Desk:
         listen: Listener,
         seconds_left: float | None,
     ) -> None:
-        shift = Shift(
-            self.book,
+        execution = JobExecution(
+            self.repository,
             self.wiring,
             history,
             claim,
             self._look_up,
             self._engine,
             listen,
-            self._allowance,
+            self._reservations,
         )
         if isinstance(state, Exhausted):
-            await shift.give_up(_exhausted(history, state))
+            await execution.give_up(_exhausted(history, state))
         elif history.cancelled:
-            await shift.give_up(_cancelled(claim))
+            await execution.give_up(_cancelled(claim))
         else:
-            await shift.work(seconds_left=seconds_left)
+            await execution.work(seconds_left=seconds_left)
 
-    async def _look_up(self, submission: Submission) -> Order:
+    async def _look_up(self, submission: Submission) -> ResolvedRequest:
         """The order as submitted, or why it cannot be that any more."""
         request = Request.model_validate(
             {
@@ -365,11 +376,11 @@ class Desk:
     async def _deadline(self, submission: Submission) -> float | None:
         if submission.deadline_seconds is None:
             return None
-        gone = (await self.book.now() - submission.submitted_at).total_seconds()
+        gone = (await self.repository.now() - submission.submitted_at).total_seconds()
         # A plan for less than a moment is refused with the reason that a person needs.
         return max(submission.deadline_seconds - gone, 0.001)
 
-    async def _engine(self, order: Order) -> Engine:
+    async def _engine(self, order: ResolvedRequest) -> Engine:
         key = (order.request.engine, order.platform.name)
         async with self._lock:
             if key not in self._engines:
@@ -382,11 +393,11 @@ class Desk:
         manifest = None
         if history.done:
             manifest = await self._manifest(history.submission.folder)
-        now = now or await self.book.now()
+        now = now or await self.repository.now()
         return report(history, now, self._limits, manifest)
 
 
-def _record(order: Order) -> SourceRecord:
+def _record(order: ResolvedRequest) -> SourceRecord:
     source = order.source
     return SourceRecord(
         uri=source.uri, bytes=source.bytes, etag=source.etag, version=source.version
@@ -399,7 +410,7 @@ def _absolute(profile: str) -> str:
     return str(Path(profile).absolute()) if by_path else profile
 
 
-def _depth(order: Order) -> int:
+def _depth(order: ResolvedRequest) -> int:
     """Of the source; refuses one at the end of a long chain."""
     depth = order.source.depth
     if depth > _MAX_DEPTH:

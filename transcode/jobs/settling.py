@@ -30,7 +30,7 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class SettlingFile:
     """One object from look to look. Times are of one monotonic clock, seconds."""
 
     sighting: Sighting
@@ -46,13 +46,13 @@ class Track:
 
 
 def follow(
-    before: Track | None, seen: Sighting, now: float, *, settle_seconds: float
-) -> Track:
+    before: SettlingFile | None, seen: Sighting, now: float, *, settle_seconds: float
+) -> SettlingFile:
     """What is known of an object once it was *seen* again."""
     age = seen.age_seconds
     since = now if age is None else now - max(age, 0.0)
     if before is None:
-        return Track(seen, since)
+        return SettlingFile(seen, since)
     if before.sighting.etag != seen.etag:
         # Not later than a look that saw it otherwise, and not earlier than that.
         since = max(since, before.since)
@@ -61,30 +61,32 @@ def follow(
             seen.bytes > before.sighting.bytes
             and rest <= _LONGEST_REST_FACTOR * settle_seconds
         )
-        return Track(seen, since, max(before.longest_rest, rest) if grew else 0.0)
+        return SettlingFile(
+            seen, since, max(before.longest_rest, rest) if grew else 0.0
+        )
     if before.sighting.changed != seen.changed:
         # Rights were mended, perhaps: worth a look at once.
         return replace(before, sighting=seen, again_at=now)
     return replace(before, sighting=seen)
 
 
-def rests(track: Track, now: float, *, settle_seconds: float) -> bool:
+def rests(track: SettlingFile, now: float, *, settle_seconds: float) -> bool:
     """Whether it was left alone for long enough to count as whole."""
     needed = max(settle_seconds, GROWTH_FACTOR * track.longest_rest)
     return now - track.since >= needed
 
 
-def is_due(track: Track, now: float) -> bool:
+def is_due(track: SettlingFile, now: float) -> bool:
     """Whether it is to be taken, or tried again."""
     return not track.settled and now >= track.again_at
 
 
-def settle(track: Track) -> Track:
+def settle(track: SettlingFile) -> SettlingFile:
     """Nothing is left to be done about it as it is."""
     return replace(track, settled=True, failures=0)
 
 
-def put_off(track: Track, now: float) -> tuple[Track, float]:
+def put_off(track: SettlingFile, now: float) -> tuple[SettlingFile, float]:
     """It could not be looked at: again after a pause, which is returned, too."""
     pause = _AGAIN.interval_seconds(track.failures + 1)
     after = replace(track, failures=track.failures + 1, again_at=now + pause)

@@ -24,7 +24,7 @@ from ..store.watched_folder import (
     refuse_missing,
     scan,
 )
-from .settling import Sighting, Track, follow, is_due, put_off, rests, settle
+from .settling import SettlingFile, Sighting, follow, is_due, put_off, rests, settle
 
 _GROUP = 256
 """Objects that are passed on together."""
@@ -36,7 +36,7 @@ _UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download",
 class Place:
     """What is known of one source between two looks at it."""
 
-    tracks: dict[str, Track] = field(default_factory=dict)
+    tracks: dict[str, SettlingFile] = field(default_factory=dict)
     """Of the objects that were there, by key."""
     said: dict[str, str] = field(default_factory=dict)
     """Entries that cannot be uploads → why, which is said once."""
@@ -45,7 +45,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SourceSeen:
     """One entry of a source that may be an upload."""
 
     upload: Upload
@@ -72,7 +72,7 @@ class Look:
         self.here |= {name for name, _ in blocked}
         return tuple(Taken(name, None, new=False, ignored=why) for name, why in fresh)
 
-    def due(self, found: Mapping[str, Seen]) -> dict[str, Seen]:
+    def due(self, found: Mapping[str, SourceSeen]) -> dict[str, SourceSeen]:
         """Those that rest, and were not taken before."""
         tracks, settle_seconds = self.place.tracks, self.settle_seconds
         self.here |= found.keys()
@@ -110,7 +110,7 @@ class Look:
 
 async def entries(
     source: str, only: Filter, *, to: str, settings: Settings
-) -> AsyncIterator[tuple[dict[str, Seen], list[tuple[str, str]]]]:
+) -> AsyncIterator[tuple[dict[str, SourceSeen], list[tuple[str, str]]]]:
     """
     What lies in *source*, in groups: objects that count by name, by key, and entries
     that cannot be uploads, with why. Results in *to* are not looked into.
@@ -133,8 +133,10 @@ async def entries(
         yield found, [(one.name, one.error.message) for one in blocked]
 
 
-async def _objects(objects: Bucket, only: Filter) -> AsyncIterator[dict[str, Seen]]:
-    found: dict[str, Seen] = {}
+async def _objects(
+    objects: Bucket, only: Filter
+) -> AsyncIterator[dict[str, SourceSeen]]:
+    found: dict[str, SourceSeen] = {}
     async for entry in objects.entries():
         if entry.bytes > 0 and _counts(entry.key, only, file=False):
             found[entry.key] = _of_object(objects, entry)
@@ -151,9 +153,9 @@ def _counts(key: str, only: Filter, *, file: bool) -> bool:
     return not hidden and not unfinished and only.takes(key)
 
 
-def _of_file(file: WatchedFile, root: Path) -> Seen:
+def _of_file(file: WatchedFile, root: Path) -> SourceSeen:
     age = time.time() - file.modified_ns / 1e9
-    return Seen(
+    return SourceSeen(
         upload=from_file(
             file.path,
             root=str(root),
@@ -167,7 +169,7 @@ def _of_file(file: WatchedFile, root: Path) -> Seen:
     )
 
 
-def _of_object(objects: Bucket, entry: Entry) -> Seen:
+def _of_object(objects: Bucket, entry: Entry) -> SourceSeen:
     uri = objects.uri(entry.key)
     name, _, key = uri.removeprefix("s3://").partition("/")
     upload = Upload(
@@ -182,7 +184,7 @@ def _of_object(objects: Bucket, entry: Entry) -> Seen:
     )
     # A new version of the same content is told from the old one by its time.
     changed = int(entry.modified.timestamp())
-    return Seen(upload, Sighting(f"{entry.etag} {changed}", entry.bytes))
+    return SourceSeen(upload, Sighting(f"{entry.etag} {changed}", entry.bytes))
 
 
 async def refuse_source(source: str, settings: Settings) -> None:

@@ -96,12 +96,12 @@ class Exhausted:
     why: str
 
 
-Standing = Done | Over | Busy | Waiting | Free | Exhausted
+JobState = Done | Over | Busy | Waiting | Free | Exhausted
 
 
-def standing(  # noqa: PLR0911 - one for each answer
+def job_state(  # noqa: PLR0911 - one for each answer
     history: History, now: datetime, limits: TryLimits
-) -> Standing:
+) -> JobState:
     """
     What may happen next. *now* is by the same clock as the times of the claims.
 
@@ -159,7 +159,7 @@ def report(
     history: History, now: datetime, limits: TryLimits, manifest: Manifest | None
 ) -> JobReport:
     """Where the job stands at *now*; *manifest* is that of a success, if it is one."""
-    state = standing(history, now, limits)
+    state = job_state(history, now, limits)
     if isinstance(state, Over):
         manifest = state.ending.manifest
     return JobReport(
@@ -173,7 +173,7 @@ def report(
     )
 
 
-def _detail(history: History, state: Standing) -> str | None:
+def _detail(history: History, state: JobState) -> str | None:
     """One clause for a person; None where there is nothing to add."""
     said: str | None = "nobody works on it"
     if isinstance(state, Done):

@@ -23,7 +23,7 @@ KEPT_WARM = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class BusySpan:
     """One attempt's time."""
 
     begin: datetime
@@ -52,18 +52,18 @@ class Load:
         return math.ceil(self.ninety_nine / concurrency)
 
 
-def spans(records: Iterable[LedgerRecord]) -> list[Span]:
+def spans(records: Iterable[LedgerRecord]) -> list[BusySpan]:
     """When the attempts ran, of those that were measured."""
     found = []
     for record in records:
         measured = record.attempt.measured
         if measured is not None and measured.wall_seconds > 0:
             wall = timedelta(seconds=measured.wall_seconds)
-            found.append(Span(record.recorded_at, record.recorded_at + wall))
+            found.append(BusySpan(record.recorded_at, record.recorded_at + wall))
     return found
 
 
-def load(times: Sequence[Span]) -> Load | None:
+def load(times: Sequence[BusySpan]) -> Load | None:
     """How many of these ran at once; None where there are none."""
     if not times:
         return None
@@ -169,7 +169,7 @@ def _on_demand(platform: Platform, spec: Spec, milliseconds: int) -> Decimal:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class WarmPool:
     """Connections that each instance's pool to a shared service should hold."""
 
     least: int
@@ -184,9 +184,9 @@ class Pool:
 
 def pool(
     *, concurrency: int, calls: int, connection_limit: int, max_instances: int
-) -> Pool:
+) -> WarmPool:
     """
     FunctionGraph's arithmetic for a pool's size: at least an instance's concurrency
     times the calls of one execution; at most the service's limit over all instances.
     """
-    return Pool(concurrency * calls, connection_limit // max_instances)
+    return WarmPool(concurrency * calls, connection_limit // max_instances)

@@ -23,7 +23,7 @@ from ..contract.job import LedgerRecord
 from ..errors import SettingsError
 from ..store.bucket import Bucket, Entry
 from .job_rows import JOBS, Job, by_job, digest, look
-from .log import AT_A_TIME, LEDGER, Strange, entries, fetch_bodies, parse
+from .log import AT_A_TIME, LEDGER, Unreadable, entries, fetch_bodies, parse
 from .queries import GROUPS, job_totals, totals, used
 from .statement import Used
 from .tables import add_records, connect, remove_records, sum_up, tags_text, unfit
@@ -47,7 +47,7 @@ class Synced:
     """Records that were new."""
     jobs: int
     """Jobs that were new or had changed."""
-    strange: tuple[Strange, ...]
+    strange: tuple[Unreadable, ...]
     """Everything in the state that is no record of ours, known before or not."""
 
 
@@ -90,7 +90,7 @@ class Index:
         attempts = await self._sync_ledger(bucket, everything=everything)
         jobs = await self._sync_jobs(bucket)
         rows = self._base.execute("SELECT key, why FROM strange ORDER BY key")
-        return Synced(attempts, jobs, tuple(Strange(*row) for row in rows))
+        return Synced(attempts, jobs, tuple(Unreadable(*row) for row in rows))
 
     async def _sync_ledger(self, bucket: Bucket, *, everything: bool) -> int:
         now = datetime.now(UTC)
@@ -135,8 +135,8 @@ class Index:
             if entry.key not in bodies:
                 continue
             found = parse(entry.key, bodies[entry.key])
-            why = found.why if isinstance(found, Strange) else unfit(found)
-            if isinstance(found, Strange) or why is not None:
+            why = found.why if isinstance(found, Unreadable) else unfit(found)
+            if isinstance(found, Unreadable) or why is not None:
                 strange.append((entry.key, entry.etag, why or ""))
             else:
                 records.append(found)

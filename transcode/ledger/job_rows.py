@@ -10,16 +10,16 @@ from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
-from ..contract.job import Claim, Ending, JobStatus, Kept, Submission
+from ..contract.job import Claim, Ending, JobStatus, StoredRecord, Submission
 from ..contract.state import FINAL, ClaimHistory, status_of
 from ..store.bucket import Bucket, Entry
-from .log import Strange, fetch_bodies
+from .log import Unreadable, fetch_bodies
 
 JOBS = ".transcode/jobs/"
 _ROUND = re.compile(r"rounds/(\d{6})-(\d{6})\.json", re.ASCII)
 
 
-class _Done(Kept):
+class _JobEnd(StoredRecord):
     """What of a manifest says that a job is over, and how long it took."""
 
     job_id: str
@@ -28,7 +28,7 @@ class _Done(Kept):
     wall_seconds: float | None = None
 
 
-class Job(Kept):
+class Job(StoredRecord):
     """One job, as the store last showed it."""
 
     submission: Submission
@@ -94,19 +94,19 @@ def digest(objects: Mapping[str, Entry]) -> str:
 
 async def look(
     bucket: Bucket, objects: Mapping[str, Entry]
-) -> tuple[Job | None, list[Strange]]:
+) -> tuple[Job | None, list[Unreadable]]:
     """Read what matters of one job; None where no submission of it can be read."""
     if "submission.json" not in objects:
         return None, []
     claimed, ended = _last(objects, "claims/"), _last(objects, "endings/")
     keys = [objects[name].key for name in ("submission.json", claimed, ended) if name]
     bodies = await fetch_bodies(bucket, keys)
-    strange: list[Strange] = []
+    strange: list[Unreadable] = []
     submission = _parse(Submission, objects["submission.json"].key, bodies, strange)
     if submission is None:
         return None, strange
     result = f"{submission.folder}/manifest.json"
-    done = _parse(_Done, result, await fetch_bodies(bucket, [result]), strange)
+    done = _parse(_JobEnd, result, await fetch_bodies(bucket, [result]), strange)
     if done is not None and done.job_id != submission.job_id:
         done = None
     ending = _parse(Ending, objects[ended].key, bodies, strange) if ended else None
@@ -139,16 +139,16 @@ def _round(objects: Mapping[str, Entry]) -> tuple[int, int]:
     return len({it[1] for it in found}), 0 if last is None else int(last[2])
 
 
-Some = TypeVar("Some", bound=Kept)
+Some = TypeVar("Some", bound=StoredRecord)
 
 
 def _parse(
-    kind: type[Some], key: str, bodies: Mapping[str, bytes], strange: list[Strange]
+    kind: type[Some], key: str, bodies: Mapping[str, bytes], strange: list[Unreadable]
 ) -> Some | None:
     if key not in bodies:
         return None
     try:
         return kind.from_json(bodies[key])
     except ValidationError as exc:
-        strange.append(Strange(key, str(exc.errors(include_url=False)[0]["msg"])))
+        strange.append(Unreadable(key, str(exc.errors(include_url=False)[0]["msg"])))
         return None

@@ -34,17 +34,17 @@ few."""
 
 
 @dataclass(frozen=True, slots=True)
-class Strange:
+class Unreadable:
     """An object in the ledger's place that is no record: torn, foreign, misplaced."""
 
     key: str
     why: str
 
 
-Report = Callable[[Strange], None]
+Report = Callable[[Unreadable], None]
 
 
-def ignore(_strange: Strange) -> None:
+def ignore(_strange: Unreadable) -> None:
     """For whoever does not want to know."""
 
 
@@ -113,7 +113,7 @@ async def fetch(
     found: list[LedgerRecord] = []
     for key, body in bodies.items():
         record = parse(key, body)
-        if isinstance(record, Strange):
+        if isinstance(record, Unreadable):
             report(record)
         else:
             found.append(record)
@@ -142,7 +142,7 @@ async def fetch_bodies(bucket: Bucket, keys: Sequence[str]) -> dict[str, bytes]:
     return {key: bodies[key] for key in keys if key in bodies}
 
 
-def parse(key: str, body: bytes) -> LedgerRecord | Strange:
+def parse(key: str, body: bytes) -> LedgerRecord | Unreadable:
     """One object of the ledger, or what is wrong with it."""
     try:
         record = LedgerRecord.from_json(body)
@@ -150,7 +150,7 @@ def parse(key: str, body: bytes) -> LedgerRecord | Strange:
         first = exc.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         where = f"field {field}: " if field else ""
-        return Strange(key, f"{where}{first['msg']}")
+        return Unreadable(key, f"{where}{first['msg']}")
     if LEDGER + record.key != key:
-        return Strange(key, f"it holds the record {record.key}")
+        return Unreadable(key, f"it holds the record {record.key}")
     return record

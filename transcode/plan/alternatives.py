@@ -30,7 +30,7 @@ from ..platforms.lattice import GpuCard
 from ..platforms.platform import Platform, lattice
 from ..platforms.price import bill
 from .choose import MIB
-from .chunk_search import Divided
+from .chunk_search import ChunkedPlan
 
 __all__ = ["look_elsewhere"]
 
@@ -104,7 +104,9 @@ def _per_second(platform: Platform, spec: Spec) -> Money:
 def look_elsewhere(
     platform: Platform,
     constraints: Constraints,
-    look_at: Callable[[Platform, Constraints], tuple[Candidate | None, Divided | None]],
+    look_at: Callable[
+        [Platform, Constraints], tuple[Candidate | None, ChunkedPlan | None]
+    ],
 ) -> Elsewhere:
     """Its best by *look_at*, or why there is none."""
     # A forced memory is a point of one platform's lattice, a budget is in one currency.

@@ -10,7 +10,7 @@ from ..platforms.lattice import MachineLattice
 from ..platforms.platform import Machine, Platform
 from ..units import duration, enough
 from .choose import NEAR_TIE, PATIENCE, Choice
-from .chunk_search import COUNTS, Divided, Divider
+from .chunk_search import COUNTS, ChunkedPlan, ChunkSearch
 from .chunks import LEAST_SECONDS, cuts, obstacle
 
 __all__ = ["Why", "crowded", "decide"]
@@ -28,7 +28,9 @@ class Why:
     """False: it can only be done in one piece."""
 
 
-def decide(divider: Divider, whole: Choice | PlanError) -> tuple[Divided | None, Why]:
+def decide(
+    divider: ChunkSearch, whole: Choice | PlanError
+) -> tuple[ChunkedPlan | None, Why]:
     """
     In chunks or, where that is None, in one piece; and why.
 
@@ -60,7 +62,7 @@ def decide(divider: Divider, whole: Choice | PlanError) -> tuple[Divided | None,
     return None, Why(f"In {count} chunks it would {said}{way}.")
 
 
-def _as_asked(divider: Divider, count: int) -> tuple[Divided, Why]:
+def _as_asked(divider: ChunkSearch, count: int) -> tuple[ChunkedPlan, Why]:
     why = obstacle(divider.media, divider.recipe)
     if why is not None:
         raise PlanError(f"It cannot be encoded in chunks: {why}; leave out --chunks.")
@@ -93,7 +95,7 @@ def _as_asked(divider: Divider, count: int) -> tuple[Divided, Why]:
     )
 
 
-def _one_piece(divider: Divider) -> str | None:
+def _one_piece(divider: ChunkSearch) -> str | None:
     """Why chunks are not even considered."""
     if divider.constraints.chunks == 1:
         return "In one piece, as asked for."
@@ -107,7 +109,7 @@ def _one_piece(divider: Divider) -> str | None:
     return None
 
 
-def _nearer(divider: Divider, whole: PlanError) -> PlanError:
+def _nearer(divider: ChunkSearch, whole: PlanError) -> PlanError:
     """The refusal of the whole, unless chunks come nearer to deadline or budget."""
     if isinstance(whole, BudgetTooSmall):
         return whole
@@ -139,11 +141,11 @@ def _nearer(divider: Divider, whole: PlanError) -> PlanError:
     )
 
 
-def _enough(divided: Divided) -> str:
+def _enough(divided: ChunkedPlan) -> str:
     return "" if divided.cost_high is None else enough(divided.cost_high)
 
 
-def _compared(divided: Divided, whole: Choice) -> str:
+def _compared(divided: ChunkedPlan, whole: Choice) -> str:
     best = whole.candidates[0]
     price = float(best.cost.amount)
     more = divided.price / price - 1 if price else 0.0
@@ -156,7 +158,7 @@ def _compared(divided: Divided, whole: Choice) -> str:
     )
 
 
-def _better(divided: Divided, whole: Choice, optimize: str) -> bool:
+def _better(divided: ChunkedPlan, whole: Choice, optimize: str) -> bool:
     """Chunks beat the best single task; in a tie they do not."""
     best = whole.candidates[0]
     price, wall = float(best.cost.amount), best.predicted.wall_seconds
@@ -169,7 +171,11 @@ def _better(divided: Divided, whole: Choice, optimize: str) -> bool:
 
 
 def crowded(
-    divided: Divided | None, platform: Platform, *, engine: str, machine: Machine | None
+    divided: ChunkedPlan | None,
+    platform: Platform,
+    *,
+    engine: str,
+    machine: Machine | None,
 ) -> list[str]:
     """Predictions are for a platform, which runs all chunks at once."""
     if divided is None or machine is None or engine != "local":

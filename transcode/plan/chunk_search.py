@@ -49,7 +49,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Divided:
+class ChunkedPlan:
     """One count of chunks with one spec for them, and one for the join."""
 
     clips: tuple[Clip, ...]
@@ -75,7 +75,7 @@ class Divided:
 
 
 @dataclass(frozen=True, slots=True)
-class Divider:
+class ChunkSearch:
     """What all counts of chunks of one job have in common."""
 
     media: Media
@@ -86,7 +86,7 @@ class Divider:
     coefficients: Coefficients
     content: Content | None = None
 
-    def best(self, counts: Sequence[int] = COUNTS) -> Divided | None:
+    def best(self, counts: Sequence[int] = COUNTS) -> ChunkedPlan | None:
         """The best within deadline and budget; None where nothing fits."""
         able = [it for it in self._every(counts) if self._allowed(it)]
         while able:
@@ -97,7 +97,7 @@ class Divider:
             able.remove(found)
         return None
 
-    def nearest(self, counts: Sequence[int] = COUNTS) -> Divided | None:
+    def nearest(self, counts: Sequence[int] = COUNTS) -> ChunkedPlan | None:
         """What comes nearest to the deadline or, where that is met, to the budget."""
         deadline = self.constraints.deadline_seconds or math.inf
         order = sorted(
@@ -110,7 +110,7 @@ class Divider:
         )
         return next((it for it in map(self._exact, order) if it is not None), None)
 
-    def _exact(self, it: Divided) -> Divided | None:
+    def _exact(self, it: ChunkedPlan) -> ChunkedPlan | None:
         """With every chunk weighed by itself; None where one of them does not fit."""
         chunks = [self._weighed(clip, it.chunk.spec) for clip in it.clips]
         if any(one.obstacle is not None for one in chunks):
@@ -124,7 +124,7 @@ class Divider:
             bare, on_spec(work, bare, platform=self.platform.name), self._terms
         )
 
-    def parts(self, divided: Divided) -> tuple[tuple[Part, ...], Part]:
+    def parts(self, divided: ChunkedPlan) -> tuple[tuple[Part, ...], Part]:
         """Every chunk, and the join, each with what lost."""
         why = f"of {divided.count} chunks at once"
         chunks = tuple(
@@ -143,7 +143,7 @@ class Divider:
         )
         return Part(recipe, ranked(best, options, why=why))
 
-    def _allowed(self, it: Divided) -> bool:
+    def _allowed(self, it: ChunkedPlan) -> bool:
         deadline, budget = self.constraints.deadline_seconds, self.constraints.budget
         if deadline is not None and it.high_seconds > deadline:
             return False
@@ -153,8 +153,8 @@ class Divider:
             return it.cost_high.amount <= budget.amount
         return it.price_high <= float(budget.amount) * NEARLY
 
-    def _every(self, counts: Iterable[int]) -> list[Divided]:
-        found: list[Divided] = []
+    def _every(self, counts: Iterable[int]) -> list[ChunkedPlan]:
+        found: list[ChunkedPlan] = []
         for count in counts:
             clips = cuts(self.media, self.recipe, count)
             if clips is None:
@@ -203,7 +203,7 @@ class Divider:
 
 def _together(
     clips: tuple[Clip, ...], chunks: Sequence[Option], join: Option
-) -> Divided:
+) -> ChunkedPlan:
     """Every chunk as it is."""
     longest = max(chunks, key=lambda it: it.wall.high)
     rough = _roughly(clips, longest, join, like=1.0)
@@ -220,13 +220,13 @@ def _together(
 
 def _roughly(
     clips: tuple[Clip, ...], longest: Option, join: Option, *, like: float
-) -> Divided:
+) -> ChunkedPlan:
     """*like*: so many chunks as the longest would cost what all of them cost."""
     # The slowest of several: the expected largest of so many normal values, roughly.
     slowest = math.exp(UNEVEN * math.sqrt(2 * math.log(len(clips))))
     wall = longest.usage.wall_seconds * slowest
     high = float(longest.cost_high.amount)
-    return Divided(
+    return ChunkedPlan(
         clips=clips,
         chunk=longest,
         join=join,
@@ -246,7 +246,7 @@ def _undominated(options: Sequence[Option]) -> list[Option]:
     return kept
 
 
-def _best(able: Sequence[Divided], optimize: str) -> Divided:
+def _best(able: Sequence[ChunkedPlan], optimize: str) -> ChunkedPlan:
     if optimize == "cost":
         return min(able, key=lambda it: (it.price, it.wall_seconds, it.count))
     if optimize == "time":

@@ -42,7 +42,7 @@ from ..platforms.platform import Machine, Platform
 from .alternatives import look_elsewhere, offers
 from .choose import Choice, choose
 from .chunk_choice import Why, crowded, decide
-from .chunk_search import Divided, Divider
+from .chunk_search import ChunkedPlan, ChunkSearch
 from .coefficients import Coefficients
 from .profile import Profile
 from .recipe import make_recipe
@@ -108,18 +108,18 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
     if constraints.accept_partial:
         recipe = recipe.model_copy(update={"accept_partial": True})
 
-    desk = _Desk(media, recipe, machine, coefficients, content)
+    service = _Desk(media, recipe, machine, coefficients, content)
 
     def encoding_it() -> PlannedTask | None:
         try:
             encoding = make_recipe(media, _encoding_all(profile), capabilities).recipe
-            choice = desk.choose(platform, constraints, encoding)
+            choice = service.choose(platform, constraints, encoding)
         except (PlanError, EncoderMissing, MediaError):
             # What cannot be done is no way out; copying is what was asked for.
             return None
         return planned_task(source, media, encoding, choice=choice, job=job)
 
-    divider, whole, divided, why = desk.decide(platform, constraints)
+    divider, whole, divided, why = service.decide(platform, constraints)
     single = None
     if whole is not None:
         single = planned_task(source, media, recipe, choice=whole, job=job)
@@ -129,7 +129,7 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
     tasks = tasks_of(source, media, parts, single, job=job)
     planned = tasks[0]
     # In chunks elsewhere only if in chunks here: the same is compared.
-    look_at = desk.look_at if divided is None else desk.look_at_chunks
+    look_at = service.look_at if divided is None else service.look_at_chunks
     return Plan(
         job_id=planned.task.job_id,
         source=source,
@@ -189,9 +189,9 @@ class _Desk:
 
     def decide(
         self, platform: Platform, wishes: Constraints
-    ) -> tuple[Divider, Choice | None, Divided | None, Why]:
+    ) -> tuple[ChunkSearch, Choice | None, ChunkedPlan | None, Why]:
         """In one piece or in chunks, and why."""
-        divider = Divider(
+        divider = ChunkSearch(
             self.media,
             self.recipe,
             platform,
@@ -211,17 +211,17 @@ class _Desk:
 
     def look_at(
         self, platform: Platform, wishes: Constraints
-    ) -> tuple[Candidate | None, Divided | None]:
+    ) -> tuple[Candidate | None, ChunkedPlan | None]:
         return self.choose(platform, wishes).candidates[0], None
 
     def look_at_chunks(
         self, platform: Platform, wishes: Constraints
-    ) -> tuple[Candidate | None, Divided | None]:
+    ) -> tuple[Candidate | None, ChunkedPlan | None]:
         _, choice, divided, _ = self.decide(platform, wishes)
         return choice.candidates[0] if choice else None, divided
 
 
-def _division(recipe: Recipe, divided: Divided | None, why: Why) -> Division | None:
+def _division(recipe: Recipe, divided: ChunkedPlan | None, why: Why) -> Division | None:
     if not any(it.made_by == "encoded" for it in recipe.video):
         return None
     return Division(

@@ -47,7 +47,7 @@ UPPER = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observation:
     """One task that succeeded, with what it took."""
 
     source: str
@@ -72,7 +72,7 @@ class _Row:
 
 
 def learn(
-    seen: Sequence[Seen], coefficients: Coefficients, *, origin: str, today: date
+    seen: Sequence[Observation], coefficients: Coefficients, *, origin: str, today: date
 ) -> Coefficients:
     """
     The coefficients with what these tasks teach in place of what was learned before.
@@ -103,7 +103,7 @@ def learn(
     return bare.model_copy(update={"learned": found})
 
 
-def accuracy(seen: Sequence[Seen], coefficients: Coefficients) -> Accuracy:
+def accuracy(seen: Sequence[Observation], coefficients: Coefficients) -> Accuracy:
     """How well these coefficients predict these tasks."""
     walls, cpus, inside, under = [], [], 0, 0
     for one in seen:
@@ -128,7 +128,7 @@ def accuracy(seen: Sequence[Seen], coefficients: Coefficients) -> Accuracy:
     )
 
 
-def _row(one: Seen, bare: Coefficients) -> _Row | None:
+def _row(one: Observation, bare: Coefficients) -> _Row | None:
     try:
         told = predict(one.media, one.recipe, spec=one.spec, coefficients=bare).usage
     except PlanError:
@@ -150,7 +150,7 @@ def _row(one: Seen, bare: Coefficients) -> _Row | None:
 
 
 def _fit(
-    rows: Sequence[tuple[Seen, _Row]], pace: float, *, origin: str, today: date
+    rows: Sequence[tuple[Observation, _Row]], pace: float, *, origin: str, today: date
 ) -> Experience:
     only = [row for _, row in rows]
     keys, platforms = _several(r.key for r in only), _several(r.platform for r in only)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ..contract import Media, Money, PlannedTask, Recipe, Source, Task, Usage
 from .choose import Choice
-from .chunk_search import Divided, Part
+from .chunk_search import ChunkedPlan, Part
 
 __all__ = ["planned_task", "tasks_of", "together", "total"]
 
@@ -65,19 +65,19 @@ def tasks_of(
     joining = join.task.model_copy(
         update={"joins": tuple(it.task.task_id for it in chunks)}
     )
-    instead = None
+    fallback = None
     if single is not None:
         # What is copied, too, was not what it seemed.
-        way_out = single.instead or single
+        way_out = single.fallback or single
         named = way_out.task.model_copy(update={"task_id": joining.task_id})
-        instead = way_out.model_copy(update={"task": named, "instead": None})
+        fallback = way_out.model_copy(update={"task": named, "instead": None})
     return (
-        join.model_copy(update={"task": joining, "instead": instead}),
+        join.model_copy(update={"task": joining, "instead": fallback}),
         *chunks,
     )
 
 
-def together(tasks: Sequence[PlannedTask], divided: Divided | None) -> Usage:
+def together(tasks: Sequence[PlannedTask], divided: ChunkedPlan | None) -> Usage:
     """What all tasks of a job take, chunks at the same time."""
     main = tasks[0].task.predicted
     if divided is None:

@@ -32,11 +32,11 @@ from ..sandbox.environment import WORKING
 from . import prestart
 from .facts.media import media_from
 
-__all__ = ["Limits", "probe"]
+__all__ = ["ProbeLimits", "probe"]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ProbeLimits:
     """
     What a probe may take; an honest file needs a small part of each.
 
@@ -61,7 +61,7 @@ class Limits:
 
 _CHUNK = 65536
 _WAITING = 0.8
-"""See `Limits.server_seconds`."""
+"""See `ProbeLimits.server_seconds`."""
 
 _VERDICTS: Mapping[str, type[TranscodeError]] = {
     "rejected": MediaRejected,
@@ -86,7 +86,7 @@ _CRASHES: Mapping[int, str] = {
 async def probe(
     source: Source,
     *,
-    limits: Limits | None = None,
+    limits: ProbeLimits | None = None,
     python: str = sys.executable,
     environ: Mapping[str, str] | None = None,
     accept_partial: bool = False,
@@ -105,7 +105,7 @@ async def probe(
     the child had to be killed, `SettingsError` where its decoders have known holes,
     and `WorkerLost` where no child could work.
     """
-    limits = limits or Limits()
+    limits = limits or ProbeLimits()
     started = time.monotonic()
     answer, code = await _ask(source, limits, python, environ or {})
     seconds = time.monotonic() - started
@@ -131,7 +131,7 @@ async def probe(
 
 
 async def _ask(
-    source: Source, limits: Limits, python: str, environ: Mapping[str, str]
+    source: Source, limits: ProbeLimits, python: str, environ: Mapping[str, str]
 ) -> tuple[bytes, int | None]:
     """The child's answer and exit code; the child is gone when this returns."""
     request = {

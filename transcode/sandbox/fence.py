@@ -64,7 +64,7 @@ _DNS_PORT = 53
 """By TCP where an answer is long."""
 
 
-class May(NamedTuple):
+class Permissions(NamedTuple):
     """What is left to a process; a limit of None stays as it is."""
 
     reads: tuple[str, ...] = ()
@@ -96,7 +96,7 @@ class Fence:
     the first.
     """
 
-    def __init__(self, may: May) -> None:
+    def __init__(self, may: Permissions) -> None:
         self._may = may
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._refused: dict[str, str] = {}

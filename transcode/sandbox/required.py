@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import SettingsError
-from .fence import Fence, May, shortfall
+from .fence import Fence, Permissions, shortfall
 
 _MOST = 65_536
 
 
-def missing(may: May) -> Mapping[str, str]:
+def missing(may: Permissions) -> Mapping[str, str]:
     """
     What *may* would lack here, and why: tried by a child that does nothing else.
 
@@ -43,7 +43,7 @@ def missing(may: May) -> Mapping[str, str]:
 def refuse_without(programs: Sequence[str]) -> None:
     """Raises `SettingsError` where one of *programs* would not be held whole."""
     for program in programs:
-        _refuse(shortfall(missing(May(runs=program)), Path(program).name))
+        _refuse(shortfall(missing(Permissions(runs=program)), Path(program).name))
 
 
 def refusing(
@@ -75,7 +75,9 @@ def _tell(programs: Sequence[str]) -> None:
     said = dict.fromkeys(
         sentence
         for program in programs
-        for sentence in shortfall(missing(May(runs=program)), Path(program).name)
+        for sentence in shortfall(
+            missing(Permissions(runs=program)), Path(program).name
+        )
     )
     sys.stdout.write(json.dumps([*said]))
 

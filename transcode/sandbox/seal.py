@@ -8,7 +8,7 @@ import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
-from .fence import Fence, May, shortfall
+from .fence import Fence, Permissions, shortfall
 
 _WHO = "the process that reads back what was made"
 
@@ -26,6 +26,6 @@ def seal(folders: Sequence[Path]) -> tuple[str, ...]:
     standard = sysconfig.get_path("stdlib")
     # Modules that are first used from here on are still to be read.
     code = {standard, str(Path(__file__).parents[1]), *filter(os.path.isabs, sys.path)}
-    may = May(reads=(*code,), writes=tuple(map(str, folders)), watched=True)
+    may = Permissions(reads=(*code,), writes=tuple(map(str, folders)), watched=True)
     with Fence(may) as fence:
         return shortfall(fence.enter(), _WHO)

@@ -33,7 +33,7 @@ class Needs(NamedTuple):
     """To talk to drivers, whatever those take, and by Unix sockets."""
 
 
-class Check(NamedTuple):
+class ArgumentCheck(NamedTuple):
     """Of one argument the bits of *mask* have one of *values*."""
 
     argument: int
@@ -43,7 +43,7 @@ class Check(NamedTuple):
     """All 64 bits count; the kernel takes 32 of whatever is an `int`."""
 
 
-_Ways = tuple[tuple[Check, ...], ...]
+_Ways = tuple[tuple[ArgumentCheck, ...], ...]
 """One of them holds, with all its checks."""
 
 _THREAD = 0x003D0F00
@@ -65,52 +65,59 @@ connects (FASTOPEN_CONNECT) or changes what the connection is (ULP, REPAIR)."""
 
 def _checked(needs: Needs, own: int) -> Mapping[str, _Ways]:
     """What is allowed by its arguments alone. linux/*.h have the numbers."""
-    itself = ((Check(0, (own,)),),)
-    thread = ((Check(0, (_THREAD,), 0xFFFFFFFF & ~_DETACHED),),)
+    itself = ((ArgumentCheck(0, (own,)),),)
+    thread = ((ArgumentCheck(0, (_THREAD,), 0xFFFFFFFF & ~_DETACHED),),)
     checked: dict[str, _Ways] = {
         "clone": thread,
         # DUPFD, GETFD, SETFD, GETFL, SETFL, locks, DUPFD_CLOEXEC, GETPIPE_SZ and the
         # newer locks: none that names somebody to be sent a signal (SETOWN).
-        "fcntl": ((Check(1, (*range(8), 1030, 1032, 36, 37, 38)),),),
+        "fcntl": ((ArgumentCheck(1, (*range(8), 1030, 1032, 36, 37, 38)),),),
         # Is it a terminal, how wide is it, how much is there to read; FIONBIO and
         # FIO(N)CLEX.
         "ioctl": (
-            (Check(1, (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x802C542A)),),
+            (
+                ArgumentCheck(
+                    1, (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x802C542A)
+                ),
+            ),
         ),
         # Names of threads and of memory.
-        "prctl": ((Check(0, (15, 16, 0x53564D41)),),),
+        "prctl": ((ArgumentCheck(0, (15, 16, 0x53564D41)),),),
         # Limits are asked for, of itself, and not set.
-        "prlimit64": ((Check(0, (0,)), Check(2, (0,), pointer=True)),),
+        "prlimit64": ((ArgumentCheck(0, (0,)), ArgumentCheck(2, (0,), pointer=True)),),
         "kill": itself,
         "tgkill": itself,
-        "sched_setaffinity": ((Check(0, (0,)),),),
+        "sched_setaffinity": ((ArgumentCheck(0, (0,)),),),
         # PRIO_PROCESS, and of that the calling thread: x265 steps back.
-        "setpriority": ((Check(0, (0,)), Check(1, (0,))),),
+        "setpriority": ((ArgumentCheck(0, (0,)), ArgumentCheck(1, (0,))),),
     }
     if needs.starts:
-        checked["clone"] = ((Check(0, (0,), _ANY_NAMESPACE),),)
-    sockets: list[tuple[Check, ...]] = []
+        checked["clone"] = ((ArgumentCheck(0, (0,), _ANY_NAMESPACE),),)
+    sockets: list[tuple[ArgumentCheck, ...]] = []
     if needs.network:
         for kind, protocol in ((_STREAM, _TCP), (_DATAGRAM, _UDP)):
             sockets.append(
                 (
-                    Check(0, _INTERNET),
-                    Check(1, (kind,), 0xFFFFFFFF & ~_SOCKET_FLAGS),
+                    ArgumentCheck(0, _INTERNET),
+                    ArgumentCheck(1, (kind,), 0xFFFFFFFF & ~_SOCKET_FLAGS),
                     # No other, such as MPTCP, which port rules do not see.
-                    Check(2, (0, protocol)),
+                    ArgumentCheck(2, (0, protocol)),
                 )
             )
     if needs.devices:
         del checked["ioctl"]
-        sockets.append((Check(0, _BY_UNIX),))
+        sockets.append((ArgumentCheck(0, _BY_UNIX),))
     if sockets:
-        level = Check(1, (0, 1, 41))  # of IP, of sockets, of IPv6
+        level = ArgumentCheck(1, (0, 1, 41))  # of IP, of sockets, of IPv6
         checked |= {
             "socket": tuple(sockets),
-            "sendto": ((Check(3, (0,), _FAST_OPEN),),),
-            "sendmsg": ((Check(2, (0,), _FAST_OPEN),),),
-            "sendmmsg": ((Check(3, (0,), _FAST_OPEN),),),
-            "setsockopt": ((level,), (Check(1, (_TCP,)), Check(2, _TCP_OPTIONS))),
+            "sendto": ((ArgumentCheck(3, (0,), _FAST_OPEN),),),
+            "sendmsg": ((ArgumentCheck(2, (0,), _FAST_OPEN),),),
+            "sendmmsg": ((ArgumentCheck(3, (0,), _FAST_OPEN),),),
+            "setsockopt": (
+                (level,),
+                (ArgumentCheck(1, (_TCP,)), ArgumentCheck(2, _TCP_OPTIONS)),
+            ),
         }
     return checked
 
@@ -177,7 +184,7 @@ def _block(ways: _Ways) -> Sequence[_Row]:
     return [*rows, (_ANSWER, 0, 0, _DENY)]
 
 
-def _test(check: Check, past: int) -> list[_Row]:
+def _test(check: ArgumentCheck, past: int) -> list[_Row]:
     """Goes on where it holds; *past* rows behind it otherwise."""
     low = _ARGUMENTS + 8 * check.argument
     rows: list[_Row] = [(_LOAD, 0, 0, low)]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from ..errors import UsageError
-from .responses import Refused
+from .responses import HttpRefusal
 
 _OURS = frozenset({"localhost"})
 _SENT_FROM_HERE = frozenset({"same-origin", "none"})
@@ -30,7 +30,7 @@ class Access:
     well where a token is asked for, since no browser has it."""
 
     def refuse(self, request: Request) -> None:
-        """Raise `Refused`: 401, 403, or 421 for a host that is not ours."""
+        """Raise `HttpRefusal`: 401, 403, or 421 for a host that is not ours."""
         self._refuse_pages(request)
         self._refuse_strangers(request)
 
@@ -43,7 +43,7 @@ class Access:
         """
         host = request.headers.get("host", "")
         if host and not self._is_ours(host):
-            raise Refused(
+            raise HttpRefusal(
                 421,
                 UsageError(
                     f"This server is not called {_shown(host)}. Call it by its address,"
@@ -55,7 +55,7 @@ class Access:
         foreign = origin is not None and host_of(origin) != host.casefold()
         site = request.headers.get("sec-fetch-site")
         if foreign or (site is not None and site.strip() not in _SENT_FROM_HERE):
-            raise Refused(
+            raise HttpRefusal(
                 403, UsageError("A page of another origin may not call this server.")
             )
 
@@ -84,7 +84,7 @@ class Access:
         ]
         if kind.casefold() == "bearer" and any(known):
             return
-        raise Refused(
+        raise HttpRefusal(
             401,
             UsageError("Present the server's token: 'Authorization: Bearer …'."),
             {"WWW-Authenticate": "Bearer"},
@@ -93,7 +93,7 @@ class Access:
 
 def refuse_foreign_kind(request: Request) -> None:
     """
-    Raise `Refused` with 415 for a body that is not called JSON.
+    Raise `HttpRefusal` with 415 for a body that is not called JSON.
 
     What a page may send anywhere without asking is called text, a form, or nothing.
     """
@@ -108,7 +108,9 @@ def refuse_foreign_kind(request: Request) -> None:
         return
     if kind == "text/plain" and _TELLS_OF_A_TOPIC in request.headers:
         return
-    raise Refused(415, UsageError("Send the body as 'Content-Type: application/json'."))
+    raise HttpRefusal(
+        415, UsageError("Send the body as 'Content-Type: application/json'.")
+    )
 
 
 def host_of(origin: str) -> str | None:

@@ -19,15 +19,15 @@ from ..errors import ObjectMissing, StoreDown, TranscodeError, UsageError
 from ..event.parse import parse
 from ..hooks import Listener, Taken
 from ..jobs.documents import as_ours, became, passed_over
-from ..jobs.ingest import AMONG_RESULTS, BESIDE, Intake
-from ..jobs.runner import Crew
-from ..jobs.service import Desk
+from ..jobs.ingest import AMONG_RESULTS, BESIDE, Ingest
+from ..jobs.runner import Runner
+from ..jobs.service import JobService
 from ..jobs.sources import ELSEWHERE, why_outside
 from ..request import look_up
 from .access import Access, refuse_foreign_kind
 from .health import Health
 from .metrics import Metrics
-from .responses import Refused, answer, body_of, failed, reported, status_of
+from .responses import HttpRefusal, answer, body_of, failed, reported, status_of
 from .schemas import outside, read, request_for
 
 _ANSWER_SECONDS = 25.0
@@ -41,9 +41,9 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class Counter:
     """Where callers are served: everything an answer is made from."""
 
-    desk: Desk
-    intake: Intake
-    crew: Crew
+    service: JobService
+    ingest: Ingest
+    runner: Runner
     metrics: Metrics
     queue: Callable[[], None]
     """Brings the gauges up to date."""
@@ -62,9 +62,9 @@ class Counter:
         if request.method == "OPTIONS":
             return _handshake(request)
         body = await body_of(request)
-        rule = self.intake.rule
+        rule = self.ingest.rule
         parsed = parse(body, headers=dict(request.headers), only=rule.only)
-        told = await _in_time(self.intake.take_each(parsed.uploads))
+        told = await _in_time(self.ingest.take_each(parsed.uploads))
         for _, one in told:
             if isinstance(one, Taken):
                 await self._queued(one)
@@ -85,35 +85,35 @@ class Counter:
     async def submit(self, request: Request) -> Response:
         """One job by hand: 201 where it is new, 200 where it was known."""
         asked = read(await body_of(request))
-        rule = self.intake.rule
+        rule = self.ingest.rule
         wanted, tags, priority = request_for(asked, rule, self.sources)
-        order = await _in_time(look_up(wanted, self.desk.wiring))
+        order = await _in_time(look_up(wanted, self.service.wiring))
         why = why_outside(order.source, asked.source, self.sources)
         if why is not None:
             raise outside(asked.source, why)
         report, new = await _in_time(
-            self.desk.submit(wanted, tags=tags, priority=priority, order=order)
+            self.service.submit(wanted, tags=tags, priority=priority, order=order)
         )
         await self._queued(Taken(asked.source, report, new=new, ignored=None))
         return reported(report, 201 if new else 200)
 
     async def job(self, request: Request) -> Response:
         """Where a job stands."""
-        return reported(await _in_time(self.desk.report(await self._named(request))))
+        return reported(await _in_time(self.service.report(await self._named(request))))
 
     async def cancel(self, request: Request) -> Response:
         """Have it stopped, by whoever works on it."""
         job = await self._named(request)
-        return reported(await _in_time(self.desk.cancel(job)), 202)
+        return reported(await _in_time(self.service.cancel(job)), 202)
 
     async def retry(self, request: Request) -> Response:
         """Open it again."""
         job = await self._named(request)
         try:
-            report = await _in_time(self.desk.retry(job))
+            report = await _in_time(self.service.retry(job))
         except UsageError as exc:
-            raise Refused(409, exc) from exc
-        await self.crew.add(job, priority=report.submission.priority)
+            raise HttpRefusal(409, exc) from exc
+        await self.runner.add(job, priority=report.submission.priority)
         return reported(report, 202)
 
     async def healthy(self, request: Request) -> Response:
@@ -135,16 +135,16 @@ class Counter:
     async def _named(self, request: Request) -> str:
         text = request.path_params["job"]
         try:
-            return await _in_time(self.desk.find(text))
+            return await _in_time(self.service.find(text))
         except UsageError as exc:
-            raise Refused(404, exc) from exc
+            raise HttpRefusal(404, exc) from exc
 
     async def _queued(self, one: Taken) -> None:
         if one.ignored not in (AMONG_RESULTS, BESIDE, ELSEWHERE):
             self.listen(one)
         report: JobReport | None = one.report
         if report is not None and not report.over:
-            await self.crew.add(report.job_id, priority=report.submission.priority)
+            await self.runner.add(report.job_id, priority=report.submission.priority)
 
 
 def app(counter: Counter) -> Starlette:
@@ -170,7 +170,7 @@ def app(counter: Counter) -> Starlette:
             Route("/metrics", guarded(counter.measured)),
         ],
         exception_handlers={
-            Refused: _refused,
+            HttpRefusal: _refused,
             HTTPException: _unknown,
             TranscodeError: _told,
             Exception: _unforeseen,
@@ -179,7 +179,7 @@ def app(counter: Counter) -> Starlette:
 
 
 async def _refused(request: Request, exc: Exception) -> Response:
-    assert isinstance(exc, Refused)  # noqa: S101  that is what it is called for
+    assert isinstance(exc, HttpRefusal)  # noqa: S101  that is what it is called for
     response = failed(exc.error, exc.status)
     response.headers.update(exc.headers)
     return response

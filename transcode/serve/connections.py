@@ -33,7 +33,7 @@ _REFUSAL = (
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """What callers may take of a server."""
 
     connections: int = 256
@@ -48,7 +48,7 @@ class Limits:
     request_seconds: float | None = 90.0
     """From the headers of a request to the last byte of its answer; None: for ever."""
 
-    def held(self) -> Limits:
+    def held(self) -> ConnectionLimits:
         """The same within what the kernel gives this process."""
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft == resource.RLIM_INFINITY:
@@ -66,7 +66,7 @@ class Peers:
     where that has too many, of anybody otherwise. Whoever asks at once is answered.
     """
 
-    limits: Limits
+    limits: ConnectionLimits
     _open: dict[Connection, str] = field(default_factory=dict)
 
     def admit(self, connection: Connection, peer: str) -> bool:
@@ -161,7 +161,7 @@ class Connection(H11Protocol):
         self.transport.abort()
 
 
-def connections_of(limits: Limits) -> type[Connection]:
+def connections_of(limits: ConnectionLimits) -> type[Connection]:
     """A kind of connection that counts those of one server."""
     return type("CountedConnection", (Connection,), {"peers": Peers(limits.held())})
 

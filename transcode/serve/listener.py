@@ -15,7 +15,7 @@ import uvicorn
 from anyio.abc import TaskStatus
 
 from ..errors import SettingsError
-from .connections import Limits, Listener, connections_of
+from .connections import ConnectionLimits, Listener, connections_of
 from .messages import Strict
 
 _GRACE_SECONDS = 10
@@ -108,7 +108,7 @@ async def answering(
     app: Any,
     listener: socket.socket,
     *,
-    limits: Limits | None = None,
+    limits: ConnectionLimits | None = None,
     task_status: TaskStatus[None],
 ) -> None:
     """
@@ -116,7 +116,7 @@ async def answering(
 
     `started` is told once connections are accepted.
     """
-    limits = limits or Limits()
+    limits = limits or ConnectionLimits()
     log = logging.getLogger("uvicorn.error")
     if not any(isinstance(each, _Seldom) for each in log.filters):
         log.addFilter(_Seldom())

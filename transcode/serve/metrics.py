@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..contract import Attempt, Manifest, Usage
-from ..contract.job import Told
+from ..contract.job import Delivery
 from ..hooks import AlreadyDone, AttemptEnded, Event, Overdue, Published
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def of_attempt(attempt: Attempt, *, platform: str) -> Iterator[Sample]:
             yield Sample(OUTSIDE, 1, (platform,))
 
 
-def of_told(told: Told) -> Iterator[Sample]:
+def of_told(told: Delivery) -> Iterator[Sample]:
     """What became of one round with one destination."""
     kind = next((k for k, p in _DESTINATIONS if p.match(told.target)), "other")
     outcome = "told"

@@ -30,7 +30,7 @@ RETRY_AFTER_SECONDS = 10
 """A store that restarts is back by then; senders add their own growing pause."""
 
 
-class Refused(Exception):
+class HttpRefusal(Exception):
     """An answer that is no success, from wherever it became clear."""
 
     def __init__(
@@ -82,7 +82,7 @@ def _json(document: Any, status: int, headers: Mapping[str, str]) -> Response:
 
 
 async def body_of(request: Request, *, most: int = BODY_BYTES) -> bytes:
-    """The whole body, or `Refused` once it is too long, too slow or cut."""
+    """The whole body, or `HttpRefusal` once it is too long, too slow or cut."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > most:
         raise _too_long(most)
@@ -97,12 +97,12 @@ async def body_of(request: Request, *, most: int = BODY_BYTES) -> bytes:
                 pieces.append(piece)
     except TimeoutError as exc:
         error = UsageError(f"The body did not come within {_BODY_SECONDS:g} s.")
-        raise Refused(408, error) from exc
+        raise HttpRefusal(408, error) from exc
     except ClientDisconnect as exc:
-        raise Refused(400, UsageError("The connection was cut.")) from exc
+        raise HttpRefusal(400, UsageError("The connection was cut.")) from exc
     return b"".join(pieces)
 
 
-def _too_long(most: int) -> Refused:
+def _too_long(most: int) -> HttpRefusal:
     error = UsageError(f"The body is longer than {most} bytes.", limit_bytes=most)
-    return Refused(413, error)
+    return HttpRefusal(413, error)

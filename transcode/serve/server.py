@@ -1,4 +1,4 @@
-"""The server's life: a desk, a crew that works and patrols, and a door for callers."""
+"""The server's life: the job service, a runner, and a door for callers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import anyio
 
 from ..hooks import AttemptEnded, Ended, Event, Listener, Published, TakenOver
-from ..jobs.ingest import Intake, Rule
-from ..jobs.runner import Crew, working
-from ..jobs.service import Desk
+from ..jobs.ingest import Ingest, Rule
+from ..jobs.runner import Runner, working
+from ..jobs.service import JobService
 from ..wiring import Wiring
 from .access import Access
 from .api import Counter, app
@@ -62,7 +62,7 @@ async def serve(  # noqa: PLR0913 - what to serve, where, for whom
     listener: socket.socket,
     *,
     sources: Sequence[str] | None,
-    hands: int,
+    concurrency: int,
     listen: Listener,
 ) -> None:
     """
@@ -76,25 +76,25 @@ async def serve(  # noqa: PLR0913 - what to serve, where, for whom
     feed = Feed(metrics, wiring.platform(platform).name, listen)
     async with (
         wiring.announcer(lambda told: metrics.add(of_told(told))) as tells,
-        Desk.open(wiring, to=rule.request.to, tells=tells) as desk,
+        JobService.open(wiring, to=rule.request.to, tells=tells) as service,
         anyio.create_task_group() as group,
     ):
-        crew = Crew(desk, hands, feed)
+        runner = Runner(service, concurrency, feed)
 
         def queue() -> None:
-            for status, count in crew.counts().items():
+            for status, count in runner.counts().items():
                 metrics.add([Sample(QUEUE, count, (status,))])
 
         counter = Counter(
-            desk,
-            Intake(desk, rule),
-            crew,
+            service,
+            Ingest(service, rule),
+            runner,
             metrics,
             queue,
             sources,
             Access(wiring.settings.tokens, wiring.settings.host_names),
-            Health(desk.book.now),
+            Health(service.repository.now),
             feed,
         )
         await group.start(answering, app(counter), listener)
-        group.start_soon(working, desk, crew)
+        group.start_soon(working, service, runner)

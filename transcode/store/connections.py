@@ -12,7 +12,7 @@ import anyio
 Opened = TypeVar("Opened")
 
 
-class Kept:
+class SharedConnections:
     """What was opened, by what it was opened with."""
 
     def __init__(self) -> None:
@@ -36,10 +36,10 @@ class Kept:
             await self._stack.aclose()
 
 
-_NOW: ContextVar[Kept | None] = ContextVar("kept", default=None)
+_NOW: ContextVar[SharedConnections | None] = ContextVar("kept", default=None)
 
 
-def kept() -> Kept | None:
+def kept() -> SharedConnections | None:
     """That of the block we are in, if any."""
     return _NOW.get()
 
@@ -52,7 +52,7 @@ async def keep_open() -> AsyncIterator[None]:
     A job opens its stores a dozen times; each time anew, that took a fifth of the CPU
     time of a short one, and a handshake.
     """
-    ours = Kept()
+    ours = SharedConnections()
     before = _NOW.set(ours)
     try:
         yield

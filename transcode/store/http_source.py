@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 from anyio import to_thread
 
 from ..access.address import web_place
-from ..access.web import Answer, Down, Gone, Web, WebError
+from ..access.web import Down, Gone, Web, WebAnswer, WebError
 from ..contract import Source
 from ..errors import SourceDown, SourceNotFound, SourceUnreadable
 from ..settings import Settings
@@ -45,7 +45,7 @@ def _locate(url: str, public_only: bool) -> Source:  # noqa: FBT001  for a threa
     )
 
 
-def _ask(url: str, named: str, *, public_only: bool) -> Answer:
+def _ask(url: str, named: str, *, public_only: bool) -> WebAnswer:
     try:
         with Web(url, public_only=public_only) as web:
             return web.ask(0, 0, until=time.monotonic() + _TIMEOUT_SECONDS)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from ..sandbox.fence import Fence, May
+from ..sandbox.fence import Fence, Permissions
 from .opened import handed_on
 
 _CHUNK = 65_536
@@ -31,13 +31,13 @@ class Program:
     argv: Sequence[str]
     out: Callable[[bytes], None]
     err: Callable[[bytes], None]
-    may: May
+    may: Permissions
     source: str | None = None
     """The file among what it reads that strangers may rename; see `opened`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ChildExit:
     """How it went."""
 
     statuses: Mapping[str, int]
@@ -113,7 +113,7 @@ class Children:
         self._selector.register(end, selectors.EVENT_READ, program.name)
         return process.pid
 
-    def wait(self) -> Ended:
+    def wait(self) -> ChildExit:
         """Drain them all until they have ended."""
         statuses: dict[str, int] = {}
         failed: str | None = None
@@ -130,7 +130,7 @@ class Children:
                     failed = failed or key.data
                     for other in self._running.values():
                         _kill(other)
-        return Ended(statuses, failed)
+        return ChildExit(statuses, failed)
 
     def _killed(self) -> str | None:
         """

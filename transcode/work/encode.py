@@ -26,8 +26,8 @@ from ..errors import (
     TranscodeError,
 )
 from ..media.timeline import clipped
-from ..sandbox.fence import May, ports_of, shortfall
-from .children import Children, Ended, Program
+from ..sandbox.fence import Permissions, ports_of, shortfall
+from .children import ChildExit, Children, Program
 from .command.build import Command
 from .progress import Lines, ProgressLines, Summary, Tail, without_secrets
 from .report import EncodeReport
@@ -117,7 +117,7 @@ def run(
                 Program("ffmpeg", command.argv, out.feed, err.feed, may, source)
             )
             if packager is not None:
-                may = May(writes=may.writes, runs=packager[0])
+                may = Permissions(writes=may.writes, runs=packager[0])
                 feed = packing.feed
                 children.start(Program("packager", packager, feed, feed, may))
             ended = children.wait()
@@ -146,10 +146,10 @@ def local_source(task: Task) -> str | None:
     return None if task.source.is_remote else task.source.location
 
 
-def allowed(task: Task, argv: Sequence[str], *, writes: Sequence[Path]) -> May:
+def allowed(task: Task, argv: Sequence[str], *, writes: Sequence[Path]) -> Permissions:
     """What an ffmpeg of *argv* needs: its inputs, its folders, an address if any."""
     inputs = [value for flag, value in pairwise(argv) if flag == "-i"]
-    return May(
+    return Permissions(
         reads=tuple(it.removeprefix("file:") for it in inputs),
         writes=tuple(map(str, writes)),
         runs=argv[0],
@@ -217,7 +217,7 @@ def refuse_part(summary: Summary) -> None:
 
 
 def _failure(
-    ended: Ended,
+    ended: ChildExit,
     tails: Mapping[str, Tail],
     argvs: Mapping[str, Sequence[str]],
     *,

@@ -17,7 +17,7 @@ _TAIL_SECONDS = 0.1
 """The meter speaks ten times a second: so much silence makes it finish its sentence."""
 
 
-class Meter:
+class LoudnessMeter:
     """Hears decoded frames in order; all of one track."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..access.beneath import open_real
 from ..errors import ObjectChanged, SourceUnreadable
-from ..sandbox.fence import May
+from ..sandbox.fence import Permissions
 
 _LINKED = frozenset({errno.ELOOP, errno.ENOTDIR})
 
@@ -20,12 +20,14 @@ class HandedOn:
     """What a program is started with instead."""
 
     argv: Sequence[str]
-    may: May
+    may: Permissions
     descriptors: tuple[int, ...] = ()
 
 
 @contextmanager
-def handed_on(argv: Sequence[str], may: May, source: str | None) -> Iterator[HandedOn]:
+def handed_on(
+    argv: Sequence[str], may: Permissions, source: str | None
+) -> Iterator[HandedOn]:
     """
     *argv* and *may* with the file *source*, a real path, replaced by a descriptor.
 

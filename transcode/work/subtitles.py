@@ -16,7 +16,7 @@ _FILE = "lines.mkv"
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ExtractedSubtitles:
     """Where the lines are, and what it took."""
 
     path: str | None = None
@@ -25,14 +25,14 @@ class Taken:
     """Of the source."""
 
 
-def take_lines(task: Task, *, program: str, folder: Path) -> Taken:
+def take_lines(task: Task, *, program: str, folder: Path) -> ExtractedSubtitles:
     """
     The lines alone, in a file in *folder*, where the recipe draws any.
 
     Raises `EncoderFailed` when ffmpeg fails.
     """
     if task.recipe.burned_index is None:
-        return Taken()
+        return ExtractedSubtitles()
     path = folder / _FILE
     argv = extract(task, program=program, path=str(path))
     summary = Summary()
@@ -53,4 +53,4 @@ def take_lines(task: Task, *, program: str, folder: Path) -> Taken:
             status=status,
             stderr_tail=summary.tail.text,
         )
-    return Taken(str(path), summary.read_bytes or 0)
+    return ExtractedSubtitles(str(path), summary.read_bytes or 0)

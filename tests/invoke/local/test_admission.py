@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from transcode.contract import Spec
 from transcode.errors import PlanError
-from transcode.invoke.local.admission import Pool
+from transcode.invoke.local.admission import Admission
 from transcode.platforms.platform import Machine
 
 MACHINE = Machine(milli_cpus=4000, memory_mib=1000, scratch_mib=1)
@@ -26,7 +26,7 @@ def test_what_runs_fits_into_the_machine_and_nobody_is_overtaken(
     """
     Whatever is asked for, held and given up in whatever order.
     """
-    pool = Pool(MACHINE)
+    pool = Admission(MACHINE)
     running: list[Spec] = []
     arrived: list[int] = []
     order: list[int] = []
@@ -74,7 +74,7 @@ async def test_more_memory_than_the_machine_has_is_refused_at_once() -> None:
     """
     Waiting for it would be waiting for ever.
     """
-    pool = Pool(MACHINE)
+    pool = Admission(MACHINE)
 
     assert pool.fits(Spec(memory_mib=1000, milli_cpus=99_000))
     assert not pool.fits(Spec(memory_mib=1001, milli_cpus=1))

@@ -13,7 +13,7 @@ from transcode.contract import Attempt, OutcomeKind, Produced, Progress, Task
 from transcode.errors import PlanError
 from transcode.invoke.local.cgroup import PREFIX
 from transcode.invoke.local.engine import LocalEngine
-from transcode.invoke.local.reaper import Janitor
+from transcode.invoke.local.reaper import Reaper
 from transcode.invoke.observer import AttemptObserver
 from transcode.platforms.platform import Machine
 
@@ -426,14 +426,14 @@ async def test_a_long_life_makes_the_janitor_no_slower(
     """
     known: list[str] = []
 
-    def hear(_janitor: Janitor, line: str) -> None:
+    def hear(_reaper: Reaper, line: str) -> None:
         if line.startswith("forget "):
             known.remove(line.removeprefix("forget "))
         else:
             known.append(line)
 
     async with make_engine("work") as engine:
-        monkeypatch.setattr(Janitor, "_say", hear)
+        monkeypatch.setattr(Reaper, "_say", hear)
         for number in range(3):
             with engine.guard(tmp_path / f"job-{number}"):
                 task = make_task(task_id=f"t{number}")

@@ -15,7 +15,7 @@ import pytest
 from transcode.contract import Task
 from transcode.invoke.local.cgroup import PREFIX, ROOT, Group
 from transcode.invoke.local.cgroup import sweep as sweep_groups
-from transcode.invoke.local.reaper import Claim, Janitor, sweep
+from transcode.invoke.local.reaper import Reaper, ScratchLock, sweep
 
 HERE = Path(__file__).parents[1]
 PLATFORM = HERE.parents[1] / "profiles" / "platforms" / "functiongraph.toml"
@@ -90,15 +90,15 @@ def test_a_killed_parent_leaves_nothing(
 
 def test_a_normal_end_touches_nothing(tmp_path: Path) -> None:
     """
-    Told that all is well, the janitor leaves, and leaves everything.
+    Told that all is well, the reaper leaves, and leaves everything.
     """
     kept = tmp_path / "kept"
     kept.mkdir()
-    janitor = Janitor()
-    janitor.remove(kept)
-    janitor.close()
+    reaper = Reaper()
+    reaper.remove(kept)
+    reaper.close()
 
-    assert 0 == janitor._process.returncode
+    assert 0 == reaper._process.returncode
     assert kept.exists()
 
 
@@ -112,15 +112,15 @@ def test_what_was_forgotten_is_left_alone(tmp_path: Path) -> None:
     )
     removed = tmp_path / "a 'quoted' $name \\ with spaces"
     removed.mkdir()
-    janitor = Janitor()
-    janitor.end(forgotten.pid, [])
-    janitor.end(ended.pid, [])
-    janitor.remove(removed)
-    janitor.forget(forgotten.pid, [])
-    os.close(janitor._pipe)
+    reaper = Reaper()
+    reaper.end(forgotten.pid, [])
+    reaper.end(ended.pid, [])
+    reaper.remove(removed)
+    reaper.forget(forgotten.pid, [])
+    os.close(reaper._pipe)
     try:
         assert -signal.SIGKILL == ended.wait()
-        assert 0 == janitor._process.wait()
+        assert 0 == reaper._process.wait()
         assert None is forgotten.poll()
         assert not removed.exists()
     finally:
@@ -141,7 +141,7 @@ def test_sweep_removes_what_a_dead_process_claimed(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
     (dead,) = tmp_path.iterdir()
     (tmp_path / "x-stranger").mkdir()
-    with Claim(tmp_path, "x-") as ours:
+    with ScratchLock(tmp_path, "x-") as ours:
         assert (dead,) == sweep(tmp_path, "x-")
         assert ours.path.is_dir()
     assert ["x-stranger"] == [path.name for path in tmp_path.iterdir()]

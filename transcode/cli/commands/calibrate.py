@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ...contract.job import LedgerRecord
     from ...plan.coefficients import Accuracy, Experience
-    from ...plan.refit import Seen
+    from ...plan.refit import Observation
 
 
 @click.command(short_help="Learn from the jobs that ran how long the next will take.")
@@ -86,13 +86,13 @@ def calibrate(  # noqa: PLR0913 - one argument per option
     click.echo(_report(learned, out), err=out is None)
 
 
-def _seen(records: Iterable[LedgerRecord]) -> list[Seen]:
+def _seen(records: Iterable[LedgerRecord]) -> list[Observation]:
     from ...contract import OutcomeKind
     from ...media.timeline import made
-    from ...plan.refit import Seen
+    from ...plan.refit import Observation
 
     return [
-        Seen(
+        Observation(
             source=record.source.uri,
             day=record.recorded_at.date(),
             platform=record.platform.name,

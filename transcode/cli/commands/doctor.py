@@ -33,7 +33,7 @@ _AUDIO_ENCODERS = {"aac": "aac", "opus": "libopus"}
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """One line of the report."""
 
     name: str
@@ -43,7 +43,7 @@ class Finding:
     """What to do; empty where there is nothing to do."""
 
 
-def examine(settings: Settings) -> tuple[Finding, ...]:
+def examine(settings: Settings) -> tuple[Diagnosis, ...]:
     """
     Look at everything; one finding each, and none of them ends the examination.
 
@@ -51,7 +51,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
     group, and opens one connection where an S3 endpoint is configured.
     """
     wiring = wire(settings)
-    looks: tuple[Callable[[Wiring], Iterable[Finding]], ...] = (
+    looks: tuple[Callable[[Wiring], Iterable[Diagnosis]], ...] = (
         _python,
         _tools,
         _profiles,
@@ -63,21 +63,21 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
         _user,
         _s3,
     )
-    findings: list[Finding] = []
+    findings: list[Diagnosis] = []
     for look in looks:
         try:
             findings += look(wiring)
         except TranscodeError as exc:
             name = look.__name__.strip("_").replace("_", " ")
-            findings.append(Finding(name, "fail", exc.message))
+            findings.append(Diagnosis(name, "fail", exc.message))
     return tuple(findings)
 
 
-def works(findings: Iterable[Finding]) -> bool:
+def works(findings: Iterable[Diagnosis]) -> bool:
     return all(finding.level != "fail" for finding in findings)
 
 
-def report_text(findings: Iterable[Finding]) -> str:
+def report_text(findings: Iterable[Diagnosis]) -> str:
     """A line each, and beneath it what to do."""
     found = list(findings)
     rows = [(f.level, f.name, f.detail) for f in found]
@@ -96,16 +96,16 @@ def report_text(findings: Iterable[Finding]) -> str:
     return printable("\n".join([*lines, "", verdict]))
 
 
-def report_json(findings: Iterable[Finding]) -> str:
+def report_json(findings: Iterable[Diagnosis]) -> str:
     found = list(findings)
     document = {"ready": works(found), "findings": [asdict(f) for f in found]}
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def _python(_wiring: Wiring) -> Iterable[Finding]:
+def _python(_wiring: Wiring) -> Iterable[Diagnosis]:
     fine = sys.version_info[:2] >= _PYTHON and sys.platform == "linux"
     where = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    yield Finding(
+    yield Diagnosis(
         "python",
         "ok" if fine else "fail",
         f"{where}, transcode {__version__}",
@@ -113,13 +113,13 @@ def _python(_wiring: Wiring) -> Iterable[Finding]:
     )
 
 
-def _tools(wiring: Wiring) -> Iterable[Finding]:
+def _tools(wiring: Wiring) -> Iterable[Diagnosis]:
     able = wiring.capabilities(prove_hardware=True)
-    yield Finding("ffmpeg", "ok", f"{able.ffmpeg_version}, {able.ffmpeg}")
+    yield Diagnosis("ffmpeg", "ok", f"{able.ffmpeg_version}, {able.ffmpeg}")
     yield from _encoders(wiring, able)
     yield _hardware(able)
     if able.packager is None:
-        yield Finding(
+        yield Diagnosis(
             "packager",
             "fail",
             able.unavailable.get("packager", "Shaka Packager was not found"),
@@ -128,10 +128,10 @@ def _tools(wiring: Wiring) -> Iterable[Finding]:
         )
     else:
         version = able.packager_version or "version unknown"
-        yield Finding("packager", "ok", f"{version}, {able.packager}")
+        yield Diagnosis("packager", "ok", f"{version}, {able.packager}")
 
 
-def _encoders(wiring: Wiring, able: Capabilities) -> Iterable[Finding]:
+def _encoders(wiring: Wiring, able: Capabilities) -> Iterable[Diagnosis]:
     """The default profile's encoders are essential, the others are not."""
     for profile in wiring.profiles():
         wanted = [_AUDIO_ENCODERS[audio.codec] for audio in profile.audio]
@@ -143,10 +143,10 @@ def _encoders(wiring: Wiring, able: Capabilities) -> Iterable[Finding]:
         sound = [name for name in wanted if name in _AUDIO_ENCODERS.values()]
         missing = [name for name in sound if name not in able.encoders]
         if has_video and not missing:
-            yield Finding(f"profile {profile.name}", "ok", f"by {', '.join(wanted)}")
+            yield Diagnosis(f"profile {profile.name}", "ok", f"by {', '.join(wanted)}")
             continue
         lost = missing if has_video else [wanted[0], *missing]
-        yield Finding(
+        yield Diagnosis(
             f"profile {profile.name}",
             "fail" if profile.name == "hls" else "warn",
             f"this ffmpeg lacks {', '.join(lost)}",
@@ -154,29 +154,29 @@ def _encoders(wiring: Wiring, able: Capabilities) -> Iterable[Finding]:
         )
 
 
-def _hardware(able: Capabilities) -> Finding:
+def _hardware(able: Capabilities) -> Diagnosis:
     wanted = [name for names in ENCODERS.values() for name in names if "nvenc" in name]
     proved = [name for name in wanted if name in able.hardware_encoders]
     if proved:
-        return Finding("nvenc", "ok", f"test encode worked: {', '.join(proved)}")
+        return Diagnosis("nvenc", "ok", f"test encode worked: {', '.join(proved)}")
     reasons = [able.unavailable[name] for name in wanted if name in able.unavailable]
     reason = reasons[0] if reasons else "no hardware encoder made a picture"
     # ffmpeg begins with `[h264_nvenc @ 0x55…]`, which says nothing to anybody.
     reason = " ".join(re.sub(r"\[\S+ @ 0x[0-9a-f]+\]", "", reason).split())
-    return Finding("nvenc", "ok", f"none: {reason}; software encoders are used")
+    return Diagnosis("nvenc", "ok", f"none: {reason}; software encoders are used")
 
 
-def _profiles(wiring: Wiring) -> Iterable[Finding]:
+def _profiles(wiring: Wiring) -> Iterable[Diagnosis]:
     names = ", ".join(profile.name for profile in wiring.profiles())
-    yield Finding("profiles", "ok", names)
+    yield Diagnosis("profiles", "ok", names)
 
 
-def _platforms(wiring: Wiring) -> Iterable[Finding]:
+def _platforms(wiring: Wiring) -> Iterable[Diagnosis]:
     names = ", ".join(one.name for one in wiring.platforms())
-    yield Finding("platforms", "ok", names)
+    yield Diagnosis("platforms", "ok", names)
 
 
-def _speed(wiring: Wiring) -> Iterable[Finding]:
+def _speed(wiring: Wiring) -> Iterable[Diagnosis]:
     coefficients = wiring.coefficients
     then = coefficients.measured
     found = f"a small encode takes {coefficients.pace:.2f} x the CPU time it took"
@@ -186,21 +186,21 @@ def _speed(wiring: Wiring) -> Iterable[Finding]:
     detail = f"{found} where predictions were measured ({where})"
     if coefficients.learned is not None:
         detail += "; what was learned from the ledger counts for more"
-    yield Finding("speed", "ok", detail)
+    yield Diagnosis("speed", "ok", detail)
 
 
-def _machine(wiring: Wiring) -> Iterable[Finding]:
+def _machine(wiring: Wiring) -> Iterable[Diagnosis]:
     machine = wiring.machine
-    yield Finding("cores", "ok", f"{machine.milli_cpus / 1000:g}")
+    yield Diagnosis("cores", "ok", f"{machine.milli_cpus / 1000:g}")
     enough = machine.memory_mib >= _MEMORY_MIB
-    yield Finding(
+    yield Diagnosis(
         "memory",
         "ok" if enough else "warn",
         f"{machine.memory_mib} MiB",
         "" if enough else f"Below {_MEMORY_MIB} MiB only small pictures fit.",
     )
     enough = machine.scratch_mib >= _SCRATCH_MIB
-    yield Finding(
+    yield Diagnosis(
         "scratch",
         "ok" if enough else "warn",
         f"{machine.scratch_mib} MiB free in {wiring.scratch}",
@@ -211,26 +211,26 @@ def _machine(wiring: Wiring) -> Iterable[Finding]:
     yield _writable(wiring.scratch)
 
 
-def _writable(scratch: Path) -> Finding:
+def _writable(scratch: Path) -> Diagnosis:
     import tempfile  # noqa: PLC0415 - nobody else here needs it
 
     try:
         with tempfile.NamedTemporaryFile(dir=scratch):
             pass
     except OSError as exc:
-        return Finding(
+        return Diagnosis(
             "scratch writable",
             "fail",
             f"{scratch}: {exc.strerror}",
             "Name a folder that you may write to by TRANSCODE_SCRATCH.",
         )
-    return Finding("scratch writable", "ok", str(scratch))
+    return Diagnosis("scratch writable", "ok", str(scratch))
 
 
-def _control_groups(_wiring: Wiring) -> Iterable[Finding]:
+def _control_groups(_wiring: Wiring) -> Iterable[Diagnosis]:
     group = Group.create("doctor")
     if group is None:
-        yield Finding(
+        yield Diagnosis(
             "cgroups",
             "warn",
             "none may be made here: memory is watched and CPU held by affinity",
@@ -244,11 +244,11 @@ def _control_groups(_wiring: Wiring) -> Iterable[Finding]:
         group.remove()
     held = [name for name, may in (("memory", memory), ("CPU", cpu)) if may]
     if memory and cpu:
-        yield Finding(
+        yield Diagnosis(
             "cgroups", "ok", f"{group.version}: memory and CPU are held by it"
         )
     else:
-        yield Finding(
+        yield Diagnosis(
             "cgroups",
             "warn",
             f"{group.version} holds {' and '.join(held) or 'nothing'} here",
@@ -257,7 +257,7 @@ def _control_groups(_wiring: Wiring) -> Iterable[Finding]:
         )
 
 
-def _fence(wiring: Wiring) -> Iterable[Finding]:
+def _fence(wiring: Wiring) -> Iterable[Diagnosis]:
     found = find_ffmpeg(wiring.settings), find_packager(wiring.settings)
     programs = [program for program in found if program is not None]
     # In a process of its own: of one with threads no part may be forked off.
@@ -266,14 +266,14 @@ def _fence(wiring: Wiring) -> Iterable[Finding]:
     required = wiring.settings.fence == "required"
     if asked.returncode:
         said = asked.stderr.strip().splitlines()[-1:] or ["it ended without a word"]
-        yield Finding("fence", "fail", f"it cannot be tried: {said[0]}")
+        yield Diagnosis("fence", "fail", f"it cannot be tried: {said[0]}")
         return
     said = json.loads(asked.stdout)
     if not said:
         what = "no foreign file, no network, no system call that the work does not take"
-        yield Finding("fence", "ok", f"it holds what opens uploads: {what}")
+        yield Diagnosis("fence", "ok", f"it holds what opens uploads: {what}")
         return
-    yield Finding(
+    yield Diagnosis(
         "fence",
         "fail" if required else "warn",
         " ".join(said),
@@ -282,11 +282,11 @@ def _fence(wiring: Wiring) -> Iterable[Finding]:
     )
 
 
-def _user(_wiring: Wiring) -> Iterable[Finding]:
+def _user(_wiring: Wiring) -> Iterable[Diagnosis]:
     if os.geteuid() != 0:
-        yield Finding("user", "ok", f"number {os.geteuid()}, not root")
+        yield Diagnosis("user", "ok", f"number {os.geteuid()}, not root")
         return
-    yield Finding(
+    yield Diagnosis(
         "user",
         "warn",
         "root: what gets out of the fence may do everything here",
@@ -294,10 +294,10 @@ def _user(_wiring: Wiring) -> Iterable[Finding]:
     )
 
 
-def _s3(wiring: Wiring) -> Iterable[Finding]:
+def _s3(wiring: Wiring) -> Iterable[Diagnosis]:
     url = wiring.settings.s3_endpoint_url
     if url is None:
-        yield Finding("s3", "ok", "no endpoint configured; AWS itself would be used")
+        yield Diagnosis("s3", "ok", "no endpoint configured; AWS itself would be used")
         return
     from urllib.error import HTTPError, URLError  # noqa: PLC0415 - a rare check
     from urllib.request import urlopen  # noqa: PLC0415
@@ -312,11 +312,11 @@ def _s3(wiring: Wiring) -> Iterable[Finding]:
         exc.close()
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "reason", None) or exc
-        yield Finding(
+        yield Diagnosis(
             "s3",
             "warn",
             f"{url} does not answer: {reason}",
             "Check TRANSCODE_S3_ENDPOINT_URL and the network.",
         )
         return
-    yield Finding("s3", "ok", f"{url} answers")
+    yield Diagnosis("s3", "ok", f"{url} answers")

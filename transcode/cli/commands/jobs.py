@@ -15,7 +15,7 @@ from ..options import output_options, state_option
 if TYPE_CHECKING:
     from ...ledger.index import Index
     from ...store.bucket import Bucket
-    from ..show.jobs import Listed, Shown
+    from ..show.jobs import JobDetails, JobListing
 
 # As `transcode.contract.state.STATUSES`; that module is not loaded for `--help`.
 STATUSES = (
@@ -82,7 +82,7 @@ def jobs(
 
     now = datetime.now(UTC)
 
-    def question(index: Index) -> list[Listed]:
+    def question(index: Index) -> list[JobListing]:
         wanted = (
             job
             for job in index.jobs(tags=dict(tags))
@@ -114,7 +114,7 @@ def show(*, job: str, to: str, as_json: bool) -> None:
     from ..show.jobs import gather, shown_json, shown_text
     from ..state import ask
 
-    async def question(index: Index, store: Bucket) -> Shown:
+    async def question(index: Index, store: Bucket) -> JobDetails:
         return await gather(index, store, job, to=to)
 
     found = ask(to, question)

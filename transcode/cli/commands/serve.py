@@ -54,7 +54,7 @@ def serve(  # noqa: PLR0913 - one argument per option
     sources: tuple[str, ...],
     host: str,
     port: int,
-    hands: int | None,
+    concurrency: int | None,
     log_format: Any,
     **planning: Any,
 ) -> None:
@@ -97,7 +97,7 @@ def serve(  # noqa: PLR0913 - one argument per option
                 rule,
                 listener,
                 sources=taken_from,
-                hands=hands or cores + 1,
+                concurrency=concurrency or cores + 1,
                 listen=writing(log_format),
             ),
             serves=True,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ...contract.job import JobReport
     from ...hooks import Listener
     from ...jobs.ingest import Rule
-    from ...jobs.service import Desk
+    from ...jobs.service import JobService
 
 
 @click.command(short_help="Keep jobs to be done by whoever watches, or wait for them.")
@@ -111,7 +111,7 @@ def watch(  # noqa: PLR0913 - one argument per option
     suffixes: tuple[str, ...],
     every: float,
     settle: float,
-    hands: int | None,
+    concurrency: int | None,
     log_format: Any,
     **planning: Any,
 ) -> None:
@@ -142,7 +142,7 @@ def watch(  # noqa: PLR0913 - one argument per option
     warn_of_root(log_format)
     listen = writing(log_format)
     run_to_the_end(
-        lambda: _at_desk(run_service, rule, sources, hands, listen, every=every),
+        lambda: _at_desk(run_service, rule, sources, concurrency, listen, every=every),
         serves=True,
     )
 
@@ -166,7 +166,7 @@ def sweep(  # noqa: PLR0913 - one argument per option
     priority: int,
     suffixes: tuple[str, ...],
     settle: float,
-    hands: int | None,
+    concurrency: int | None,
     log_format: Any,
     as_json: bool,
     **planning: Any,
@@ -195,7 +195,9 @@ def sweep(  # noqa: PLR0913 - one argument per option
         settle_seconds=settle,
     )
     listen = writing(log_format)
-    swept = run_to_the_end(lambda: _at_desk(run_sweep, rule, sources, hands, listen))
+    swept = run_to_the_end(
+        lambda: _at_desk(run_sweep, rule, sources, concurrency, listen)
+    )
     if as_json:
         click.echo(swept.to_json(indent=2))
         return
@@ -221,7 +223,7 @@ def cancel(*, job: str, to: str, as_json: bool) -> None:
     Examples:
       transcode cancel 9f2c41 --to out
     """
-    _one(lambda desk, found: desk.cancel(found), job, to, as_json=as_json)
+    _one(lambda service, found: service.cancel(found), job, to, as_json=as_json)
 
 
 @click.command(short_help="Have a failed or cancelled job tried again.")
@@ -245,24 +247,26 @@ def retry(*, job: str, task: str | None, to: str, as_json: bool) -> None:
       transcode retry 9f2c41 --to out
       transcode retry 9f2c41 --task chunk-2 --to out
     """
-    _one(lambda desk, found: desk.retry(found, task=task), job, to, as_json=as_json)
+    _one(
+        lambda service, found: service.retry(found, task=task), job, to, as_json=as_json
+    )
 
 
 def _one(
-    act: Callable[[Desk, str], Awaitable[JobReport]],
+    act: Callable[[JobService, str], Awaitable[JobReport]],
     job: str,
     to: str,
     *,
     as_json: bool,
 ) -> None:
-    from ...jobs.service import Desk
+    from ...jobs.service import JobService
     from ...signals import run_to_the_end
 
     wired = wiring()
 
     async def work() -> JobReport:
-        async with Desk.open(wired, to=to) as desk:
-            return await act(desk, await desk.find(job))
+        async with JobService.open(wired, to=to) as service:
+            return await act(service, await service.find(job))
 
     _show((run_to_the_end(work),), as_json=as_json, to=to, single=True)
 
@@ -271,26 +275,26 @@ async def _at_desk(
     call: Any,
     rule: Rule,
     sources: tuple[str, ...],
-    hands: int | None,
+    concurrency: int | None,
     listen: Listener,
     **more: float,
 ) -> Any:
-    """What `watch` and `sweep` share: a desk, an intake, no overlap."""
-    from ...jobs.ingest import Intake, refuse_overlap, rule_for
-    from ...jobs.service import Desk
+    """What `watch` and `sweep` share: a service, an ingest, no overlap."""
+    from ...jobs.ingest import Ingest, refuse_overlap, rule_for
+    from ...jobs.service import JobService
 
     wired = wiring()
     rule_for(wired, rule)
     for source in sources:
         refuse_overlap(source, rule.request.to)
-    async with Desk.open(wired, to=rule.request.to) as desk:
+    async with JobService.open(wired, to=rule.request.to) as service:
         cores = max(1, wired.machine.milli_cpus // 1000)
         named = {f"{name}_seconds": value for name, value in more.items()}
         return await call(
-            desk,
-            Intake(desk, rule),
+            service,
+            Ingest(service, rule),
             sources,
-            hands=hands or cores + 1,
+            concurrency=concurrency or cores + 1,
             listen=listen,
             **named,
         )

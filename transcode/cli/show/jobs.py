@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ...contract import Attempt, Manifest, OutcomeKind
-from ...contract.job import JobStatus, LedgerRecord, Told
+from ...contract.job import Delivery, JobStatus, LedgerRecord
 from ...errors import UsageError
 from ...jobs import told_of
 from ...ledger.index import Index
@@ -29,29 +29,29 @@ _SHOWN_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class JobListing:
     job: Job
     status: JobStatus
     spent: tuple[Total, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    listed: Listed
+class JobDetails:
+    listed: JobListing
     attempts: tuple[LedgerRecord, ...]
     unfinished: tuple[LedgerRecord, ...]
     """Begun, and not in the ledger: they run, or their worker is gone."""
     manifest: Manifest | None
     location: str
-    told: tuple[Told, ...] = ()
+    told: tuple[Delivery, ...] = ()
     """What became of each destination, as far as its name was written down."""
 
 
-def listed(job: Job, spent: tuple[Total, ...], now: datetime) -> Listed:
-    return Listed(job, job.status(now), spent)
+def listed(job: Job, spent: tuple[Total, ...], now: datetime) -> JobListing:
+    return JobListing(job, job.status(now), spent)
 
 
-def jobs_text(found: Sequence[Listed], to: str) -> str:
+def jobs_text(found: Sequence[JobListing], to: str) -> str:
     if not found:
         return f"No such jobs in {place(to)}."
     found = legible(list(found))
@@ -72,11 +72,11 @@ def jobs_text(found: Sequence[Listed], to: str) -> str:
     return printable(table(rows, head=head, indent=""))
 
 
-def jobs_json(found: Sequence[Listed]) -> str:
+def jobs_json(found: Sequence[JobListing]) -> str:
     return json.dumps([_listed_data(it) for it in found], indent=2)
 
 
-async def gather(index: Index, store: Bucket, text: str, *, to: str) -> Shown:
+async def gather(index: Index, store: Bucket, text: str, *, to: str) -> JobDetails:
     """Everything of the one job that *text* names; raises `UsageError` otherwise."""
     name = PurePosixPath(text.rstrip("/")).name
     found = index.find(name)
@@ -101,7 +101,7 @@ async def gather(index: Index, store: Bucket, text: str, *, to: str) -> Shown:
         except ValidationError:
             # Of another release; what it says of outputs is left out.
             manifest = None
-    return Shown(
+    return JobDetails(
         listed=listed(job, index.spent(job.job_id), datetime.now(UTC)),
         attempts=known,
         unfinished=_unfinished(known, [bodies[k] for k in begun if k in bodies]),
@@ -125,7 +125,7 @@ def _unfinished(
     return tuple(found)
 
 
-def shown_text(shown: Shown) -> str:
+def shown_text(shown: JobDetails) -> str:
     shown = legible(shown)
     job, submission = shown.listed.job, shown.listed.job.submission
     rows = [
@@ -165,7 +165,7 @@ def shown_text(shown: Shown) -> str:
     return printable("\n\n".join(blocks))
 
 
-def _attempts_text(shown: Shown) -> str:
+def _attempts_text(shown: JobDetails) -> str:
     if not shown.attempts and not shown.unfinished:
         return "Attempts: none yet"
     head = ("task", "try", "spec", "", "wall", "CPU", "memory", "cost")
@@ -209,7 +209,7 @@ def _of_failed(total: Total) -> str:
     )
 
 
-def _failure(shown: Shown) -> str:
+def _failure(shown: JobDetails) -> str:
     ending = shown.listed.job.ending
     if shown.listed.status == "succeeded":
         return ""
@@ -227,7 +227,7 @@ def _failure(shown: Shown) -> str:
     return f"Failure: {failure.type}: {' '.join(failure.message.split())}{again}"
 
 
-def _told_text(shown: Shown) -> str:
+def _told_text(shown: JobDetails) -> str:
     told = shown.listed.job.told
     head = f"Told: {plural(told, 'destination')}" if told else "Told: nobody"
     rows = [
@@ -237,14 +237,14 @@ def _told_text(shown: Shown) -> str:
     return "\n".join([head, table(rows)]) if rows else head
 
 
-def _why_untold(one: Told) -> str:
+def _why_untold(one: Delivery) -> str:
     if one.error is None:
         return ""
     tries = f" in {one.tries} tries" if one.tries > 1 else ""
     return f"{tries}: {' '.join(one.error.message.split())} It is tried again."
 
 
-def shown_json(shown: Shown) -> str:
+def shown_json(shown: JobDetails) -> str:
     data = _listed_data(shown.listed)
     data["job"] = shown.listed.job.model_dump(mode="json")
     data["location"] = shown.location
@@ -254,7 +254,7 @@ def shown_json(shown: Shown) -> str:
     return json.dumps(data, indent=2)
 
 
-def _listed_data(it: Listed) -> dict[str, Any]:
+def _listed_data(it: JobListing) -> dict[str, Any]:
     submission = it.job.submission
     return {
         "job_id": it.job.job_id,

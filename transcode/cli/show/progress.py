@@ -43,7 +43,7 @@ SILENT_SECONDS = 60.0
 """Build systems end what says nothing for minutes."""
 
 
-class Lines:
+class ProgressText:
     """Plain lines for a pipe or a log: never more than one in five seconds a task."""
 
     def __init__(self, out: TextIO, now: Clock) -> None:
@@ -114,4 +114,4 @@ def watching(
         with bars(out, now) as show:
             yield show
     else:
-        yield Lines(out, now)
+        yield ProgressText(out, now)

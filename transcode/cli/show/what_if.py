@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from ...ledger.advise import Fixed
-from ...ledger.arrivals import Load, Pool, Reserve
+from ...ledger.arrivals import Load, Reserve, WarmPool
 from ...ledger.reprice import Comparison
 from ...platforms.platform import Platform
 from ...units import duration, one_line, plural, printable, spec, table
@@ -80,7 +80,7 @@ class Advice:
     load: Load | None
     reserve: tuple[Reserve, ...]
     concurrency: int
-    pool: Pool | None
+    pool: WarmPool | None
 
 
 def advice_text(advice: Advice) -> str:
@@ -178,7 +178,7 @@ def _break_even(one: Reserve) -> str:
     return f"over {duration(one.break_even_seconds)}"
 
 
-def _pool_text(pool: Pool) -> str:
+def _pool_text(pool: WarmPool) -> str:
     if not pool.possible:
         return (
             f"Pool: an instance may want {pool.least} connections at once and may have "

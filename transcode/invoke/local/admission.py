@@ -21,7 +21,7 @@ class _Waiter:
     admitted: anyio.Event = field(default_factory=anyio.Event)
 
 
-class Pool:
+class Admission:
     """
     First come, first served; whoever is first in line is never overtaken.
 

@@ -20,10 +20,10 @@ from ...platforms.platform import Machine, Platform
 from ...settings import Settings
 from ..observer import AttemptObserver
 from . import cgroup, prestart
-from .admission import Pool
+from .admission import Admission
 from .attempt import Run
 from .process import Worker
-from .reaper import Claim, Janitor, sweep
+from .reaper import Reaper, ScratchLock, sweep
 
 SCRATCH_PREFIX = "transcode-scratch-"
 
@@ -35,7 +35,7 @@ class LocalEngine:
     Each attempt is a fresh process in its own session and control group; it is killed
     with everything it started when it is over its memory or time, when it is done and
     when the call is cancelled. `async with` it: leaving ends what still runs. Should
-    this process be killed itself, a janitor cleans up in its stead.
+    this process be killed itself, a reaper cleans up in its stead.
 
     *kept_mib*: of every spec this process itself needs so much, because both are
     inside one; the attempt is held to what is left.
@@ -51,7 +51,7 @@ class LocalEngine:
         cgroup_root: Path = cgroup.ROOT,
         kept_mib: int = 0,
     ) -> None:
-        self._pool = Pool(machine)
+        self._pool = Admission(machine)
         self._machine = machine
         self._platform = platform
         self._settings = settings
@@ -66,7 +66,7 @@ class LocalEngine:
         sweep(parent, SCRATCH_PREFIX)
         cgroup.sweep(root=self._cgroup_root)
         try:
-            self._scratch = Claim(parent, SCRATCH_PREFIX)
+            self._scratch = ScratchLock(parent, SCRATCH_PREFIX)
         except OSError as exc:
             raise SettingsError(
                 f"TRANSCODE_SCRATCH: nothing can be written in {str(parent)!r} "
@@ -76,8 +76,8 @@ class LocalEngine:
         waiting = prestart.take(self._argv, cgroup_root=self._cgroup_root)
         if waiting is not None:
             self._warm = Worker(waiting.worker)
-        self._janitor = Janitor() if waiting is None else waiting.janitor
-        self._janitor.remove(self._scratch.path)
+        self._reaper = Reaper() if waiting is None else waiting.reaper
+        self._reaper.remove(self._scratch.path)
         return self
 
     async def __aexit__(
@@ -91,7 +91,7 @@ class LocalEngine:
             if warm is not None:
                 await self._end(warm)
             await anyio.to_thread.run_sync(self._scratch.release)
-            self._janitor.close()
+            self._reaper.close()
 
     async def prewarm(self) -> None:
         """Start a worker now, so that it imports while the source is looked at."""
@@ -101,11 +101,11 @@ class LocalEngine:
     @contextmanager
     def guard(self, path: Path) -> Iterator[None]:
         """Have `path` removed should this process be killed in the block."""
-        self._janitor.remove(path)
+        self._reaper.remove(path)
         try:
             yield
         finally:
-            self._janitor.spare(path)
+            self._reaper.spare(path)
 
     def fits(self, spec: Spec) -> bool:
         """Whether this machine is large enough for `spec`."""
@@ -141,7 +141,7 @@ class LocalEngine:
                     with anyio.CancelScope(shield=True):
                         attempt = await run.close(self._platform)
                         worker = run.worker
-                        self._janitor.forget(worker.pid, worker.box.directories)
+                        self._reaper.forget(worker.pid, worker.box.directories)
                         if not run.over:
                             observer.cancelled(attempt)
         return attempt, run.report
@@ -177,11 +177,11 @@ class LocalEngine:
         with anyio.CancelScope(shield=True):
             await worker.stop()
             await worker.discard()
-            self._janitor.forget(worker.pid, worker.box.directories)
+            self._reaper.forget(worker.pid, worker.box.directories)
 
     def _start(self) -> Worker:
         worker = Worker(prestart.start(self._argv, cgroup_root=self._cgroup_root))
-        self._janitor.end(worker.pid, worker.box.directories)
+        self._reaper.end(worker.pid, worker.box.directories)
         return worker
 
 

@@ -34,7 +34,7 @@ class Reading:
     """The kernel killed something for memory, or the watched limit was passed."""
 
 
-class Box:
+class ProcessLimits:
     """
     Limits and counters of one worker process and everything it starts.
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from ...sandbox.environment import passed_on
 from . import cgroup
-from .limits import Box
-from .reaper import Janitor
+from .limits import ProcessLimits
+from .reaper import Reaper
 
-__all__ = ["WORKER", "Early", "Started", "abandon", "begin", "start", "take"]
+__all__ = ["WORKER", "Prestarted", "Started", "abandon", "begin", "start", "take"]
 
 WORKER = (sys.executable, "-P", "-m", "transcode.invoke.worker")
 """-P: a file of the working folder must not be imported in place of a library's."""
@@ -37,18 +37,18 @@ class Started:
     """
 
     process: subprocess.Popen[bytes]
-    box: Box
+    box: ProcessLimits
 
 
 @dataclass(frozen=True, slots=True)
-class Early:
+class Prestarted:
     """A worker, and who ends it should this process be killed meanwhile."""
 
     worker: Started
-    janitor: Janitor
+    reaper: Reaper
 
 
-_waiting: list[Early] = []
+_waiting: list[Prestarted] = []
 """One at most."""
 
 
@@ -65,7 +65,9 @@ def start(argv: Sequence[str], *, cgroup_root: Path) -> Started:
     )
     # Boxed before it has an order, unlimited until then: what it imports meanwhile is
     # charged to the attempt, as on a platform.
-    return Started(process, Box(process.pid, str(process.pid), root=cgroup_root))
+    return Started(
+        process, ProcessLimits(process.pid, str(process.pid), root=cgroup_root)
+    )
 
 
 def begin() -> None:
@@ -75,17 +77,17 @@ def begin() -> None:
     Whoever needs it says then what was wrong.
     """
     with suppress(OSError):
-        janitor = Janitor()
+        reaper = Reaper()
         try:
             worker = start(WORKER, cgroup_root=cgroup.ROOT)
         except OSError:
-            janitor.close()
+            reaper.close()
             return
-        janitor.end(worker.process.pid, worker.box.directories)
-        _waiting.append(Early(worker, janitor))
+        reaper.end(worker.process.pid, worker.box.directories)
+        _waiting.append(Prestarted(worker, reaper))
 
 
-def take(argv: Sequence[str], *, cgroup_root: Path) -> Early | None:
+def take(argv: Sequence[str], *, cgroup_root: Path) -> Prestarted | None:
     """What `begin` started, if it is what is wanted; it is the caller's to end then."""
     here = threading.current_thread() is threading.main_thread()
     if not _waiting or not here or (tuple(argv), cgroup_root) != (WORKER, cgroup.ROOT):
@@ -104,4 +106,4 @@ def abandon() -> None:
             if stream is not None:
                 stream.close()
         early.worker.box.remove()
-        early.janitor.close()
+        early.reaper.close()

@@ -64,11 +64,11 @@ _PATH = "/usr/local/bin:/usr/bin:/bin"
 """Of our environment it gets nothing: it lives as long as we do, for all to read."""
 
 
-class Janitor:
+class Reaper:
     """
     A shell in its own session that outlives us by as long as it takes to clean up.
 
-    When this process dies without `close`, whatever the reason, the janitor kills the
+    When this process dies without `close`, whatever the reason, the reaper kills the
     sessions and groups it knows and removes their directories and the paths it was
     told, within a fraction of a second. What it does not survive itself (the machine
     stops) is found by `sweep` at the next start.
@@ -78,7 +78,7 @@ class Janitor:
         reader, self._pipe = os.pipe()
         try:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _SCRIPT, "transcode-janitor"],
+                ["/bin/sh", "-c", _SCRIPT, "transcode-reaper"],
                 stdin=reader,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -124,7 +124,7 @@ class Janitor:
             os.write(self._pipe, os.fsencode(f"{line}\n"))
 
 
-class Claim:
+class ScratchLock:
     """
     A new private folder that is ours as long as we live: a locked file says so.
 

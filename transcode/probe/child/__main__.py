@@ -21,7 +21,7 @@ from ...media.codecs import NEVER_INTERLACED
 from ...media.margins import WOVEN_RATIO
 from ...media.side_data import display_matrices, light, mastering
 from ...sandbox.allowlist import DEMUXERS, OLDEST_LIBAVCODEC
-from ...sandbox.fence import Fence, May, ports_of, shortfall
+from ...sandbox.fence import Fence, Permissions, ports_of, shortfall
 from .apart import apart
 from .boxes import looks_like
 from .interlace import count_fields, may_lie
@@ -154,7 +154,7 @@ def _give_up(request: Mapping[str, Any], *, network: bool) -> Mapping[str, str]:
     # A write beyond its limit shall be an error we can report, not a death.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     standard_library = os.path.dirname(os.__file__)  # noqa: PTH120  no pathlib here
-    may = May(
+    may = Permissions(
         reads=(standard_library, *sys.modules["transcode"].__path__, *av.__path__),
         network=network,
         ports=ports_of(request["location"]) if network else (),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .reader import CountingReader
-from .sample_tables import Track
+from .sample_tables import TrackTables
 
 _MOST_TABLE_BYTES = 32 * 1024 * 1024
 TOP_LEVEL = frozenset(
@@ -37,7 +37,7 @@ TOP_LEVEL = frozenset(
 _HEADER = 8
 
 
-class Box(NamedTuple):
+class Mp4Box(NamedTuple):
     kind: str
     start: int
     body: int
@@ -45,17 +45,17 @@ class Box(NamedTuple):
 
 
 @dataclass(slots=True)
-class Index:
+class BoxIndex:
     """What the boxes of a file tell."""
 
     brand: str = ""
-    moov: Box | None = None
+    moov: Mp4Box | None = None
     fragments: int = 0
     complete: bool = True
     """Everything was read; else counts and durations are of a part."""
     first_media: int | None = None
-    tracks: list[Track] = field(default_factory=list)
-    tables: dict[int, dict[str, Box]] = field(default_factory=dict)
+    tracks: list[TrackTables] = field(default_factory=list)
+    tables: dict[int, dict[str, Mp4Box]] = field(default_factory=dict)
     """Track id → its sample tables."""
     timescale: int = 0
     matrix: tuple[int, ...] = ()
@@ -84,7 +84,7 @@ def looks_like(head: bytes) -> bool:
     return len(head) >= _HEADER and head[4:8].decode("latin-1") in TOP_LEVEL
 
 
-def children(reader: CountingReader, start: int, end: int) -> Iterator[Box]:
+def children(reader: CountingReader, start: int, end: int) -> Iterator[Mp4Box]:
     """
     The boxes between two offsets; stops where they make no sense.
 
@@ -103,7 +103,7 @@ def children(reader: CountingReader, start: int, end: int) -> Iterator[Box]:
             size = end - at
         if size < body - at:
             return
-        yield Box(head[4:8].decode("latin-1"), at, body, at + size)
+        yield Mp4Box(head[4:8].decode("latin-1"), at, body, at + size)
         at += size
 
 
@@ -115,5 +115,5 @@ def u64(data: bytes, at: int) -> int:
     return int.from_bytes(data[at : at + 8], "big")
 
 
-def body(reader: CountingReader, box: Box, limit: int = _MOST_TABLE_BYTES) -> bytes:
+def body(reader: CountingReader, box: Mp4Box, limit: int = _MOST_TABLE_BYTES) -> bytes:
     return reader.at(box.body, min(box.end - box.body, limit))

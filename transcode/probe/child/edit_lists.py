@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .boxes import Box, children, u32
+from .boxes import Mp4Box, children, u32
 from .reader import CountingReader
 
 LARGE = 384 * 1024
@@ -15,7 +15,7 @@ _NESTED = frozenset({"trak", "mdia", "minf", "stbl"})
 _ENTRY_BYTES = {"stts": 8, "ctts": 8, "stss": 4, "stco": 4, "co64": 8}
 
 
-def shorten(reader: CountingReader, moov: Box) -> None:
+def shorten(reader: CountingReader, moov: Mp4Box) -> None:
     """
     Make `reader` show `moov` with the first entries of its sample tables only.
 
@@ -29,7 +29,7 @@ def shorten(reader: CountingReader, moov: Box) -> None:
     reader.overlay(moov.start, content + rest.to_bytes(4, "big") + b"free", length)
 
 
-def _container(reader: CountingReader, box: Box) -> bytes:
+def _container(reader: CountingReader, box: Mp4Box) -> bytes:
     parts = []
     for child in children(reader, box.body, box.end):
         if child.kind in _NESTED:
@@ -45,7 +45,7 @@ def _container(reader: CountingReader, box: Box) -> bytes:
     return _box(box.kind, b"".join(parts))
 
 
-def _table(reader: CountingReader, box: Box, entry: int, *, fixed: int) -> bytes:
+def _table(reader: CountingReader, box: Mp4Box, entry: int, *, fixed: int) -> bytes:
     """`fixed` bytes end with the number of entries of `entry` bytes that follow."""
     data = reader.at(box.body, fixed + entry * _ENTRIES)
     count = min(u32(data, fixed - 4), (len(data) - fixed) // entry)
@@ -53,7 +53,7 @@ def _table(reader: CountingReader, box: Box, entry: int, *, fixed: int) -> bytes
     return _box(box.kind, head + data[fixed : fixed + entry * count])
 
 
-def _chunks(reader: CountingReader, box: Box) -> bytes:
+def _chunks(reader: CountingReader, box: Mp4Box) -> bytes:
     """Samples per chunk; libav refuses entries of chunks that were cut."""
     data = reader.at(box.body, 8 + 12 * _ENTRIES)
     rows = [data[at : at + 12] for at in range(8, len(data) - 11, 12)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 
-from .boxes import Box, Index, body, children, u32, u64
+from .boxes import BoxIndex, Mp4Box, body, children, u32, u64
 from .leftover import joined
 from .reader import CountingReader
-from .sample_tables import Track
+from .sample_tables import TrackTables
 
 
-def read_fragment(reader: CountingReader, moof: Box, index: Index) -> None:
+def read_fragment(reader: CountingReader, moof: Mp4Box, index: BoxIndex) -> None:
     """Adds the samples that one `moof` describes to their tracks."""
     for box in children(reader, moof.body, moof.end):
         if box.kind == "traf":
@@ -19,7 +19,7 @@ def read_fragment(reader: CountingReader, moof: Box, index: Index) -> None:
             index.protected = True
 
 
-def _read_traf(reader: CountingReader, traf: Box, index: Index) -> None:
+def _read_traf(reader: CountingReader, traf: Mp4Box, index: BoxIndex) -> None:
     boxes = list(children(reader, traf.body, traf.end))
     header = next((box for box in boxes if box.kind == "tfhd"), None)
     if header is None:
@@ -44,7 +44,7 @@ def _read_traf(reader: CountingReader, traf: Box, index: Index) -> None:
             index.protected = True
 
 
-def _fragment_defaults(data: bytes, track: Track) -> tuple[int, int]:
+def _fragment_defaults(data: bytes, track: TrackTables) -> tuple[int, int]:
     """Duration and flags of a fragment's samples where `trun` gives none."""
     present, at = u32(data, 0), 8
     duration, flags = track.default_duration, track.default_flags
@@ -60,7 +60,7 @@ def _fragment_defaults(data: bytes, track: Track) -> tuple[int, int]:
 _NON_SYNC = 0x10000
 
 
-def _read_trun(data: bytes, track: Track, duration: int, flags: int) -> None:
+def _read_trun(data: bytes, track: TrackTables, duration: int, flags: int) -> None:
     """ISO 14496-12 §8.8.8: durations, flags and offsets of a run of samples."""
     present, count, at = u32(data, 0), u32(data, 4), 8
     at += 4 * bool(present & 0x1)
@@ -96,7 +96,7 @@ def _read_trun(data: bytes, track: Track, duration: int, flags: int) -> None:
     track.stored += count
 
 
-def read_segment_index(reader: CountingReader, sidx: Box, index: Index) -> None:
+def read_segment_index(reader: CountingReader, sidx: Mp4Box, index: BoxIndex) -> None:
     """Adds up the leaves of a segment index (ISO 14496-12 §8.16.3)."""
     data = body(reader, sidx, 1 << 20)
     scale, wide = u32(data, 8), data[:1] == b"\1"

@@ -8,7 +8,7 @@ from typing import Any
 from .packets import Scan
 from .reader import Refused
 from .streams import sections
-from .timestamps import Span
+from .timestamps import TimeSpan
 
 _KINDS = ("Video", "Audio")
 _CODES = {"video": range(0xE0, 0xF0), "audio": range(0xC0, 0xE0)}
@@ -39,7 +39,7 @@ def refuse_taken_over(
 
 
 def refuse_taken_over_later(
-    streams: Sequence[Mapping[str, Any]], regions: Sequence[Mapping[int, Span]]
+    streams: Sequence[Mapping[str, Any]], regions: Sequence[Mapping[int, TimeSpan]]
 ) -> None:
     """The same of a transport stream that was read in some places only."""
     known = {it["id"] for it in streams}

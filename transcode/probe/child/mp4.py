@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 
-from .boxes import TOP_LEVEL, Box, Index, body, children, u32, u64
+from .boxes import TOP_LEVEL, BoxIndex, Mp4Box, body, children, u32, u64
 from .fragments import read_fragment, read_segment_index
 from .leftover import joined
 from .reader import CountingReader, Refused
-from .sample_tables import Track
+from .sample_tables import TrackTables
 
 _MOST_BOXES = 100_000
 """Top-level boxes looked at: a day of two-second fragments, twice over."""
@@ -19,13 +19,13 @@ _SPARE_BYTES = 768 * 1024
 _TABLES = frozenset({"stts", "ctts", "stss", "stsz", "stz2", "stsc", "stco", "co64"})
 
 
-def read_index(reader: CountingReader, *, spare: int) -> Index:
+def read_index(reader: CountingReader, *, spare: int) -> BoxIndex:
     """
     Everything the boxes say, read with all of the budget but `spare` bytes.
 
     Raises `Refused` where they cannot belong to something that plays.
     """
-    index = Index()
+    index = BoxIndex()
     for number, box in enumerate(children(reader, 0, reader.size)):
         if number >= _MOST_BOXES or not reader.can_afford(spare):
             index.complete = False
@@ -41,7 +41,7 @@ def read_index(reader: CountingReader, *, spare: int) -> Index:
     return index
 
 
-def _read_box(reader: CountingReader, box: Box, index: Index) -> None:
+def _read_box(reader: CountingReader, box: Mp4Box, index: BoxIndex) -> None:
     if box.kind == "ftyp":
         if index.first_media is not None and not index.fragments:
             raise joined(box.start, reader.size)
@@ -63,7 +63,7 @@ def _read_box(reader: CountingReader, box: Box, index: Index) -> None:
         read_fragment(reader, box, index)
 
 
-def _read_header(reader: CountingReader, box: Box, index: Index) -> None:
+def _read_header(reader: CountingReader, box: Mp4Box, index: BoxIndex) -> None:
     if index.moov is not None:
         # Streams repeat theirs, and go on; another one is another recording.
         if not _same(reader, box, index.moov):
@@ -84,14 +84,14 @@ def _read_header(reader: CountingReader, box: Box, index: Index) -> None:
         )
 
 
-def _same(reader: CountingReader, one: Box, other: Box) -> bool:
+def _same(reader: CountingReader, one: Mp4Box, other: Mp4Box) -> bool:
     """Two headers that say the same; of large ones, as far as they are looked at."""
     if one.end - one.start != other.end - other.start:
         return False
     return body(reader, one, _MOST_COMPARED) == body(reader, other, _MOST_COMPARED)
 
 
-def _refuse_unplayable(index: Index) -> None:
+def _refuse_unplayable(index: BoxIndex) -> None:
     if index.moov is None:
         raise Refused(
             "truncated" if index.cut_bytes else "rejected",
@@ -108,7 +108,7 @@ def _refuse_unplayable(index: Index) -> None:
         )
 
 
-def _lose_fragment(index: Index, share: float) -> None:
+def _lose_fragment(index: BoxIndex, share: float) -> None:
     for track in index.tracks:
         track.missing_ticks = int(track.last_fragment_ticks * share)
 
@@ -122,7 +122,7 @@ def _matrix(data: bytes, at: int) -> tuple[int, ...]:
     return tuple(_s32(data, at + 4 * n) for n in (0, 1, 3, 4))
 
 
-def _read_moov(reader: CountingReader, moov: Box, index: Index) -> None:
+def _read_moov(reader: CountingReader, moov: Mp4Box, index: BoxIndex) -> None:
     for box in children(reader, moov.body, moov.end):
         if box.kind == "mvhd":
             data = body(reader, box, 128)
@@ -130,8 +130,8 @@ def _read_moov(reader: CountingReader, moov: Box, index: Index) -> None:
             index.timescale = u32(data, 20 if wide else 12)
             index.matrix = _matrix(data, 48 if wide else 36)
         elif box.kind == "trak":
-            track = Track()
-            tables: dict[str, Box] = {}
+            track = TrackTables()
+            tables: dict[str, Mp4Box] = {}
             _read_trak(reader, box, track, tables)
             if track.timescale:
                 _read_tables(reader, track, tables)
@@ -143,7 +143,7 @@ def _read_moov(reader: CountingReader, moov: Box, index: Index) -> None:
             index.protected = True
 
 
-def _read_mvex(reader: CountingReader, mvex: Box, index: Index) -> None:
+def _read_mvex(reader: CountingReader, mvex: Mp4Box, index: BoxIndex) -> None:
     for box in children(reader, mvex.body, mvex.end):
         data = body(reader, box, 64)
         for track in index.tracks:
@@ -153,7 +153,7 @@ def _read_mvex(reader: CountingReader, mvex: Box, index: Index) -> None:
 
 
 def _read_trak(
-    reader: CountingReader, trak: Box, track: Track, tables: dict[str, Box]
+    reader: CountingReader, trak: Mp4Box, track: TrackTables, tables: dict[str, Mp4Box]
 ) -> None:
     for box in children(reader, trak.body, trak.end):
         if box.kind in {"mdia", "minf", "edts", "stbl"}:
@@ -188,7 +188,9 @@ def _edits(data: bytes) -> list[tuple[int, int]]:
     return [(length, at) for length, at, _ in layout.iter_unpack(whole)]
 
 
-def _read_tables(reader: CountingReader, track: Track, tables: dict[str, Box]) -> None:
+def _read_tables(
+    reader: CountingReader, track: TrackTables, tables: dict[str, Mp4Box]
+) -> None:
     sizes = tables.get("stsz") or tables.get("stz2")
     if sizes is not None:
         head = body(reader, sizes, 12)
@@ -212,7 +214,7 @@ def _read_tables(reader: CountingReader, track: Track, tables: dict[str, Box]) -
 
 
 def _offsets(
-    reader: CountingReader, track: Track, box: Box | None
+    reader: CountingReader, track: TrackTables, box: Mp4Box | None
 ) -> list[tuple[int, int]]:
     """Reordering offsets; the first stands for all where the table costs too much."""
     if box is None or reader.can_afford(box.end - box.start + _SPARE_BYTES):
@@ -223,7 +225,7 @@ def _offsets(
 
 
 def _runs(
-    reader: CountingReader, box: Box | None, *, signed: bool = False
+    reader: CountingReader, box: Mp4Box | None, *, signed: bool = False
 ) -> list[tuple[int, int]]:
     if box is None:
         return []
@@ -233,7 +235,9 @@ def _runs(
     return list(layout.iter_unpack(data[8 : 8 + 8 * count])) if count > 0 else []
 
 
-def _missing(reader: CountingReader, track: Track, tables: dict[str, Box]) -> int:
+def _missing(
+    reader: CountingReader, track: TrackTables, tables: dict[str, Mp4Box]
+) -> int:
     """
     Ticks of samples that lie beyond the end of the file.
 
@@ -267,7 +271,7 @@ def _missing(reader: CountingReader, track: Track, tables: dict[str, Box]) -> in
     return track.next_tick * (count - low) // count
 
 
-def _last_chunk_bytes(reader: CountingReader, tables: dict[str, Box]) -> int:
+def _last_chunk_bytes(reader: CountingReader, tables: dict[str, Mp4Box]) -> int:
     """Bytes of the samples in the last chunk; 0 where the tables do not tell."""
     chunks, sizes = tables.get("stsc"), tables.get("stsz")
     if chunks is None or sizes is None:

@@ -19,7 +19,7 @@ _AHEAD_SECONDS = 10
 
 
 @dataclass(slots=True)
-class Seen:
+class PacketsSeen:
     """Packets seen of one stream; times in its own ticks."""
 
     count: int = 0
@@ -58,7 +58,7 @@ class Seen:
 class Scan:
     """What a run over packets saw."""
 
-    streams: dict[int, Seen] = field(default_factory=dict)
+    streams: dict[int, PacketsSeen] = field(default_factory=dict)
     whole: bool = False
     """The end of the file was reached, and every packet before it seen."""
     errors: int = 0
@@ -96,12 +96,12 @@ def scan(
         if packet.size == 0 and packet.pts is None and packet.dts is None:
             continue
         total += 1
-        seen = result.streams.setdefault(packet.stream_index, Seen())
+        seen = result.streams.setdefault(packet.stream_index, PacketsSeen())
         _note(seen, packet)
     return result
 
 
-def _note(seen: Seen, packet: Any) -> None:
+def _note(seen: PacketsSeen, packet: Any) -> None:
     seen.count += 1
     seen.size += packet.size
     seen.position = packet.pos
@@ -132,14 +132,14 @@ def _note(seen: Seen, packet: Any) -> None:
                 times.append(value)
 
 
-def _follow(seen: Seen, decoded: int, tick: Any) -> None:
+def _follow(seen: PacketsSeen, decoded: int, tick: Any) -> None:
     if seen.decoded is not None and tick:
         step = (decoded - seen.decoded) * tick
         seen.leaps += not -_BACK_SECONDS <= step <= _AHEAD_SECONDS
     seen.decoded = decoded
 
 
-def _look_at_key(seen: Seen, packet: Any) -> None:
+def _look_at_key(seen: PacketsSeen, packet: Any) -> None:
     codec = packet.stream.codec_context
     if codec is None or len(seen.closed) >= _KEYS_LOOKED_AT:
         return

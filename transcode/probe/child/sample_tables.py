@@ -16,7 +16,7 @@ _REORDER = 64
 
 
 @dataclass(slots=True)
-class Track:
+class TrackTables:
     """One track as its tables or fragments tell; times in ticks of `timescale`."""
 
     id: int = 0
@@ -70,7 +70,7 @@ class Timeline:
     """The edit begins before the first keyframe that the index knows."""
 
 
-def timeline(track: Track, movie_timescale: int, *, picture: bool) -> Timeline:
+def timeline(track: TrackTables, movie_timescale: int, *, picture: bool) -> Timeline:
     """
     Presentation times after the edit list (ISO 14496-12 §8.6.6), as ffmpeg shows them.
 
@@ -99,7 +99,7 @@ def timeline(track: Track, movie_timescale: int, *, picture: bool) -> Timeline:
 
 
 def _expanded(
-    track: Track, lead: int, shown: tuple[int, int] | None, *, several: bool
+    track: TrackTables, lead: int, shown: tuple[int, int] | None, *, several: bool
 ) -> Timeline:
     scale = track.timescale
     times = presentation_times(track)
@@ -141,7 +141,7 @@ def _expanded(
     )
 
 
-def _shown_until(track: Track, times: list[int]) -> int:
+def _shown_until(track: TrackTables, times: list[int]) -> int:
     """
     When the last picture goes: the first one's time and what all samples last together.
 
@@ -157,7 +157,7 @@ def _shown_until(track: Track, times: list[int]) -> int:
     return min(times) + max(end, track.next_tick) - first
 
 
-def _late_key(track: Track, at: int) -> bool:
+def _late_key(track: TrackTables, at: int) -> bool:
     """Whether the first keyframe is decoded only after a time of the media."""
     if not track.sync:
         return False
@@ -165,7 +165,7 @@ def _late_key(track: Track, at: int) -> bool:
     return sum(before) > at
 
 
-def presentation_times(track: Track) -> list[int]:
+def presentation_times(track: TrackTables) -> list[int]:
     """One tick count per stored sample, in decoding order, before the edit list."""
     decoded: Iterable[int]
     if not track.jumps:
@@ -178,7 +178,7 @@ def presentation_times(track: Track) -> list[int]:
     return list(map(operator.add, decoded, chain(_expand(track.offsets), repeat(0))))
 
 
-def _decoded_with_jumps(track: Track) -> Iterator[int]:
+def _decoded_with_jumps(track: TrackTables) -> Iterator[int]:
     now = 0
     for number, step in enumerate(_expand(track.durations)):
         now = track.jumps.get(number, now)
@@ -191,7 +191,7 @@ def _expand(runs: Iterable[tuple[int, int]]) -> Iterator[int]:
 
 
 def _edit(
-    track: Track, movie_timescale: int
+    track: TrackTables, movie_timescale: int
 ) -> tuple[int, tuple[int, int] | None, bool]:
     """(empty lead-in, media times shown, whether there are several pieces)."""
     lead = 0

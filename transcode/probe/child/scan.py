@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from ...media.demuxers import CLOCKED, CUED, short
-from .boxes import Index, looks_like
+from .boxes import BoxIndex, looks_like
 from .edit_lists import LARGE, shorten
 from .late_tracks import refuse_taken_over, refuse_taken_over_later
 from .leftover import Leftover, behind, leftover
@@ -127,7 +127,7 @@ def _look_at_end(reader: CountingReader, answer: dict[str, Any]) -> None:
 
 
 def _beside(
-    reader: CountingReader, index: Index, container: Any, *, shortened: bool
+    reader: CountingReader, index: BoxIndex, container: Any, *, shortened: bool
 ) -> Leftover | None:
     """Of a file with an index: what lies behind its boxes, or in no sample of it."""
     if not index.complete or (index.cut_bytes and index.last_kind):
@@ -147,7 +147,7 @@ def _beside(
     return Leftover(index.first_media or 0, unused)
 
 
-def _shorten(reader: CountingReader, index: Index) -> bool:
+def _shorten(reader: CountingReader, index: BoxIndex) -> bool:
     if index.moov is None or index.moov.end - index.moov.start <= LARGE:
         return False
     shorten(reader, index.moov)
@@ -166,7 +166,7 @@ def _micro(value: int | None) -> float | None:
 
 
 def _from_index(
-    reader: CountingReader, index: Index, container: Any, answer: dict[str, Any]
+    reader: CountingReader, index: BoxIndex, container: Any, answer: dict[str, Any]
 ) -> None:
     answer["index"] = {
         "brand": index.brand,

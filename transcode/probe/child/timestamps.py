@@ -20,7 +20,7 @@ CLOCK = 90_000
 
 
 @dataclass(slots=True)
-class Span:
+class TimeSpan:
     """Smallest and largest presentation time seen of one elementary stream."""
 
     low: int
@@ -44,12 +44,12 @@ def packet_size(head: bytes) -> tuple[int, int] | None:
 
 def transport_spans(
     reader: CountingReader, offset: int, length: int, layout: tuple[int, int]
-) -> dict[int, Span]:
+) -> dict[int, TimeSpan]:
     """PID → times found between two offsets; `offset` is moved to a packet's start."""
     size, lead = layout
     offset -= offset % size
     data = reader.at(offset, length)
-    spans: dict[int, Span] = {}
+    spans: dict[int, TimeSpan] = {}
     for at in range(lead, len(data) - 187, size):
         if data[at] != _SYNC or not data[at + 1] & 0x40:
             continue
@@ -62,10 +62,12 @@ def transport_spans(
     return spans
 
 
-def program_spans(reader: CountingReader, offset: int, length: int) -> dict[int, Span]:
+def program_spans(
+    reader: CountingReader, offset: int, length: int
+) -> dict[int, TimeSpan]:
     """Stream id → times found between two offsets of a program stream."""
     data = reader.at(offset, length)
-    spans: dict[int, Span] = {}
+    spans: dict[int, TimeSpan] = {}
     at = data.find(b"\0\0\1")
     while 0 <= at <= len(data) - 19:
         if 0xC0 <= data[at + 3] <= 0xEF or data[at + 3] == 0xBD:  # noqa: PLR2004
@@ -74,7 +76,9 @@ def program_spans(reader: CountingReader, offset: int, length: int) -> dict[int,
     return spans
 
 
-def _note(spans: dict[int, Span], key: int, data: bytes, at: int, *, base: int) -> None:
+def _note(
+    spans: dict[int, TimeSpan], key: int, data: bytes, at: int, *, base: int
+) -> None:
     """A PES header (ISO 13818-1 §2.4.3.7), or MPEG-1's, that carries a time."""
     if data[at : at + 3] != b"\0\0\1":
         return
@@ -98,7 +102,7 @@ def _note(spans: dict[int, Span], key: int, data: bytes, at: int, *, base: int) 
     )
     span = spans.get(key)
     if span is None:
-        spans[key] = Span(time, time, base + at, base + at, data[at + 3])
+        spans[key] = TimeSpan(time, time, base + at, base + at, data[at + 3])
     else:
         span.low, span.high = min(span.low, time), max(span.high, time)
         span.end = base + at
@@ -109,7 +113,9 @@ def forward(low: int, high: int) -> int:
     return (high - low) % _WRAP
 
 
-def clock_regions(reader: CountingReader, name: str) -> list[dict[int, Span]] | None:
+def clock_regions(
+    reader: CountingReader, name: str
+) -> list[dict[int, TimeSpan]] | None:
     """Times of each stream of an MPEG stream at its head, tail and places between."""
     if name not in CLOCKED:
         return None
@@ -128,7 +134,7 @@ def clock_regions(reader: CountingReader, name: str) -> list[dict[int, Span]] | 
 
 
 def span_of(
-    regions: list[dict[int, Span]], key: int, packets: Mapping[str, Any]
+    regions: list[dict[int, TimeSpan]], key: int, packets: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """From the first time to the last; a jump of the clock between them is told."""
     spans = [region[key] for region in regions if key in region]

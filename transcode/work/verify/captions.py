@@ -13,7 +13,7 @@ from ..command.languages import shortest
 from ..webvtt import BrokenCaptions, Cue, read
 from .playlists import (
     BrokenPlaylist,
-    Listed,
+    ListedMedia,
     TextTrack,
     read_master_playlist,
     read_mpd,
@@ -112,7 +112,7 @@ def _hls(captions: Sequence[CaptionRendition], staging: Path) -> Iterator[str]:
         yield from _playlist(one, staging)
 
 
-def _flags(captions: CaptionRendition, listed: Listed) -> Iterator[str]:
+def _flags(captions: CaptionRendition, listed: ListedMedia) -> Iterator[str]:
     wanted = {
         "LANGUAGE": captions.language and shortest(captions.language),
         "DEFAULT": _YES[captions.default],

@@ -11,7 +11,7 @@ from ...media.colours import TRANSFERS, code, output_colour, same_matrix
 from ...media.colours import Colour as Planned
 from ..command.hdr import differences, kept
 from .source import source_video
-from .tracks import Colour, Track
+from .tracks import Track, TrackColour
 
 _NCLX = b"colrnclx"
 """ISO/IEC 14496-12, 12.1.5: three code points of ITU-T H.273 follow, and the range."""
@@ -61,7 +61,7 @@ def transfer_code(task: Task) -> int | None:
     return code(TRANSFERS, transfer)
 
 
-def _tags(found: Colour, wanted: Planned, *, needed: bool) -> Iterator[str]:
+def _tags(found: TrackColour, wanted: Planned, *, needed: bool) -> Iterator[str]:
     """Compared where they are written; HDR has to have them."""
     if found.range == "pc":
         yield "is tagged full range, which few players show right"

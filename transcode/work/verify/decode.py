@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ...media.colours import MATRICES, PRIMARIES, RANGES, TRANSFERS
 from ...media.side_data import light, mastering
 from ..seen import SIDE, Seen
-from .tracks import Colour, Decoded
+from .tracks import Decoded, TrackColour
 
 if TYPE_CHECKING:
     import av.audio.stream
@@ -114,7 +114,7 @@ class Decoder:
 
     def result(self) -> Decoded:
         first = self._first
-        colour, display, levels = Colour(), None, None
+        colour, display, levels = TrackColour(), None, None
         if first is not None and self._is_video:
             colour = _colour(first)
             display, levels = mastering(first), light(first)
@@ -189,8 +189,8 @@ def _seen(frame: Any) -> Seen:
     return Seen(aspect=shape, luma=luma, blue=blue, red=red)
 
 
-def _colour(frame: Any) -> Colour:
-    return Colour(
+def _colour(frame: Any) -> TrackColour:
+    return TrackColour(
         range=RANGES.get(frame.color_range),
         primaries=PRIMARIES.get(frame.color_primaries),
         transfer=TRANSFERS.get(frame.color_trc),

@@ -25,7 +25,7 @@ from .cmaf import Segment
 from .colour import video_range
 from .playlists import (
     BrokenPlaylist,
-    Listed,
+    ListedMedia,
     MasterPlaylist,
     MediaPlaylist,
     read_fetched,
@@ -124,7 +124,7 @@ def _media_playlist(track: Track, staging: Path, known: set[str]) -> Iterator[st
 
 
 def _variant(
-    task: Task, variant: Listed, track: Track, group: Sequence[Track]
+    task: Task, variant: ListedMedia, track: Track, group: Sequence[Track]
 ) -> Iterator[str]:
     """What a player chooses by: peak rate, codecs, size, frame rate."""
     where, said = f"master.m3u8: {track.name}", variant.attributes
@@ -163,7 +163,7 @@ def _rates(staging: Path, uri: str) -> BitRates:
 
 
 def _beside(
-    variant: Listed, master: MasterPlaylist, rates: Mapping[str, BitRates]
+    variant: ListedMedia, master: MasterPlaylist, rates: Mapping[str, BitRates]
 ) -> BitRates:
     """What is fetched with it at most: one of each group that it names."""
     groups = [
@@ -179,14 +179,14 @@ def _beside(
     return groups[0] + groups[1]
 
 
-def _said_rates(where: str, listed: Listed, true: BitRates) -> Iterator[str]:
+def _said_rates(where: str, listed: ListedMedia, true: BitRates) -> Iterator[str]:
     said = listed.attributes
     yield from announced(where, said.get("BANDWIDTH"), true)
     yield from averaged(where, said.get("AVERAGE-BANDWIDTH"), true)
 
 
 def _listed_iframes(
-    track: Track, named: Mapping[str, Listed], staging: Path
+    track: Track, named: Mapping[str, ListedMedia], staging: Path
 ) -> Iterator[str]:
     name = f"{track.place}/iframes.m3u8"
     if name not in named:

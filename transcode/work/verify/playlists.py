@@ -22,7 +22,7 @@ class BrokenPlaylist(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PlaylistEntry:
     """One line of media in a playlist."""
 
     uri: str
@@ -36,7 +36,7 @@ class MediaPlaylist:
     target_seconds: int
     header: str
     """URI of the initialisation segment."""
-    entries: tuple[Entry, ...]
+    entries: tuple[PlaylistEntry, ...]
     ended: bool
     iframes_only: bool
 
@@ -46,7 +46,7 @@ class MediaPlaylist:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedMedia:
     """One playlist that a multivariant playlist names, with its attributes."""
 
     uri: str
@@ -55,10 +55,10 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class MasterPlaylist:
-    variants: tuple[Listed, ...]
-    groups: tuple[Listed, ...]
+    variants: tuple[ListedMedia, ...]
+    groups: tuple[ListedMedia, ...]
     """`EXT-X-MEDIA` with a URI."""
-    iframes: tuple[Listed, ...]
+    iframes: tuple[ListedMedia, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +142,12 @@ def read_media_playlist(text: str) -> MediaPlaylist:
     )
 
 
-def read_fetched(text: str) -> tuple[tuple[Entry, ...], int]:
+def read_fetched(text: str) -> tuple[tuple[PlaylistEntry, ...], int]:
     """What any media playlist lists, and its target duration. Raises BrokenPlaylist."""
     target = None
     seconds: Fraction | None = None
     byte_range = None
-    entries: list[Entry] = []
+    entries: list[PlaylistEntry] = []
     for line in _lines(text):
         tag, _, value = line.partition(":")
         if tag == "#EXT-X-TARGETDURATION":
@@ -161,7 +161,7 @@ def read_fetched(text: str) -> tuple[tuple[Entry, ...], int]:
             if seconds is None:
                 msg = f"{line} has no EXTINF"
                 raise BrokenPlaylist(msg)
-            entries.append(Entry(line, seconds, byte_range))
+            entries.append(PlaylistEntry(line, seconds, byte_range))
             seconds, byte_range = None, None
     if target is None:
         msg = "EXT-X-TARGETDURATION is missing"
@@ -210,9 +210,9 @@ def read_segment_list(text: str) -> tuple[str, ...]:
 
 def read_master_playlist(text: str) -> MasterPlaylist:
     """Parse a multivariant playlist (RFC 8216). Raises BrokenPlaylist."""
-    variants: list[Listed] = []
-    groups: list[Listed] = []
-    iframes: list[Listed] = []
+    variants: list[ListedMedia] = []
+    groups: list[ListedMedia] = []
+    iframes: list[ListedMedia] = []
     pending: dict[str, str] | None = None
     for line in _lines(text):
         tag, _, value = line.partition(":")
@@ -221,15 +221,15 @@ def read_master_playlist(text: str) -> MasterPlaylist:
         elif tag == "#EXT-X-MEDIA":
             attributes = _attributes(value)
             if "URI" in attributes:
-                groups.append(Listed(attributes["URI"], attributes))
+                groups.append(ListedMedia(attributes["URI"], attributes))
         elif tag == "#EXT-X-I-FRAME-STREAM-INF":
             attributes = _attributes(value)
-            iframes.append(Listed(attributes.get("URI", ""), attributes))
+            iframes.append(ListedMedia(attributes.get("URI", ""), attributes))
         elif not line.startswith("#"):
             if pending is None:
                 msg = f"{line} has no EXT-X-STREAM-INF"
                 raise BrokenPlaylist(msg)
-            variants.append(Listed(line, pending))
+            variants.append(ListedMedia(line, pending))
             pending = None
     return MasterPlaylist(tuple(variants), tuple(groups), tuple(iframes))
 

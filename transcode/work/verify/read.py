@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract import AudioRendition, OutputFile, Task, VideoRendition
 from ...media.demuxers import READS
-from ..loudness import Meter
+from ..loudness import LoudnessMeter
 from .cmaf import (
     BrokenSegment,
     TrackHeader,
@@ -220,7 +220,7 @@ class _Reader:
         self._plan, self._stream, self._base = plan, stream, stream.time_base
         self._is_video = isinstance(plan, VideoRendition)
         encoded = plan.made_by == "encoded"  # what is copied sounds as it did
-        self._meter = Meter() if encoded and not self._is_video else None
+        self._meter = LoudnessMeter() if encoded and not self._is_video else None
         self._decoder = Decoder(
             stream,
             self._base,

@@ -17,7 +17,7 @@ broadcasts have some; more is damage that a viewer sees)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Colour:
+class TrackColour:
     """ffmpeg's names; None where the stream says nothing."""
 
     range: str | None = None
@@ -35,7 +35,7 @@ class Decoded:
     problems: tuple[str, ...] = ()
     """The first few of them."""
     pixel_format: str | None = None
-    colour: Colour = Colour()
+    colour: TrackColour = TrackColour()
     mastering: tuple[float, ...] | None = None
     light: tuple[int, ...] | None = None
     """As `sidedata` reads them off the first frame."""
