@@ -254,7 +254,7 @@ def compare(
             content=content,
         )
         price: Money = bill(
-            wired.platform(one.platform), one.attempt.spec, told.usage
+            wired.catalog.platform(one.platform), one.attempt.spec, told.usage
         ).total
         found.append(
             Told(

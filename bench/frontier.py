@@ -353,7 +353,7 @@ def report(
     deadlines = rule(jobs)
     known = runs.coefficients(wired)
     platform = among(
-        wired.platform(runs.runs[0].platform),
+        wired.catalog.platform(runs.runs[0].platform),
         {memory for job in jobs.values() for memory in job.cells},
     )
     knowing: dict[str, Knows] = {"shipped": lambda _: known}
@@ -453,7 +453,7 @@ def exhaust(options: argparse.Namespace, folder: Path, wired: Wiring) -> None:
     """Every job as it is planned, then in every spec; kept after each run."""
     cores = len(os.sched_getaffinity(0))
     many = cores >= MANY_CORES
-    platform = wired.platform("functiongraph")
+    platform = wired.catalog.platform("functiongraph")
     specs = [
         spec
         for memory in options.memory

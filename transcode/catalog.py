@@ -2,7 +2,120 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+
+from .errors import ClipError, PlatformError, ProfileError, WatermarkError
+from .media.image import look_at
+from .plan.profile import ClipProfile, Profile, WatermarkProfile, parse_profile
+from .platforms.managed_services import Service, parse_service
+from .platforms.platform import Platform, parse_platform
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What can be asked for by name, read when it is first asked for."""
+
+    settings: Settings
+
+    def profile(self, name: str) -> Profile:
+        """A profile by name or by path; raises `ProfileError`."""
+        path = _by_path(name)
+        if path is None:
+            found = _folders("profiles", self.settings.profiles_dir)
+            path = _lookup(found, name)
+            if path is None:
+                raise ProfileError(
+                    f"There is no profile {name!r}; there are: "
+                    f"{', '.join(_names(found))}. A path to a TOML file works too.",
+                    profile=name,
+                )
+        try:
+            return parse_profile(path.read_text(encoding="utf-8"), origin=str(path))
+        except (OSError, ValueError) as exc:
+            raise ProfileError(
+                f"The profile {str(path)!r} cannot be read: {_why(exc)}.",
+                profile=name,
+            ) from exc
+
+    def asked(
+        self,
+        name: str,
+        *,
+        clip: ClipProfile | None = None,
+        watermark: WatermarkProfile | None = None,
+    ) -> Profile:
+        """
+        The profile of a job: *name*'s, with what is asked for this one job over it.
+
+        A watermark's image was looked at. Raises `ProfileError`, `ClipError` and
+        `WatermarkError`.
+        """
+        profile = self.profile(name)
+        changes: dict[str, object] = {}
+        if clip is not None:
+            try:
+                changes["clip"] = clip.over(profile.clip)
+            except ValueError as exc:
+                raise ClipError(
+                    f"With the profile's own [clip], it would end before it begins: "
+                    f"{profile.clip}.",
+                ) from exc
+        folder, mark = Path(), watermark
+        if mark is None and profile.watermark is not None:
+            by_path = _by_path(name)
+            folder, mark = (by_path.parent if by_path else folder), profile.watermark
+        if mark is not None:
+            if profile.video is None:
+                raise WatermarkError(
+                    f"Profile {profile.name} makes no pictures to draw a watermark on."
+                )
+            changes["watermark"] = mark.with_image(look_at(folder / mark.image))
+        return profile.model_copy(update=changes) if changes else profile
+
+    def profiles(self) -> tuple[Profile, ...]:
+        folders = _folders("profiles", self.settings.profiles_dir)
+        return tuple(self.profile(name) for name in _names(folders))
+
+    def platform(self, name: str) -> Platform:
+        """A platform by name or by path; raises `PlatformError`."""
+        path = _by_path(name)
+        if path is None:
+            found = _folders("profiles/platforms", self.settings.platforms_dir)
+            path = _lookup(found, name)
+            if path is None:
+                raise PlatformError(
+                    f"There is no platform {name!r}; there are: "
+                    f"{', '.join(_names(found))}. A path to a TOML file works too.",
+                    platform=name,
+                )
+        try:
+            return parse_platform(path.read_text(encoding="utf-8"), origin=str(path))
+        except (OSError, ValueError) as exc:
+            raise PlatformError(
+                f"The platform {str(path)!r} cannot be read: {_why(exc)}.",
+                platform=name,
+            ) from exc
+
+    def platforms(self) -> tuple[Platform, ...]:
+        return self._platforms
+
+    @cached_property
+    def services(self) -> tuple[Service, ...]:
+        """Managed services that plans are compared with; raises `PlatformError`."""
+        found = []
+        for folder in _folders("profiles/services", None):
+            for path in sorted(folder.glob("*.toml")):
+                text = path.read_text(encoding="utf-8")
+                found.append(parse_service(text, origin=str(path)))
+        return tuple(found)
+
+    @cached_property
+    def _platforms(self) -> tuple[Platform, ...]:
+        folders = _folders("profiles/platforms", self.settings.platforms_dir)
+        return tuple(self.platform(name) for name in _names(folders))
 
 
 def _why(exc: OSError | ValueError) -> str:

@@ -73,7 +73,9 @@ async def admit(
     Nothing is encoded, unless the request wants a sample always.
     """
     profile = profile_of(request, wiring)
-    platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
+    platform = wiring.catalog.platform(
+        request.platform or wiring.own_platform(request.engine)
+    )
     constraints = constraints_of(request, platform)
     source = await locate(request.source, wiring.settings)
     media = await _probe_and_prepare(source, wiring, constraints)

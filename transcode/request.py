@@ -66,7 +66,9 @@ class ResolvedRequest:
 async def look_up(request: Request, wiring: Wiring) -> ResolvedRequest:
     """Find source, profile, platform and destination, or say what is wrong."""
     profile = profile_of(request, wiring)
-    platform = wiring.platform(request.platform or wiring.own_platform(request.engine))
+    platform = wiring.catalog.platform(
+        request.platform or wiring.own_platform(request.engine)
+    )
     constraints = constraints_of(request, platform)
     source = await locate(request.source, wiring.settings)
     job, folder = job_of(source, profile, request)
@@ -90,7 +92,9 @@ def job_of(source: Source, profile: Profile, request: Request) -> tuple[str, str
 
 def profile_of(request: Request, wiring: Wiring) -> Profile:
     """What is to be made, by name or path, with what this one job asks for over it."""
-    return wiring.asked(request.profile, clip=request.clip, watermark=request.watermark)
+    return wiring.catalog.asked(
+        request.profile, clip=request.clip, watermark=request.watermark
+    )
 
 
 Wanted = Literal["auto", "always", "never"]

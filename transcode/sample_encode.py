@@ -242,8 +242,8 @@ def planner_of(
             capabilities=wiring.capabilities(prove_hardware=hardware),
             coefficients=wiring.coefficients,
             engine=request.engine,
-            others=[p for p in wiring.platforms() if p.name != platform.name],
-            services=wiring.services,
+            others=[p for p in wiring.catalog.platforms() if p.name != platform.name],
+            services=wiring.catalog.services,
             content=content,
         )
 

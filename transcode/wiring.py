@@ -10,27 +10,20 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
-from .catalog import _by_path, _folders, _lookup, _names, _why
+from .catalog import Catalog
 from .contract import Capabilities
 from .contract.job import Delivery
 from .deliver import Announcer, Senders, Target, check, parse_targets
 from .errors import (
-    ClipError,
     DestinationError,
-    PlatformError,
-    ProfileError,
     SettingsError,
     UsageError,
-    WatermarkError,
 )
 from .invoke.engine import Engine
 from .ledger.budgets import Cap, parse_caps
-from .media.image import look_at
 from .plan.coefficients import Coefficients, parse_coefficients
-from .plan.profile import ClipProfile, Profile, WatermarkProfile, parse_profile
 from .platforms.machine import this_machine
-from .platforms.managed_services import Service, parse_service
-from .platforms.platform import Machine, Platform, parse_platform
+from .platforms.platform import Machine, Platform
 from .settings import Settings
 from .work.toolchain import capabilities, find_ffmpeg, yardstick_seconds
 
@@ -53,6 +46,11 @@ class Wiring:
     settings: Settings
     held_to: Machine | None = None
     """What we may use, where the kernel does not tell: inside a platform's function."""
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Profiles, platforms and services by name."""
+        return Catalog(self.settings)
 
     @cached_property
     def machine(self) -> Machine:
@@ -114,8 +112,8 @@ class Wiring:
     def prepare(self) -> None:
         """Make ready what a plan needs, off the event loop: files and a process."""
         self.capabilities()
-        self.platforms()
-        _ = self.coefficients, self.machine, self.services
+        self.catalog.platforms()
+        _ = self.coefficients, self.machine, self.catalog.services
 
     def own_platform(self, engine: str) -> str:
         """The platform whose rules and prices an engine's attempts follow."""
@@ -173,103 +171,6 @@ class Wiring:
 
         async with bucket(folder, self.settings) as objects:
             await objects.create(name, body)
-
-    def profile(self, name: str) -> Profile:
-        """A profile by name or by path; raises `ProfileError`."""
-        path = _by_path(name)
-        if path is None:
-            found = _folders("profiles", self.settings.profiles_dir)
-            path = _lookup(found, name)
-            if path is None:
-                raise ProfileError(
-                    f"There is no profile {name!r}; there are: "
-                    f"{', '.join(_names(found))}. A path to a TOML file works too.",
-                    profile=name,
-                )
-        try:
-            return parse_profile(path.read_text(encoding="utf-8"), origin=str(path))
-        except (OSError, ValueError) as exc:
-            raise ProfileError(
-                f"The profile {str(path)!r} cannot be read: {_why(exc)}.",
-                profile=name,
-            ) from exc
-
-    def asked(
-        self,
-        name: str,
-        *,
-        clip: ClipProfile | None = None,
-        watermark: WatermarkProfile | None = None,
-    ) -> Profile:
-        """
-        The profile of a job: *name*'s, with what is asked for this one job over it.
-
-        A watermark's image was looked at. Raises `ProfileError`, `ClipError` and
-        `WatermarkError`.
-        """
-        profile = self.profile(name)
-        changes: dict[str, object] = {}
-        if clip is not None:
-            try:
-                changes["clip"] = clip.over(profile.clip)
-            except ValueError as exc:
-                raise ClipError(
-                    f"With the profile's own [clip], it would end before it begins: "
-                    f"{profile.clip}.",
-                ) from exc
-        folder, mark = Path(), watermark
-        if mark is None and profile.watermark is not None:
-            by_path = _by_path(name)
-            folder, mark = (by_path.parent if by_path else folder), profile.watermark
-        if mark is not None:
-            if profile.video is None:
-                raise WatermarkError(
-                    f"Profile {profile.name} makes no pictures to draw a watermark on."
-                )
-            changes["watermark"] = mark.with_image(look_at(folder / mark.image))
-        return profile.model_copy(update=changes) if changes else profile
-
-    def profiles(self) -> tuple[Profile, ...]:
-        folders = _folders("profiles", self.settings.profiles_dir)
-        return tuple(self.profile(name) for name in _names(folders))
-
-    def platform(self, name: str) -> Platform:
-        """A platform by name or by path; raises `PlatformError`."""
-        path = _by_path(name)
-        if path is None:
-            found = _folders("profiles/platforms", self.settings.platforms_dir)
-            path = _lookup(found, name)
-            if path is None:
-                raise PlatformError(
-                    f"There is no platform {name!r}; there are: "
-                    f"{', '.join(_names(found))}. A path to a TOML file works too.",
-                    platform=name,
-                )
-        try:
-            return parse_platform(path.read_text(encoding="utf-8"), origin=str(path))
-        except (OSError, ValueError) as exc:
-            raise PlatformError(
-                f"The platform {str(path)!r} cannot be read: {_why(exc)}.",
-                platform=name,
-            ) from exc
-
-    def platforms(self) -> tuple[Platform, ...]:
-        return self._platforms
-
-    @cached_property
-    def services(self) -> tuple[Service, ...]:
-        """Managed services that plans are compared with; raises `PlatformError`."""
-        found = []
-        for folder in _folders("profiles/services", None):
-            for path in sorted(folder.glob("*.toml")):
-                text = path.read_text(encoding="utf-8")
-                found.append(parse_service(text, origin=str(path)))
-        return tuple(found)
-
-    @cached_property
-    def _platforms(self) -> tuple[Platform, ...]:
-        folders = _folders("profiles/platforms", self.settings.platforms_dir)
-        return tuple(self.platform(name) for name in _names(folders))
 
 
 def wire(settings: Settings) -> Wiring:

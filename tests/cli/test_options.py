@@ -120,7 +120,7 @@ def test_a_paragraph_says_what_was_spent(manifest: Manifest) -> None:
 
     text = paragraph(error)
 
-    assert "No larger spec is left. Spent on 2 attempts: 0.0073363 CNY." == text
+    assert "No larger spec is left. Spent on 2 attempts: 0.00734 CNY." == text
 
 
 def test_evidence_keeps_lines_apart() -> None:

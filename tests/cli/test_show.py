@@ -76,7 +76,7 @@ def test_a_job_without_checks_is_not_called_verified(manifest: Manifest) -> None
 def test_what_ships_is_listed_in_one_line_each(kind: str) -> None:
     """A name and a title, nothing else."""
     wired = wire(Settings())
-    many = wired.profiles() if kind == "profiles" else wired.platforms()
+    many = wired.catalog.profiles() if kind == "profiles" else wired.catalog.platforms()
     root = Path(__file__).resolve().parents[2] / "profiles"
     folder = root if kind == "profiles" else root / "platforms"
 
@@ -92,7 +92,7 @@ def test_what_ships_is_listed_in_one_line_each(kind: str) -> None:
 )
 def test_every_profile_can_be_shown(name: str) -> None:
     """Its digest stands there, so that two versions can be told apart."""
-    profile = wire(Settings()).profile(name)
+    profile = wire(Settings()).catalog.profile(name)
 
     text = one_text(profile)
 
@@ -113,7 +113,7 @@ def test_every_profile_can_be_shown(name: str) -> None:
 )
 def test_every_platform_can_be_shown(name: str, golden: Golden) -> None:
     """Specs, prices, limits, and the date of the price table."""
-    platform = wire(Settings()).platform(name)
+    platform = wire(Settings()).catalog.platform(name)
 
     golden(f"platform-{name}.txt", one_text(platform) + "\n")
 

@@ -106,7 +106,9 @@ def test_a_lie_buys_one_step_at_most(
     lying = tmp_path / clip.name
     lying.write_bytes(data)
     wiring = wire(Settings())
-    memory = sorted({it.memory_mib for it in lattice(wiring.platform(PLATFORM))})
+    memory = sorted(
+        {it.memory_mib for it in lattice(wiring.catalog.platform(PLATFORM))}
+    )
     true = _chosen(clip, wiring)
 
     try:

@@ -31,7 +31,11 @@ def known(kind: str) -> list[tuple[str, str]]:
 
     try:
         wiring = wire(Settings.from_environment(os.environ))
-        found = wiring.profiles() if kind == "profiles" else wiring.platforms()
+        found = (
+            wiring.catalog.profiles()
+            if kind == "profiles"
+            else wiring.catalog.platforms()
+        )
     except TranscodeError:
         return []
     return [(one.name, title(one)) for one in found]

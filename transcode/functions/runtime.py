@@ -52,7 +52,7 @@ class Function:
         for source in sources:
             refuse_overlap(source, settings.to)
         wiring = Wiring(settings)
-        chosen = wiring.platform(settings.platform or platform)
+        chosen = wiring.catalog.platform(settings.platform or platform)
         spec = None
         if memory_mib is not None:
             there = this_machine(wiring.scratch)

@@ -222,9 +222,9 @@ class JobExecution:
         submission = self.submission
         own = self.wiring.own_platform(submission.engine)
         try:
-            platform = self.wiring.platform(submission.platform or own)
+            platform = self.wiring.catalog.platform(submission.platform or own)
         except TranscodeError:
-            platform = self.wiring.platform(own)
+            platform = self.wiring.catalog.platform(own)
         return refused(
             self.claim.job_id,
             submission.source,

@@ -395,6 +395,8 @@ async def _submissions(
 
 def rule_for(wiring: Wiring, rule: Rule) -> Rule:
     """*rule*, once profile and platform are known to be good; raises otherwise."""
-    wiring.profile(rule.request.profile)
-    wiring.platform(rule.request.platform or wiring.own_platform(rule.request.engine))
+    wiring.catalog.profile(rule.request.profile)
+    wiring.catalog.platform(
+        rule.request.platform or wiring.own_platform(rule.request.engine)
+    )
     return rule

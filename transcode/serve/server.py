@@ -73,7 +73,7 @@ async def serve(  # noqa: PLR0913 - what to serve, where, for whom
     """
     metrics = Metrics()
     platform = rule.request.platform or wiring.own_platform(rule.request.engine)
-    feed = Feed(metrics, wiring.platform(platform).name, listen)
+    feed = Feed(metrics, wiring.catalog.platform(platform).name, listen)
     async with (
         wiring.announcer(lambda told: metrics.add(of_told(told))) as tells,
         JobService.open(wiring, to=rule.request.to, tells=tells) as service,

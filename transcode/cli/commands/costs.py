@@ -189,7 +189,7 @@ def _statements(
         )
     made = []
     for month, name in months:
-        platform = wired.platform(name)
+        platform = wired.catalog.platform(name)
         held = [_instance(name, one) for one in reserved]
         made.append(
             month_statement(platform, month, used, reserved=held, flow_nodes=flow_nodes)
@@ -202,7 +202,7 @@ def _instance(platform: str, held: Held) -> ReservedInstance:
     from ...platforms.price import ReservedInstance
 
     return ReservedInstance(
-        spec=spec_for_memory(wiring().platform(platform), held.memory_mib),
+        spec=spec_for_memory(wiring().catalog.platform(platform), held.memory_mib),
         held_seconds=held.held_seconds,
         busy_seconds=held.busy_seconds or 0.0,
         idle_mode=held.busy_seconds is not None,

@@ -133,7 +133,7 @@ def _tools(wiring: Wiring) -> Iterable[Diagnosis]:
 
 def _encoders(wiring: Wiring, able: Capabilities) -> Iterable[Diagnosis]:
     """The default profile's encoders are essential, the others are not."""
-    for profile in wiring.profiles():
+    for profile in wiring.catalog.profiles():
         wanted = [_AUDIO_ENCODERS[audio.codec] for audio in profile.audio]
         has_video = profile.video is None
         if profile.video is not None:
@@ -167,12 +167,12 @@ def _hardware(able: Capabilities) -> Diagnosis:
 
 
 def _profiles(wiring: Wiring) -> Iterable[Diagnosis]:
-    names = ", ".join(profile.name for profile in wiring.profiles())
+    names = ", ".join(profile.name for profile in wiring.catalog.profiles())
     yield Diagnosis("profiles", "ok", names)
 
 
 def _platforms(wiring: Wiring) -> Iterable[Diagnosis]:
-    names = ", ".join(one.name for one in wiring.platforms())
+    names = ", ".join(one.name for one in wiring.catalog.platforms())
     yield Diagnosis("platforms", "ok", names)
 
 

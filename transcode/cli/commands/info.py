@@ -44,10 +44,10 @@ def profiles(*, name: str | None, as_json: bool) -> None:
 
     wired = wiring()
     if name is None:
-        found = wired.profiles()
+        found = wired.catalog.profiles()
         click.echo(to_json(found) if as_json else list_text(found))
     else:
-        one = wired.profile(name)
+        one = wired.catalog.profile(name)
         click.echo(one.to_json(indent=2) if as_json else one_text(one))
 
 
@@ -70,10 +70,10 @@ def platforms(*, name: str | None, as_json: bool) -> None:
 
     wired = wiring()
     if name is None:
-        found = wired.platforms()
+        found = wired.catalog.platforms()
         click.echo(to_json(found) if as_json else list_text(found))
     else:
-        one = wired.platform(name)
+        one = wired.catalog.platform(name)
         click.echo(one.to_json(indent=2) if as_json else one_text(one))
 
 

@@ -117,11 +117,11 @@ def reprice(  # noqa: PLR0913 - one argument per option
     from ..what_if import predictor, specs
 
     wired = wiring()
-    chosen = None if platform is None else wired.platform(platform)
+    chosen = None if platform is None else wired.catalog.platform(platform)
     group = getattr(totals, f"by_{by}")
 
     def platform_of(record: LedgerRecord) -> Platform:
-        return chosen or wired.platform(record.platform.name)
+        return chosen or wired.catalog.platform(record.platform.name)
 
     records = ask_index(to, lambda index: list(index.records(since, until)))
     if policy.kind == "same" and chosen is None:
@@ -223,7 +223,7 @@ def advise(  # noqa: PLR0913 - one argument per option
     from ..what_if import cases_of_records, cases_of_samples
 
     wired = wiring()
-    chosen = wired.platform(platform)
+    chosen = wired.catalog.platform(platform)
     records: list[LedgerRecord] = []
     if samples:
         cases, left_out = cases_of_samples(wired, samples, profile, platform)
