@@ -138,7 +138,7 @@ def job(make_task: Callable[..., Task]) -> Job:
         join = plan("join", "join")
         task = join.task.model_copy(update={"joins": ("c1", "c2")})
         fallback = plan("join", "encode") if whole else None
-        join = join.model_copy(update={"task": task, "instead": fallback})
+        join = join.model_copy(update={"task": task, "fallback": fallback})
         return (join, *(plan(f"c{n}", "chunk", it) for n, it in enumerate(sizes, 1)))
 
     return make

@@ -314,7 +314,7 @@ async def test_what_cannot_be_copied_is_encoded_once(
     """
     Both attempts are on the bill, and the result says what was wrong with the copy.
     """
-    copying = plan(64).model_copy(update={"instead": plan(96)})
+    copying = plan(64).model_copy(update={"fallback": plan(96)})
     async with make_engine("copy") as engine:
         (result,) = await invoke(engine, copying, staging=tmp_path / "s")
         (poor,) = await invoke(engine, copying, staging=tmp_path / "p", budget="0.0005")

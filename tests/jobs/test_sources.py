@@ -8,7 +8,7 @@ import pytest
 
 from transcode.errors import ObjectChanged, SourceUnreadable
 from transcode.jobs.sources import ELSEWHERE, LINKED, comes_from, why_outside
-from transcode.sandbox.fence import May
+from transcode.sandbox.fence import Permissions
 from transcode.store.folder_source import locate
 from transcode.work.opened import handed_on
 
@@ -69,13 +69,13 @@ def test_what_was_swapped_after_the_look_is_not_opened(source: Path) -> None:
 
     with (
         pytest.raises(ObjectChanged, match="link"),
-        handed_on(argv, May(reads=(found.location,)), found.location),
+        handed_on(argv, Permissions(reads=(found.location,)), found.location),
     ):
         pytest.fail("it was opened")
     (real / "sub").unlink()
     with (
         pytest.raises(SourceUnreadable),
-        handed_on(argv, May(reads=(found.location,)), found.location),
+        handed_on(argv, Permissions(reads=(found.location,)), found.location),
     ):
         pytest.fail("it was opened")
 
@@ -85,7 +85,9 @@ def test_what_was_opened_is_read_whatever_is_swapped(source: Path) -> None:
     found = locate(f"{source}/a")
     argv = ["ffmpeg", "-i", f"file:{found.location}", "-i", "file:/other"]
 
-    with handed_on(argv, May(reads=(found.location, "/o")), found.location) as given:
+    with handed_on(
+        argv, Permissions(reads=(found.location, "/o")), found.location
+    ) as given:
         Path(found.location).unlink()
         Path(found.location).symlink_to(source.parent / "private/x")
         name = f"/proc/self/fd/{given.descriptors[0]}"

@@ -27,7 +27,7 @@ def known(exc: BaseException) -> TranscodeError | None:
 
 def paragraph(error: TranscodeError) -> str:
     """The error as one paragraph, with what was spent before it happened."""
-    text = " ".join(one_line(error.message).split())
+    text = one_line(" ".join(error.message.split()))
     if not text.endswith((".", "!", "?")):
         text += "."
     manifest = getattr(error, "manifest", None)

@@ -67,9 +67,9 @@ priority_option = click.option(
     show_default=True,
     help="Higher first; between equals the older first.",
 )
-hands_option = click.option(
+concurrency_option = click.option(
     "--at-once",
-    "hands",
+    "concurrency",
     type=click.IntRange(min=1),
     default=None,
     help="Jobs worked on side by side; one more than this machine has cores.",

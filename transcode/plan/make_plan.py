@@ -124,7 +124,7 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
     if whole is not None:
         single = planned_task(source, media, recipe, choice=whole, job=job)
     if single and _copies(recipe):
-        single = single.model_copy(update={"instead": encoding_it()})
+        single = single.model_copy(update={"fallback": encoding_it()})
     parts = divider.parts(divided) if divided else None
     tasks = tasks_of(source, media, parts, single, job=job)
     planned = tasks[0]

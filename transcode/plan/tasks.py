@@ -70,9 +70,9 @@ def tasks_of(
         # What is copied, too, was not what it seemed.
         way_out = single.fallback or single
         named = way_out.task.model_copy(update={"task_id": joining.task_id})
-        fallback = way_out.model_copy(update={"task": named, "instead": None})
+        fallback = way_out.model_copy(update={"task": named, "fallback": None})
     return (
-        join.model_copy(update={"task": joining, "instead": fallback}),
+        join.model_copy(update={"task": joining, "fallback": fallback}),
         *chunks,
     )
 

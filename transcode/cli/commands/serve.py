@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..job_options import (
-    hands_option,
+    concurrency_option,
     log_option,
     prefix_option,
     priority_option,
@@ -43,7 +43,7 @@ from .info import wiring
     show_default=True,
     help="0 for a free one, which is said on stderr.",
 )
-@hands_option
+@concurrency_option
 @log_option
 def serve(  # noqa: PLR0913 - one argument per option
     *,

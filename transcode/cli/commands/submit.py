@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..job_options import (
-    hands_option,
+    concurrency_option,
     log_option,
     prefix_option,
     priority_option,
@@ -100,7 +100,7 @@ def submit(  # noqa: PLR0913 - one argument per option
     help="How often to look: 5, 30s, 1m.",
 )
 @settle_option(10.0)
-@hands_option
+@concurrency_option
 @log_option
 def watch(  # noqa: PLR0913 - one argument per option
     *,
@@ -155,7 +155,7 @@ def watch(  # noqa: PLR0913 - one argument per option
 @priority_option
 @prefix_option
 @settle_option(2.0)
-@hands_option
+@concurrency_option
 @log_option
 @output_options
 def sweep(  # noqa: PLR0913 - one argument per option
