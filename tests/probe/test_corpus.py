@@ -48,7 +48,7 @@ REFUSED: dict[str, type[MediaError]] = {
     "malformed/projection_float_overflow.webm": MediaRejected,
     "malformed/sample_fragmented_uuid.mp4": MediaRejected,
     "malformed/sample_qt.mp4": MediaTruncated,
-    "malformed/test_case_1185230.mp4": MediaTruncated,
+    "malformed/test_case_1185230.mp4": MediaUnsupported,
     "malformed/test_dv1_head.avi": MediaTruncated,
     "malformed/video.mp4": MediaRejected,
     "attack/read_passwd.avi": MediaRejected,

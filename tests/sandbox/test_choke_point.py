@@ -49,8 +49,7 @@ PLACES = {
     },
     "address": {
         ("cli/commands/doctor.py", "_s3"): "asks whether storage answers",
-        ("probe/child/reader.py", "_ranged"): "ranges of the upload, http(s) alone",
-        ("store/http_source.py", "_locate"): "one byte, for size and etag",
+        ("access/web.py", ""): "one client for all that is read over http(s)",
     },
     "process": {
         ("cli/commands/doctor.py", "_fence"): "tries the fence; opens nothing",

@@ -160,15 +160,15 @@ def test_opening_a_foreign_file_is_stopped(
 
 _PROBE = """
 import json, os, signal, socket, subprocess, sys
-from transcode.sandbox.fence import Fence, May
+from transcode.sandbox.fence import Fence, Permissions
 "x".encode("idna")  # Imported when first used: too late behind a fence.
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 if user := int(sys.argv[3]):
     os.setgroups([])
     os.setgid(user)
     os.setuid(user)
-may = May(writes=(sys.argv[1],), open_files=32, memory_bytes=1 << 30, cpu_seconds=5,
-          file_bytes=0)
+may = Permissions(writes=(sys.argv[1],), open_files=32, memory_bytes=1 << 30,
+                  cpu_seconds=5, file_bytes=0)
 with Fence(may) as fence:
     refused = dict(fence.enter())
 said = {}
@@ -240,11 +240,11 @@ def test_a_program_dies_with_its_parent(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from transcode.sandbox.fence import May\n"
+        "from transcode.sandbox.fence import Permissions\n"
         "from transcode.work.children import Children, Program\n"
         "say = lambda data: (print(pid, flush=True), os.kill(os.getpid(), 9))\n"
         "folder = Path(sys.argv[1])\n"
-        "may = May(reads=('/proc',), writes=(str(folder),), runs=sys.argv[2])\n"
+        "may = Permissions(reads=('/proc',), writes=(str(folder),), runs=sys.argv[2])\n"
         "argv = [sys.argv[2], '--norc', '-c', sys.argv[3]]\n"
         "with Children(folder) as children:\n"
         "    pid = children.start(Program('x', argv, say, say, may))\n"

@@ -97,7 +97,7 @@ def small(limits: ConnectionLimits) -> Iterator[int]:
         "import anyio, sys\n"
         "sys.path[:0] = [sys.argv[1], sys.argv[2]]\n"
         "from transcode.serve.listener import answering, bind\n"
-        "from transcode.serve.connections import Limits\n"
+        "from transcode.serve.connections import ConnectionLimits\n"
         "import test_door\n"
         "async def main():\n"
         "    with bind('127.0.0.1', 0) as listener:\n"

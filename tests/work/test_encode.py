@@ -506,11 +506,11 @@ def test_source_has_gone(
     produced, _ = performed(task)
 
     assert produced.failure is not None
-    assert (OutcomeKind.REJECTED, "SourceUnreadable") == (
+    assert (OutcomeKind.ENCODER_FAILED, "SourceUnreadable") == (
         produced.outcome,
         produced.failure.type,
     )
-    assert str(clip) in " ".join(produced.failure.evidence["argv"])
+    assert clip.name in f"{produced.failure.message} {produced.failure.evidence}"
 
 
 @pytest.fixture

@@ -40,6 +40,8 @@ TRANSFERS: Final[Mapping[int, str]] = {
     17: "smpte428",
     18: "arib-std-b67",
 }
+LOGARITHMIC = frozenset({TRANSFERS[9], TRANSFERS[10]})
+"""Curves that `scale` refuses even where it need not convert them."""
 MATRICES: Final[Mapping[int, str]] = {
     0: "gbr",
     1: "bt709",

@@ -134,8 +134,8 @@ def test_sweep_removes_what_a_dead_process_claimed(tmp_path: Path) -> None:
     """
     script = (
         "import os, sys, pathlib\n"
-        "from transcode.invoke.local.reaper import Claim\n"
-        "Claim(pathlib.Path(sys.argv[1]), 'x-')\n"
+        "from transcode.invoke.local.reaper import ScratchLock\n"
+        "ScratchLock(pathlib.Path(sys.argv[1]), 'x-')\n"
         "os._exit(0)\n"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)

@@ -78,9 +78,12 @@ def begins_recording(head: bytes) -> bool:
 
 def _matroska(reader: CountingReader) -> int | None:
     """Behind the Segment; where its size is open, before the next EBML header."""
+    begun = False
     for kind, start, body, size in elements(reader):
-        if kind == _EBML and start:
+        # A header said twice, before anything is in between, is no second recording.
+        if kind == _EBML and begun:
             return start
+        begun = begun or kind == _SEGMENT
         if kind == _SEGMENT and size is not None:
             return body + size
     return None

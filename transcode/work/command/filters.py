@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from ...contract import Clip, Poster, Sprites, VideoRendition, VideoStream
 from ...media.colours import (
+    LOGARITHMIC,
     Colour,
     fully_tagged,
     output_colour,
@@ -94,6 +95,8 @@ def first_picture(stream: Stream, video: VideoStream, side: int) -> Stream:
         stream = harmless(stream, video)
     elif not fully_tagged(video):
         stream = stream.filter("setparams", colorspace=source_colour(video).matrix)
+    if video.color_transfer in LOGARITHMIC:
+        stream = stream.filter("setparams", color_trc="bt709")
     stream = stream.filter(
         "scale",
         w=side,
