@@ -108,6 +108,9 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 
 def main() -> None:
+    if sys.argv[1:2] in (["-h"], ["--help"]):
+        print(f"usage: fence.py\n{__doc__}")
+        return
     if len(sys.argv) > 1:
         _one(json.loads(sys.argv[1]))
         return

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from transcode.contract.job import Delivery, Envelope
 from transcode.deliver import RetryClock, Senders, parse_targets, tell
 from transcode.platforms.huawei_signing import Keys, authorization
+from transcode.retry import RetryPolicy
 from transcode.settings import Settings
 
 from .conftest import Answer, Listener, MakeEnvelope
@@ -45,6 +46,7 @@ async def tell_once_more(
                 envelope,
                 parse_targets(text),
                 senders.send,
+                policy=RetryPolicy(1, maximum_attempts=2),
                 clock=RetryClock(sleep=_no_wait),
             )
         ]

@@ -59,7 +59,7 @@ if "rlimits" not in on:
     confine._lower = lambda limit, value: None
 if "landlock" not in on:
     confine.Fence._rules = lambda self: None
-may = confine.May(writes=(folder,), open_files=32, memory_bytes=1 << 30,
+may = confine.Permissions(writes=(folder,), open_files=32, memory_bytes=1 << 30,
                   cpu_seconds=60, file_bytes=0)
 with confine.Fence(may) as fence:
     fence._libc = Libc(fence._libc)

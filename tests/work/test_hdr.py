@@ -190,6 +190,9 @@ def test_hlg_in_hevc(hdr_clip: Any, make_task: Any, kept: Any, performed: Any) -
     assert 4 == (staging / "master.m3u8").read_text().count("VIDEO-RANGE=HLG")
 
 
+@pytest.mark.xfail(
+    reason="the side data is lost where shown times are told", strict=True
+)
 def test_hdr10_in_av1(
     hdr_clip: Any, make_task: Any, kept: Any, performed: Any, seen: Any
 ) -> None:
@@ -259,7 +262,16 @@ def mean_luma(ffmpeg: str, path: Path, *filters: str) -> float:
     return float(re.findall(r"YAVG=([\d.]+)", done.stdout)[0])
 
 
-@pytest.mark.parametrize("name", ["hlg10-color-test.mp4", "0.ts"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hlg10-color-test.mp4",
+        pytest.param(
+            "0.ts",
+            marks=pytest.mark.xfail(reason="refused where shown times are told"),
+        ),
+    ],
+)
 def test_tone_mapping_is_as_bright_as_the_standard(
     media_dir: Path, to_sdr: Any, performed: Any, ffmpeg: str, name: str
 ) -> None:

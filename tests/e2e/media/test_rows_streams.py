@@ -227,7 +227,7 @@ def test_row_37_containers_are_closed() -> None:
             and id(node) not in held
         ]
 
-    assert ["child.py"] == [place.partition(":")[0] for place in loose]
+    assert ["__main__.py"] == [place.partition(":")[0] for place in loose]
 
 
 def test_row_38_quality_is_not_measured_while_encoding() -> None:

@@ -63,6 +63,8 @@ _GLOBAL = (
 _SPARE_SECONDS = 10.0
 _LEAP_SECONDS = 9
 """From 10 s on ffmpeg takes a step in a stream of these demuxers for a new clock."""
+_LONGEST_STILL_SECONDS = 60
+"""A clock that leaps further has been set anew: recordings were joined."""
 _HEARD_RATE = 36_000
 """Twice 18 kHz: between the 17 kHz at which ffmpeg's AAC ends at 80 kbit/s per channel
 (`AAC_CUTOFF_FROM_BITRATE` in libavcodec) and Opus's 20 kHz (RFC 6716 §2)."""
@@ -179,7 +181,8 @@ def _patience(task: Task) -> tuple[str, ...]:
     """Where a picture stands still for long, that ffmpeg takes no leap of the clock."""
     stills = [it.longest_still_seconds or 0.0 for it in task.media.video]
     longest = max(stills, default=0.0)
-    if task.media.format_name not in CLOCKED or longest < _LEAP_SECONDS:
+    still = _LEAP_SECONDS <= longest <= _LONGEST_STILL_SECONDS
+    if task.media.format_name not in CLOCKED or not still:
         return ()
     return ("-dts_delta_threshold", f"{ceil(longest) + _LEAP_SECONDS}")
 
