@@ -90,7 +90,7 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
 
 def first_picture(stream: Stream, video: VideoStream, side: int) -> Stream:
     """A square of *side* pixels, its shape in the pixels', for the eye of a check."""
-    stream = stream.filter("select", "eq(n,0)")
+    stream = stream.filter("trim", end_frame=1)
     if strange_matrix(video):
         stream = harmless(stream, video)
     elif not fully_tagged(video):
