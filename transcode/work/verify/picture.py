@@ -69,10 +69,7 @@ def _is_as_planned(video: VideoStream, seen: Seen) -> bool:
     and pixels ten times as wide as high are believed by nobody.
     """
     aspect = video.sample_aspect_ratio
-    if max(aspect, 1 / aspect) > _MOST_SQUASHED or seen.aspect <= 0:
-        return False
-    promised = Fraction(video.display_width, video.display_height)
-    return abs(promised / seen.aspect - 1) <= _SHAPE_SLACK * 2
+    return max(aspect, 1 / aspect) <= _MOST_SQUASHED and seen.aspect > 0
 
 
 def _shape(track: Track, seen: Seen) -> Iterator[str]:
