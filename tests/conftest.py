@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -165,6 +166,21 @@ def memory_bucket() -> ModuleType:
     sys.modules["memory_bucket"] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def of_any_machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    The shipped coefficients for `TRANSCODE_COEFFICIENTS`, without the small encode that
+    tells how fast a machine is: it is timed anew by each process, and differs by a
+    tenth and more. What is predicted twice with these is predicted alike.
+    """
+    text = (ROOT / "transcode/plan/coefficients.toml").read_text(encoding="utf-8")
+    text, found = re.subn(r"^yardstick_seconds = .*\n", "", text, flags=re.MULTILINE)
+    assert 1 == found
+    path = tmp_path_factory.mktemp("coefficients") / "of-any-machine.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def manifest_of(
