@@ -105,7 +105,7 @@ clean: ## remove what make and the tests have made, .venv too; transcoded/ stays
 
 # Editable, so that an edit is tested without installing again; `make wheel` tests what
 # users install.
-$(STAMP): pyproject.toml constraints.txt transcode/__init__.py
+$(STAMP): pyproject.toml constraints.txt transcode/version.py
 	@for p in $(CANDIDATES); do \
 	  if "$$p" -c '$(PROVE)' >/dev/null 2>&1; then python=$$p; break; fi; \
 	done; \

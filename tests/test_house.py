@@ -25,13 +25,13 @@ STAGES = {
 # is where the invoking stage hands over to the working one.
 KNOWS_STAGES = {
     *("pipeline.py", "request.py", "sample_encode.py", "wiring.py", "signals.py"),
-    "catalog.py",
+    *("catalog.py", "library.py"),
     *("jobs", "functions", "ledger", "cli", "serve", "invoke/worker.py"),
 }
 # What the store promises; it says nothing of how, so whoever keeps something names it.
 PROTOCOLS = ("transcode.store.bucket",)
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("contract",),
+    ("contract", "version"),
     ("errors",),
     ("settings", "units", "media", "platforms", "hooks", "retry", "sandbox"),
     ("access",),
@@ -42,14 +42,24 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("sample_encode",),
     ("pipeline",),
     ("jobs",),
-    ("functions", "serve"),
+    ("functions", "serve", "library"),
     ("cli",),
     ("__main__",),
 )
 """From what everybody may know to what nobody may; an import points to the left."""
 LOOSE = {
-    *("__init__", "__main__", "catalog", "errors", "hooks", "meter", "pipeline"),
-    *("request", "retry", "sample_encode", "settings", "signals", "units", "wiring"),
+    *("__init__", "__main__", "catalog", "errors", "hooks", "library", "meter"),
+    *(
+        "pipeline",
+        "version",
+        "request",
+        "retry",
+        "sample_encode",
+        "settings",
+        "signals",
+        "units",
+        "wiring",
+    ),
 }
 """The modules that stand in no package: each is one word of the trade."""
 PURE = {
@@ -179,7 +189,7 @@ def test_every_dependency_has_its_door(path: Path) -> None:
 
 def test_only_settings_read_the_environment() -> None:
     """No stage or leaf asks `os.environ`; the edges hand it to `Settings`."""
-    edges = {"cli", "wiring.py", "__main__.py", "invoke/worker.py"}
+    edges = {"cli", "library.py", "wiring.py", "__main__.py", "invoke/worker.py"}
     # What of it a child may see.
     edges |= {"sandbox/environment.py"}
     reads = re.compile(r"\bos\.(environ|getenv)\b")

@@ -11,8 +11,8 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from .. import __version__
 from ..errors import DestinationDown, DestinationRefused
+from ..version import __version__
 from .response import retry_after
 from .targets import Target
 

@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from ... import __version__
 from ...contract import Capabilities
 from ...errors import TranscodeError
 from ...invoke.local.cgroup import Group
 from ...plan.codecs import ENCODERS
 from ...settings import Settings
 from ...units import plural, printable, table
+from ...version import __version__
 from ...wiring import Wiring, wire
 from ...work.toolchain import find_ffmpeg, find_packager
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ... import __version__
+from ...version import __version__
 from ..edit_options import treatment, treatment_options
 from ..options import Text, output_options, planning_options, source_argument
 from .calibrate import calibrate
