@@ -101,6 +101,27 @@ def test_a_file_lasts_as_long_as_its_source(
         assert 13.0 == pytest.approx(float(lasts), abs=0.025)
 
 
+def test_after_a_hole_pictures_may_lie_between(
+    made: Callable[..., Path], through: Any
+) -> None:
+    """
+    A stop of half a second and half a frame, at a rate that is constant otherwise: what
+    follows is told from what is shown again meanwhile.
+    """
+    picture = ("-f", "lavfi", "-i", "testsrc2=s=160x120:r=25:d=59.46")
+    late = ("-vf", "settb=1/50,setpts=PTS+27*gte(N\\,700)", "-fps_mode", "vfr")
+    clip = made("half.mp4", *picture, *late, "-enc_time_base", "1/50", *IN_ORDER)
+
+    produced, staging, task = through(clip, f"mp4\n{AAC}")
+
+    check(produced)
+    assert task.media.video[0].variable_frame_rate is False
+    times = {round(time, 3) for time, _ in shown(staging / "video.mp4")}
+    assert times >= {round(n * 0.04 + 0.54 * (n >= 700), 3) for n in range(1486)}
+    held = sorted(it for it in times if 27.965 < it < 28.535)
+    assert [28.08, 28.24, 28.4] == pytest.approx(held, abs=0.09)
+
+
 @pytest.mark.parametrize("seconds", [3, 9])
 def test_a_picture_is_held_while_there_is_sound(
     made: Callable[..., Path], through: Any, seconds: int

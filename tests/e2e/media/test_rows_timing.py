@@ -96,7 +96,6 @@ def test_row_04_missing_times(ran: Run, eyes: Any, make_clip: MakeClip) -> None:
     assert [n * FRAME for n in range(50)] == pytest.approx(times, abs=0.001)
 
 
-@pytest.mark.xfail(reason="a check that is too strict", strict=False)
 def test_row_05_discontinuities(ran: Run, eyes: Any, made: Made) -> None:
     """A clock that wraps, and then one that jumps back: four seconds are four."""
     parts = [
@@ -117,7 +116,6 @@ def test_row_05_discontinuities(ran: Run, eyes: Any, made: Made) -> None:
     assert max(b - a for a, b in pairwise(times)) < 0.15
 
 
-@pytest.mark.xfail(reason="a check that is too strict", strict=False)
 def test_row_06_size_changes(ran: Run, eyes: Any, made: Made) -> None:
     """A broadcast that goes from 320x240 to 640x360 is one size, none is squeezed."""
     small = made("small.ts", *PICTURE, *QUICK)

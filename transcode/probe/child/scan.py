@@ -308,15 +308,14 @@ def _believe(streams: Sequence[dict[str, Any]]) -> None:
         for it in streams
         if it["type"] == "audio" and it.get("packets") in seen
     ]
-    clock = max(
-        (it["end"] - it["first"] for it in heard if it["end"] and not it["leaps"]),
-        default=0.0,
-    )
+    clocks = [it["end"] - it["first"] for it in heard if it["end"] and not it["leaps"]]
+    if not clocks:
+        return
     for facts in streams:
         packets = facts["packets"]
         if packets in seen and packets["end"] is not None and facts["type"] == "video":
             lasts = packets["end"] - packets["first"]
-            packets["steady"] = lasts <= clock + _SAME_END_SECONDS
+            packets["steady"] = lasts <= max(clocks) + _SAME_END_SECONDS
 
 
 def _times(ticks: int | None, base: Any) -> float | None:

@@ -8,18 +8,20 @@ from .stream import Pair, Stream
 from .timing import Hold
 
 
-def beat(stream: Stream, every: Fraction, first: Fraction) -> tuple[Stream, Stream]:
+def beat(
+    stream: Stream, every: Fraction, first: Fraction | None
+) -> tuple[Stream, Stream]:
     """
     *stream*, and its first picture at *first* and after each *every*, for ever.
 
-    And once before: what waits for both passes nothing until both have begun.
+    Without *first*, from when that picture is shown. And once before: what waits for
+    both passes nothing until both have begun.
     """
-    first -= every
     split = stream.split()
     again = split[1].filter("trim", end_frame=1).filter("loop", loop=-1, size=1)
-    step = f"N*{every.numerator}/{every.denominator}"
-    when = f"round(({step}+{first.numerator}/{first.denominator})/TB)"
-    return split[0], again.filter("setpts", when)
+    step = f"(N-1)*{every.numerator}/{every.denominator}"
+    begins = "STARTT" if first is None else f"{first.numerator}/{first.denominator}"
+    return split[0], again.filter("setpts", f"round(({step}+{begins})/TB)")
 
 
 def held(stream: Stream, hold: Hold, pair: Pair) -> Stream:
@@ -29,26 +31,28 @@ def held(stream: Stream, hold: Hold, pair: Pair) -> Stream:
     Nothing is made up: it is what a player shows at that time.
     """
     if hold.rate is not None:
-        # A clock in which half a frame is a whole number of ticks.
-        stream = stream.filter("settb", f"1/{hold.clock}")
+        # Twice the ticks: pictures have the even ones, what may repeat one the odd.
+        stream = stream.filter("settb", "intb/2")
     main, again = beat(stream, hold.every, hold.first)
+    if hold.rate is not None:
+        again = again.filter("setpts", "2*floor(PTS/2)+1")
     # Passes the first of its inputs, and once more what it passed last when the second
     # has something; it ends with the first.
     stream = pair(main, again, "streamselect", inputs=2, map=0)
     if hold.rate is None:
         return stream
-    # Half a frame from where pictures are it was shown again: needed only where none
-    # has been for long, and then due half a frame before.
-    first, rate = hold.first, f"{hold.rate.numerator}/{hold.rate.denominator}"
-    long = float(hold.every - 1 / (4 * hold.rate))
-    apart = f"mod((t-{first.numerator}/{first.denominator})*{rate}+1000000.25,1)"
+    # Needed only where no picture has been for long, and then as many frames after the
+    # one before as have passed.
+    frame = 1 / hold.rate
+    long = float(max(hold.every - frame / 4, frame * 3 / 2))
     stream = stream.filter(
-        "select",
-        f"gt({apart},0.5)+gte(t-prev_selected_t,{long:.9f})",
+        "select", f"not(mod(pts,2))+gte(t-prev_selected_t,{long:.9f})"
     )
-    apart = apart.replace("(t-", "(T-")
-    half = f"{hold.rate.denominator}/(2*{hold.rate.numerator}*TB)"
-    return stream.filter("setpts", f"if(gt({apart},0.5),PTS,round(PTS-{half}))")
+    before, one = "PREV_OUTPTS", f"{frame.numerator}/({frame.denominator}*TB)"
+    passed = f"floor((PTS-{before})*TB*{hold.rate.numerator}/{hold.rate.denominator})"
+    return stream.filter(
+        "setpts", f"if(mod(PTS,2),2*round(({before}+{passed}*{one})/2),PTS)"
+    )
 
 
 def tailed(

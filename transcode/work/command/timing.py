@@ -92,16 +92,14 @@ def lead_frames(task: Task) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Where a picture that stands still is shown again, in seconds as filters count."""
+    """Where a picture that stands still is shown again."""
 
     every: Fraction
-    """From one place to the next."""
-    first: Fraction
-    """The first of them, less than *every*."""
+    """Seconds from one place to the next."""
+    first: Fraction | None
+    """One of them, in seconds as filters count; None: where the first picture is."""
     rate: Fraction | None
-    """Of the pictures, where it is constant: they lie half a frame beside these."""
-    clock: int = _MPEG_CLOCK
-    """Ticks per second, of which half a frame then is a whole number."""
+    """Of the pictures, where it is constant: none is shown again before it is late."""
 
 
 def hold(task: Task) -> Hold | None:
@@ -119,27 +117,24 @@ def hold(task: Task) -> Hold | None:
     if video is None or any(it.made_by == "copied" for it in recipe.video):
         return None
     clip = recipe.clip
-    seek = Fraction(0) if clip is None else _exact(clip.seek_seconds or 0.0)
-    begins = _exact((video.start_seconds or 0.0) - zero_seconds(task.media))
     steady = video.frame_rate if video.variable_frame_rate is False else None
-    if steady is None:
-        every = _exact(recipe.gop_seconds)
-        # Segments are counted from where the picture begins, in a chunk as in the
-        # whole.
-        if clip is not None and task.kind != "chunk":
-            begins = _exact(clip.start_seconds)
-        return Hold(every, (begins - seek) % every, None)
-    longest = video.longest_still_seconds
-    if video.retimed == "count" or (longest is not None and longest * steady < _EVEN):
-        return None
-    frames = max(1, ceil(_STILL_SECONDS * steady / 2))
-    every = frames / steady
-    base = video.time_base.denominator if video.time_base else 1
-    clock = lcm(base, 2 * steady.numerator)
-    if clock > _FINEST_CLOCK:
-        clock = 2 * steady.numerator
-    begins += 1 / (2 * steady) - seek
-    return Hold(every, begins % every, steady, _refined(clock))
+    if steady is not None:
+        longest = video.longest_still_seconds
+        still = longest is None or longest * steady >= _EVEN
+        if video.retimed == "count" or not still:
+            return None
+        frames = max(1, ceil(_STILL_SECONDS * steady / 2))
+        return Hold(frames / steady, None, steady)
+    every = _exact(recipe.gop_seconds)
+    if clip is None:
+        # Where it begins is where segments are counted from. What ffmpeg calls 0 is
+        # its own business: in some formats the start of what is used alone.
+        return Hold(every, None, None)
+    # In a chunk as in the whole.
+    begins = _exact((video.start_seconds or 0.0) - zero_seconds(task.media))
+    if task.kind != "chunk":
+        begins = _exact(clip.start_seconds)
+    return Hold(every, (begins - _exact(clip.seek_seconds or 0.0)) % every, None)
 
 
 def steady_rate(task: Task) -> Fraction | None:

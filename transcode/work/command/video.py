@@ -92,25 +92,24 @@ def lay(  # noqa: PLR0913  each is one input of the graph
     parents = _parents(encoded)
     roots = [r for r in encoded if parents[r.name] is None]
     mark = task.recipe.watermark
+    hdr = kept(video, recipe)
     draw = None
     if mark is not None and image is not None:
         uses = len(roots) + sum(
             it is not None for it in (recipe.poster, recipe.sprites)
         )
         draw = drawing(mark, iter(fan(image, max(uses, 1))))
-    stills = _stills(
-        task, kept(video, recipe), None if draw is None else on_still(draw)
-    )
+    stills = _stills(task, hdr, None if draw is None else on_still(draw))
     if not roots and not stills:
         return Pictures(ticks, constant, {})
 
-    raw, source = fan(source, 2) if tell and recipe.clip is None else (None, source)
+    raw, source = _told(source, hdr) if tell and not recipe.clip else (None, source)
     if may_change(task):
         if is_converted(video):
             source = harmless(source, video)
         # One size from here on: filters that begin anew with each would lose sprites.
         source = _fitted(source, video)
-    decoded, source = fan(source, 2) if tell else (None, source)
+    decoded, source = _told(source, hdr) if tell else (None, source)
     if lines is not None:
         source = drawn_lines(source, video, lines)
     base = prepare(
@@ -155,7 +154,7 @@ def lay(  # noqa: PLR0913  each is one input of the graph
         renditions,
         poster=made.get("poster"),
         sprites=made.get("sprites"),
-        hdr=kept(video, recipe),
+        hdr=hdr,
         shown=decoded,
         seen=None if raw is None else first_picture(raw, video, SIDE),
     )
@@ -244,6 +243,19 @@ def _fitted(source: Stream, video: VideoStream) -> Stream:
         eval="frame",
     )
     return source.filter("pad", w=width, h=height, x=-1, y=-1, eval="frame")
+
+
+def _told(source: Stream, hdr: VideoStream | None) -> tuple[Stream, Stream]:
+    """
+    *source* for who tells of it, and for who makes something of it.
+
+    Of HDR the decoder hands each its own: what goes from one `split` to an output
+    without any filter takes the mastering display, and encoders find none.
+    """
+    if hdr is not None:
+        return source, source
+    told, source = fan(source, 2)
+    return told, source
 
 
 def fan(stream: Stream, count: int) -> list[Stream]:
