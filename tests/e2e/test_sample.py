@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -67,13 +68,15 @@ def test_a_plan_takes_none_unless_it_is_told_to(
 
 
 def test_a_refusal_that_a_sample_may_lift_says_so(
-    transcode: Command, film: Path
+    transcode: Command, film: Path, of_any_machine: Path
 ) -> None:
     """`plan` refuses with the way out; the deadline lies within the interval."""
-    task = transcode("plan", film, "--json").document["tasks"][0]["task"]
+    env = {**os.environ, "TRANSCODE_COEFFICIENTS": str(of_any_machine)}
+    plain = transcode("plan", film, "--json", env=env)
+    task = plain.document["tasks"][0]["task"]
     likely, high = task["predicted"]["wall_seconds"], task["predicted_wall"]["high"]
     deadline = likely / 4 + high * 3 / 4
-    refused = transcode("plan", film, "--deadline", f"{deadline:.3f}s")
+    refused = transcode("plan", film, "--deadline", f"{deadline:.3f}s", env=env)
 
     assert 5 == refused.code
     assert "A sample encode could tell more: it may show that the job fits" in (
