@@ -122,10 +122,26 @@ def within(path: Path, places: set[str]) -> bool:
     return any("/".join(parts[:n]) in places for n in range(1, len(parts) + 1))
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def nodes(path: Path) -> tuple[ast.Module, tuple[ast.AST, ...]]:
+    """The module, parsed once for all rules; its imports and classes."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return tree, tuple(
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom, ast.ClassDef))
+    )
+
+
+@cache
+def imports(path: Path) -> tuple[str, ...]:
     """Every module that *path* imports, dotted, at whatever place in the file."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     package = ("transcode", *path.relative_to(PACKAGE).parent.parts)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path)[1]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -271,7 +287,7 @@ def test_no_class_name_is_given_twice() -> None:
     """Each name means one thing, wherever it is read."""
     places: dict[str, list[str]] = {}
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path)[1]:
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(place(path))
 
@@ -288,7 +304,7 @@ def test_no_module_is_a_drawer() -> None:
 def test_every_module_begins_with_a_sentence() -> None:
     """The first thing a reader meets says what the file is for."""
     for path in MODULES:
-        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        text = ast.get_docstring(nodes(path)[0])
         assert text, place(path)
         assert text.split("\n\n")[0].rstrip().endswith((".", "?", ":")), place(path)
 
