@@ -130,3 +130,22 @@ def test_every_fault_names_tests_that_exist() -> None:
                 ROOT / ("" if file.startswith("bench") else "tests") / file
             ).read_text(encoding="utf-8")
             assert not name or f"def {name}(" in text, (file, name)
+
+
+def test_docs_name_every_check_and_a_test_that_breaks_it() -> None:
+    """One row for each check of verification, and its test exists."""
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for path in sorted((ROOT / "transcode/work/verify").glob("*.py"))
+    )
+    checks = re.findall(r'\bCheck\(\s*name="(\w+)"|\b_check\(\s*"(\w+)"', code)
+    page = (ROOT / "docs/media.md").read_text(encoding="utf-8")
+    table = page.partition("\n## Verification\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \|.*\| `(\w+\.py)::(\w+)` \|$", table, re.MULTILINE)
+
+    assert sorted({one or other for one, other in checks}) == sorted(
+        name for name, *_ in rows
+    )
+    for _, file, test in rows:
+        text = (ROOT / "tests/work/verify" / file).read_text(encoding="utf-8")
+        assert f"def {test}(" in text, (file, test)

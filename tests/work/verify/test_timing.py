@@ -75,6 +75,24 @@ def test_a_truncated_source_is_found(other: Callable[..., Any]) -> None:
     assert "only 3.000 s of 4.000 s promised" in cut.detail("source_complete")
 
 
+def test_a_part_that_is_shorter_than_was_decoded_is_found(
+    other: Callable[..., Any],
+) -> None:
+    """
+    Of a cut source that is accepted, nothing that could be decoded is left out.
+    """
+    cut = other(seconds=3).with_recipe(accept_partial=True)
+    made = {"encoded_frames": {"big": 75, "small": 75}, "audio_packets": {}}
+
+    whole = cut.with_report(decoded_frames=75, **made)
+    short = cut.with_report(decoded_frames=100, **made)
+
+    assert whole.verify().partial is not None
+    assert "decodable_part" not in whole.failed()
+    assert "decodable_part" in short.failed()
+    assert "4.000 s were decoded" in short.detail("decodable_part")
+
+
 def test_a_source_with_many_decoding_errors_is_found(finished: Any) -> None:
     """
     Two errors in a hundred packets are more than the budget of one.
