@@ -25,7 +25,7 @@ STAGES = {
 # is where the invoking stage hands over to the working one.
 KNOWS_STAGES = {
     *("pipeline.py", "request.py", "sample_encode.py", "wiring.py", "signals.py"),
-    *("catalog.py", "library.py"),
+    *("catalog.py", "library.py", "invoke/local/staging.py"),
     *("jobs", "functions", "ledger", "cli", "serve", "invoke/worker.py"),
 }
 # What the store promises; it says nothing of how, so whoever keeps something names it.

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -27,12 +27,13 @@ from .contract import (
     ProfileRef,
     Source,
     SourceRecord,
+    Task,
     TaskResult,
+    WorkOrder,
+    attempt_name,
 )
-from .deliver import failed, refused, segments, succeeded
-from .deliver.layout import gather, leave_only
+from .deliver import failed, refused, succeeded
 from .deliver.manifest import (
-    artifacts_of,
     ending_of,
     has_succeeded,
     status_of,
@@ -53,7 +54,7 @@ from .invoke.scratch import private_scratch
 from .probe.probe import ProbeLimits, probe
 from .request import Request, ResolvedRequest, constraints_of, look_up, profile_of
 from .sample_encode import SampleEncode, foresee, left_of, planner_of
-from .store.destination import Destination, provenance
+from .store.destination import Destination
 from .store.open import locate, refuse_change
 from .wiring import Wiring
 
@@ -85,7 +86,7 @@ async def admit(
     if request.sample != "always":
         return foresee(planner)
     async with wiring.engine(request.engine, platform) as engine:
-        trial = SampleEncode(engine, wiring.scratch, NullJournal(), listen)
+        trial = SampleEncode(engine, NullJournal(), listen)
         plan, _ = await trial.decide(planner, refused=lambda error, _plan, _done: error)
     return plan
 
@@ -136,9 +137,7 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
 
     try:
         media = await _probe_and_prepare(order.source, wiring, order.constraints)
-        plan, sampled = await SampleEncode(
-            engine, wiring.scratch, journal, listen
-        ).decide(
+        plan, sampled = await SampleEncode(engine, journal, listen).decide(
             planner_of(order.request, wiring, order.source, media, chosen),
             refused=lambda error, plan, done: job(plan, done).with_manifest(error, ()),
         )
@@ -172,40 +171,44 @@ class _PlannedJob:
         return self.order.folder
 
     async def perform(self, engine: Engine) -> Manifest:
-        staging = await self.target.prepare(self.folder, token=self.journal.token)
-        with engine.guard(staging):
+        token = self.journal.token
+        private = await self.target.prepare(self.folder, token=token)
+        with ExitStack() as stack:
+            if private is not None:
+                stack.enter_context(engine.guard(private))
             try:
-                token = self.journal.token
-                marks = provenance(self.order.job_id, self.order.profile.name)
-                sending = self.target.sending
-                async with sending(self.folder, staging, token=token, marks=marks):
-                    with private_scratch(
-                        engine, self.wiring.scratch, "chunks"
-                    ) as chunks:
-                        results = await self._invoke(engine, staging, chunks)
-                return await self._publish(staging, results)
+                results = await self._invoke(engine)
+                return await self._publish(results)
             finally:
                 with anyio.CancelScope(shield=True):
-                    await self.target.discard(staging)
+                    await self.target.discard(self.folder, token=token)
 
-    async def _invoke(
-        self, engine: Engine, staging: Path, chunks: Path
-    ) -> tuple[TaskResult, ...]:
-        kinds = {one.task.task_id: one.task.kind for one in self.plan.tasks}
+    async def _invoke(self, engine: Engine) -> tuple[TaskResult, ...]:
+        with private_scratch(engine, self.wiring.scratch, "chunks") as chunks:
 
-        def staging_for(task_id: str, number: int) -> Path:
-            # What is joined is not published.
-            own = chunks if kinds[task_id] == "chunk" else staging
-            return own / f"{task_id}.{number}"
+            def order_for(task: Task, number: int) -> WorkOrder:
+                name = attempt_name(task.task_id, number)
+                if task.kind == "chunk" and engine.shares_scratch:
+                    # What is joined is not published.
+                    place = str(chunks / name)
+                else:
+                    token = self.journal.token
+                    place = self.target.place(self.folder, name, token=token)
+                return WorkOrder(
+                    task=task,
+                    number=number,
+                    place=place,
+                    profile=self.plan.profile.name,
+                )
 
-        results = await invoke_all(
-            self.plan.tasks,
-            engine,
-            budget=left_of(self.plan),
-            staging_for=staging_for,
-            observer=Reporter(self.plan, self.journal, self.listen),
-            earlier=self.journal.earlier,
-        )
+            results = await invoke_all(
+                self.plan.tasks,
+                engine,
+                budget=left_of(self.plan),
+                order_for=order_for,
+                observer=Reporter(self.plan, self.journal, self.listen),
+                earlier=self.journal.earlier,
+            )
         if any(one.kind != "chunk" and has_succeeded(one) for one in results):
             return results
         # Siblings of what failed were cancelled: they are not to blame.
@@ -234,26 +237,32 @@ class _PlannedJob:
                 error.add_note(f"The source was not found again: {exc}")
         raise self.with_manifest(error, results) from None
 
-    async def _publish(
-        self, staging: Path, results: tuple[TaskResult, ...]
-    ) -> Manifest:
+    async def _publish(self, results: tuple[TaskResult, ...]) -> Manifest:
         token, commit = self.journal.token, self.journal.commit
-        made = tuple(one for one in results if one.kind != "chunk")
-        artifacts, listings = segments.listed(artifacts_of(results))
+        # Each file lies where its attempt has put it.
+        made = {
+            attempt_name(one.task_id, one.attempts[-1].number): one.produced
+            for one in results
+            if one.kind != "chunk" and one.produced and has_succeeded(one)
+        }
+        uris = {
+            artifact.path: self.target.uri(
+                self.folder, artifact.path, name=name, token=token
+            )
+            for name, produced in made.items()
+            for artifact in produced.artifacts
+        }
         manifest = succeeded(
             self.plan,
             (*self.before, *results),
             ending_of("succeeded", self.started),
-            uri=lambda path: self.target.uri(self.folder, path, token=token),
-            artifacts=artifacts,
+            uri=uris.__getitem__,
+            location=self.target.uri(self.folder, name=next(iter(made)), token=token),
         ).model_copy(update={"depth": self.order.source.depth})
         try:
             await self._refuse_change()
-            staged = gather(staging, made)
-            leave_only(staged, made)
-            segments.write(staged, listings)
             await self.target.publish(
-                self.folder, staged, manifest, token=token, commit=commit
+                self.folder, manifest, made=[*made], token=token, commit=commit
             )
         except ObjectExists:
             # Two runs of one job: the store decided, and the loser's answer is ours.

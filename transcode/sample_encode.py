@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
 from .contract import (
     Attempt,
@@ -19,6 +18,7 @@ from .contract import (
     Sampling,
     Source,
     TaskResult,
+    WorkOrder,
 )
 from .errors import BudgetTooSmall, DeadlineTooShort, PlanError, TranscodeError
 from .hooks import Listener, SampleBegun
@@ -26,7 +26,6 @@ from .invoke.engine import Engine
 from .invoke.journal import Journal
 from .invoke.observer import Reporter
 from .invoke.scheduler import invoke_all
-from .invoke.scratch import private_scratch
 from .plan.make_plan import make_plan
 from .plan.profile import Profile
 from .plan.sample_parts import content_of
@@ -41,7 +40,6 @@ class SampleEncode:
     """Where a sample is taken, and who hears of it."""
 
     engine: Engine
-    scratch: Path
     journal: Journal
     listen: Listener
 
@@ -108,15 +106,16 @@ class SampleEncode:
         allowed = await self.journal.allow(whole.model_copy(update=asked))
         plan = plan.model_copy(update={"budget": allowed.budget})
         self.listen(SampleBegun(plan))
-        with private_scratch(self.engine, self.scratch, "sample") as folder:
-            return await invoke_all(
-                (sample,),
-                self.engine,
-                budget=plan.budget,
-                staging_for=lambda _task_id, number: folder / str(number),
-                observer=Reporter(plan, self.journal, self.listen),
-                earlier=self.journal.earlier,
-            )
+        return await invoke_all(
+            (sample,),
+            self.engine,
+            budget=plan.budget,
+            order_for=lambda task, number: WorkOrder(
+                task=task, number=number, place=None, profile=plan.profile.name
+            ),
+            observer=Reporter(plan, self.journal, self.listen),
+            earlier=self.journal.earlier,
+        )
 
 
 def left_of(plan: Plan) -> Money | None:

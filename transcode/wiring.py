@@ -128,10 +128,13 @@ class Wiring:
         self, name: str, platform: Platform
     ) -> AbstractAsyncContextManager[Engine]:
         self.own_platform(name)
-        from .invoke.local.engine import LocalEngine  # noqa: PLC0415  only `run` needs it
+        # Only what runs something needs them.
+        from .invoke.local.engine import LocalEngine  # noqa: PLC0415
+        from .invoke.local.staging import StagingEngine  # noqa: PLC0415
 
         kept = _OWN_MIB if self.held_to else 0
-        return LocalEngine(self.machine, platform, self.settings, kept_mib=kept)
+        machine = LocalEngine(self.machine, platform, self.settings, kept_mib=kept)
+        return StagingEngine(machine, self.settings)
 
     def told_of(self, *, success: bool) -> tuple[Target, ...]:
         """Who is told of a result, or of a job that failed; raises `SettingsError`."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeClip
-from transcode.contract import Artifact, Manifest, OutcomeKind, Produced, TaskResult
+from transcode.contract import Artifact, Manifest
 from transcode.deliver.layout import leave_only
 from transcode.errors import OutputRejected
 from transcode.settings import Settings
@@ -23,8 +23,8 @@ from transcode.work.toolchain import find_ffmpeg
 BODY = b"verified"
 
 
-def _named(*paths: str) -> tuple[TaskResult, ...]:
-    artifacts = tuple(
+def _named(*paths: str) -> tuple[Artifact, ...]:
+    return tuple(
         Artifact(
             path=path,
             kind="segment",
@@ -34,8 +34,6 @@ def _named(*paths: str) -> tuple[TaskResult, ...]:
         )
         for path in paths
     )
-    produced = Produced(outcome=OutcomeKind.SUCCEEDED, artifacts=artifacts)
-    return (TaskResult(task_id="t", kind="encode", attempts=(), produced=produced),)
 
 
 @pytest.fixture

@@ -50,7 +50,9 @@ def work() -> None:
     time.sleep(0.2)
     del held
     progress(2.0)
-    produced(read_bytes=11, written_bytes=1000, notes=["it went well"])
+    said = {"path": "out.bin", "kind": "rendition", "made_by": "encoded", "sha256": "-"}
+    made = [said | {"bytes": 1000}]
+    produced(artifacts=made, read_bytes=11, written_bytes=1000, notes=["it went well"])
 
 
 def hog() -> None:

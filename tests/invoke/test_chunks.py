@@ -25,11 +25,14 @@ from transcode.contract import (
     Spec,
     Task,
     TaskResult,
+    WorkOrder,
 )
 from transcode.invoke.engine import Engine
 from transcode.invoke.local.engine import LocalEngine
 from transcode.invoke.observer import AttemptObserver, JobObserver
 from transcode.invoke.scheduler import invoke_all
+from transcode.settings import Settings
+from transcode.invoke.local.staging import StagingEngine
 
 pytestmark = pytest.mark.anyio
 NOBODY = JobObserver()
@@ -61,6 +64,10 @@ class FakeEngine:
     log: list[str] = field(default_factory=list)
     ended: dict[str, anyio.Event] = field(default_factory=_events)
 
+    @property
+    def shares_scratch(self) -> bool:
+        return True
+
     async def prewarm(self) -> None:
         """Nothing would start sooner."""
 
@@ -71,14 +78,9 @@ class FakeEngine:
         return True
 
     async def attempt(
-        self,
-        task: Task,
-        *,
-        number: int,
-        staging: Path,
-        observer: AttemptObserver,
+        self, order: WorkOrder, *, observer: AttemptObserver
     ) -> tuple[Attempt, Produced | None]:
-        name = f"{task.task_id}.{number}"
+        task, number, name = order.task, order.number, order.name
         self.begun.append(task)
         self.log.append(f"{name} begins")
         end = self.script[task.task_id][number - 1]
@@ -158,7 +160,12 @@ async def invoke(
             planned,
             engine,
             budget=Money(amount=Decimal(budget), currency=CNY) if budget else None,
-            staging_for=lambda task_id, number: staging / f"{task_id}.{number}",
+            order_for=lambda task, number: WorkOrder(
+                task=task,
+                number=number,
+                place=str(staging / f"{task.task_id}.{number}"),
+                profile="mp4",
+            ),
             observer=observer,
         )
     assert len({it.task_id for it in results}) == len(results)
@@ -199,7 +206,7 @@ async def test_what_is_joined_lies_there_when_the_join_begins(
             if task.kind == "join" and attempt.outcome is OutcomeKind.LOST:
                 there.extend([[*task.inputs], *map(names, task.inputs)])
 
-    async with make_engine("work") as engine:
+    async with StagingEngine(make_engine("work"), Settings()) as engine:
         results = await invoke(engine, job(), staging=tmp_path, observer=Looking())
 
     folders = [str(tmp_path / name) for name in ("c1.1", "c2.1")]
@@ -234,7 +241,7 @@ async def test_an_unfit_chunk_leads_to_one_piece_and_a_note(
     make_engine: MakeEngine, job: Job, tmp_path: Path
 ) -> None:
     """With real workers; what is in 64 MiB makes something unfit of its chunk."""
-    async with make_engine("copy") as engine:
+    async with StagingEngine(make_engine("copy"), Settings()) as engine:
         results = await invoke(engine, job(96, 64), staging=tmp_path)
 
     whole = results["join"]

@@ -21,6 +21,7 @@ from transcode.contract import (
     Task,
     TaskResult,
     Usage,
+    WorkOrder,
 )
 from transcode.errors import PlanError
 from transcode.invoke.local.engine import LocalEngine
@@ -28,6 +29,8 @@ from transcode.invoke.observer import JobObserver
 from transcode.invoke.scheduler import invoke_all
 from transcode.platforms.platform import Platform
 from transcode.platforms.price import bill
+from transcode.settings import Settings
+from transcode.invoke.local.staging import StagingEngine
 
 pytestmark = pytest.mark.anyio
 MakeEngine = Callable[..., LocalEngine]
@@ -78,11 +81,16 @@ async def invoke(
 
     return await invoke_all(
         planned,
-        engine,
+        StagingEngine(engine, Settings()),
         budget=None
         if budget is None
         else Money(amount=Decimal(budget), currency="CNY"),
-        staging_for=lambda task_id, number: staging / f"{task_id}.{number}",
+        order_for=lambda task, number: WorkOrder(
+            task=task,
+            number=number,
+            place=str(staging / f"{task.task_id}.{number}"),
+            profile="mp4",
+        ),
         observer=Hearing(),
     )
 

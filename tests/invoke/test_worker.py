@@ -14,7 +14,7 @@ import pytest
 
 from transcode.contract import OutcomeKind, Produced, Progress, Task
 from transcode.errors import OutputRejected
-from transcode.invoke.wire import Report, WorkOrder
+from transcode.invoke.wire import Report, StagedOrder
 from transcode.invoke.worker import serve
 from transcode.settings import Settings
 
@@ -22,11 +22,11 @@ WORKER = (sys.executable, "-P", "-m", "transcode.invoke.worker")
 
 
 @pytest.fixture
-def order(make_task: Callable[..., Task], tmp_path: Path) -> WorkOrder:
+def order(make_task: Callable[..., Task], tmp_path: Path) -> StagedOrder:
     """For a source that does not exist."""
     for name in ("staging", "scratch"):
         (tmp_path / name).mkdir()
-    return WorkOrder(
+    return StagedOrder(
         task=make_task(),
         staging=str(tmp_path / "staging"),
         scratch=str(tmp_path / "scratch"),
@@ -34,7 +34,7 @@ def order(make_task: Callable[..., Task], tmp_path: Path) -> WorkOrder:
     )
 
 
-def served(order: WorkOrder, perform: Callable[..., Produced]) -> list[Report]:
+def served(order: StagedOrder, perform: Callable[..., Produced]) -> list[Report]:
     said: list[Report] = []
     serve(order, perform, say=said.append)
     return said
@@ -47,7 +47,7 @@ def raising(error: Exception) -> Callable[..., Produced]:
     return perform
 
 
-def test_what_is_done_is_reported(order: WorkOrder) -> None:
+def test_what_is_done_is_reported(order: StagedOrder) -> None:
     """
     Progress as it comes, the result last, the places as ordered.
     """
@@ -84,7 +84,7 @@ def test_what_is_done_is_reported(order: WorkOrder) -> None:
     ],
 )
 def test_whatever_happens_becomes_an_outcome(
-    order: WorkOrder, error: Exception, outcome: OutcomeKind, kind: str
+    order: StagedOrder, error: Exception, outcome: OutcomeKind, kind: str
 ) -> None:
     """
     Nothing escapes: our errors as they describe themselves, others with a traceback.
@@ -96,7 +96,7 @@ def test_whatever_happens_becomes_an_outcome(
     assert (outcome, kind) == (report.produced.outcome, report.produced.failure.type)
 
 
-def test_without_an_order_it_leaves(order: WorkOrder) -> None:
+def test_without_an_order_it_leaves(order: StagedOrder) -> None:
     """
     The parent died, or did not need it: nothing said, nothing done.
     """
@@ -105,7 +105,7 @@ def test_without_an_order_it_leaves(order: WorkOrder) -> None:
     assert (0, b"", b"") == (done.returncode, done.stdout, done.stderr)
 
 
-def test_the_real_one_answers_an_impossible_order(order: WorkOrder) -> None:
+def test_the_real_one_answers_an_impossible_order(order: StagedOrder) -> None:
     """
     The last line on stdout is the report, also of what cannot be done.
     """
@@ -120,7 +120,7 @@ def test_the_real_one_answers_an_impossible_order(order: WorkOrder) -> None:
     assert report.produced.failure is not None
 
 
-def test_what_others_print_does_not_get_between_reports(order: WorkOrder) -> None:
+def test_what_others_print_does_not_get_between_reports(order: StagedOrder) -> None:
     """
     Standard output belongs to the protocol; prints, children's too, go to stderr.
     """

@@ -56,8 +56,10 @@ async def published(
     """As if the work had been done."""
     assert engine is not None
     manifest = manifest_of(order.job_id, profile="mp4")
-    staging = await order.target.prepare(order.folder)
-    await order.target.publish(order.folder, staging, manifest)
+    await order.target.prepare(order.folder)
+    place = order.target.place(order.folder, "encode.1")
+    await anyio.Path(place).mkdir()
+    await order.target.publish(order.folder, manifest, made=["encode.1"])
     return manifest
 
 

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from tests.conftest import MakeClip
-from transcode.invoke.wire import Report, WorkOrder
+from transcode.invoke.wire import Report, StagedOrder
 from transcode.pipeline import admit
 from transcode.request import Request
 from transcode.settings import Settings
@@ -61,14 +61,14 @@ def port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def _order(clip: Path, folder: Path) -> WorkOrder:
+def _order(clip: Path, folder: Path) -> StagedOrder:
     for name in ("staging", "scratch"):
         (folder / name).mkdir()
 
-    async def plan() -> WorkOrder:
+    async def plan() -> StagedOrder:
         request = Request(source=str(clip), profile="preview")
         task = (await admit(request, wire(Settings()))).tasks[0].task
-        return WorkOrder(
+        return StagedOrder(
             task=task,
             staging=str(folder / "staging"),
             scratch=str(folder / "scratch"),

@@ -19,12 +19,14 @@ from transcode.errors import (
     UsageError,
 )
 from transcode.settings import Settings
-from transcode.store.destination import Destination
+from transcode.store.destination import FIRST, Destination, provenance
 from transcode.store.open import destination, locate
+from transcode.store.staging import brought, staged
 
 pytestmark = pytest.mark.anyio
 
 MANIFEST = manifest_of()
+SECOND = FIRST.replace("1", "2")
 
 
 def _client(settings: Settings) -> Any:
@@ -52,12 +54,29 @@ async def place(
 Place = tuple[Destination, str, Settings]
 
 
-async def _publish(target: Destination) -> None:
-    staging = await target.prepare("job")
-    (staging / "video").mkdir()
-    (staging / "video" / "00001.m4s").write_bytes(b"segment")
-    await target.publish("job", staging, MANIFEST)
-    await target.discard(staging)
+async def _make(  # noqa: PLR0917 - one file of one attempt
+    target: Destination,
+    settings: Settings,
+    path: str = "video/00001.m4s",
+    body: bytes = b"segment",
+    token: str = FIRST,
+    name: str = "encode.1",
+) -> str:
+    place = target.place("job", name, token=token)
+    marks = provenance(MANIFEST.job_id, "mp4")
+    async with staged(place, settings, marks=marks) as files:
+        file = files.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(body)
+        await files.keep()
+    return place
+
+
+async def _publish(target: Destination, settings: Settings) -> None:
+    await target.prepare("job")
+    await _make(target, settings)
+    await target.publish("job", MANIFEST, made=["encode.1"])
+    await target.discard("job")
 
 
 async def test_nothing_is_found_before_anything_is_published(place: Place) -> None:
@@ -71,38 +90,40 @@ async def test_a_published_job_is_found_with_its_files(place: Place) -> None:
     """What was staged can be read at the uri that the manifest will name."""
     target, _, settings = place
 
-    await _publish(target)
+    await _publish(target, settings)
 
     assert await target.find("job") == MANIFEST
-    source = await locate(target.uri("job", "video/00001.m4s"), settings)
+    uri = target.uri("job", "video/00001.m4s", name="encode.1")
+    source = await locate(uri, settings)
     assert source.bytes == len(b"segment")
 
 
 async def test_the_second_of_two_publishers_loses(place: Place) -> None:
     """The loser gets `ObjectExists` and changes nothing."""
     target, _, settings = place
-    late = await target.prepare("job")
-    (late / "late.mp4").write_bytes(b"late")
-    await _publish(target)
+    await target.prepare("job", token=SECOND)
+    late = await _make(target, settings, "late.mp4", b"late", token=SECOND)
+    await _publish(target, settings)
 
     with pytest.raises(ObjectExists):
-        await target.publish("job", late, MANIFEST)
+        await target.publish("job", MANIFEST, made=["encode.1"], token=SECOND)
 
     assert await target.find("job") == MANIFEST
-    await target.discard(late)
-    assert not late.exists()
-    assert settings is not None
+    await target.discard("job", token=SECOND)
+    async with brought(late, settings) as left:
+        assert [] == [*left.rglob("*")]
 
 
 async def test_discarded_staging_leaves_nothing(place: Place) -> None:
     """A job that failed leaves no trace a reader could find."""
-    target, address, _ = place
-    staging = await target.prepare("job")
-    (staging / "half.mp4").write_bytes(b"half")
+    target, address, settings = place
+    await target.prepare("job")
+    half = await _make(target, settings, "half.mp4", b"half")
 
-    await target.discard(staging)
+    await target.discard("job")
 
-    assert not staging.exists()
+    async with brought(half, settings) as left:
+        assert [] == [*left.rglob("*")]
     assert await target.find("job") is None
     if not address.startswith("s3://"):
         assert not os.path.lexists(address)  # noqa: ASYNC240  a test may wait
@@ -115,16 +136,14 @@ async def test_a_large_file_is_uploaded_in_parts(
     async with _client(s3_settings) as client:
         await client.create_bucket(Bucket="large")
     target = destination("s3://large", s3_settings)
-    staging = await target.prepare("job")
-    size = 40 * 2**20
-    with (staging / "big.mp4").open("wb") as file:
-        file.truncate(size)
+    body = os.urandom(2**20) * 20
+    place = await _make(target, s3_settings, "big.mp4", body)
 
-    await target.publish("job", staging, MANIFEST)
-    await target.discard(staging)
+    source = await locate(f"{place}/big.mp4", s3_settings)
+    async with brought(place, s3_settings) as folder:
+        there = (folder / "big.mp4").read_bytes()
 
-    source = await locate("s3://large/job/0001/big.mp4", s3_settings)
-    assert source.bytes == size
+    assert (len(body), True) == (source.bytes, body == there)
 
 
 async def test_every_object_says_that_it_is_ours(s3_settings: Settings) -> None:
@@ -132,9 +151,9 @@ async def test_every_object_says_that_it_is_ours(s3_settings: Settings) -> None:
     async with _client(s3_settings) as client:
         await client.create_bucket(Bucket="marked")
         target = destination("s3://marked", s3_settings)
-        await _publish(target)
+        await _publish(target, s3_settings)
 
-        for key in ("job/0001/video/00001.m4s", "job/manifest.json"):
+        for key in ("job/0001.encode.1/video/00001.m4s", "job/manifest.json"):
             head = await client.head_object(Bucket="marked", Key=key)
             assert head["Metadata"]["transcode-job"] == MANIFEST.job_id
 
@@ -223,5 +242,6 @@ async def test_a_file_has_one_address_from_wherever_it_is_named(
 
     assert {str(tmp_path / "in" / "clip.mp4")} == uris
     assert str(tmp_path / "far" / "link.mp4") == link.uri
-    assert str(tmp_path / "job") == destination("..", Settings()).uri("job")
-    assert str(tmp_path / "out/job") == destination("../out", Settings()).uri("job")
+    for text, found in (("..", "job"), ("../out", "out/job")):
+        uri = destination(text, Settings()).uri("job", name="encode.1")
+        assert str(tmp_path / found) == uri

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import AsyncExitStack
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +19,7 @@ from transcode.errors import ObjectExists
 from transcode.settings import Settings
 from transcode.store.destination import Destination
 from transcode.store.open import bucket, destination
+from transcode.store.staging import staged
 
 pytestmark = pytest.mark.anyio
 
@@ -29,8 +29,10 @@ FILES = ("a.m4s", "b.m4s")
 class Publisher:
     """One try, whose requests can be held up."""
 
-    def __init__(self, target: Destination, proxy: Any, token: str, stop: int) -> None:
-        self.target = target
+    target: Destination
+
+    def __init__(self, settings: Settings, proxy: Any, token: str, stop: int) -> None:
+        self.settings = settings
         self.proxy = proxy
         self.token = token
         self.stop = stop
@@ -42,18 +44,25 @@ class Publisher:
         self.begun = False
         proxy.pause = self._pause
 
-    async def publish(self, folder: str, staging: Path) -> None:
-        for name in FILES:
-            await anyio.Path(staging / name).write_text(f"{name} of {self.token}")
+    async def publish(self, folder: str) -> None:
         self.begun = True
         self.stop += len(self.proxy.asked)
+        place = self.target.place(folder, "encode.1", token=self.token)
         try:
+            async with staged(place, self.settings, marks={}) as files:
+                for name in FILES:
+                    path = anyio.Path(files.folder / name)
+                    await path.write_text(f"{name} of {self.token}")
+                await files.keep()
             await self.target.publish(
-                folder, staging, self._manifest(folder), token=self.token
+                folder,
+                self._manifest(folder),
+                made=["encode.1"],
+                token=self.token,
             )
         except ObjectExists:
             self.lost = True
-        await self.target.discard(staging)
+        await self.target.discard(folder, token=self.token)
         self.stopped.set()
         self.ended.set()
 
@@ -66,7 +75,9 @@ class Publisher:
         return manifest_of(
             outputs=tuple(
                 Output(
-                    uri=self.target.uri(folder, name, token=self.token),
+                    uri=self.target.uri(
+                        folder, name, name="encode.1", token=self.token
+                    ),
                     kind="segment",
                     made_by="encoded",
                     bytes=len(f"{name} of {self.token}"),
@@ -101,12 +112,13 @@ async def test_two_tries_never_mix(
             settings = s3_settings.model_copy(
                 update={"s3_endpoint_url": f"http://{proxy.address}"}
             )
-            one = Publisher(destination(s3_address, settings), proxy, token, stop)
+            one = Publisher(settings, proxy, token, stop)
+            one.target = destination(s3_address, settings)
             tries.append(one)
         async with anyio.create_task_group() as group:
             for one in tries:
-                staging = await one.target.prepare("job", token=one.token)
-                group.start_soon(one.publish, "job", staging)
+                await one.target.prepare("job", token=one.token)
+                group.start_soon(one.publish, "job")
                 await one.stopped.wait()
             for one in tries:
                 one.go_on.set()

@@ -10,6 +10,7 @@ here. Units stand in the names: `_seconds`, `_bytes`, `_mib` (MiB = 2**20 bytes)
 
 from __future__ import annotations
 
+from .invocation import WorkOrder, attempt_name
 from .manifest import JobCost, Manifest, Output, TaskRecord, Verification
 from .media import (
     AudioKind,
@@ -163,4 +164,6 @@ __all__ = [
     "VideoRendition",
     "VideoStream",
     "Watermark",
+    "WorkOrder",
+    "attempt_name",
 ]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from ..contract import Artifact, TaskResult
+from ..contract import Artifact
 from ..errors import OutputRejected
 
 _STEM_LENGTH = 60
@@ -33,36 +33,16 @@ def folder_name(uri: str, profile: str, job_id: str) -> str:
     return f"{plain or 'video'}.{plain_profile}.{job_id[:_ID_LENGTH]}"
 
 
-def gather(staging: Path, results: tuple[TaskResult, ...]) -> Path:
-    """One folder with the last attempt's files of every task; renames, no copies."""
-    folders = [
-        staging / f"{result.task_id}.{result.attempts[-1].number}" for result in results
-    ]
-    first, *others = folders
-    for folder in others:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                aim = first / path.relative_to(folder)
-                aim.parent.mkdir(parents=True, exist_ok=True)
-                path.rename(aim)
-    return first
-
-
-def leave_only(folder: Path, results: Iterable[TaskResult]) -> None:
+def leave_only(folder: Path, artifacts: Iterable[Artifact]) -> None:
     """
-    Of what lies in *folder* the files that *results* name, with fixed modes.
+    Of what lies in *folder* the *artifacts*, with fixed modes.
 
     Whoever made them has met an upload: anything may lie beside them and in their
     place. What nobody named is removed; links are not followed. Modes are those that a
     new file of ours has, whatever was given to them. Raises `OutputRejected` where a
     named one is no regular file of its own, or not as long as when it was verified.
     """
-    named = {
-        artifact.path: artifact
-        for result in results
-        if result.produced is not None
-        for artifact in result.produced.artifacts
-    }
+    named = {artifact.path: artifact for artifact in artifacts}
     given = folder.stat().st_mode & 0o777
     found = set()
     for place, folders, files, here in os.fwalk(folder, topdown=False):

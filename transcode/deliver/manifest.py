@@ -49,18 +49,14 @@ def succeeded(
     ending: RunEnding,
     *,
     uri: Callable[[str], str],
-    artifacts: Sequence[Artifact] | None = None,
+    location: str,
 ) -> Manifest:
-    """
-    The receipt of a job whose every output was verified; *artifacts* where they are not
-    named one by one, see `segments.listed`.
-    """
-    if artifacts is None:
-        artifacts = artifacts_of(results)
+    """The receipt of a job whose every output was verified, and lies at *uri*."""
+    artifacts = artifacts_of(results)
     return _manifest(plan, results, ending).model_copy(
         update={
             "outputs": tuple(_output(a, uri) for a in artifacts),
-            "location": uri(""),
+            "location": location,
         }
     )
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from ..contract import Attempt, Produced, Spec, Task
+from ..contract import Attempt, Produced, Spec, WorkOrder
 from .observer import AttemptObserver
 
 __all__ = ["Engine"]
@@ -14,6 +14,10 @@ __all__ = ["Engine"]
 
 class Engine(Protocol):
     """Where attempts run."""
+
+    @property
+    def shares_scratch(self) -> bool:
+        """Whether every attempt finds the temporary files of the one before."""
 
     async def prewarm(self) -> None:
         """Whatever makes the first attempt start sooner."""
@@ -25,9 +29,10 @@ class Engine(Protocol):
         """Whether `spec` can run here at all."""
 
     async def attempt(
-        self, task: Task, *, number: int, staging: Path, observer: AttemptObserver
+        self, order: WorkOrder, *, observer: AttemptObserver
     ) -> tuple[Attempt, Produced | None]:
         """
-        Do `task` once; failures are outcomes. The report is there where the worker
-        lived to give one. It is stopped before it costs more than its `spend_limit`.
+        Do a task once; failures are outcomes. The report is there where the worker
+        lived to give one; what it names lies at the order's place if and only if the
+        attempt succeeded. It is stopped before it costs more than its `spend_limit`.
         """

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from types import MappingProxyType
 
 import anyio
@@ -19,6 +18,7 @@ from ..contract import (
     Progress,
     Task,
     TaskResult,
+    WorkOrder,
 )
 from ..errors import BudgetSpent, PlanError
 from .budget import TaskBudget
@@ -40,14 +40,15 @@ async def invoke_all(  # noqa: PLR0913 - what, where, for how much, who hears of
     engine: Engine,
     *,
     budget: Money | None,
-    staging_for: Callable[[str, int], Path],
+    order_for: Callable[[Task, int], WorkOrder],
     observer: JobObserver,
     earlier: Mapping[str, Sequence[Attempt]] = MappingProxyType({}),
 ) -> tuple[TaskResult, ...]:
     """
     Run every task until it succeeds or there is no sense in going on.
 
-    A task that joins others waits for them, and is told where their files lie. Results
+    A task that joins others waits for them, and is told where their files lie: where
+    `order_for` has placed them. Results
     come in the order of `planned`, failed ones too: look at the outcome of the
     last attempt, whose failure also says why there was no further one. Once a task has
     failed for good the others are cancelled, because a job is all or nothing.
@@ -77,7 +78,7 @@ async def invoke_all(  # noqa: PLR0913 - what, where, for how much, who hears of
             chunks,
             engine,
             task_budget,
-            staging_for,
+            order_for,
             observer,
             list(earlier.get(one.task.task_id, ())),
         )
@@ -102,7 +103,7 @@ async def invoke_all(  # noqa: PLR0913 - what, where, for how much, who hears of
         (whole,),
         engine,
         budget=task_budget.unspent(),
-        staging_for=staging_for,
+        order_for=order_for,
         observer=observer,
     )
     return (*results, *(told_of_chunks(it, results) for it in more))
@@ -125,7 +126,7 @@ class _TaskRun:
     """Every task of the job, by its id."""
     engine: Engine
     task_budget: TaskBudget
-    staging_for: Callable[[str, int], Path]
+    order_for: Callable[[Task, int], WorkOrder]
     observer: JobObserver
     attempts: list[Attempt]
     produced: Produced | None = None
@@ -160,11 +161,9 @@ class _TaskRun:
             number = max((a.number for a in self.attempts), default=0) + 1
             task = self._funded(task)
             await self.observer.keep(task, provisional_attempt(task, number))
+            order = self.order_for(task, number)
             attempt, self.produced = await self.engine.attempt(
-                task,
-                number=number,
-                staging=self.staging_for(task.task_id, number),
-                observer=_Attempt(self, task, number),
+                order, observer=_Attempt(self, task, number)
             )
             self.task_budget.settle(task.task_id, attempt.cost.amount)
             await self.observer.keep(task, attempt)
@@ -172,7 +171,7 @@ class _TaskRun:
                 self.produced = told(self.produced, self.planned, self.attempts)
                 self._keep(attempt)
                 done = self.tasks[task.task_id]
-                done.folder = str(self.staging_for(task.task_id, number))
+                done.folder = order.place or ""
                 done.event.set()
                 return
             planned, alike = in_force(self.planned, [*self.attempts, attempt])

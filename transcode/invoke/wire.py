@@ -6,7 +6,7 @@ from ..contract import Produced, Progress, Task, Value
 from ..settings import Settings
 
 
-class WorkOrder(Value):
+class StagedOrder(Value):
     """Engine → worker, on stdin, once: what to do and where."""
 
     task: Task

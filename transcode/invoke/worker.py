@@ -25,7 +25,7 @@ from ..contract import Failure, OutcomeKind, Produced, Task
 from ..errors import TranscodeError
 from ..sandbox.environment import WORKING
 from ..settings import Settings
-from .wire import Report, WorkOrder
+from .wire import Report, StagedOrder
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
@@ -58,13 +58,15 @@ def main() -> None:
         refuse_without([program for program in found if program is not None])
         return perform(task, settings=settings, seal=refusing(seal), **places)
 
-    serve(WorkOrder.from_json(line), fenced, say=_writer(reports))
+    serve(StagedOrder.from_json(line), fenced, say=_writer(reports))
     sys.stderr.flush()
     # Decoder libraries are known to hang at teardown; everything is said and closed.
     os._exit(0)
 
 
-def serve(order: WorkOrder, perform: Perform, *, say: Callable[[Report], None]) -> None:
+def serve(
+    order: StagedOrder, perform: Perform, *, say: Callable[[Report], None]
+) -> None:
     """Do what is ordered, and report how it ended, whatever happens."""
     try:
         produced = perform(

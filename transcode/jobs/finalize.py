@@ -14,7 +14,9 @@ from ..store.destination import MANIFEST_NAME
 from . import History, JobRepository
 from .repository import EndedJob
 
-_TOKEN = re.compile(r"\d{4,}|run-[0-9a-f]{8}")
+_PLACE = re.compile(r"(\d{4,}|run-[0-9a-f]{8})(?:\..+\.\d+)?")
+"""Of an attempt: the token of its try, its task and its number; once it was the token
+alone."""
 
 
 class Tells(Protocol):
@@ -156,19 +158,20 @@ async def _collect(bucket: Bucket, history: History, ended: JobReport) -> None:
     publishing = {f"{one.claim.number:04d}" for one in history.tried if one.publishing}
     outputs = ended.manifest.outputs if ended.status == "succeeded" else ()
     named = {output.uri for output in outputs}
-    kept = {_token(uri.removeprefix(bucket.uri(root))) for uri in named}
-    if ended.status != "succeeded":
-        kept |= publishing
+    kept = {_place(uri.removeprefix(bucket.uri(root))) for uri in named}
     async for entry in bucket.entries(root):
-        token = _token(entry.key.removeprefix(root))
-        if token is not None and token not in kept:
-            await bucket.delete(entry.key)
+        place = _place(entry.key.removeprefix(root))
+        if place is None or place in kept:
+            continue
+        if ended.status != "succeeded" and place.partition(".")[0] in publishing:
+            continue
+        await bucket.delete(entry.key)
     if ended.status == "succeeded" or not publishing:
         async for entry in bucket.entries(f".transcode-{ended.folder}."):
             await bucket.delete(entry.key)
 
 
-def _token(path: str) -> str | None:
-    """Of the try that wrote *path*; None where it is under no token."""
+def _place(path: str) -> str | None:
+    """Of the attempt that wrote *path*; None where it is under none."""
     first, slash, _ = path.partition("/")
-    return first if slash and _TOKEN.fullmatch(first) else None
+    return first if slash and _PLACE.fullmatch(first) else None

@@ -1,9 +1,8 @@
-"""What results need of a store: a private place first, and one visible end."""
+"""What results need of a store: a private place for each attempt, one visible end."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -41,29 +40,23 @@ class Finds(Protocol):
         """The manifest in *folder*, or None where no such job has finished."""
 
 
-class Stages(Protocol):
-    """Gives workers a place that nobody sees."""
+class Places(Protocol):
+    """Gives attempts places that nobody sees."""
 
-    async def prepare(self, folder: str, *, token: str = FIRST) -> Path:
+    async def prepare(self, folder: str, *, token: str = FIRST) -> Path | None:
         """
-        A fresh, private, local folder to write results of *folder*'s job to.
+        Prove by writing that results of *folder*'s job can be delivered here.
 
-        *token* names the try: no two tries at a job may have the same.
-
+        *token* names the try: no two tries at a job may have the same. Returns the
+        private folder of this machine that all of the try lies in, where there is one.
         Raises `DestinationUnwritable` before anything was spent.
         """
 
-    def sending(
-        self, folder: str, staging: Path, *, token: str = FIRST, marks: Marks
-    ) -> AbstractAsyncContextManager[None]:
-        """
-        Take finished files out of *staging*'s folders, where that saves time, while
-        the block makes more. Nothing is visible before `publish`, whose *token* must
-        be the same; what fails here is done again there.
-        """
+    def place(self, folder: str, name: str, *, token: str = FIRST) -> str:
+        """The address of what the attempt *name* makes: see `staging.staged`."""
 
-    async def discard(self, staging: Path) -> None:
-        """Remove *staging* and whatever it made necessary; never raises."""
+    async def discard(self, folder: str, *, token: str = FIRST) -> None:
+        """Remove what attempts have made and no manifest names; never raises."""
 
 
 class Publishes(Protocol):
@@ -72,14 +65,15 @@ class Publishes(Protocol):
     async def publish(
         self,
         folder: str,
-        staging: Path,
         manifest: Manifest,
         *,
+        made: Sequence[str],
         token: str = FIRST,
         commit: Commit = freely,
     ) -> None:
         """
-        Make the staged files and *manifest* visible under *folder*, manifest last.
+        Make what the attempts *made* and *manifest* visible under *folder*, manifest
+        last.
 
         Atomic towards readers: they see no manifest, or a manifest whose every
         output exists and is the one of this *token*. Raises `ObjectExists` when
@@ -88,11 +82,11 @@ class Publishes(Protocol):
         """
 
 
-class Destination(Finds, Stages, Publishes, Protocol):
+class Destination(Finds, Places, Publishes, Protocol):
     """Where results go."""
 
-    def uri(self, folder: str, path: str = "", *, token: str = FIRST) -> str:
-        """How a person or a manifest names the result *path* of one try."""
+    def uri(self, folder: str, path: str = "", *, name: str, token: str = FIRST) -> str:
+        """How a person or a manifest names the result *path* of attempt *name*."""
 
 
 def provenance(job_id: str, profile: str) -> Marks:

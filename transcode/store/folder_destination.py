@@ -7,10 +7,11 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 from ..contract import Manifest
 from ..errors import (
@@ -18,12 +19,9 @@ from ..errors import (
     ObjectExists,
     OutOfDisk,
 )
-from .destination import Commit, freely
+from .destination import FIRST, MANIFEST_NAME, Commit, freely
 from .files import sync
 from .folder_source import absolute
-
-MANIFEST_NAME = "manifest.json"
-
 
 _HIDDEN = ".transcode-"
 
@@ -32,20 +30,23 @@ class FolderDestination:
     """
     Results in a folder of the local file system.
 
-    Workers write to `.transcode-<job>.<random>` inside it, so that publishing is one
-    `rename(2)` on one file system: readers see the whole job or nothing, and all of
-    it of one try, whose token needs no place in a name.
+    Attempts write to `.transcode-<job>.<token>.<random>/<name>` inside it, so that
+    publishing is one `rename(2)` on one file system: readers see the whole job or
+    nothing, and all of it of one try.
     """
 
     def __init__(self, text: str) -> None:
         self._root = absolute(text)
+        # What a process that was killed has left stands in nobody's way.
+        self._own = secrets.token_hex(4)
 
     def uri(
         self,
         folder: str,
         path: str = "",
         *,
-        token: str = "",  # noqa: ARG002 - see class
+        name: str = "",  # noqa: ARG002 - see class
+        token: str = FIRST,  # noqa: ARG002 - see class
     ) -> str:
         return str(self._root / folder / path)
 
@@ -58,12 +59,7 @@ class FolderDestination:
             return None
         return Manifest.from_json(text)
 
-    async def prepare(
-        self,
-        folder: str,
-        *,
-        token: str = "",  # noqa: ARG002 - see class
-    ) -> Path:
+    async def prepare(self, folder: str, *, token: str = FIRST) -> Path:
         if (self._root / folder).exists():
             # Published folders always hold a manifest; this one is not ours.
             raise DestinationUnwritable(
@@ -71,7 +67,7 @@ class FolderDestination:
                 "job; move it away or choose another --to.",
                 path=str(self._root / folder),
             )
-        staging = self._root / f"{_HIDDEN}{folder}.{secrets.token_hex(4)}"
+        staging = self._staging(folder, token)
         try:
             staging.mkdir(parents=True)
         except OSError as exc:
@@ -82,33 +78,27 @@ class FolderDestination:
             )
         return staging
 
-    @contextlib.asynccontextmanager
-    async def sending(
-        self,
-        folder: str,  # noqa: ARG002
-        staging: Path,  # noqa: ARG002
-        *,
-        token: str = "",  # noqa: ARG002
-        marks: Mapping[str, str],  # noqa: ARG002
-    ) -> AsyncIterator[None]:
-        """Nothing to do: staging is where results stay."""
-        yield
+    def place(self, folder: str, name: str, *, token: str = FIRST) -> str:
+        return str(self._staging(folder, token) / name)
 
-    async def discard(self, staging: Path) -> None:
-        shutil.rmtree(staging, ignore_errors=True)
+    async def discard(self, folder: str, *, token: str = FIRST) -> None:
+        staging = self._staging(folder, token)
+        await anyio.to_thread.run_sync(lambda: shutil.rmtree(staging, True))
         self._tidy()
 
     async def publish(
         self,
         folder: str,
-        staging: Path,
         manifest: Manifest,
         *,
-        token: str = "",  # noqa: ARG002 - see class
+        made: Sequence[str],
+        token: str = FIRST,
         commit: Commit = freely,
     ) -> None:
         text = manifest.to_json(indent=1) + "\n"
+        root = self._staging(folder, token)
         try:
+            staging = _gather([root / name for name in made])
             with (staging / MANIFEST_NAME).open("x", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
@@ -131,10 +121,25 @@ class FolderDestination:
                 ) from exc
             raise _unwritable(self._root, exc) from exc
 
+    def _staging(self, folder: str, token: str) -> Path:
+        return self._root / f"{_HIDDEN}{folder}.{token}.{self._own}"
+
     def _tidy(self) -> None:
         """Leave no empty folder behind; others may be at work in it."""
         with contextlib.suppress(OSError):
             self._root.rmdir()
+
+
+def _gather(folders: Sequence[Path]) -> Path:
+    """One folder with the files of all; renames, no copies."""
+    first, *others = folders
+    for folder in others:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                aim = first / path.relative_to(folder)
+                aim.parent.mkdir(parents=True, exist_ok=True)
+                path.rename(aim)
+    return first
 
 
 def _unwritable(root: Path, exc: OSError) -> DestinationUnwritable | OutOfDisk:

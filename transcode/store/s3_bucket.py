@@ -16,7 +16,7 @@ from ..errors import ObjectExists, ObjectMissing, StoreError, TranscodeError
 from ..settings import Settings
 from . import s3_multipart
 from .bucket import Entry, refuse_key
-from .s3_client import StoreTimeouts, code_of, date_of, door
+from .s3_client import StoreTimeouts, Unsure, code_of, date_of, door
 from .s3_objects import (
     Objects,
     body_of,
@@ -29,6 +29,7 @@ from .s3_objects import (
     written,
 )
 
+_PIECE_BYTES = 2**20
 _NO_CONDITION = {"NotImplemented", "501", "InvalidArgument", "InvalidRequest"}
 """How a store says that it does not know `If-None-Match` on a write."""
 
@@ -78,6 +79,22 @@ class S3Bucket:
             return await body_of(reply), entry(key, reply)
 
         return await self._door.through(read, uri=self.uri(key))
+
+    async def download(self, key: str, path: Path) -> None:
+        """An object of any size into a file of this machine."""
+        where = self._objects.where(key)
+
+        async def download() -> None:
+            reply = await self._client.get_object(**where)
+            got = 0
+            async with reply["Body"] as stream:
+                with path.open("wb") as file:
+                    while piece := await stream.read(_PIECE_BYTES):
+                        got += file.write(piece)
+            if got != reply["ContentLength"]:
+                raise Unsure("the reply ended early")
+
+        await self._door.through(download, uri=self.uri(key))
 
     async def create(
         self, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import stat
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
 
-from ..errors import ObjectMissing, TranscodeError
+from ..errors import TranscodeError
 from .s3_bucket import S3Bucket
 
 _AT_ONCE = 8
@@ -27,19 +26,16 @@ Identity = tuple[int, int, int]
 
 class Sending:
     """
-    The objects of one try: what went, and what may have gone.
+    The objects of one attempt: what went, and what may have gone.
 
     A file that is no longer what was sent is sent again, so that sending early is
     never wrong, only sometimes in vain.
     """
 
-    def __init__(self, under: str) -> None:
-        self._under = under
+    def __init__(self) -> None:
         self._sent: dict[str, Identity] = {}
         self._touched: dict[str, None] = {}
         self._enough = anyio.Event()
-        self.settled = False
-        """A manifest names the objects, or may: they are to stay."""
 
     async def send_all(
         self, bucket: S3Bucket, folder: Path, marks: Mapping[str, str]
@@ -50,19 +46,19 @@ class Sending:
         if failures:
             # Out of a task group it would come as a group.
             raise failures[0]
-        wanted = {self._key(folder, path) for path in paths}
+        wanted = {path.relative_to(folder).as_posix() for path in paths}
         for key in [key for key in self._touched if key not in wanted]:
             await bucket.delete(key)
             del self._touched[key]
 
     @asynccontextmanager
     async def beside(
-        self, bucket: S3Bucket, staging: Path, marks: Mapping[str, str]
+        self, bucket: S3Bucket, folder: Path, marks: Mapping[str, str]
     ) -> AsyncIterator[None]:
-        """Send finished segments below *staging* while the block runs, once."""
+        """Send finished segments below *folder* while the block runs, once."""
         raised: Exception | None = None
         async with anyio.create_task_group() as group:
-            group.start_soon(self._follow, bucket, staging, marks)
+            group.start_soon(self._follow, bucket, folder, marks)
             try:
                 yield
                 # What is under way would only be sent again.
@@ -73,37 +69,22 @@ class Sending:
         if raised is not None:
             raise raised
 
-    async def withdraw(self, bucket: S3Bucket, manifest: str) -> None:
-        """Remove what no manifest will name, as far as the store lets us."""
+    async def withdraw(self, bucket: S3Bucket) -> None:
+        """Remove what went and nobody is to name, as far as the store lets us."""
         with anyio.move_on_after(_WITHDRAW_SECONDS, shield=True):
-            try:
-                text, _ = await bucket.read(manifest)
-            except ObjectMissing:
-                text = b""
-            except TranscodeError:
-                # Whether a manifest names them is not known: garbage harms less.
-                return
-            for key in self._touched:
-                # The same token twice is a caller's mistake, not a reader's loss.
-                if json.dumps(bucket.uri(key), ensure_ascii=False).encode() in text:
-                    return
             for key in self._touched:
                 with contextlib.suppress(TranscodeError):
                     await bucket.delete(key)
 
-    @property
-    def is_empty(self) -> bool:
-        return not self._touched
-
     async def _follow(
-        self, bucket: S3Bucket, staging: Path, marks: Mapping[str, str]
+        self, bucket: S3Bucket, folder: Path, marks: Mapping[str, str]
     ) -> None:
         while not self._enough.is_set():
             with anyio.move_on_after(_LOOK_SECONDS):
                 await self._enough.wait()
-            for folder, paths in await anyio.to_thread.run_sync(_finished, staging):
-                # What fails now is sent again at the end, and fails there if it must.
-                await self._send(bucket, folder, paths, marks, beside=True)
+            # What fails now is sent again at the end, and fails there if it must.
+            paths = await anyio.to_thread.run_sync(_finished, folder)
+            await self._send(bucket, folder, paths, marks, beside=True)
 
     async def _send(
         self,
@@ -118,7 +99,7 @@ class Sending:
         failures: list[Exception] = []
 
         async def send(path: Path) -> None:
-            key = self._key(folder, path)
+            key = path.relative_to(folder).as_posix()
             async with limit:
                 if failures or (beside and self._enough.is_set()):
                     return
@@ -138,28 +119,46 @@ class Sending:
                 group.start_soon(send, path)
         return failures
 
-    def _key(self, folder: Path, path: Path) -> str:
-        return f"{self._under}/{path.relative_to(folder).as_posix()}"
+
+class Upload:
+    """One attempt's folder on its way to a place of S3; see `staging.Staged`."""
+
+    def __init__(
+        self, objects: S3Bucket, folder: Path, marks: Mapping[str, str]
+    ) -> None:
+        self.folder = folder
+        self._objects, self._marks = objects, marks
+        self._sending = Sending()
+        self._kept = False
+
+    def sending(self) -> AbstractAsyncContextManager[None]:
+        return self._sending.beside(self._objects, self.folder, self._marks)
+
+    async def keep(self) -> None:
+        await self._sending.send_all(self._objects, self.folder, self._marks)
+        self._kept = True
+
+    async def close(self) -> None:
+        """Nobody is to find what was not kept."""
+        if not self._kept:
+            await self._sending.withdraw(self._objects)
 
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if _is_file(path))
 
 
-def _finished(staging: Path) -> list[tuple[Path, list[Path]]]:
+def _finished(folder: Path) -> list[Path]:
     """
-    Of each attempt's folder, segments that have a successor: the packager writes one
-    after another and returns to none.
+    Segments that have a successor: the packager writes one after another and returns to
+    none.
     """
-    found = []
+    rows: dict[Path, list[Path]] = {}
     with contextlib.suppress(OSError):
-        for attempt in sorted(staging.iterdir()):
-            rows: dict[Path, list[Path]] = {}
-            for path in sorted(attempt.rglob("*.m4s")):
-                if _is_file(path):
-                    rows.setdefault(path.parent, []).append(path)
-            found.append((attempt, [p for row in rows.values() for p in row[:-1]]))
-    return found
+        for path in sorted(folder.rglob("*.m4s")):
+            if _is_file(path):
+                rows.setdefault(path.parent, []).append(path)
+    return [path for row in rows.values() for path in row[:-1]]
 
 
 def _is_file(path: Path) -> bool:

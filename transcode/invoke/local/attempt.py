@@ -34,7 +34,7 @@ from ...platforms.platform import Platform
 from ...platforms.price import bill, billed_milliseconds, longest_seconds
 from ...settings import Settings
 from ..observer import AttemptObserver
-from ..wire import WorkOrder
+from ..wire import StagedOrder
 from .limits import MIB
 from .process import Worker
 
@@ -93,7 +93,7 @@ class Run:
         observer: AttemptObserver,
     ) -> None:
         """Give the order and watch until it is over, for whatever reason."""
-        order = WorkOrder(
+        order = StagedOrder(
             task=self.task,
             staging=str(self.staging),
             scratch=str(self.scratch),

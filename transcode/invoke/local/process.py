@@ -10,7 +10,7 @@ from typing import IO
 import anyio
 
 from ...contract import Produced, Progress
-from ..wire import Report, WorkOrder
+from ..wire import Report, StagedOrder
 from .prestart import Started
 
 _CHUNK = 65536
@@ -57,7 +57,7 @@ class Worker:
         return b"".join(self._tail)[-_TAIL_BYTES:].decode("utf-8", "replace")
 
     async def converse(
-        self, order: WorkOrder, *, on_progress: Callable[[Progress], None]
+        self, order: StagedOrder, *, on_progress: Callable[[Progress], None]
     ) -> None:
         """
         Give it the order and listen until it is gone; then nothing of it is left.
@@ -107,7 +107,7 @@ class Worker:
         await anyio.sleep(_TEARDOWN_SECONDS)
         await self.kill()
 
-    async def _send(self, order: WorkOrder) -> None:
+    async def _send(self, order: StagedOrder) -> None:
         rest = memoryview(order.to_json().encode() + b"\n")
         while rest:
             await anyio.wait_writable(self._stdin)

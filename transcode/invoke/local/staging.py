@@ -1,0 +1,102 @@
+"""Tasks that speak of addresses, done by a machine that needs files."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from ...contract import Attempt, OutcomeKind, Produced, Spec, Task, WorkOrder
+from ...deliver import segments
+from ...deliver.layout import leave_only
+from ...errors import TranscodeError
+from ..observer import AttemptObserver
+from ...settings import Settings
+from ...store.destination import provenance
+from ...store.staging import Staged, brought, staged
+
+if TYPE_CHECKING:
+    from .engine import LocalEngine
+
+
+class StagingEngine:
+    """
+    An `Engine` of this machine: brings what a task reads, and takes what it made to
+    its place.
+    """
+
+    shares_scratch = True
+
+    def __init__(self, machine: LocalEngine, settings: Settings) -> None:
+        self._machine = machine
+        self._settings = settings
+
+    async def __aenter__(self) -> Self:
+        await self._machine.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._machine.__aexit__(kind, error, traceback)
+
+    async def prewarm(self) -> None:
+        await self._machine.prewarm()
+
+    def guard(self, path: Path) -> AbstractContextManager[None]:
+        return self._machine.guard(path)
+
+    def fits(self, spec: Spec) -> bool:
+        return self._machine.fits(spec)
+
+    async def attempt(
+        self, order: WorkOrder, *, observer: AttemptObserver
+    ) -> tuple[Attempt, Produced | None]:
+        """
+        As `Engine.attempt`. What cannot be brought or taken away fails the attempt:
+        it is over, and was paid for.
+        """
+        marks = provenance(order.task.job_id, order.profile)
+        async with AsyncExitStack() as stack:
+            task = await stack.enter_async_context(self._ready(order.task))
+            files = await stack.enter_async_context(
+                staged(order.place, self._settings, marks=marks)
+            )
+            stack.enter_context(self.guard(files.folder))
+            async with files.sending():
+                attempt, produced = await self._machine.attempt(
+                    task, number=order.number, staging=files.folder, observer=observer
+                )
+            if order.place is None or produced is None:
+                return attempt, produced
+            if attempt.outcome is not OutcomeKind.SUCCEEDED:
+                return attempt, produced
+            try:
+                return attempt, await _kept(files, produced)
+            except TranscodeError as exc:
+                failure = {"outcome": exc.outcome, "failure": exc.describe()}
+                return attempt.model_copy(update=failure), None
+
+    @asynccontextmanager
+    async def _ready(self, task: Task) -> AsyncIterator[Task]:
+        """*task* with folders of this machine for its inputs."""
+        async with AsyncExitStack() as stack:
+            folders = [
+                str(await stack.enter_async_context(brought(place, self._settings)))
+                for place in task.inputs
+            ]
+            yield task.model_copy(update={"inputs": tuple(folders)})
+
+
+async def _kept(files: Staged, produced: Produced) -> Produced:
+    """What was made, as it lies at its place now."""
+    leave_only(files.folder, produced.artifacts)
+    artifacts, listings = segments.listed(produced.artifacts)
+    segments.write(files.folder, listings)
+    await files.keep()
+    return produced.model_copy(update={"artifacts": artifacts})
