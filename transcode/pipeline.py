@@ -10,6 +10,7 @@ parts in functions; `run` runs them in one process, for the command line and tes
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -52,10 +53,17 @@ from .invoke.observer import Reporter
 from .invoke.scheduler import invoke_all
 from .invoke.scratch import private_scratch
 from .probe.probe import ProbeLimits, probe
-from .request import Request, ResolvedRequest, constraints_of, look_up, profile_of
+from .request import (
+    Request,
+    ResolvedRequest,
+    constraints_of,
+    job_of,
+    look_up,
+    profile_of,
+)
 from .sample_encode import SampleEncode, foresee, left_of, planner_of
 from .store.destination import Destination
-from .store.open import locate, refuse_change
+from .store.open import destination, locate, refuse_change
 from .wiring import Wiring
 
 
@@ -86,8 +94,19 @@ async def admit(
     if request.sample != "always":
         return foresee(planner)
     async with wiring.engine(request.engine, platform) as engine:
-        trial = SampleEncode(engine, NullJournal(), listen)
-        plan, _ = await trial.decide(planner, refused=lambda error, _plan, _done: error)
+        target = destination(request.to, wiring.settings)
+        _, folder = job_of(source, profile, request)
+        journal = NullJournal()
+        trial = SampleEncode(
+            engine, journal, listen, _recorded(engine, target, folder, journal.token)
+        )
+        try:
+            plan, _ = await trial.decide(
+                planner, refused=lambda error, _plan, _done: error
+            )
+        finally:
+            if not engine.shares_scratch:
+                await target.discard(folder, token=journal.token)
     return plan
 
 
@@ -137,7 +156,12 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
 
     try:
         media = await _probe_and_prepare(order.source, wiring, order.constraints)
-        plan, sampled = await SampleEncode(engine, journal, listen).decide(
+        plan, sampled = await SampleEncode(
+            engine,
+            journal,
+            listen,
+            _recorded(engine, order.target, order.folder, journal.token),
+        ).decide(
             planner_of(order.request, wiring, order.source, media, chosen),
             refused=lambda error, plan, done: job(plan, done).with_manifest(error, ()),
         )
@@ -184,6 +208,8 @@ class _PlannedJob:
                     await self.target.discard(self.folder, token=token)
 
     async def _invoke(self, engine: Engine) -> tuple[TaskResult, ...]:
+        token = self.journal.token
+        records = _recorded(engine, self.target, self.folder, token)
         with private_scratch(engine, self.wiring.scratch, "chunks") as chunks:
 
             def order_for(task: Task, number: int) -> WorkOrder:
@@ -192,12 +218,12 @@ class _PlannedJob:
                     # What is joined is not published.
                     place = str(chunks / name)
                 else:
-                    token = self.journal.token
                     place = self.target.place(self.folder, name, token=token)
                 return WorkOrder(
                     task=task,
                     number=number,
                     place=place,
+                    records=records(name),
                     profile=self.plan.profile.name,
                 )
 
@@ -291,6 +317,19 @@ class _PlannedJob:
             failure=error.describe(),
         )
         return error
+
+
+def _recorded(
+    engine: Engine, target: Destination, folder: str, token: str
+) -> Callable[[str], str | None]:
+    """Where the records of an attempt lie, by its name; nowhere where it is ours."""
+
+    def records(name: str) -> str | None:
+        if engine.shares_scratch:
+            return None
+        return target.records(folder, name, token=token)
+
+    return records
 
 
 def _refused(order: ResolvedRequest, error: TranscodeError, started: float) -> Manifest:

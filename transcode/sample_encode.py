@@ -19,6 +19,7 @@ from .contract import (
     Source,
     TaskResult,
     WorkOrder,
+    attempt_name,
 )
 from .errors import BudgetTooSmall, DeadlineTooShort, PlanError, TranscodeError
 from .hooks import Listener, SampleBegun
@@ -42,6 +43,8 @@ class SampleEncode:
     engine: Engine
     journal: Journal
     listen: Listener
+    records: Callable[[str], str | None]
+    """Where those of an attempt lie, by its name."""
 
     async def decide(
         self,
@@ -111,7 +114,11 @@ class SampleEncode:
             self.engine,
             budget=plan.budget,
             order_for=lambda task, number: WorkOrder(
-                task=task, number=number, place=None, profile=plan.profile.name
+                task=task,
+                number=number,
+                place=None,
+                records=self.records(attempt_name(task.task_id, number)),
+                profile=plan.profile.name,
             ),
             observer=Reporter(plan, self.journal, self.listen),
             earlier=self.journal.earlier,
@@ -220,6 +227,11 @@ def foresee(planner: Planner) -> Plan:
     raise refusal
 
 
+def _is_known_from_here(platform: Platform) -> bool:
+    """Whether its specs are; a cluster's are its own to say."""
+    return platform.name == "local" or platform.lattice.kind != "machine"
+
+
 def planner_of(
     request: Request,
     wiring: Wiring,
@@ -236,12 +248,16 @@ def planner_of(
             media,
             profile,
             platform,
-            machine=wiring.machine,
+            machine=wiring.machine_of(request.engine),
             constraints=constraints,
             capabilities=wiring.capabilities(prove_hardware=hardware),
             coefficients=wiring.coefficients,
             engine=request.engine,
-            others=[p for p in wiring.catalog.platforms() if p.name != platform.name],
+            others=[
+                p
+                for p in wiring.catalog.platforms()
+                if p.name != platform.name and _is_known_from_here(p)
+            ],
             services=wiring.catalog.services,
             content=content,
         )
@@ -254,7 +270,7 @@ def planner_of(
             plan,
             refusal,
             platform=platform,
-            machine=wiring.machine,
+            machine=wiring.machine_of(request.engine),
             constraints=wishes,
             coefficients=wiring.coefficients,
         ),

@@ -109,6 +109,12 @@ class Settings(Value):
         "address; separated by spaces",
     )
 
+    ray_address: str | None = Field(
+        None,
+        description="with the engine `ray`: the cluster, as Ray writes its address "
+        "(auto, host:6379); by default one is started on this machine",
+    )
+
     to: str | None = Field(
         None, description="in a function: where results and jobs go, s3://bucket/prefix"
     )
@@ -133,6 +139,14 @@ class Settings(Value):
     def for_workers(self) -> Self:
         """What the work takes of them: no destination, no key, nothing added later."""
         return type(self)(ffmpeg=self.ffmpeg, packager=self.packager, fence=self.fence)
+
+    def for_engines(self) -> Self:
+        """What an engine elsewhere is told of them: how to reach the store, no key."""
+        told = (
+            *("ffmpeg", "packager", "scratch", "fence", "lease_seconds"),
+            *("s3_endpoint_url", "s3_region", "s3_path_style", "private_hosts"),
+        )
+        return type(self)(**{name: getattr(self, name) for name in told})
 
     def may_be_private(self, host: str) -> bool:
         """Whether a source's *host* may be in a network that strangers cannot reach."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .catalog import Catalog
 from .contract import Capabilities
@@ -27,7 +29,10 @@ from .platforms.platform import Machine, Platform
 from .settings import Settings
 from .work.toolchain import capabilities, find_ffmpeg, yardstick_seconds
 
-ENGINES = ("local",)
+if TYPE_CHECKING:
+    from .invoke.ray import RayCluster
+
+ENGINES = ("local", "ray")
 
 
 _RESTING_SECONDS = (20.0, 60.0, 300.0, 600.0)
@@ -55,6 +60,21 @@ class Wiring:
     @cached_property
     def machine(self) -> Machine:
         return self.held_to or this_machine(self.scratch)
+
+    def machine_of(self, engine: str) -> Machine:
+        """The most that one task can have where *engine* runs it."""
+        if engine == "ray":
+            return self.ray_cluster.largest(self.machine.scratch_mib)
+        return self.machine
+
+    @cached_property
+    def ray_cluster(self) -> RayCluster:
+        """The cluster of the engine `ray`; one that is started here ends with us."""
+        from .invoke.ray import RayCluster  # noqa: PLC0415  an extra, and heavy
+
+        # Nothing of ours calls home, and nothing that we start.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        return RayCluster(self.settings.ray_address)
 
     @cached_property
     def scratch(self) -> Path:
@@ -128,6 +148,8 @@ class Wiring:
         self, name: str, platform: Platform
     ) -> AbstractAsyncContextManager[Engine]:
         self.own_platform(name)
+        if name == "ray":
+            return self._ray_engine(platform)
         # Only what runs something needs them.
         from .invoke.local.engine import LocalEngine  # noqa: PLC0415
         from .invoke.local.staging import StagingEngine  # noqa: PLC0415
@@ -135,6 +157,20 @@ class Wiring:
         kept = _OWN_MIB if self.held_to else 0
         machine = LocalEngine(self.machine, platform, self.settings, kept_mib=kept)
         return StagingEngine(machine, self.settings)
+
+    @asynccontextmanager
+    async def _ray_engine(self, platform: Platform) -> AsyncIterator[Engine]:
+        # An extra, and nothing of it for whoever works here.
+        from .invoke.ray import RayInvoker  # noqa: PLC0415
+        from .invoke.remote import RemoteEngine  # noqa: PLC0415
+        from .store.open import bucket  # noqa: PLC0415
+
+        yield RemoteEngine(
+            RayInvoker(self.ray_cluster, self.settings),
+            platform,
+            self.settings,
+            lambda place: bucket(place, self.settings),
+        )
 
     def told_of(self, *, success: bool) -> tuple[Target, ...]:
         """Who is told of a result, or of a job that failed; raises `SettingsError`."""

@@ -164,6 +164,7 @@ async def invoke(
                 task=task,
                 number=number,
                 place=str(staging / f"{task.task_id}.{number}"),
+                records=None,
                 profile="mp4",
             ),
             observer=observer,

@@ -60,6 +60,7 @@ async def published(
     place = order.target.place(order.folder, "encode.1")
     await anyio.Path(place).mkdir()
     await order.target.publish(order.folder, manifest, made=["encode.1"])
+    await order.target.discard(order.folder)
     return manifest
 
 

@@ -10,7 +10,7 @@ here. Units stand in the names: `_seconds`, `_bytes`, `_mib` (MiB = 2**20 bytes)
 
 from __future__ import annotations
 
-from .invocation import WorkOrder, attempt_name
+from .invocation import Heartbeat, InvocationReport, WorkOrder, attempt_name
 from .manifest import JobCost, Manifest, Output, TaskRecord, Verification
 from .media import (
     AudioKind,
@@ -115,7 +115,9 @@ __all__ = [
     "FilePackaging",
     "Gpu",
     "HardwareOffer",
+    "Heartbeat",
     "Interval",
+    "InvocationReport",
     "JobCost",
     "Loudness",
     "LoudnessFacts",

@@ -1,7 +1,12 @@
-"""What one invocation is told: the task, and where what it makes is to lie."""
+"""What one invocation is told, and what it writes of itself: all in addresses."""
 
 from __future__ import annotations
 
+from typing import Literal
+
+from pydantic import Field
+
+from .outcome import Attempt, Produced, Progress
 from .plan import Task
 from .value import Value
 
@@ -18,6 +23,8 @@ class WorkOrder(Value):
     """Of the attempt, from 1."""
     place: str | None
     """A folder of the store, of this attempt alone; None: nothing is kept of it."""
+    records: str | None
+    """Another, for order, heartbeat and report; None: whoever orders does the work."""
     profile: str
     """Marks what is made as ours."""
 
@@ -25,6 +32,30 @@ class WorkOrder(Value):
     def name(self) -> str:
         """Of the attempt, within its job."""
         return attempt_name(self.task.task_id, self.number)
+
+
+class Heartbeat(Value):
+    """Written over and over while an invocation runs: it is alive, and so far."""
+
+    schema_: Literal["transcode/beat/1"] = Field("transcode/beat/1", alias="schema")
+    number: int
+    """Rises with each."""
+    progress: Progress | None = None
+    overdue: bool = False
+    """It runs past its predicted interval."""
+
+
+class InvocationReport(Value):
+    """
+    Written last, created conditionally: how an invocation ended.
+
+    Whoever gives an invocation up writes it in its stead: the store decides which of
+    them came first, and what is said later counts for nothing.
+    """
+
+    schema_: Literal["transcode/report/1"] = Field("transcode/report/1", alias="schema")
+    attempt: Attempt
+    produced: Produced | None = None
 
 
 def attempt_name(task_id: str, number: int) -> str:

@@ -10,7 +10,7 @@ from ..contract import Manifest
 from ..contract.job import Delivery, Envelope, JobReport
 from ..errors import WorkerLost, revive
 from ..store.bucket import Bucket
-from ..store.destination import MANIFEST_NAME
+from ..store.destination import MANIFEST_NAME, RECORDS
 from . import History, JobRepository
 from .repository import EndedJob
 
@@ -165,6 +165,8 @@ async def _collect(bucket: Bucket, history: History, ended: JobReport) -> None:
             continue
         if ended.status != "succeeded" and place.partition(".")[0] in publishing:
             continue
+        await bucket.delete(entry.key)
+    async for entry in bucket.entries(f"{RECORDS}/{ended.folder}/"):
         await bucket.delete(entry.key)
     if ended.status == "succeeded" or not publishing:
         async for entry in bucket.entries(f".transcode-{ended.folder}."):

@@ -9,6 +9,7 @@ from typing import Protocol
 from ..contract import Manifest
 
 MANIFEST_NAME = "manifest.json"
+RECORDS = ".transcode/invocations"
 
 
 """The object whose existence is success."""
@@ -55,8 +56,14 @@ class Places(Protocol):
     def place(self, folder: str, name: str, *, token: str = FIRST) -> str:
         """The address of what the attempt *name* makes: see `staging.staged`."""
 
+    def records(self, folder: str, name: str, *, token: str = FIRST) -> str:
+        """The address of what an invocation is told and says of itself."""
+
     async def discard(self, folder: str, *, token: str = FIRST) -> None:
-        """Remove what attempts have made and no manifest names; never raises."""
+        """
+        Remove what attempts have made and no manifest names, and their records; never
+        raises.
+        """
 
 
 class Publishes(Protocol):

@@ -19,7 +19,7 @@ from ..errors import (
     ObjectExists,
     OutOfDisk,
 )
-from .destination import FIRST, MANIFEST_NAME, Commit, freely
+from .destination import FIRST, MANIFEST_NAME, RECORDS, Commit, freely
 from .files import sync
 from .folder_source import absolute
 
@@ -81,10 +81,15 @@ class FolderDestination:
     def place(self, folder: str, name: str, *, token: str = FIRST) -> str:
         return str(self._staging(folder, token) / name)
 
+    def records(self, folder: str, name: str, *, token: str = FIRST) -> str:
+        return str(self._root / RECORDS / folder / token / name)
+
     async def discard(self, folder: str, *, token: str = FIRST) -> None:
         staging = self._staging(folder, token)
-        await anyio.to_thread.run_sync(lambda: shutil.rmtree(staging, True))
-        self._tidy()
+        records = self._root / RECORDS / folder / token
+        for path in (staging, records):
+            await anyio.to_thread.run_sync(shutil.rmtree, path, True)
+        self._tidy(records)
 
     async def publish(
         self,
@@ -124,10 +129,16 @@ class FolderDestination:
     def _staging(self, folder: str, token: str) -> Path:
         return self._root / f"{_HIDDEN}{folder}.{token}.{self._own}"
 
-    def _tidy(self) -> None:
-        """Leave no empty folder behind; others may be at work in it."""
-        with contextlib.suppress(OSError):
-            self._root.rmdir()
+    def _tidy(self, records: Path) -> None:
+        """Leave no empty folder behind; others may be at work in them."""
+        for path in records.parents:
+            with contextlib.suppress(FileNotFoundError):
+                try:
+                    path.rmdir()
+                except OSError:
+                    return
+            if path == self._root:
+                return
 
 
 def _gather(folders: Sequence[Path]) -> Path:

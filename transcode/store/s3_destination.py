@@ -21,7 +21,14 @@ from ..errors import (
     TranscodeError,
 )
 from ..settings import Settings
-from .destination import FIRST, MANIFEST_NAME, Commit, freely, provenance
+from .destination import (
+    FIRST,
+    MANIFEST_NAME,
+    RECORDS,
+    Commit,
+    freely,
+    provenance,
+)
 from .s3_bucket import S3Bucket
 from .s3_objects import split
 
@@ -47,6 +54,8 @@ class S3Destination:
         self._settings = settings
         self._given: dict[tuple[str, str], set[str]] = defaultdict(set)
         """Places that attempts of a try may have written to, and no manifest names."""
+        self._told: set[tuple[str, str]] = set()
+        """Tries whose attempts have records."""
 
     def uri(self, folder: str, path: str = "", *, name: str, token: str = FIRST) -> str:
         return f"{self._text}/{folder}/{token}.{name}/{path}"
@@ -71,9 +80,15 @@ class S3Destination:
         self._given[folder, token].add(name)
         return f"{self._text}/{folder}/{token}.{name}"
 
+    def records(self, folder: str, name: str, *, token: str = FIRST) -> str:
+        self._told.add((folder, token))
+        return f"{self._text}/{RECORDS}/{folder}/{token}/{name}"
+
     async def discard(self, folder: str, *, token: str = FIRST) -> None:
         given = self._given.pop((folder, token), ())
-        if not given:
+        told = (folder, token) in self._told
+        self._told.discard((folder, token))
+        if not given and not told:
             return
         with (
             contextlib.suppress(TranscodeError),
@@ -82,6 +97,10 @@ class S3Destination:
             async with self._open() as bucket:
                 for name in sorted(given):
                     await self._withdraw(bucket, folder, f"{token}.{name}")
+                if told:
+                    under = f"{RECORDS}/{folder}/{token}/"
+                    for key in [e.key async for e in bucket.entries(under)]:
+                        await bucket.delete(key)
 
     async def publish(
         self,

@@ -120,7 +120,7 @@ class Sending:
         return failures
 
 
-class Upload:
+class S3Files:
     """One attempt's folder on its way to a place of S3; see `staging.Staged`."""
 
     def __init__(

@@ -59,11 +59,11 @@ async def staged(
         return
     # botocore takes a second to import.
     from .s3_bucket import S3Bucket  # noqa: PLC0415
-    from .s3_upload import Upload  # noqa: PLC0415
+    from .s3_upload import S3Files  # noqa: PLC0415
 
     with _private(settings) as folder:
         async with S3Bucket.open(place, settings) as objects:
-            files = Upload(objects, folder, marks)
+            files = S3Files(objects, folder, marks)
             try:
                 yield files
             finally:

@@ -1,0 +1,168 @@
+"""One task, wherever an engine has it done: order → work in its spec → report."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+
+from ..contract import (
+    Attempt,
+    Heartbeat,
+    InvocationReport,
+    Produced,
+    Progress,
+    WorkOrder,
+)
+from ..errors import ObjectExists, ObjectMissing, TranscodeError
+from ..invoke.local.engine import LocalEngine
+from ..invoke.observer import AttemptObserver
+from ..invoke.remote import BEAT, BEGUN, ORDER, REPORT, RemoteOrder, ended_as
+from ..platforms.machine import this_machine
+from ..platforms.price import bill, billed_milliseconds
+from ..settings import Settings
+from ..invoke.local.staging import StagingEngine
+from ..store.bucket import Bucket
+from ..store.open import bucket, locate, refuse_change
+
+_STEP_SECONDS = 0.1
+"""Between two looks at whether there is something new to tell."""
+
+
+async def perform_task(records: str, settings: Settings) -> bool:
+    """
+    Carry out the order that lies in *records*; False where it is not ours to do.
+
+    It is begun once, whoever starts it twice, and reported once; a report that somebody
+    has written in our stead stands. *settings*: how to reach the store; everything else
+    comes with the order.
+    """
+    began = anyio.current_time()
+    async with bucket(records, settings) as objects:
+        body, _ = await objects.read(ORDER)
+        order = RemoteOrder.from_json(body)
+        try:
+            await objects.create(BEGUN, b"{}")
+        except ObjectExists:
+            return False
+        if await _is_reported(objects):
+            return False
+        heart = _Heart(objects, order.beat_seconds)
+        async with heart.beating():
+            attempt, produced = await _do(order, _here(order.settings, settings), heart)
+        attempt = _billed_whole(attempt, order, anyio.current_time() - began)
+        report = InvocationReport(attempt=attempt, produced=produced)
+        try:
+            await objects.create(REPORT, report.to_json().encode())
+        except ObjectExists:
+            return False
+    return True
+
+
+async def _do(
+    order: RemoteOrder, settings: Settings, heart: _Heart
+) -> tuple[Attempt, Produced | None]:
+    began = anyio.current_time()
+    scratch = Path(settings.scratch or tempfile.gettempdir())
+    local = LocalEngine(this_machine(scratch), order.platform, settings)
+    try:
+        work = await _found(order.work, settings)
+        async with StagingEngine(local, settings) as engine:
+            await engine.prewarm()
+            return await engine.attempt(work, observer=heart)
+    except TranscodeError as exc:
+        took = anyio.current_time() - began
+        attempt = ended_as(
+            exc, order.work, order.platform, wall_seconds=took, begun=True
+        )
+        return attempt, None
+
+
+async def _found(work: WorkOrder, settings: Settings) -> WorkOrder:
+    """*work* with its source as it is reached from here; it must be the same."""
+    planned = work.task.source
+    await refuse_change(planned, planned.uri, settings)
+    source = await locate(planned.uri, settings)
+    task = work.task.model_copy(update={"source": source})
+    return work.model_copy(update={"task": task})
+
+
+def _here(told: Settings, own: Settings) -> Settings:
+    """What the order says, but for what this machine says of its store and folders."""
+    mine = {
+        name: getattr(own, name)
+        for name in own.model_fields_set
+        if getattr(own, name) is not None
+    }
+    both = told.model_copy(update=mine)
+    if both.scratch is not None and not Path(both.scratch).is_dir():
+        return both.model_copy(update={"scratch": None})
+    return both
+
+
+def _billed_whole(attempt: Attempt, order: RemoteOrder, seconds: float) -> Attempt:
+    """*attempt* with what the whole invocation took: bringing and taking away, too."""
+    usage = attempt.measured
+    if usage is None or usage.wall_seconds >= seconds:
+        return attempt
+    platform, spec = order.platform, order.work.task.spec
+    whole = usage.model_copy(
+        update={
+            "wall_seconds": seconds,
+            "billed_milliseconds": billed_milliseconds(platform, seconds),
+        }
+    )
+    cost = bill(platform, spec, whole).total
+    return attempt.model_copy(update={"measured": whole, "cost": cost})
+
+
+async def _is_reported(objects: Bucket) -> bool:
+    """Whether somebody has given it up before it began."""
+    try:
+        await objects.head(REPORT)
+    except ObjectMissing:
+        return False
+    return True
+
+
+class _Heart(AttemptObserver):
+    """Says in the store that the work goes on, and how far it is."""
+
+    def __init__(self, objects: Bucket, beat_seconds: float) -> None:
+        self._objects = objects
+        self._every = beat_seconds
+        self._beat = Heartbeat(number=0)
+
+    def progressed(self, progress: Progress) -> None:
+        self._beat = self._beat.model_copy(update={"progress": progress})
+
+    def overdue(self) -> None:
+        self._beat = self._beat.model_copy(update={"overdue": True})
+
+    @asynccontextmanager
+    async def beating(self) -> AsyncIterator[None]:
+        """While the block runs; a beat that does not arrive is not repeated."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._go_on)
+            yield
+            group.cancel_scope.cancel()
+
+    async def _go_on(self) -> None:
+        said, last = self._beat, -math.inf
+        while True:
+            now = anyio.current_time()
+            # On a disk a beat is for nothing: only what is new is written at once.
+            if now - last >= self._every:
+                number = said.number + 1
+                said = self._beat = self._beat.model_copy(update={"number": number})
+                last = now
+                try:
+                    with anyio.move_on_after(self._every * 2):
+                        await self._objects.put(BEAT, said.to_json().encode())
+                except TranscodeError:
+                    pass
+            await anyio.sleep(min(_STEP_SECONDS, self._every))

@@ -1,0 +1,298 @@
+"""
+Attempts that run somewhere else: an order in the store, an invocation, a report.
+
+Whoever waits only reads. An invocation that was given up may run on — a platform's
+"dead" is not "stopped" — so that its report is written in its stead, conditionally:
+what it says afterwards counts for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal, Protocol
+
+import anyio
+from pydantic import Field
+
+from ..contract import (
+    Attempt,
+    Heartbeat,
+    InvocationReport,
+    Money,
+    Produced,
+    Spec,
+    Task,
+    Usage,
+    Value,
+    WorkOrder,
+)
+from ..errors import (
+    Cancelled,
+    ObjectExists,
+    ObjectMissing,
+    StoreDown,
+    TranscodeError,
+    WorkerLost,
+)
+from ..platforms.platform import Platform
+from ..platforms.price import bill, billed_milliseconds
+from ..settings import Settings
+from ..store.bucket import Bucket
+from .observer import AttemptObserver
+
+__all__ = ["Invoker", "RemoteEngine", "RemoteInvocation", "RemoteOrder", "ended_as"]
+
+ORDER, BEGUN, BEAT, REPORT = "order.json", "begun.json", "beat.json", "report.json"
+"""What lies in an attempt's folder of records."""
+
+_LOOK_SECONDS = 0.2
+"""Between two looks at records on a disk; each is a request where it is none."""
+_LOOK_FAR_SECONDS = 2.0
+_BEATS = 3
+"""Within a lease: two may be lost before an invocation counts as lost."""
+_LAST_SECONDS = 10.0
+"""For saying how an invocation ended that was given up."""
+
+
+class RemoteOrder(Value):
+    """An order with all that the other end needs to know."""
+
+    schema_: Literal["transcode/order/1"] = Field("transcode/order/1", alias="schema")
+    work: WorkOrder
+    platform: Platform
+    """Whose rules hold and whose prices are billed."""
+    settings: Settings
+    """As `Settings.for_engines` gives them: no key, no destination."""
+    beat_seconds: float
+
+
+class RemoteInvocation(Protocol):
+    """One that was started."""
+
+    async def ended(self) -> TranscodeError | None:
+        """
+        Wait until the platform says that it is over, and return what it says of the
+        end; None: that it went well.
+        """
+
+    async def cancel(self) -> None:
+        """Stop it, as far as the platform can; never raises."""
+
+
+class Invoker(Protocol):
+    """One platform: starts invocations, each in the spec of its task."""
+
+    def fits(self, spec: Spec) -> bool:
+        """Whether there is such a spec."""
+
+    async def invoke(self, records: str, task: Task) -> RemoteInvocation:
+        """Have the order that lies in *records* carried out, once."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteEngine:
+    """An `Engine` over an `Invoker`: each attempt is an invocation of its own."""
+
+    invoker: Invoker
+    platform: Platform
+    settings: Settings
+    open: Callable[[str], AbstractAsyncContextManager[Bucket]]
+    """The store at an address."""
+
+    @property
+    def shares_scratch(self) -> bool:
+        return False
+
+    async def prewarm(self) -> None:
+        """What is started is billed."""
+
+    def guard(self, path: Path) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Nothing of ours is on this machine."""
+        return nullcontext()
+
+    def fits(self, spec: Spec) -> bool:
+        return self.invoker.fits(spec)
+
+    async def attempt(
+        self, order: WorkOrder, *, observer: AttemptObserver
+    ) -> tuple[Attempt, Produced | None]:
+        if order.records is None:
+            msg = "an order for elsewhere names no place for its records"
+            raise ValueError(msg)
+        far = "://" in order.records
+        beat_seconds = self.settings.lease_seconds / _BEATS
+        told = RemoteOrder(
+            work=order,
+            platform=self.platform,
+            settings=self.settings.for_engines(),
+            beat_seconds=beat_seconds if far else min(beat_seconds, 0.5),
+        )
+        async with self.open(order.records) as records:
+            await records.create(ORDER, told.to_json().encode())
+            waiting = _Waiting(self, order, records, observer, far=far)
+            invocation = await self.invoker.invoke(order.records, order.task)
+            try:
+                return await waiting.wait(invocation)
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await invocation.cancel()
+                    error = Cancelled("The attempt was cancelled.")
+                    observer.cancelled((await waiting.give_up(error)).attempt)
+                raise
+
+
+class _Waiting:
+    """For one invocation."""
+
+    def __init__(
+        self,
+        engine: RemoteEngine,
+        order: WorkOrder,
+        records: Bucket,
+        observer: AttemptObserver,
+        *,
+        far: bool,
+    ) -> None:
+        self._engine = engine
+        self._order = order
+        self._records = records
+        self._observer = observer
+        self._pause = _LOOK_FAR_SECONDS if far else _LOOK_SECONDS
+        self._started = anyio.current_time()
+        self._beat: Heartbeat | None = None
+        self._beaten = self._started
+        """When the last heartbeat was seen."""
+        self._answered = self._started
+        """When the store last answered."""
+
+    async def wait(
+        self, invocation: RemoteInvocation
+    ) -> tuple[Attempt, Produced | None]:
+        said: list[TranscodeError | None] = []
+        over = anyio.Event()
+
+        async def listen() -> None:
+            said.append(await invocation.ended())
+            over.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(listen)
+            while True:
+                ended = over.is_set()
+                report = await self._looked(invocation, said if ended else None)
+                if report is not None:
+                    group.cancel_scope.cancel()
+                    return report.attempt, report.produced
+                with anyio.move_on_after(self._pause):
+                    await over.wait()
+                if ended:
+                    await anyio.sleep(self._pause)  # the store did not answer
+        raise AssertionError  # the loop ends by returning
+
+    async def _looked(
+        self, invocation: RemoteInvocation, said: list[TranscodeError | None] | None
+    ) -> InvocationReport | None:
+        """Its report, by itself or in its stead; *said*: by the platform at its end."""
+        try:
+            report = await self._report()
+            if report is None and said is not None:
+                silent = WorkerLost("The invocation ended without a report.")
+                return await self.give_up(said[0] or silent)
+            if report is None and await self._is_lost():
+                await invocation.cancel()
+                return await self.give_up(
+                    WorkerLost("Nothing was heard of it for as long as its lease.")
+                )
+        except StoreDown:
+            # What is under way costs whether we can read of it or not.
+            if (
+                anyio.current_time() - self._answered
+                > self._engine.settings.lease_seconds
+            ):
+                raise
+            return None
+        self._answered = anyio.current_time()
+        return report
+
+    async def give_up(self, error: TranscodeError) -> InvocationReport:
+        """Say in its stead how it ended, unless it has said so itself."""
+        report = InvocationReport(
+            attempt=ended_as(
+                error,
+                self._order,
+                self._engine.platform,
+                wall_seconds=anyio.current_time() - self._started,
+                begun=self._beat is not None,
+            )
+        )
+        with anyio.move_on_after(_LAST_SECONDS, shield=True):
+            try:
+                await self._records.create(REPORT, report.to_json().encode())
+            except ObjectExists:
+                return await self._report() or report
+            except TranscodeError:
+                # Nobody is told; what it may say later is not read any more.
+                return report
+        return report
+
+    async def _report(self) -> InvocationReport | None:
+        try:
+            body, _ = await self._records.read(REPORT)
+        except ObjectMissing:
+            return None
+        return InvocationReport.from_json(body)
+
+    async def _is_lost(self) -> bool:
+        """One that has begun, and has not been heard of for a lease."""
+        try:
+            body, _ = await self._records.read(BEAT)
+        except ObjectMissing:
+            return False  # it waits for room: the platform tells where it cannot come
+        beat, now = Heartbeat.from_json(body), anyio.current_time()
+        if self._beat is None or beat.number > self._beat.number:
+            if beat.progress is not None:
+                self._observer.progressed(beat.progress)
+            if beat.overdue and not (self._beat and self._beat.overdue):
+                self._observer.overdue()
+            self._beat, self._beaten = beat, now
+        return now - self._beaten > self._engine.settings.lease_seconds
+
+
+def ended_as(
+    error: TranscodeError,
+    order: WorkOrder,
+    platform: Platform,
+    *,
+    wall_seconds: float,
+    begun: bool,
+) -> Attempt:
+    """
+    An attempt of which no worker has told the end.
+
+    Its cost is what the platform bills for that time, where it had *begun*.
+    """
+    task = order.task
+    usage = None
+    cost = Money(amount=Decimal(0), currency=task.predicted_cost.currency)
+    if begun:
+        usage = Usage(
+            wall_seconds=wall_seconds,
+            billed_milliseconds=billed_milliseconds(platform, wall_seconds),
+            cpu_seconds=0.0,
+            peak_memory_bytes=None,
+        )
+        cost = bill(platform, task.spec, usage).total
+    return Attempt(
+        number=order.number,
+        spec=task.spec,
+        predicted=task.predicted,
+        predicted_wall=task.predicted_wall,
+        measured=usage,
+        cost=cost,
+        outcome=error.outcome,
+        failure=error.describe(),
+    )
