@@ -29,10 +29,10 @@ from transcode.contract import (
 )
 from transcode.invoke.engine import Engine
 from transcode.invoke.local.engine import LocalEngine
+from transcode.invoke.local.staging import StagingEngine
 from transcode.invoke.observer import AttemptObserver, JobObserver
 from transcode.invoke.scheduler import invoke_all
 from transcode.settings import Settings
-from transcode.invoke.local.staging import StagingEngine
 
 pytestmark = pytest.mark.anyio
 NOBODY = JobObserver()

@@ -25,12 +25,12 @@ from transcode.contract import (
 )
 from transcode.errors import PlanError
 from transcode.invoke.local.engine import LocalEngine
+from transcode.invoke.local.staging import StagingEngine
 from transcode.invoke.observer import JobObserver
 from transcode.invoke.scheduler import invoke_all
 from transcode.platforms.platform import Platform
 from transcode.platforms.price import bill
 from transcode.settings import Settings
-from transcode.invoke.local.staging import StagingEngine
 
 pytestmark = pytest.mark.anyio
 MakeEngine = Callable[..., LocalEngine]

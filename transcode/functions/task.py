@@ -20,12 +20,12 @@ from ..contract import (
 )
 from ..errors import ObjectExists, ObjectMissing, TranscodeError
 from ..invoke.local.engine import LocalEngine
+from ..invoke.local.staging import StagingEngine
 from ..invoke.observer import AttemptObserver
 from ..invoke.remote import BEAT, BEGUN, ORDER, REPORT, RemoteOrder, ended_as
 from ..platforms.machine import this_machine
 from ..platforms.price import bill, billed_milliseconds
 from ..settings import Settings
-from ..invoke.local.staging import StagingEngine
 from ..store.bucket import Bucket
 from ..store.open import bucket, locate, refuse_change
 

@@ -46,6 +46,7 @@ class RayCluster:
     def __init__(self, address: str | None) -> None:
         """*address*: as Ray writes it (`auto`, `host:6379`); None: start one here."""
         self._ray = _import()
+        _keep_quiet()
         self._ours = not self._ray.is_initialized()
         if self._ours:
             _refuse_silence(address)
@@ -103,6 +104,15 @@ class RayCluster:
             for node in self._ray.nodes()
             if node["Alive"] and node["Resources"].get("CPU")
         ]
+
+
+def _keep_quiet() -> None:
+    """
+    Have Ray print nothing: it tells of lost workers on our stdout, whatever
+    `log_to_driver` says (2.60), where one JSON document may stand and nothing else.
+    """
+    prints: Any = importlib.import_module("ray._private.worker")
+    prints.print_to_stdstream = lambda *_data, **_how: None
 
 
 def _refuse_silence(address: str | None) -> None:

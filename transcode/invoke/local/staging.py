@@ -12,10 +12,10 @@ from ...contract import Attempt, OutcomeKind, Produced, Spec, Task, WorkOrder
 from ...deliver import segments
 from ...deliver.layout import leave_only
 from ...errors import TranscodeError
-from ..observer import AttemptObserver
 from ...settings import Settings
 from ...store.destination import provenance
 from ...store.staging import Staged, brought, staged
+from ..observer import AttemptObserver
 
 if TYPE_CHECKING:
     from .engine import LocalEngine
