@@ -57,3 +57,18 @@ def test_what_is_tested_is_what_ships() -> None:
 
     assert Path(transcode.__file__).is_relative_to(sys.prefix)
     assert str(Path(__file__).parents[1]) not in sys.path
+
+
+def test_every_module_can_be_imported() -> None:
+    """None is left out of what ships, nor anything that it imports."""
+    code = (
+        "import importlib, pkgutil, transcode\n"
+        "found = pkgutil.walk_packages(transcode.__path__, 'transcode.')\n"
+        "names = [it.name for it in found if not it.name.endswith('.__main__')]\n"
+        "print(len([importlib.import_module(name) for name in names]))"
+    )
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    assert 0 == done.returncode, done.stderr
+    assert int(done.stdout) > 250
