@@ -166,7 +166,8 @@ def test_no_space_left_fails_and_leaves_nothing(
     """Exit 4, named as what it is, and the disk is as empty as before."""
     clip = make_clip("noisy.mp4", 6, size="1280x720")
 
-    ended = transcode("run", clip, "--profile", "hls", "--to", small_disk / "out")
+    out = small_disk / "out"
+    ended = transcode("run", clip, "--profile", "hls", "--to", out, "--quiet")
 
     assert ended.code == 4
     assert f"no space left on '{small_disk}'" in _paragraph(ended.err)
