@@ -143,10 +143,9 @@ def test_the_kernel_holds_where_every_option_fails(
 
     subprocess.run(argv, check=False, capture_output=True, timeout=LONGEST_SECONDS)
     bare = rig.touched(name)
-    task = honest["mp4"].model_copy(update={"source": source})
     printed: list[bytes] = []
     with Children(tmp_path) as children:
-        may = allowed(task, argv, writes=(tmp_path,))
+        may = allowed(argv, writes=(tmp_path,))
         children.start(Program("x", argv, printed.append, printed.append, may))
         children.wait()
         refused = children.refused

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from transcode.sandbox.seccomp import Needs, allowing
+from transcode.sandbox.seccomp import Needs, allowing, handing_over
 
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 OWN = 4321
@@ -23,6 +23,8 @@ NEEDS = {
     "program": Needs(program=True),
     "script": Needs(program=True, starts=True),
     "network": Needs(network=True),
+    "served": Needs(program=True, served=True),
+    "serves": Needs(network=True, serves=True),
     "devices": Needs(program=True, devices=True),
 }
 
@@ -57,15 +59,18 @@ def _answer(code: bytes, number: int, arch: int, *arguments: int) -> int:
 
 def _expected(verdict: str, needs: Needs) -> int | None:
     """None: it is the arguments that decide."""
-    network = needs.network or needs.devices
+    network = needs.network or needs.served or needs.devices
     given = {
         "allowed": True,
         "program": needs.program or needs.starts,
         "starts": needs.starts,
         "network": network,
+        "serves": needs.serves,
         "devices": needs.devices,
     }
     if verdict == "arguments" or (verdict == "network-arguments" and network):
+        return None
+    if verdict == "serves-arguments" and needs.serves:
         return None
     if verdict == "absent":
         return ABSENT
@@ -152,6 +157,10 @@ _CASES = [
     ("socket", "network", [(2, 2, 17)], [(2, 1, 132), (2, 3, 0), (1, 1, 0), (16, 3)]),
     ("socket", "network", [], [(2, 1, 17), (2, 2, 136), (17, 3, 768), (38, 5)]),
     ("socket", "devices", [(1, 0o2000005, 0)], [(2, 1, 0), (10, 1, 6), (16, 3, 0)]),
+    ("socket", "served", [(2, 0o2004001, 0), (10, 1, 6)], [(2, 2, 17), (1, 1, 0)]),
+    ("ioctl", "serves", [(3, 0xC0502100), (3, 0x40182103)], [(3, 0x80082102)]),
+    ("ioctl", "served", [(1, 0x5401)], [(3, 0xC0502100), (3, 0x40182103)]),
+    ("socketpair", "serves", [(1, 1, 0)], [(2, 1, 0), (30, 1, 0)]),
     ("sendto", "network", [(3, 0, 9, 0x4000)], [(3, 0, 9, 0x20000000)]),
     ("sendmsg", "network", [(3, 0, 0x4000)], [(3, 0, 0x20004000)]),
     ("sendmmsg", "network", [(3, 0, 2, 0)], [(3, 0, 2, 0x20000000)]),
@@ -179,6 +188,28 @@ def test_arguments_decide(
 
     assert [ALLOW] * len(passing) == [_answer(code, number, arch, *a) for a in passing]
     assert [DENY] * len(others) == [_answer(code, number, arch, *a) for a in others]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_what_is_asked_before_it_is_done(machine: str) -> None:
+    """
+    Every socket of the Internet and every address of it; nothing else is anybody's.
+    """
+    rows = [row for row in _table() if row[machine] != "-"]
+    numbers = {row["name"]: int(row[machine]) for row in rows}
+    code, arch, ask = handing_over(machine), MACHINES[machine], 0x7FC00000
+    assert code is not None
+    for domain in (2, 10):
+        for kind in (1, 2, 3, 0o2004001):
+            assert ask == _answer(code, numbers["socket"], arch, domain, kind)
+    assert ask == _answer(code, numbers["connect"], arch, 3, 1 << 40, 16)
+    assert ask == _answer(code, numbers["connect"], arch, 3, 1 << 40, 28)
+    assert ALLOW == _answer(code, numbers["connect"], arch, 3, 1 << 40, 110)
+    assert ALLOW == _answer(code, numbers["socket"], arch, 1, 1)
+    for name, number in numbers.items():
+        if name not in {"socket", "connect"}:
+            assert ALLOW == _answer(code, number, arch, 2, 1, 16)
+    assert handing_over("riscv64") is None
 
 
 def test_each_checked_call_has_cases() -> None:

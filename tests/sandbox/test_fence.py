@@ -121,15 +121,6 @@ def test_a_remote_source_needs_no_other_port(tmp_path: Path, port: int) -> None:
     assert 0 == _run(tmp_path, script, network=True, ports=named)[0]
 
 
-def test_a_proxy_may_have_any_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    Then all are left: which one it is, only the programs know.
-    """
-    monkeypatch.setenv("https_proxy", "http://proxy:3128")
-
-    assert () == ports_of("https://example.com/x")
-
-
 @pytest.mark.parametrize("network", [False, True])
 @pytest.mark.parametrize("way", ["read", "write", "list", "environment"])
 def test_opening_a_foreign_file_is_stopped(
@@ -292,3 +283,4 @@ def test_notes_are_for_what_nothing_holds() -> None:
     assert 1 == len(shortfall({"calls": "no filter is known"}))
     assert 1 == len(shortfall({"network": "no", "calls": "no"}))
     assert 1 == len(shortfall({"files": "Function not implemented"}))
+    assert 1 == len(shortfall({"ports": "Function not implemented"}))

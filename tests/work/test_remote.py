@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,7 +23,8 @@ from transcode.contract import (
     Source,
     Task,
 )
-from transcode.work import progress
+from transcode.retry import RetryPolicy
+from transcode.work import fetcher
 
 MP4 = FilePackaging(
     files=(OutputFile(name="video.mp4", container="mp4", video="240p", audio=("aac",)),)
@@ -41,7 +44,21 @@ class Upstream:
     """What it says then; None: nothing, and the connection is over."""
     sent: int = 0
     failed: int = 0
+    commands: list[bytes] = field(default_factory=list)
+    """Command lines of ffmpeg while it reads."""
     url: str = field(default="", init=False)
+
+
+def encoders() -> list[bytes]:
+    """Command lines of every ffmpeg that this process has started."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with suppress(OSError):
+            own = f"PPid:\t{os.getpid()}\n" in status.read_text(encoding="utf-8")
+            command = status.with_name("cmdline").read_bytes()
+            if own and b"ffmpeg" in command.partition(b"\0")[0]:
+                found.append(command)
+    return found
 
 
 @pytest.fixture
@@ -52,6 +69,7 @@ def serve() -> Iterator[Callable[[Upstream], Upstream]]:
     def start(upstream: Upstream) -> Upstream:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                upstream.commands += encoders()
                 dead = upstream.sent >= upstream.lives
                 if dead and upstream.failed < upstream.fails:
                     upstream.failed += 1
@@ -95,8 +113,8 @@ def serve() -> Iterator[Callable[[Upstream], Upstream]]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It waits a second where it would wait half a minute."""
-    monkeypatch.setattr(progress, "RECONNECT_SECONDS", 2)
+    """It waits moments where it would wait half a minute."""
+    monkeypatch.setattr(fetcher, "AGAIN", RetryPolicy(0.01, maximum_attempts=4))
 
 
 @pytest.fixture
@@ -137,6 +155,17 @@ def test_a_server_that_goes_away_is_not_the_uploads_fault(
     assert "StoreDown" == produced.failure.type
     assert produced.failure.retryable
     assert "secret" not in produced.to_json()
+
+
+def test_no_signature_is_on_a_command_line(attempt: Any, recipe: Recipe) -> None:
+    """Whoever lists processes sees by what ffmpeg opens it, and not what that is."""
+    produced, upstream = attempt(recipe, part=2)
+
+    assert produced.outcome is OutcomeKind.SUCCEEDED
+    assert upstream.commands
+    for command in upstream.commands:
+        assert b"secret" not in command
+        assert upstream.url.partition("?")[0].encode() not in command
 
 
 def test_a_server_that_comes_back_is_read_on(attempt: Any, recipe: Recipe) -> None:

@@ -14,7 +14,8 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -23,6 +24,7 @@ from ..retry import PASSING, stays
 from .peers import is_public
 
 _CONNECT_SECONDS = 5.0
+_ANSWERS = frozenset({200, 206, 416})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _PIECE = 16 * 1024
@@ -40,6 +42,10 @@ class Gone(WebError):
 
 class WebUnreadable(WebError):
     """It cannot be read, now or later."""
+
+
+class Changed(WebError):
+    """What is there is not the version that was asked for."""
 
 
 class Down(WebError):
@@ -68,16 +74,53 @@ class WebAnswer:
         return int(length) if _is_number(length) else None
 
 
+class WebStream:
+    """What a server answers, as it comes; to be closed."""
+
+    def __init__(
+        self, reply: http.client.HTTPResponse, connection: _Connection, first: int
+    ) -> None:
+        self.answer = WebAnswer(reply.status, _headers(reply), b"")
+        """Without its body, which is yet to be read."""
+        self._reply = reply
+        self._connection = connection
+        # A server without ranges begins at the beginning.
+        self._skip = first if reply.status == 200 else 0  # noqa: PLR2004
+
+    def read(self, most: int, *, until: float) -> bytes:
+        """
+        The next bytes, at most *most*, before *until* (`monotonic`); none at the end.
+
+        Raises `Down`, also where there should be more of them.
+        """
+        self._connection.until = until
+        with _told():
+            piece = self._reply.read1(most)
+            while piece and self._skip >= len(piece):
+                self._skip -= len(piece)
+                piece = self._reply.read1(most)
+        piece, self._skip = piece[self._skip :], 0
+        if not piece and self._reply.length:
+            raise Down("its server's answers end before they are whole")
+        return piece
+
+    def close(self) -> None:
+        self._reply.close()
+        self._connection.close()
+
+
 class Web:
     """One origin, over one connection as long as that lasts."""
 
-    def __init__(self, url: str, *, public_only: bool) -> None:
+    def __init__(self, url: str, *, public_only: bool, etag: str | None = None) -> None:
         """
         *public_only*: refuse a peer in a private network, on this link or machine.
+        *etag*: of the one version that is meant, without quotes.
 
         Raises `WebUnreadable` for a URL that names no server.
         """
         self._url = url
+        self._etag = etag
         self._public_only = public_only
         self._origin = origin_of(url)
         self._connection: _Connection | None = None
@@ -97,25 +140,55 @@ class Web:
         """
         kept = self._connection is not None
         try:
-            return self._follow(first, last, until)
+            return self._whole(first, last, until)
         except Down:
             # A server closes what was idle without a word: once more, anew.
             if not kept or time.monotonic() >= until:
                 raise
-            return self._follow(first, last, until)
+            return self._whole(first, last, until)
+
+    def stream(self, first: int, last: int | None = None, *, until: float) -> WebStream:
+        """
+        The same as it comes, to the end where there is no *last*; over a connection of
+        its own, so that there may be several. It begins before *until*.
+        """
+        apart = Web(self._url, public_only=self._public_only, etag=self._etag)
+        with apart._failing():
+            reply = apart._follow(f"{first}-{'' if last is None else last}", until)
+            stream = WebStream(reply, apart._open(until), first)
+            try:
+                _begins_at(reply, first, last)
+            except WebError:
+                stream.close()
+                raise
+            return stream
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _follow(self, first: int, last: int, until: float) -> WebAnswer:
+    def _whole(self, first: int, last: int, until: float) -> WebAnswer:
+        with self._failing(), self._follow(f"{first}-{last}", until) as reply:
+            answer = _read(reply, first, last, until)
+            # More would come, which nobody asked for.
+            if not reply.isclosed() or reply.will_close:
+                self.close()
+            return answer
+
+    def _follow(self, wanted: str, until: float) -> http.client.HTTPResponse:
+        """The answer that redirects lead to: a good one."""
         url = self._url
         for _ in range(_MOST_REDIRECTS + 1):
-            answer = self._once(url, first, last, until)
-            if answer.status not in _REDIRECTS:
-                return _judged(answer)
-            aim = answer.headers.get("location", "")
+            reply = self._once(url, wanted, until)
+            if reply.status in _ANSWERS:
+                return reply
+            aim = reply.headers.get("location", "")
+            # What else it says of that is of no interest.
+            reply.close()
+            self.close()
+            if reply.status not in _REDIRECTS:
+                raise _refusal(reply.status)
             try:
                 url = urljoin(url, aim)
                 elsewhere = not aim or origin_of(url) != self._origin
@@ -128,35 +201,21 @@ class Web:
                 )
         raise WebUnreadable("its server redirects in a circle")
 
-    def _once(self, url: str, first: int, last: int, until: float) -> WebAnswer:
+    def _once(self, url: str, wanted: str, until: float) -> http.client.HTTPResponse:
         parts = urlsplit(url)
         path = parts.path or "/"
-        try:
-            connection = self._open(until)
-            connection.until = until
-            connection.request(
-                "GET",
-                f"{path}?{parts.query}" if parts.query else path,
-                headers={
-                    "Range": f"bytes={first}-{last}",
-                    "User-Agent": "transcode",
-                    "Accept": "*/*",
-                },
-            )
-            with connection.getresponse() as reply:
-                answer = _read(reply, first, last, until)
-                # More would come, which nobody asked for.
-                ends = not reply.isclosed() or reply.will_close
-        except WebError:
-            self.close()
-            raise
-        except (OSError, http.client.HTTPException, ValueError) as exc:
-            self.close()
-            said = f"its server cannot be read: {_why(exc)}"
-            raise (WebUnreadable(said) if stays(exc) else Down(said)) from exc
-        if ends:
-            self.close()
-        return answer
+        headers = {
+            "Range": f"bytes={wanted}",
+            "User-Agent": "transcode",
+            "Accept": "*/*",
+        }
+        if self._etag is not None:
+            headers["If-Match"] = f'"{self._etag}"'
+        connection = self._open(until)
+        connection.until = until
+        aim = f"{path}?{parts.query}" if parts.query else path
+        connection.request("GET", aim, headers=headers)
+        return connection.getresponse()
 
     def _open(self, until: float) -> _Connection:
         if self._connection is None:
@@ -165,6 +224,25 @@ class Web:
             made.until = until
             self._connection = made
         return self._connection
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            with _told():
+                yield
+        except WebError:
+            self.close()
+            raise
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What happens to a connection becomes a `WebError` in words of ours."""
+    try:
+        yield
+    except (OSError, http.client.HTTPException, ValueError) as exc:
+        said = f"its server cannot be read: {_why(exc)}"
+        raise (WebUnreadable(said) if stays(exc) else Down(said)) from exc
 
 
 def origin_of(url: str) -> tuple[str, str, int]:
@@ -298,14 +376,8 @@ class _Incoming(io.RawIOBase):
 def _read(
     reply: http.client.HTTPResponse, first: int, last: int, until: float
 ) -> WebAnswer:
-    headers = {name.lower(): value for name, value in reply.getheaders()}
-    body, most = bytearray(), last - first + 1
     wanted = reply.status in (200, 206)
-    if reply.status == 206:  # noqa: PLR2004  Partial Content
-        found = _RANGE.fullmatch(headers.get("content-range", "").strip())
-        if found is None or int(found[1]) != first or int(found[2]) > last:
-            raise WebUnreadable("its server answers another range than was asked for")
-        most = int(found[2]) - first + 1
+    body, most = bytearray(), _begins_at(reply, first, last) or last - first + 1
     while wanted and len(body) < most:
         piece = reply.read1(min(_PIECE, most - len(body)))
         if not piece:
@@ -317,16 +389,40 @@ def _read(
         raise Down("its server's answers end before they are whole")
     if wanted and reply.length == 0:
         reply.read()
-    return WebAnswer(reply.status, headers, bytes(body))
+    return WebAnswer(reply.status, _headers(reply), bytes(body))
 
 
-def _judged(answer: WebAnswer) -> WebAnswer:
-    if answer.status in (200, 206, 416):
-        return answer
-    said = f"its server answers {answer.status}"
-    if answer.status in (404, 410):
-        raise Gone(said)
-    raise (Down if answer.status in PASSING else WebUnreadable)(said)
+def _begins_at(
+    reply: http.client.HTTPResponse, first: int, last: int | None
+) -> int | None:
+    """
+    How many bytes of what was asked for an answer of a range has; None of another.
+
+    Raises `WebUnreadable` where it has others.
+    """
+    if reply.status != 206:  # noqa: PLR2004  Partial Content
+        return None
+    found = _RANGE.fullmatch(reply.headers.get("content-range", "").strip())
+    if (
+        found is None
+        or int(found[1]) != first
+        or (last is not None and int(found[2]) > last)
+    ):
+        raise WebUnreadable("its server answers another range than was asked for")
+    return int(found[2]) - first + 1
+
+
+def _headers(reply: http.client.HTTPResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in reply.getheaders()}
+
+
+def _refusal(status: int) -> WebError:
+    said = f"its server answers {status}"
+    if status in (404, 410):
+        return Gone(said)
+    if status == 412:  # noqa: PLR2004  Precondition Failed
+        return Changed(said)
+    return (Down if status in PASSING else WebUnreadable)(said)
 
 
 _REASONS: Sequence[tuple[type[Exception], str]] = (

@@ -55,7 +55,8 @@ def main() -> None:
         if settings.fence != "required":
             return perform(task, settings=settings, seal=seal, **places)
         found = find_ffmpeg(settings), find_packager(settings)
-        refuse_without([program for program in found if program is not None])
+        programs = [program for program in found if program is not None]
+        refuse_without(programs, remote=task.source.is_remote)
         return perform(task, settings=settings, seal=refusing(seal), **places)
 
     serve(StagedOrder.from_json(line), fenced, say=_writer(reports))

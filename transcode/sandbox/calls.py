@@ -61,6 +61,12 @@ getsockname:51:204 getpeername:52:205 shutdown:48:210
 _NETWORK_CHECKED = """
 socket:41:198 sendto:44:206 sendmsg:46:211 sendmmsg:307:269 setsockopt:54:208
 """
+_CONNECTIONS = """
+accept:43:202 accept4:288:242
+"""
+_CONNECTIONS_CHECKED = """
+socketpair:53:199
+"""
 _DRIVERS = """
 mlock:149:228 munlock:150:229 mlock2:325:284 get_mempolicy:239:236
 set_mempolicy:238:237 mbind:237:235
@@ -86,8 +92,11 @@ ALLOWED = tuple(name for text in _ALLOWED for name in _names(text))
 STARTING = _names(_STARTING)
 """To whatever starts programs of its own."""
 ASKED_OF_NETWORKS = _names(_NETWORK)
+CONNECTIONS = _names(_CONNECTIONS)
+"""To whoever gives others connections to itself."""
 DRIVERS = ("ioctl", *_names(_DRIVERS))
 NUMBERS: Mapping[str, tuple[int | None, int | None]] = _numbers(
-    *_ALLOWED, _CHECKED, _STARTING, _NETWORK, _NETWORK_CHECKED, _DRIVERS
+    *(*_ALLOWED, _CHECKED, _STARTING, _NETWORK, _NETWORK_CHECKED),
+    *(_CONNECTIONS, _CONNECTIONS_CHECKED, _DRIVERS),
 )
 """Of x86_64 and of aarch64; None where there is no such call."""

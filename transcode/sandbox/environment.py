@@ -8,8 +8,6 @@ import os
 WORKING = frozenset(
     {
         *("PATH", "LD_LIBRARY_PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR"),
-        *("http_proxy", "https_proxy", "no_proxy"),
-        *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
     }
 )
 """What every child may see; credentials live in the rest of it."""

@@ -12,13 +12,16 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple, Self
 
-from .seccomp import Needs, allowing
+from .seccomp import Needs, allowing, handing_over
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_SECCOMP = 22
 _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP_MODE_FILTER = 2
+_SECCOMP = {"x86_64": 317, "aarch64": 277}
+"""The number of `seccomp`, which does what `prctl` does and knows flags."""
+_NEW_LISTENER = 1 << 3
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 """linux/prctl.h, linux/seccomp.h and linux/sched.h; `os.unshare` is of Python 3.12."""
@@ -74,8 +77,14 @@ class Permissions(NamedTuple):
     runs: str | None = None
     """The one program to be started, and no other after it."""
     network: bool = False
+    """To connect by TCP, and where no program is started to ask for names."""
     ports: tuple[int, ...] = ()
     """With a network: the TCP ports to connect to, and no other; none named: all."""
+    served_by: int | None = None
+    """Without a network: the Unix socket of a process that it is to be connected to,
+    whatever address it asks for; see `seccomp.handing_over`."""
+    serves: bool = False
+    """To be that process."""
     devices: bool = False
     """Graphics processors: their files, and the sockets their drivers talk by."""
     watched: bool = False
@@ -92,8 +101,9 @@ class Fence:
 
     `enter` answers what could not be had, and why: `network` (a namespace without an
     address), `calls` (no system call but those that such work takes), `files` (none but
-    those of `may`). The first two keep from the network, since containers often forbid
-    the first.
+    those of `may`), `ports` (none but those), `served` (no connection could be handed
+    over, and there is none). The first two keep from the network, since containers
+    often forbid the first.
     """
 
     def __init__(self, may: Permissions) -> None:
@@ -134,7 +144,8 @@ class Fence:
         self._drop_capabilities()
         # After what it depends on: a change of credentials would clear it.
         self._set("death_signal", _PR_SET_PDEATHSIG, int(signal.SIGKILL))
-        self._filter()
+        served = may.served_by is not None and self._hand_over(may.served_by)
+        self._filter(served=served)
         return refused
 
     def _set(self, name: str, option: int, value: int) -> None:
@@ -148,6 +159,8 @@ class Fence:
         version = self._call(_CREATE_RULESET, None, ctypes.c_size_t(0), 1)
         if version < 1:
             self._refused["files"] = _error()
+            if self._may.network and self._may.ports:
+                self._refused["ports"] = self._refused["files"]
             return None
         handled = _FIRST_RIGHTS
         for since, right in _NEWER_RIGHTS.items():
@@ -162,6 +175,8 @@ class Fence:
                 self._starts = True
                 handled &= ~(_EXECUTE | _READ | _LIST)
         held = version >= _TCP_SINCE and (may.ports or not may.network)
+        if may.network and may.ports and not held:
+            self._refused["ports"] = "Landlock has rules for them since Linux 6.7"
         ports = _BIND | _CONNECT if held else 0
         scopes = 0b11 if not may.devices and version >= _SCOPES_SINCE else 0
         fields = 1 + (version >= _TCP_SINCE) + (version >= _SCOPES_SINCE)
@@ -176,7 +191,7 @@ class Fence:
         change = handled & _CHANGE
         for paths, rights in (
             ((*may.reads, *LIBRARIES), _READ | _LIST),
-            (RESOLVERS if may.network else (), _READ | _LIST),
+            (_asking() if may.network and may.runs is None else (), _READ | _LIST),
             (runs, _EXECUTE | _READ),
             (may.writes, _READ | _LIST | change),
             (("/dev/null",), _READ | _WRITE),
@@ -212,12 +227,40 @@ class Fence:
         if self._libc.capset(header, kept) != 0:
             self._refused["capabilities"] = _error()
 
-    def _filter(self) -> None:
+    def _hand_over(self, served_by: int) -> bool:
+        name = os.uname().machine
+        code = handing_over(name)
+        if code is None:
+            self._refused["served"] = f"no filter is known for {name}"
+            return False
+        held = ctypes.create_string_buffer(code)
+        described = struct.pack("@HP", len(code) // 8, ctypes.addressof(held))
+        listener = self._call(
+            _SECCOMP[name], 1, ctypes.c_ulong(_NEW_LISTENER), described
+        )
+        if listener < 0:
+            self._refused["served"] = _error()
+            return False
+        try:
+            # What only a fence with a server needs.
+            import socket  # noqa: PLC0415
+
+            with socket.socket(fileno=os.dup(served_by)) as to:
+                socket.send_fds(to, [b"?"], [listener])
+        except OSError as exc:
+            self._refused["served"] = str(exc.strerror)
+        finally:
+            os.close(listener)
+        return True
+
+    def _filter(self, *, served: bool) -> None:
         may, name = self._may, os.uname().machine
         needs = Needs(
             program=may.runs is not None,
             starts=self._starts,
-            network=may.network,
+            network=may.network and may.runs is None,
+            served=served or (may.network and may.runs is not None),
+            serves=may.serves,
             devices=may.devices,
         )
         code = allowing(name, needs, os.getpid())
@@ -230,18 +273,17 @@ class Fence:
             self._refused["calls"] = _error()
 
 
+def _asking() -> tuple[str, ...]:
+    """`RESOLVERS`, and the certificates that OpenSSL is told to trust instead."""
+    named = map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    return (*RESOLVERS, *filter(None, named))
+
+
 def ports_of(url: str) -> tuple[int, ...]:
-    """
-    Where reading *url* connects to: its own port, those of the web, and of names.
-
-    None where a proxy is set, whose port may be any.
-    """
-    # Local sources need neither.
+    """Where reading *url* connects to: its own port, those of the web, and of names."""
+    # Local sources need none.
     from urllib.parse import urlsplit  # noqa: PLC0415
-    from urllib.request import getproxies  # noqa: PLC0415
 
-    if {*getproxies()} - {"no"}:
-        return ()
     own = urlsplit(url).port
     return (*_WEB_PORTS, _DNS_PORT, *(() if own is None else (own,)))
 
@@ -264,6 +306,12 @@ def shortfall(refused: Mapping[str, str], who: str = "the encoder") -> tuple[str
         notes.append(
             f"Nothing but its options kept {who} to its own files: Landlock is"
             f" not to be had ({refused['files']})."
+        )
+    if "ports" in refused:
+        notes.append(
+            f"Nothing but its options kept {who} from other addresses than its"
+            " source's: this kernel or container hands over no connections, and has no"
+            f" rules for ports ({refused['ports']})."
         )
     return tuple(notes)
 

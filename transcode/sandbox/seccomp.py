@@ -12,7 +12,14 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from .calls import ALLOWED, ASKED_OF_NETWORKS, DRIVERS, NUMBERS, STARTING
+from .calls import (
+    ALLOWED,
+    ASKED_OF_NETWORKS,
+    CONNECTIONS,
+    DRIVERS,
+    NUMBERS,
+    STARTING,
+)
 
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """linux/audit.h; the order is that of `NUMBERS`' columns."""
@@ -29,6 +36,10 @@ class Needs(NamedTuple):
     """To start programs of its own, as a script does."""
     network: bool = False
     """To connect by TCP, and to ask for names by UDP."""
+    served: bool = False
+    """To be handed a connection wherever it asks for one; see `handing_over`."""
+    serves: bool = False
+    """To be whoever hands it over."""
     devices: bool = False
     """To talk to drivers, whatever those take, and by Unix sockets."""
 
@@ -43,6 +54,9 @@ class ArgumentCheck(NamedTuple):
     """All 64 bits count; the kernel takes 32 of whatever is an `int`."""
 
 
+NOTIFICATIONS = (0xC0502100, 0xC0182101, 0x40182103)
+"""linux/seccomp.h: SECCOMP_IOCTL_NOTIF_RECV, _SEND and _ADDFD."""
+
 _Ways = tuple[tuple[ArgumentCheck, ...], ...]
 """One of them holds, with all its checks."""
 
@@ -52,6 +66,8 @@ no namespace. musl adds CLONE_DETACHED, which means nothing."""
 _DETACHED = 0x00400000
 _ANY_NAMESPACE = 0x7E020080
 _INTERNET, _BY_UNIX = (2, 10), (1,)
+_ADDRESS_BYTES = (16, 28)
+"""Of an address of the Internet, version 4 and 6."""
 _STREAM, _DATAGRAM = 1, 2
 _SOCKET_FLAGS = 0o2004000
 """SOCK_CLOEXEC and SOCK_NONBLOCK."""
@@ -94,16 +110,22 @@ def _checked(needs: Needs, own: int) -> Mapping[str, _Ways]:
     if needs.starts:
         checked["clone"] = ((ArgumentCheck(0, (0,), _ANY_NAMESPACE),),)
     sockets: list[tuple[ArgumentCheck, ...]] = []
-    if needs.network:
-        for kind, protocol in ((_STREAM, _TCP), (_DATAGRAM, _UDP)):
-            sockets.append(
-                (
-                    ArgumentCheck(0, _INTERNET),
-                    ArgumentCheck(1, (kind,), 0xFFFFFFFF & ~_SOCKET_FLAGS),
-                    # No other, such as MPTCP, which port rules do not see.
-                    ArgumentCheck(2, (0, protocol)),
-                )
-            )
+    kinds = [(_STREAM, _TCP)] if needs.network or needs.served else []
+    kinds += [(_DATAGRAM, _UDP)] if needs.network else []
+    sockets += [
+        (
+            ArgumentCheck(0, _INTERNET),
+            ArgumentCheck(1, (kind,), 0xFFFFFFFF & ~_SOCKET_FLAGS),
+            # No other, such as MPTCP, which port rules do not see.
+            ArgumentCheck(2, (0, protocol)),
+        )
+        for kind, protocol in kinds
+    ]
+    if needs.serves:
+        # Within itself: two ends of which the other process is given one.
+        checked["socketpair"] = ((ArgumentCheck(0, _BY_UNIX),),)
+        (own_ioctl,) = checked["ioctl"]
+        checked["ioctl"] = (own_ioctl, (ArgumentCheck(1, NOTIFICATIONS),))
     if needs.devices:
         del checked["ioctl"]
         sockets.append((ArgumentCheck(0, _BY_UNIX),))
@@ -136,19 +158,16 @@ def allowing(machine: str, needs: Needs, own: int) -> bytes | None:
         return None
     column = [*_AUDIT].index(machine)
     checked = _checked(needs, own)
+    connected = needs.network or needs.served or needs.devices
     names = [
         *ALLOWED,
         *(STARTING if needs.starts else ()),
         *(("execve",) if needs.program or needs.starts else ()),
-        *(ASKED_OF_NETWORKS if needs.network or needs.devices else ()),
+        *(ASKED_OF_NETWORKS if connected else ()),
+        *(CONNECTIONS if needs.serves else ()),
         *(DRIVERS if needs.devices else ()),
     ]
-    rows = [
-        (_LOAD, 0, 0, _ARCHITECTURE),
-        (_EQUAL, 1, 0, _AUDIT[machine]),
-        (_ANSWER, 0, 0, _KILL),
-        (_LOAD, 0, 0, _NUMBER),
-    ]
+    rows = [*_of_machine(machine, _KILL), (_LOAD, 0, 0, _NUMBER)]
     for name in names:
         number = NUMBERS[name][column]
         if number is not None:
@@ -156,32 +175,65 @@ def allowing(machine: str, needs: Needs, own: int) -> bytes | None:
     for name, ways in checked.items():
         number = NUMBERS[name][column]
         if number is not None:
-            block = _block(ways)
+            block = _block(ways, _ALLOW, _DENY)
             rows += [(_EQUAL, 0, len(block), number), *block]
     rows += [
         (_AT_LEAST, 0, 1, _UNIFIED),
         (_ANSWER, 0, 0, _ABSENT),
         (_ANSWER, 0, 0, _DENY),
     ]
-    return b"".join(struct.pack("=HBBI", *row) for row in rows)
+    return _packed(rows)
+
+
+def handing_over(machine: str) -> bytes | None:
+    """
+    A filter that asks another process wherever a socket of the Internet is wanted, or
+    an address of it is connected to: that one gives an end of its own instead.
+
+    All else it leaves to `allowing`, which goes first where it forbids. None as there.
+    """
+    if machine not in _AUDIT:
+        return None
+    column = [*_AUDIT].index(machine)
+    rows = [*_of_machine(machine, _ALLOW), (_LOAD, 0, 0, _NUMBER)]
+    for name, check in (
+        ("socket", ArgumentCheck(0, _INTERNET)),
+        # Drivers' sockets have addresses of other lengths.
+        ("connect", ArgumentCheck(2, _ADDRESS_BYTES)),
+    ):
+        block = _block(((check,),), _ASK, _ALLOW)
+        rows += [(_EQUAL, 0, len(block), NUMBERS[name][column] or 0), *block]
+    return _packed([*rows, (_ANSWER, 0, 0, _ALLOW)])
 
 
 _Row = tuple[int, int, int, int]
 _LOAD, _AND, _EQUAL, _AT_LEAST, _ANSWER = 0x20, 0x54, 0x15, 0x35, 0x06
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
-_KILL, _ALLOW = 0x80000000, 0x7FFF0000
+_KILL, _ALLOW, _ASK = 0x80000000, 0x7FFF0000, 0x7FC00000
 _DENY, _ABSENT = 0x00050000 | errno.EACCES, 0x00050000 | errno.ENOSYS
 
 
-def _block(ways: _Ways) -> Sequence[_Row]:
+def _of_machine(machine: str, others: int) -> Sequence[_Row]:
+    return (
+        (_LOAD, 0, 0, _ARCHITECTURE),
+        (_EQUAL, 1, 0, _AUDIT[machine]),
+        (_ANSWER, 0, 0, others),
+    )
+
+
+def _packed(rows: Sequence[_Row]) -> bytes:
+    return b"".join(struct.pack("=HBBI", *row) for row in rows)
+
+
+def _block(ways: _Ways, yes: int, no: int) -> Sequence[_Row]:
     """Answers in any case: nothing follows it."""
     rows: list[_Row] = []
     for way in ways:
         tests: list[_Row] = []
         for check in reversed(way):
             tests = [*_test(check, len(tests) + 1), *tests]
-        rows += [*tests, (_ANSWER, 0, 0, _ALLOW)]
-    return [*rows, (_ANSWER, 0, 0, _DENY)]
+        rows += [*tests, (_ANSWER, 0, 0, yes)]
+    return [*rows, (_ANSWER, 0, 0, no)]
 
 
 def _test(check: ArgumentCheck, past: int) -> list[_Row]:

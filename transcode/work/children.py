@@ -15,7 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from ..contract import Source
 from ..sandbox.fence import Fence, Permissions
+from .command.seek import SERVED
+from .fetcher import Fetcher, FetchFault
 from .opened import handed_on
 
 _CHUNK = 65_536
@@ -32,8 +35,8 @@ class Program:
     out: Callable[[bytes], None]
     err: Callable[[bytes], None]
     may: Permissions
-    source: str | None = None
-    """The file among what it reads that strangers may rename; see `opened`."""
+    source: Source | None = None
+    """The upload among its inputs: a file, see `opened`, or remote, see `fetcher`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Children:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._fetchers: list[Fetcher] = []
         self.refused: dict[str, str] = {}
         """What the kernel did not take from one of them, as `Fence` names it."""
         self._selector = selectors.DefaultSelector()
@@ -74,19 +78,31 @@ class Children:
         for process in self._running.values():
             _kill(process)
             process.wait()
+        for fetcher in self._fetchers:
+            fetcher.close()
         for key in list(self._selector.get_map().values()):
             self._close(key.fileobj)
         self._selector.close()
+
+    @property
+    def fault(self) -> FetchFault | None:
+        """Why a remote source was not read to its end, once all have ended."""
+        return next(filter(None, (it.fault() for it in self._fetchers)), None)
 
     def start(self, program: Program) -> int:
         """
         Start one; its process id. Raises OSError when it cannot be started, and what
         `handed_on` raises.
         """
+        argv, may, source = program.argv, program.may, program.source
+        if source is not None and source.is_remote and SERVED in argv:
+            self._fetchers.append(Fetcher(source))
+            argv, may = self._fetchers[-1].given(argv, may)
+        local = None if source is None or source.is_remote else source.location
         hear, say = os.pipe()
         try:
             with (
-                handed_on(program.argv, program.may, program.source) as given,
+                handed_on(argv, may, local) as given,
                 Fence(given.may) as fence,
             ):
                 process = subprocess.Popen(

@@ -15,20 +15,18 @@ from ..contract import Progress, Task
 from ..errors import (
     EncoderFailed,
     EncoderMissing,
-    MediaError,
     MediaRejected,
     MediaUnsupported,
-    ObjectChanged,
     OutOfDisk,
     OutOfMemory,
     SourceUnreadable,
-    StoreDown,
     TranscodeError,
 )
 from ..media.timeline import clipped
-from ..sandbox.fence import Permissions, ports_of, shortfall
+from ..sandbox.fence import Permissions, shortfall
 from .children import ChildExit, Children, Program
 from .command.build import Command
+from .fetcher import FetchFault
 from .progress import Lines, ProgressLines, Summary, Tail, without_secrets
 from .report import EncodeReport
 from .seen import read_seen, seen_beside
@@ -50,16 +48,6 @@ _CAUSES: Sequence[tuple[str, type[TranscodeError], str]] = (
         r"Unknown encoder|Encoder not found|Error selecting an encoder",
         EncoderMissing,
         "This ffmpeg does not have the encoder that the recipe names.",
-    ),
-    (
-        r"HTTP error 412",
-        ObjectChanged,
-        "The source is no longer the one that was planned for; run again.",
-    ),
-    (
-        r"Error opening input.*Server returned 4(?!29)",
-        SourceUnreadable,
-        "The source cannot be read any more.",
     ),
     (
         r"Error opening input.*(?:No such file|Permission denied)",
@@ -111,8 +99,8 @@ def run(
     folder = folders[0]
     try:
         with Children(folder) as children:
-            may = allowed(task, command.argv, writes=folders)
-            source = local_source(task)
+            may = allowed(command.argv, writes=folders)
+            source = task.source
             children.start(
                 Program("ffmpeg", command.argv, out.feed, err.feed, may, source)
             )
@@ -121,7 +109,7 @@ def run(
                 feed = packing.feed
                 children.start(Program("packager", packager, feed, feed, may))
             ended = children.wait()
-            notes = shortfall(children.refused)
+            notes, fault = shortfall(children.refused), children.fault
     except OSError as exc:
         raise EncoderFailed(
             f"{exc.filename or command.argv[0]} cannot be run: {exc.strerror}.",
@@ -134,27 +122,21 @@ def run(
     if ended.first_to_fail is not None:
         tails = {"ffmpeg": summary.tail, "packager": muxing}
         argvs = {"ffmpeg": command.argv, "packager": packager or ()}
-        raise _failure(
-            ended, tails, argvs, folders=folders, interrupted=summary.interrupted
-        )
+        raise _failure(ended, tails, argvs, folders=folders, fault=fault)
+    if fault is not None:
+        # ffmpeg takes what is left of a source for all of it.
+        raise fault.error(stderr_tail=summary.tail.text)
     made = _report(task, command, summary, progress, seconds=seconds)
     return replace(made, notes=notes)
 
 
-def local_source(task: Task) -> str | None:
-    """The upload's path, for `Program`; None of a remote one."""
-    return None if task.source.is_remote else task.source.location
-
-
-def allowed(task: Task, argv: Sequence[str], *, writes: Sequence[Path]) -> Permissions:
-    """What an ffmpeg of *argv* needs: its inputs, its folders, an address if any."""
+def allowed(argv: Sequence[str], *, writes: Sequence[Path]) -> Permissions:
+    """What an ffmpeg of *argv* needs: its inputs and its folders."""
     inputs = [value for flag, value in pairwise(argv) if flag == "-i"]
     return Permissions(
         reads=tuple(it.removeprefix("file:") for it in inputs),
         writes=tuple(map(str, writes)),
         runs=argv[0],
-        network=task.source.is_remote,
-        ports=ports_of(task.source.location) if task.source.is_remote else (),
         devices="-hwaccel" in argv or any(it.endswith("_nvenc") for it in argv),
     )
 
@@ -193,27 +175,11 @@ def _report(
         damaged_frames=summary.damaged_frames,
         exit_status=0,
         read_bytes=summary.read_bytes,
-        interrupted=summary.interrupted,
         shown=None if command.shown is None else read_shown(Path(command.shown)),
         seen=None
         if command.shown is None
         else read_seen(Path(seen_beside(command.shown))),
     )
-
-
-def source_down(said: str, **evidence: Any) -> StoreDown:
-    """What came of a source that broke off tells nothing of the source itself."""
-    return StoreDown(
-        f"The source's server broke off while it was read ({said.rstrip('.')}); try "
-        "again later.",
-        **evidence,
-    )
-
-
-def refuse_part(summary: Summary) -> None:
-    """Raises `StoreDown` where ffmpeg ended well and could not read to the end."""
-    if summary.given_up and summary.interrupted is not None:
-        raise source_down(summary.interrupted, stderr_tail=summary.tail.text)
 
 
 def _failure(
@@ -222,7 +188,7 @@ def _failure(
     argvs: Mapping[str, Sequence[str]],
     *,
     folders: Sequence[Path],
-    interrupted: str | None,
+    fault: FetchFault | None,
 ) -> TranscodeError:
     guilty = ended.first_to_fail or "ffmpeg"
     if guilty == "ffmpeg" and "packager" in ended.statuses:
@@ -245,9 +211,8 @@ def _failure(
             **evidence,
         )
     cause = next((it for it in _CAUSES if re.search(it[0], text)), None)
-    at_fault = cause is None or issubclass(cause[1], MediaError)
-    if at_fault and guilty == "ffmpeg" and interrupted is not None:
-        return source_down(interrupted, **evidence)
+    if fault is not None and guilty == "ffmpeg":
+        return fault.error(**evidence)
     if cause is not None:
         _, kind, sentence = cause
         return kind(sentence, **evidence)

@@ -13,7 +13,7 @@ from ..media.timeline import clipped
 from .children import Children, Program
 from .command.build import measure
 from .command.gain import Gain, Heard, corrected, levelled
-from .encode import allowed, refuse_part
+from .encode import allowed
 from .progress import Lines, ProgressLines, Summary, without_secrets
 
 _GATE_LUFS = -70.0
@@ -114,12 +114,14 @@ class _Meter:
         )
         lines, out = Lines(summary.take), Lines(progress.take)
         with Children(self._folder) as children:
-            may = allowed(self._task, argv, writes=(self._folder,))
-            children.start(Program("ffmpeg", argv, out.feed, lines.feed, may))
+            may, source = allowed(argv, writes=(self._folder,)), self._task.source
+            children.start(Program("ffmpeg", argv, out.feed, lines.feed, may, source))
             ended = children.wait()
+            fault = children.fault
         lines.close()
         status = ended.statuses["ffmpeg"]
-        refuse_part(summary)
+        if fault is not None:
+            raise fault.error(stderr_tail=summary.tail.text)
         heard = _parse(summary.tail.text)
         if status != 0 or heard is None:
             said = summary.tail.error or f"ffmpeg ended with {status}"

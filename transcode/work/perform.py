@@ -26,7 +26,7 @@ from .artifacts import clear, collect, prepare
 from .captions import finish_captions, without_guilty
 from .command.build import build
 from .command.gain import Gain
-from .encode import run, source_down
+from .encode import run
 from .hardware import Way, ways_to_do
 from .indexes import mend
 from .join import join
@@ -255,9 +255,7 @@ def _rejected(
         "stderr_tail": encoded.stderr_tail,
     }
     error: TranscodeError
-    if encoded.interrupted is not None:
-        error = source_down(encoded.interrupted, **evidence)
-    elif any(check.name == "source_complete" for check in failed):
+    if any(check.name == "source_complete" for check in failed):
         error = MediaTruncated(
             f"The source is damaged or cut off ({said}); upload it again, or have what "
             "is left of it made (--accept-partial).",

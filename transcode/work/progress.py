@@ -13,10 +13,6 @@ from .command.pace import MADE, TAKEN
 TAIL_BYTES = 32_768
 """Most of standard error that is kept as evidence."""
 
-RECONNECT_SECONDS = 30
-"""A pause before ffmpeg goes on in a source that would be longer is not made: it waits
-0, 1, 3, 7 and 15 s, each twice the last and one more (libavformat/http.c)."""
-
 _PACE_SECONDS = 0.25
 """Between two reports; nobody reads faster."""
 _LEAST_SECONDS = 0.5
@@ -38,13 +34,6 @@ _DAMAGED = re.compile(r"\[vist#0:\d+.*\] corrupt decoded frame")
 # Error concealment that found nothing to conceal; the picture is called corrupt for it
 # all the same. MPEG-1 and 2 on one thread alone: on several there is no concealment.
 _WHOLE = re.compile(r" concealing 0 DC, 0 AC, 0 MV errors in . frame")
-_INTERRUPTED = re.compile(
-    r"\[https? @ [^]]+\] \[\w+\] .*(?:Will reconnect at|Stream ends prematurely"
-    r"|Error reading HTTP|HTTP error (?:408|425|429|5\d\d))"
-    r"|\[tcp @ [^]]+\] \[\w+\] Connection .* failed"
-)
-_PAUSE = re.compile(r"Will reconnect at \d+ in (\d+) second")
-_SHORT = re.compile(r"Stream ends prematurely")
 _AGAIN = re.compile(r" Last message repeated (\d+) times")
 _ERROR = re.compile(r"\[(?:error|fatal|panic)\]")
 _SECRET = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]*")
@@ -138,10 +127,6 @@ class Summary:
         self.muxed: dict[tuple[int, int], int] = {}
         """(output, stream) → packets muxed."""
         self.read_bytes: int | None = None
-        self.interrupted: str | None = None
-        """What was said last of a connection that broke; most are taken up again."""
-        self.given_up = False
-        """As far as can be told, one was not: what was read ends there."""
 
     def take(self, line: str) -> None:
         if self._source != "0":
@@ -150,11 +135,6 @@ class Summary:
             if _NOISE.search(line):
                 return
             self._count(line)
-        if _INTERRUPTED.search(line):
-            self.interrupted = without_secrets(line.rpartition("] ")[2])
-            pause = _PAUSE.search(line)
-            last = pause is not None and 2 * int(pause[1]) + 1 > RECONNECT_SECONDS
-            self.given_up |= last or _SHORT.search(line) is not None
         self._corrupt.take(line)
         self._whole.take(line)
         self.tail.take(line)

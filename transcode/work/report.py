@@ -60,8 +60,6 @@ class EncodeReport:
     """The source's first picture; None where none was decoded."""
     shown: Shown | None = None
     """When the source's pictures are shown; None where nobody told."""
-    interrupted: str | None = None
-    """What ffmpeg said last of a connection to the source that broke."""
 
     def having_read(self, more: int) -> EncodeReport:
         """With bytes of the source that were read before this encode."""

@@ -9,7 +9,7 @@ from ..contract import Task
 from ..errors import EncoderFailed
 from .children import Children, Program
 from .command.build import extract
-from .encode import allowed, local_source, refuse_part
+from .encode import allowed
 from .progress import Lines, Summary, without_secrets
 
 _FILE = "lines.mkv"
@@ -38,13 +38,16 @@ def take_lines(task: Task, *, program: str, folder: Path) -> ExtractedSubtitles:
     summary = Summary()
     lines = Lines(summary.take)
     with Children(folder) as children:
-        may = allowed(task, argv, writes=(folder,))
-        source = local_source(task)
-        children.start(Program("ffmpeg", argv, lines.feed, lines.feed, may, source))
+        may = allowed(argv, writes=(folder,))
+        children.start(
+            Program("ffmpeg", argv, lines.feed, lines.feed, may, task.source)
+        )
         ended = children.wait()
+        fault = children.fault
     lines.close()
     status = ended.statuses["ffmpeg"]
-    refuse_part(summary)
+    if fault is not None:
+        raise fault.error(stderr_tail=summary.tail.text)
     if status != 0:
         raise EncoderFailed(
             f"Subtitle track {task.recipe.burned_index} cannot be read to be burned in:"

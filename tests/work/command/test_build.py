@@ -288,7 +288,7 @@ def test_hardware(command: Any, match: Any, make_recipe: Any, video: Any) -> Non
 
 def test_remote(make_task: Any, match: Any, make_recipe: Any, video: Any) -> None:
     """
-    A remote source may speak HTTP, may be reconnected to, and nothing else.
+    A remote source is served: its address, with a signature, is on no command line.
     """
     file = OutputFile(name="video.mp4", container="mp4", video="720p", audio=())
     recipe = make_recipe(
@@ -305,10 +305,7 @@ def test_remote(make_task: Any, match: Any, make_recipe: Any, video: Any) -> Non
     )
     task = task.model_copy(update={"source": remote})
 
-    argv = build(task, program="ffmpeg", fifo=FIFO).argv
-    assert 'If-Match: "e"\r\n' in argv
-    # Files of text have no carriage returns.
-    match("ffmpeg-remote", [argument.rstrip() for argument in argv])
+    match("ffmpeg-remote", build(task, program="ffmpeg", fifo=FIFO).argv)
 
 
 def test_alternating_rates(command: Any, make_recipe: Any, video: Any) -> None:

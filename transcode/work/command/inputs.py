@@ -11,7 +11,7 @@ from ...contract import Recipe, Task, VideoStream
 from ...errors import MediaRejected
 from ...sandbox.allowlist import DEMUXERS
 from .filters import crops_late
-from .seek import decoder_threads, over_http, reading
+from .seek import SERVED, decoder_threads, over_http, reading
 from .stream import Stream
 from .subtitles import lines_options
 from .video import may_change
@@ -33,7 +33,7 @@ def upload(task: Task, *, hardware_decode: bool = False) -> Any:
         "f": media.format_name.split(",")[0],
         # Also for whatever a container may embed: no playlist, no script.
         "format_whitelist": media.format_name,
-        # A local upload may open nothing else; a remote one its own protocol only.
+        # A local upload may open nothing else; a remote one what is served to it.
         "protocol_whitelist": "file",
         # The spec's share of cores for the decoder.
         "threads": str(decoder_threads(task, task.spec.threads)),
@@ -54,7 +54,7 @@ def upload(task: Task, *, hardware_decode: bool = False) -> Any:
         # Its usual decoder would show what lies under transparency.
         options[f"c:{recipe.video_index}"] = recipe.decoder
     if task.source.is_remote:
-        options |= over_http(task.source)
+        options |= over_http()
     elif hardware_decode:
         # NVDEC; frames come back to memory, where the filters are.
         options["hwaccel"] = "cuda"
@@ -75,7 +75,7 @@ def _said_twice(video: VideoStream, recipe: Recipe) -> bool:
 def address(task: Task) -> str:
     """What ffmpeg opens the upload by."""
     if task.source.is_remote:
-        return task.source.location
+        return SERVED
     # The prefix keeps a colon in a file name from becoming a protocol.
     return f"file:{task.source.location}"
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...contract import Clip, Media, Recipe, Source, Task
-from .. import progress
+from ...contract import Clip, Media, Recipe, Task
 
 if TYPE_CHECKING:
     from .stream import Stream
+
+SERVED = "http://127.0.0.1:9/upload"
+"""By which ffmpeg opens a remote source: whatever it connects to, it is connected to
+the process that fetches for it. The source's own address may hold a signature."""
 
 _HAIR_SECONDS = 0.001
 """Less than any picture lasts, more than a container's clock rounds."""
@@ -83,19 +86,6 @@ def cut_sound(stream: Stream, clip: Clip | None) -> Stream:
     return stream.filter("asetpts", f"PTS-{clip.start_seconds - seek:.6f}/TB")
 
 
-def over_http(source: Source) -> dict[str, str | None]:
-    """The options before `-i` of a source at the other end of a connection."""
-    options: dict[str, str | None] = {
-        "protocol_whitelist": "http,https,tcp,tls",
-        # Object storage drops long connections; go on where it stopped.
-        "reconnect": "1",
-        "reconnect_on_network_error": "1",
-        "reconnect_on_http_error": "408,429,5xx",
-        "reconnect_delay_max": str(progress.RECONNECT_SECONDS),
-        # Microseconds: a connection that is silent this long is dead.
-        "rw_timeout": "30000000",
-    }
-    if source.uri.startswith("s3://") and source.etag:
-        # On every range of it: the version planned for, or HTTP error 412.
-        options["headers"] = f'If-Match: "{source.etag}"\r\n'
-    return options
+def over_http() -> dict[str, str | None]:
+    """The options before `-i` of a source that is served to it; see `fetcher`."""
+    return {"protocol_whitelist": "http,tcp"}
