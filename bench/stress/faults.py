@@ -84,7 +84,7 @@ class Proxy:
         """Awaited before a request is passed on."""
         self.asked: list[Asked] = []
         self.sent: list[tuple[Asked, int]] = []
-        """Bytes of each answer's body, once it was sent."""
+        """Bytes of each answer's body, be it that its reader left before the end."""
         self.done: list[Fault] = []
         self._open: set[asyncio.Task[object]] = set()
 
@@ -129,8 +129,8 @@ class Proxy:
         reply = await self._answer(request, fault)
         if reply is None:
             return False
-        await _send(writer, reply, fault)
         self.sent.append((asked, len(reply.body)))
+        await _send(writer, reply, fault)
         return fault is not Fault.CUT_IN_REPLY
 
     async def _answer(self, request: _Message, fault: Fault | None) -> _Message | None:
