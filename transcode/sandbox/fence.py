@@ -191,7 +191,7 @@ class Fence:
         change = handled & _CHANGE
         for paths, rights in (
             ((*may.reads, *LIBRARIES), _READ | _LIST),
-            (_asking() if may.network and may.runs is None else (), _READ | _LIST),
+            (RESOLVERS if may.network and may.runs is None else (), _READ | _LIST),
             (runs, _EXECUTE | _READ),
             (may.writes, _READ | _LIST | change),
             (("/dev/null",), _READ | _WRITE),
@@ -271,12 +271,6 @@ class Fence:
         described = struct.pack("@HP", len(code) // 8, ctypes.addressof(held))
         if self._libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, described, 0, 0):
             self._refused["calls"] = _error()
-
-
-def _asking() -> tuple[str, ...]:
-    """`RESOLVERS`, and the certificates that OpenSSL is told to trust instead."""
-    named = map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR"))
-    return (*RESOLVERS, *filter(None, named))
 
 
 def ports_of(url: str) -> tuple[int, ...]:

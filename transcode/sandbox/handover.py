@@ -16,6 +16,8 @@ _ASKED = struct.Struct("=Q2IiIQ6Q")
 _ADDED = struct.Struct("=Q4I")
 _SAID = struct.Struct("=QqiI")
 """linux/seccomp.h: struct seccomp_notif, seccomp_notif_addfd, seccomp_notif_resp."""
+_WINDOW = 131_072
+"""Bytes; as of a connection by TCP. The kernel doubles what is set."""
 _GONE = frozenset({errno.ENOENT, errno.EINTR, errno.EAGAIN})
 
 
@@ -47,6 +49,8 @@ class Handover:
                 return None
             ours, theirs = socket.socketpair()
             with theirs:
+                # A reader takes it for how far it had better read on than ask anew.
+                theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WINDOW // 2)
                 theirs.setblocking(not kind & socket.SOCK_NONBLOCK)
                 cloexec = kind & socket.SOCK_CLOEXEC
                 wanted = _ADDED.pack(number, 0, theirs.fileno(), 0, cloexec)

@@ -10,6 +10,7 @@ import secrets
 import selectors
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Sequence
@@ -151,7 +152,11 @@ def _confine(url: str) -> None:
     # Imported when first used: too late behind a fence.
     "x".encode("idna")
     may = Permissions(
-        reads=(*filter(os.path.isdir, sys.path), *sys.modules["transcode"].__path__),
+        reads=(
+            *filter(os.path.isdir, sys.path),
+            *sys.modules["transcode"].__path__,
+            *filter(None, ssl.get_default_verify_paths()[:2]),
+        ),
         network=True,
         ports=ports_of(url),
         serves=True,
