@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import MakeClip
 from transcode.contract import DynamicRange, Media
+from transcode.errors import MediaUnsupported
 from transcode.probe.facts.video import video_stream
 
 Look = Callable[..., Media]
@@ -267,3 +268,32 @@ def test_wrong_times_are_told(
 
     assert video == [it.retimed for it in media.video]
     assert audio == [it.retimed for it in media.audio]
+
+
+def test_pictures_before_the_zero_of_matroska_are_refused_by_name(
+    make_clip: MakeClip, look: Look
+) -> None:
+    """
+    libavformat hands them out without times: what was made of them was half a second
+    too long.
+    """
+    early = ("-bf", "2", "-output_ts_offset", "-0.5", "-avoid_negative_ts", "disabled")
+    clip = make_clip("early.mkv", 2, extra=early)
+
+    with pytest.raises(MediaUnsupported, match="before the container's zero"):
+        look(clip)
+
+
+def test_an_animated_picture_is_called_one(
+    ffmpeg: str, tmp_path: Path, look: Look
+) -> None:
+    """
+    A sequence in AVIF moves, and is refused for that it is not read.
+    """
+    path = tmp_path / "moves.avif"
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x64:r=10:d=1"]
+    argv += ["-c:v", "libsvtav1", "-preset", "12", str(path)]
+    subprocess.run(argv, check=True, capture_output=True)
+
+    with pytest.raises(MediaUnsupported, match="an animated picture"):
+        look(path)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from ..contract import (
     Artifact,
+    Check,
     Failure,
     JobCost,
     Manifest,
@@ -31,6 +32,9 @@ from ..errors import Cancelled, TranscodeError
 __all__ = ["ending_of", "has_succeeded", "status_of", "was_cancelled"]
 
 Status = Literal["succeeded", "rejected", "failed", "cancelled"]
+
+_TOLD_BY_DECODERS = frozenset({"shown", "picture"})
+"""Checks that a join cannot make: it decodes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def refused(  # noqa: PLR0913 - what a plan would have held
 
 
 def _manifest(plan: Plan, results: Sequence[TaskResult], ending: RunEnding) -> Manifest:
-    checks = tuple(c for p in _kept(results) for c in p.checks)
+    checks = _checks(results)
     spent = sum((a.cost.amount for r in results for a in r.attempts), start=Decimal(0))
     return Manifest(
         job_id=plan.job_id,
@@ -139,6 +143,28 @@ def _manifest(plan: Plan, results: Sequence[TaskResult], ending: RunEnding) -> M
         warnings=tuple(_unique([*plan.warnings, *_notes(results)])),
         finished_at=ending.finished_at,
         wall_seconds=ending.wall_seconds,
+    )
+
+
+def _checks(results: Sequence[TaskResult]) -> tuple[Check, ...]:
+    """Of what is kept; and of its chunks what whoever decodes has to tell."""
+    kept = [check for it in _kept(results) for check in it.checks]
+    of_chunks: dict[str, list[Check]] = {}
+    for result in results:
+        if result.kind == "chunk" and result.produced:
+            for check in result.produced.checks:
+                if check.name in _TOLD_BY_DECODERS:
+                    of_chunks.setdefault(check.name, []).append(check)
+    return (*kept, *map(_in_all, of_chunks.values()))
+
+
+def _in_all(checks: Sequence[Check]) -> Check:
+    """One check of several chunks, in the words of the one that is worst off."""
+    worst = min(checks, key=lambda it: it.passed)
+    return worst.model_copy(
+        update={"detail": f"{worst.detail} (in each of {len(checks)} chunks)"}
+        if worst.passed
+        else {}
     )
 
 

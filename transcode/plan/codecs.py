@@ -68,9 +68,10 @@ ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 HDR_CODECS: Final = frozenset({"hevc", "av1"})
 """Codecs in which devices play HDR, and whose encoders here write its metadata."""
 
-LEAST_SIDE: Final[dict[VideoCodec, int]] = {"h264": 2, "hevc": 16, "av1": 4, "vp9": 2}
+LEAST_SIDE: Final[dict[VideoCodec, int]] = {"h264": 2, "hevc": 16, "av1": 16, "vp9": 2}
 """Pixels; below it the software encoder refuses. Tried with FFmpeg 9.0.2: x265 makes
-16x16 and not 10x12, SVT-AV1 10x12 and not 2x2, x264 and libvpx even 2x2."""
+16x16 and not 10x12, x264 and libvpx even 2x2. SVT-AV1 writes past its memory and dies
+at 8x8 where colours are tagged, and at 16x8 where HDR was mastered."""
 
 LARGEST_PICTURE: Final = 8192 * 4352
 """Pixels: the largest picture of HEVC and AV1 level 6.2; no camera records more."""

@@ -51,7 +51,9 @@ _NO_FIELDS = NEVER_INTERLACED | {"hevc"}
 """Codecs without fields, or too heavy to decode for their sake alone."""
 _UNSPECIFIED = 2
 """In each table of ITU-T H.273."""
-_STILLS = {"heic", "heix", "mif1", "msf1", "avif", "avis"}
+_STILLS = {"heic", "heix", "mif1", "avif"}
+_SEQUENCES = {"hevc", "hevx", "msf1", "avis"}
+"""Brands of ISO/IEC 23008-12, and AVIF's."""
 _MESSAGES: Mapping[type[BaseException], tuple[str, str]] = {
     MemoryError: (
         "rejected",
@@ -215,6 +217,12 @@ def _refuse_by_name(head: bytes) -> None:
             "unsupported",
             "its header (ds64) leaves the size of its sound open, which no player here"
             " reads; have it written again as WAV or FLAC",
+        )
+    if looks_like(head) and head[8:12].decode("latin-1") in _SEQUENCES:
+        raise Refused(
+            "unsupported",
+            "it is an animated picture (a sequence in HEIF or AVIF), which is not read"
+            " here; upload it as MP4, WebM or GIF",
         )
     if looks_like(head) and head[8:12].decode("latin-1") in _STILLS:
         raise Refused("rejected", "it is a still picture (HEIF or AVIF), not a video")

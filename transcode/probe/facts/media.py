@@ -173,6 +173,14 @@ def _refuse_unplayable(
                 width=picture.width,
                 height=picture.height,
             )
+    for stream in raw["streams"]:
+        if _begins_before_zero(stream, raw):
+            raise MediaUnsupported(
+                f"The picture (stream {stream['index']}) begins before the container's "
+                "zero, and nothing here reads times there; write it again with times "
+                "from 0 on.",
+                stream=stream["index"],
+            )
     broken = [o for o in others if o.reason == _BROKEN]
     if broken and not video:
         raise MediaRejected(
@@ -197,6 +205,24 @@ def _refuse_unplayable(
             f"No decoder here knows {', '.join(codecs)}; upload it in another one.",
             codecs=codecs,
         )
+
+
+def _begins_before_zero(stream: Raw, raw: Raw) -> bool:
+    """
+    Whether some pictures of Matroska have no time.
+
+    Each block has one, but libavformat drops those below 0 (`matroska_parse_block`).
+    Sound gets them from its lengths, what is reordered cannot.
+    """
+    packets = stream.get("packets") or {}
+    timed = packets.get("untimed", 0) < packets.get("count", 0)
+    matroska = raw["format"].split(",")[0] == "matroska"
+    return (
+        matroska
+        and stream["type"] == "video"
+        and bool(packets.get("untimed"))
+        and timed
+    )
 
 
 def _warnings(raw: Raw, others: list[OtherStream]) -> list[str]:

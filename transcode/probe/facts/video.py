@@ -16,7 +16,7 @@ from .frame_rate import Rate, measure, snap
 from .hdr import content_light, mastering_display
 from .interlace import fields_seen, is_woven
 from .shape import oriented_twice, shape_of
-from .times import jumps, language, leads, raw_frames, times, unseen
+from .times import jumps, language, leads, raw_frames, times, unseen, whole_pictures
 
 _FIELDS = {1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
 """AVFieldOrder of libavcodec."""
@@ -171,7 +171,7 @@ def _frames(stream: Raw, whole: bool, unknown: dict[str, str]) -> int | None:  #
             unknown["frames"] = "the edit list plays pieces, or the index is too long"
         return line["samples"]  # type: ignore[no-any-return]
     if whole:
-        return int(stream["packets"]["count"])
+        return whole_pictures(stream)
     unknown["frames"] = "the container does not count frames"
     return None
 

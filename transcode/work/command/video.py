@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ...contract import (
+    Clip,
     CmafPackaging,
     DynamicRange,
     Recipe,
@@ -30,6 +31,7 @@ from .filters import (
 )
 from .hdr import kept
 from .hold import tailed
+from .seek import cut
 from .stream import Drawn, Pair, Stream
 from .subtitles import drawn_lines
 from .timing import hold, lead_frames, snaps, steady_rate, timescale
@@ -103,7 +105,7 @@ def lay(  # noqa: PLR0913  each is one input of the graph
     if not roots and not stills:
         return Pictures(ticks, constant, {})
 
-    raw, source = _told(source, hdr) if tell and not recipe.clip else (None, source)
+    raw, source = _told(source, hdr) if tell else (None, source)
     if may_change(task):
         if is_converted(video):
             source = harmless(source, video)
@@ -156,8 +158,16 @@ def lay(  # noqa: PLR0913  each is one input of the graph
         sprites=made.get("sprites"),
         hdr=hdr,
         shown=decoded,
-        seen=None if raw is None else first_picture(raw, video, SIDE),
+        seen=None if raw is None else _first(raw, video, recipe.clip, copied=copied),
     )
+
+
+def _first(
+    raw: Stream, video: VideoStream, clip: Clip | None, *, copied: bool
+) -> Stream:
+    if clip is not None:
+        raw = cut(raw, clip, copied=copied)
+    return first_picture(raw, video, SIDE)
 
 
 def _until_the_end(
