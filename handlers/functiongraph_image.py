@@ -128,7 +128,7 @@ async def _invoke(request: Request) -> Response:
     write(invocation.id, done.document)
     if done.trouble is not None:
         return _reply(500, done.trouble.describe().model_dump(mode="json"))
-    told = done.document["uploads"] or done.document["ignored"] or done.document["jobs"]
+    told = any(done.document.get(it) for it in ("uploads", "ignored", "jobs", "task"))
     refused = done.document["errors"] and not told
     return _reply(400 if refused else 200, done.document)
 

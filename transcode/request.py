@@ -21,7 +21,7 @@ from .plan.profile import ClipProfile, Profile, WatermarkProfile
 from .platforms.platform import Platform
 from .store.destination import Destination
 from .store.open import destination, locate
-from .wiring import Wiring
+from .wiring import Wiring, own_mib
 
 
 class Request(Value):
@@ -118,4 +118,5 @@ def constraints_of(request: Request, platform: Platform) -> Constraints:
         optimize=request.optimize,
         chunks=request.chunks,
         accept_partial=request.accept_partial,
+        own_mib=own_mib(request.engine),
     )

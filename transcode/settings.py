@@ -115,6 +115,12 @@ class Settings(Value):
         "(auto, host:6379); by default one is started on this machine",
     )
 
+    functiongraph_function: str | None = Field(
+        None,
+        description="with the engine `functiongraph`: the function that does tasks, as "
+        "destinations are written (urn:fss:…)",
+    )
+
     to: str | None = Field(
         None, description="in a function: where results and jobs go, s3://bucket/prefix"
     )

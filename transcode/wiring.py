@@ -16,6 +16,7 @@ from .catalog import Catalog
 from .contract import Capabilities
 from .contract.job import Delivery
 from .deliver import Announcer, Senders, Target, check, parse_targets
+from .deliver.targets import GraphFunction
 from .errors import (
     DestinationError,
     SettingsError,
@@ -30,9 +31,10 @@ from .settings import Settings
 from .work.toolchain import capabilities, find_ffmpeg, yardstick_seconds
 
 if TYPE_CHECKING:
+    from .deliver.functiongraph import AsyncStatus, FunctionCalls
     from .invoke.ray import RayCluster
 
-ENGINES = ("local", "ray")
+ENGINES = ("local", "ray", "functiongraph")
 
 
 _RESTING_SECONDS = (20.0, 60.0, 300.0, 600.0)
@@ -42,6 +44,11 @@ _OWN_MIB = 128
 
 """Of a function's memory, for this process beside the worker: 100 MiB with S3's client
 loaded, measured, and some to grow."""
+
+
+def own_mib(engine: str) -> int:
+    """What a function of *engine* itself needs of every spec; 0 where it is apart."""
+    return _OWN_MIB if engine == "functiongraph" else 0
 
 
 @dataclass(frozen=True)
@@ -150,6 +157,8 @@ class Wiring:
         self.own_platform(name)
         if name == "ray":
             return self._ray_engine(platform)
+        if name == "functiongraph":
+            return self._functiongraph_engine(platform)
         # Only what runs something needs them.
         from .invoke.local.engine import LocalEngine  # noqa: PLC0415
         from .invoke.local.staging import StagingEngine  # noqa: PLC0415
@@ -171,6 +180,45 @@ class Wiring:
             self.settings,
             lambda place: bucket(place, self.settings),
         )
+
+    @asynccontextmanager
+    async def _functiongraph_engine(self, platform: Platform) -> AsyncIterator[Engine]:
+        # Loads aiohttp, and nothing of it for whoever works here.
+        from .invoke.functiongraph import FunctionGraphInvoker  # noqa: PLC0415
+        from .invoke.remote import RemoteEngine  # noqa: PLC0415
+        from .store.open import bucket  # noqa: PLC0415
+
+        async with self.senders() as senders:
+            calls = await senders.function_calls()
+            yield RemoteEngine(
+                FunctionGraphInvoker(
+                    _TaskFunction(calls, self.task_function), platform
+                ),
+                platform,
+                self.settings,
+                lambda place: bucket(place, self.settings),
+            )
+
+    @property
+    def task_function(self) -> GraphFunction:
+        """That of the engine `functiongraph`; raises `SettingsError`."""
+        text = self.settings.functiongraph_function
+        variable = "TRANSCODE_FUNCTIONGRAPH_FUNCTION"
+        try:
+            (target,) = parse_targets(text or "")
+        except (DestinationError, ValueError) as exc:
+            target = None
+            why = f" ({exc.message})" if isinstance(exc, DestinationError) else ""
+        else:
+            why = ""
+        if not isinstance(target, GraphFunction):
+            raise SettingsError(
+                f"{variable}: name the one function that does tasks, as in "
+                f"urn:fss:region:project:function:default:transcode:latest{why}.",
+                setting=variable,
+            )
+        check((target,), self.settings)
+        return target
 
     def told_of(self, *, success: bool) -> tuple[Target, ...]:
         """Who is told of a result, or of a job that failed; raises `SettingsError`."""
@@ -210,6 +258,23 @@ class Wiring:
 
         async with bucket(folder, self.settings) as objects:
             await objects.create(name, body)
+
+
+@dataclass(frozen=True, slots=True)
+class _TaskFunction:
+    """FunctionGraph's API for one function."""
+
+    calls: FunctionCalls
+    function: GraphFunction
+
+    async def invoke(self, body: bytes, *, memory_mib: int) -> str:
+        return await self.calls.invoke(self.function, body, memory_mib=memory_mib)
+
+    async def status(self, request_id: str) -> AsyncStatus | None:
+        return await self.calls.status(self.function, request_id)
+
+    async def cancel(self, request_id: str) -> None:
+        await self.calls.cancel(self.function, request_id)
 
 
 def wire(settings: Settings) -> Wiring:

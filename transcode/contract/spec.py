@@ -81,6 +81,8 @@ class Constraints(Value):
     optimize: Literal["cost", "time", "balanced"] = "balanced"
     accept_partial: bool = False
     """Make what is there of a cut or damaged source, and say so."""
+    own_mib: int = 0
+    """Of every spec this much is the function's own, beside the work."""
     chunks: int | None = Field(None, ge=1)
     """In just so many parts at once, 1: in one piece; None: as is best."""
 

@@ -1,48 +1,134 @@
-"""A notice → an asynchronous invocation on FunctionGraph, signed with AK and SK."""
+"""What is asked of FunctionGraph's API, signed with AK and SK."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Literal, get_args
 from urllib.parse import quote, urlsplit
 
+from ..errors import DestinationDown
 from ..platforms.huawei_signing import Keys, authorization
-from .http import Http
+from .http import Http, Reply
 from .message import Notice
 from .response import judge
 from .targets import GraphFunction
 
+_STATUS_BYTES = 64 * 1024
+
+AsyncState = Literal["WAIT", "RUNNING", "SUCCESS", "FAIL", "DISCARD"]
+"""Of an asynchronous invocation; `ListAsyncInvocations`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncStatus:
+    """What FunctionGraph keeps of an asynchronous invocation."""
+
+    state: AsyncState
+    error_code: str = ""
+    error_message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCalls:
+    """Calls with *keys*; *now* is the time in UTC. All raise `DeliveryError`."""
+
+    http: Http
+    keys: Keys
+    now: Callable[[], datetime]
+
+    async def invoke(
+        self, function: GraphFunction, body: bytes, *, memory_mib: int | None = None
+    ) -> str:
+        """
+        Queue an asynchronous invocation, in *memory_mib* where the function has dynamic
+        memory; what it is called by.
+        """
+        headers = {"Content-Type": "application/json"}
+        if memory_mib is not None:
+            headers["X-Cff-Instance-Memory"] = str(memory_mib)
+        reply = await self._ask(
+            function, "POST", "/invocations-async", headers=headers, body=body
+        )
+        return str(_document(reply).get("request_id", ""))
+
+    async def status(
+        self, function: GraphFunction, request_id: str
+    ) -> AsyncStatus | None:
+        """None where nothing is kept, as with `enable_async_status_log` off."""
+        reply = await self._ask(
+            function, "GET", "/async-invocations", query=f"request_id={request_id}"
+        )
+        for one in _document(reply).get("invocations", ()):
+            if one.get("request_id") == request_id:
+                state = one.get("status")
+                if state in get_args(AsyncState):
+                    return AsyncStatus(
+                        state,
+                        str(one.get("error_code") or ""),
+                        str(one.get("error_message") or ""),
+                    )
+        return None
+
+    async def cancel(self, function: GraphFunction, request_id: str) -> None:
+        """Stop it at once."""
+        body = json.dumps({"request_id": request_id, "type": "force"}).encode()
+        headers = {"Content-Type": "application/json"}
+        await self._ask(function, "POST", "/cancel", headers=headers, body=body)
+
+    async def _ask(  # noqa: PLR0913 - one request
+        self,
+        function: GraphFunction,
+        method: Literal["GET", "POST"],
+        path: str,
+        *,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Reply:
+        urn = quote(function.urn, safe="~")
+        url = f"{function.endpoint}/v2/{function.project}/fgs/functions/{urn}{path}"
+        url += f"?{query}" if query else ""
+        signed = dict(headers or {}) | {
+            "Host": urlsplit(url).netloc,
+            "X-Project-Id": function.project,
+            "X-Sdk-Date": self.now().strftime("%Y%m%dT%H%M%SZ"),
+        }
+        if self.keys.token:
+            signed["X-Security-Token"] = self.keys.token
+        signature = authorization(
+            method, url, headers=signed, body=body, keys=self.keys
+        )
+        reply = await self.http.ask(
+            function,
+            method,
+            url,
+            body=body,
+            headers=signed | {"Authorization": signature},
+            most=_STATUS_BYTES if method == "GET" else None,
+        )
+        judge(
+            function, reply.status, answer=reply.answer, retry_after=reply.retry_after
+        )
+        return reply
+
 
 class GraphSender:
-    """Sends with *keys*; *now* is the time in UTC."""
+    """Tells a function of a result."""
 
-    def __init__(self, http: Http, keys: Keys, now: Callable[[], datetime]) -> None:
-        self._http = http
-        self._keys = keys
-        self._now = now
+    def __init__(self, calls: FunctionCalls) -> None:
+        self._calls = calls
 
     async def send(self, target: GraphFunction, notice: Notice) -> None:
         """Return once the invocation is queued; raises `DeliveryError`."""
-        urn = quote(target.urn, safe="~")
-        url = (
-            f"{target.endpoint}/v2/{target.project}/fgs/functions/{urn}"
-            "/invocations-async"
-        )
-        headers = {
-            "Content-Type": "application/json",
-            "Host": urlsplit(url).netloc,
-            "X-Project-Id": target.project,
-            "X-Sdk-Date": self._now().strftime("%Y%m%dT%H%M%SZ"),
-        }
-        if self._keys.token:
-            headers["X-Security-Token"] = self._keys.token
-        signature = authorization(
-            "POST", url, headers=headers, body=notice.body, keys=self._keys
-        )
-        reply = await self._http.post(
-            target,
-            url,
-            body=notice.body,
-            headers=headers | {"Authorization": signature},
-        )
-        judge(target, reply.status, answer=reply.answer, retry_after=reply.retry_after)
+        await self._calls.invoke(target, notice.body)
+
+
+def _document(reply: Reply) -> Mapping[str, Any]:
+    try:
+        found = json.loads(reply.answer or "{}")
+    except ValueError as exc:
+        raise DestinationDown("FunctionGraph answered with no JSON.") from exc
+    return found if isinstance(found, dict) else {}

@@ -62,20 +62,36 @@ class Http:
     async def post(
         self, target: Target, url: str, *, body: bytes, headers: Mapping[str, str]
     ) -> Reply:
+        """As `ask`."""
+        return await self.ask(target, "POST", url, body=body, headers=headers)
+
+    async def ask(  # noqa: PLR0913 - one request
+        self,
+        target: Target,
+        method: str,
+        url: str,
+        *,
+        body: bytes,
+        headers: Mapping[str, str],
+        most: int | None = None,
+    ) -> Reply:
         """
+        At *most* so many bytes of the answer are read; a kilobyte by default.
+
         What they answered, of whatever status. Raises `DestinationDown` where there
         was no whole answer, `DestinationRefused` where the address cannot be called;
         neither quotes the address.
         """
         try:
             # As written: what is signed and what is sent must be the same.
-            async with self._session.post(
+            async with self._session.request(
+                method,
                 URL(url, encoded=True),
                 data=body,
                 headers=headers,
                 allow_redirects=False,
             ) as response:
-                answer = await response.content.read(_ANSWER_BYTES)
+                answer = await _read(response, most or _ANSWER_BYTES)
                 return Reply(
                     status=response.status,
                     retry_after=retry_after(response.headers, datetime.now(UTC)),
@@ -98,6 +114,16 @@ class Http:
                 f"{target.name} cannot be reached: {_why(exc)}.",
                 destination=target.name,
             ) from None
+
+
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    found = b""
+    while len(found) < most:
+        piece = await response.content.read(most - len(found))
+        if not piece:
+            break
+        found += piece
+    return found
 
 
 def _why(exc: Exception) -> str:

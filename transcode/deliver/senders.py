@@ -36,6 +36,7 @@ from .webhook import webhook_keys
 
 if TYPE_CHECKING:
     from .aws import AwsSender
+    from .functiongraph import FunctionCalls
     from .http import Http
 
 Create = Callable[[str, str, bytes], Awaitable[object]]
@@ -133,8 +134,14 @@ class Senders:
         await sender.send(target, notice)
 
     async def _to_graph(self, target: GraphFunction, notice: Notice) -> None:
-        from ..platforms.huawei_signing import Keys  # noqa: PLC0415  loads aiohttp
         from .functiongraph import GraphSender  # noqa: PLC0415  loads aiohttp
+
+        await GraphSender(await self.function_calls()).send(target, notice)
+
+    async def function_calls(self) -> FunctionCalls:
+        """FunctionGraph's API, with our keys."""
+        from ..platforms.huawei_signing import Keys  # noqa: PLC0415  loads aiohttp
+        from .functiongraph import FunctionCalls  # noqa: PLC0415  loads aiohttp
 
         given = self._settings
         keys = Keys(
@@ -142,8 +149,7 @@ class Senders:
             secret=_plain(given.huawei_secret_key) or "",
             token=_plain(given.huawei_security_token),
         )
-        sender = GraphSender(await self._http_door(), keys, lambda: datetime.now(UTC))
-        await sender.send(target, notice)
+        return FunctionCalls(await self._http_door(), keys, lambda: datetime.now(UTC))
 
     async def _http_door(self) -> Http:
         from .http import Http  # noqa: PLC0415  loads aiohttp

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,33 +15,47 @@ from ..contract import (
     InvocationReport,
     Produced,
     Progress,
+    Spec,
     WorkOrder,
 )
-from ..errors import ObjectExists, ObjectMissing, TranscodeError
-from ..invoke.local.engine import LocalEngine
-from ..invoke.local.staging import StagingEngine
+from ..errors import ObjectExists, ObjectMissing, SettingsError, TranscodeError
 from ..invoke.observer import AttemptObserver
 from ..invoke.remote import BEAT, BEGUN, ORDER, REPORT, RemoteOrder, ended_as
-from ..platforms.machine import this_machine
 from ..platforms.price import bill, billed_milliseconds
 from ..settings import Settings
 from ..store.bucket import Bucket
 from ..store.open import bucket, locate, refuse_change
+from ..wiring import Wiring
 
 _STEP_SECONDS = 0.1
 """Between two looks at whether there is something new to tell."""
 
 
-async def perform_task(records: str, settings: Settings) -> bool:
+def task_of(event: object) -> str | None:
+    """The records of the order that *event* tells of; None where it is none."""
+    if not isinstance(event, Mapping) or event.get("transcode") != "task":
+        return None
+    records = event.get("records")
+    return records if isinstance(records, str) and records else None
+
+
+async def perform_task(
+    records: str,
+    wiring: Wiring,
+    *,
+    given: Spec | None = None,
+    before_seconds: float = 0.0,
+) -> bool:
     """
     Carry out the order that lies in *records*; False where it is not ours to do.
 
     It is begun once, whoever starts it twice, and reported once; a report that somebody
-    has written in our stead stands. *settings*: how to reach the store; everything else
-    comes with the order.
+    has written in our stead stands. *given*: the spec that the platform says we have,
+    where it does; *before_seconds*: what was billed before the call, such as an
+    initializer.
     """
-    began = anyio.current_time()
-    async with bucket(records, settings) as objects:
+    began = anyio.current_time() - before_seconds
+    async with bucket(records, wiring.settings) as objects:
         body, _ = await objects.read(ORDER)
         order = RemoteOrder.from_json(body)
         try:
@@ -53,7 +66,7 @@ async def perform_task(records: str, settings: Settings) -> bool:
             return False
         heart = _Heart(objects, order.beat_seconds)
         async with heart.beating():
-            attempt, produced = await _do(order, _here(order.settings, settings), heart)
+            attempt, produced = await _do(order, wiring, heart, given)
         attempt = _billed_whole(attempt, order, anyio.current_time() - began)
         report = InvocationReport(attempt=attempt, produced=produced)
         try:
@@ -64,14 +77,14 @@ async def perform_task(records: str, settings: Settings) -> bool:
 
 
 async def _do(
-    order: RemoteOrder, settings: Settings, heart: _Heart
+    order: RemoteOrder, wiring: Wiring, heart: _Heart, given: Spec | None
 ) -> tuple[Attempt, Produced | None]:
     began = anyio.current_time()
-    scratch = Path(settings.scratch or tempfile.gettempdir())
-    local = LocalEngine(this_machine(scratch), order.platform, settings)
+    here = Wiring(_here(order.settings, wiring.settings), held_to=wiring.held_to)
     try:
-        work = await _found(order.work, settings)
-        async with StagingEngine(local, settings) as engine:
+        _refuse_less(order.work.task.spec, given)
+        work = await _found(order.work, here.settings)
+        async with here.engine("local", order.platform) as engine:
             await engine.prewarm()
             return await engine.attempt(work, observer=heart)
     except TranscodeError as exc:
@@ -80,6 +93,17 @@ async def _do(
             exc, order.work, order.platform, wall_seconds=took, begun=True
         )
         return attempt, None
+
+
+def _refuse_less(ordered: Spec, given: Spec | None) -> None:
+    """Raise where the platform gave less than what was ordered, and is paid for."""
+    if given is not None and given.memory_mib < ordered.memory_mib:
+        raise SettingsError(
+            f"{ordered.memory_mib} MiB were ordered and the function has "
+            f"{given.memory_mib} MiB: set `enable_dynamic_memory` for it.",
+            memory_mib=ordered.memory_mib,
+            given_mib=given.memory_mib,
+        )
 
 
 async def _found(work: WorkOrder, settings: Settings) -> WorkOrder:

@@ -30,6 +30,7 @@ from ..jobs.service import JobService
 from ..meter import Meter, metering, settle
 from ..store.connections import keep_open
 from .runtime import Function
+from .task import perform_task, task_of
 
 _VERDICT_SECONDS = 1.5
 """Before the platform's kill, whatever hangs, what was found out is returned: the
@@ -77,6 +78,9 @@ async def answer(function: Function, event: object, invocation: Invocation) -> A
     the next call. A clock's event carries on with whatever waits. Raises nothing that
     is foreseen.
     """
+    records = task_of(event)
+    if records is not None:
+        return await _carry_out(function, records)
     left = invocation.seconds_left
     hard = None if left is None else max(left - _VERDICT_SECONDS, 0)
     call = _Call(function, invocation)
@@ -89,6 +93,24 @@ async def answer(function: Function, event: object, invocation: Invocation) -> A
     if scope.cancelled_caught:
         call.failed(StoreDown("The store did not answer before our time was over."))
     return call.answer()
+
+
+async def _carry_out(function: Function, records: str) -> Answer:
+    """One task of somebody else's job, in the spec that was chosen for it."""
+    document: dict[str, Any] = {"uploads": [], "ignored": [], "jobs": [], "errors": []}
+    try:
+        async with keep_open():
+            ours = await perform_task(
+                records,
+                function.wiring,
+                given=function.spec,
+                before_seconds=function.take_unbilled(),
+            )
+    except Exception as exc:  # noqa: BLE001 - the outermost edge; it is answered
+        error = as_ours(exc)
+        document["errors"] = [shown(error.describe())]
+        return Answer(document, (), error)
+    return Answer(document | {"task": records, "ours": ours}, (), None)
 
 
 def _collecting(ended: list[str]) -> Callable[[str], Awaitable[None]]:

@@ -32,7 +32,6 @@ from ..settings import Settings
 
 __all__ = ["RayCluster", "RayInvoker"]
 
-_TASK = "transcode.functions.task"
 MIB = 2**20
 _CONNECT_SECONDS = 5.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -193,8 +192,10 @@ def _perform(records: str, settings: str) -> bool:
     """What a Ray worker does."""
     import anyio  # noqa: PLC0415  what a worker imports, it pays for
 
-    module = importlib.import_module(_TASK)
-    done: bool = anyio.run(module.perform_task, records, Settings.from_json(settings))
+    task = importlib.import_module("transcode.functions.task")
+    wiring = importlib.import_module("transcode.wiring")
+    told = wiring.Wiring(Settings.from_json(settings))
+    done: bool = anyio.run(task.perform_task, records, told)
     return done
 
 

@@ -342,9 +342,11 @@ def _obstacle(  # noqa: PLR0913, PLR0911 - one for each thing that may be short
     if asked is not None:
         if spec.memory_mib != asked:
             return "forced", f"{asked} MiB was asked for"
-    elif peak * MEMORY_MARGIN > spec.memory_mib:
-        wanted = peak * MEMORY_MARGIN
-        return "memory", f"needs about {wanted:.0f} MiB, a quarter of it to spare"
+    elif (wanted := peak * MEMORY_MARGIN + constraints.own_mib) > spec.memory_mib:
+        spare = ", a quarter of it to spare"
+        if constraints.own_mib:
+            spare = f", {constraints.own_mib} of them the function's own"
+        return "memory", f"needs about {wanted:.0f} MiB{spare}"
     if spec.scratch_mib is None:
         most = largest_scratch(platform, terms.machine)
         return "scratch", f"needs {needed} MiB of scratch, there are at most {most} MiB"

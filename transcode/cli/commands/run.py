@@ -75,7 +75,7 @@ def transcode() -> None:
     type=Text("NAME"),
     default="local",
     show_default=True,
-    help="Where the work runs: `local`, this machine, or `ray`, a Ray cluster.",
+    help="Where the work runs: `local`, `ray` or `functiongraph`.",
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @output_options
