@@ -510,7 +510,7 @@ def test_a_stamp_is_too_small_for_some_encoders(
     change: Change, shipped: Shipped, capable: Capabilities
 ) -> None:
     """
-    x264 makes 10x12, x265 does not.
+    x264 makes 10x12, x265 does not, and of SVT-AV1 it depends on the colours.
     """
     stamp = change(
         video={"width": 10, "height": 12, "display_width": 10, "display_height": 12}
@@ -519,6 +519,8 @@ def test_a_stamp_is_too_small_for_some_encoders(
     assert make_recipe(stamp, shipped("hls"), capable).recipe.video
     with pytest.raises(MediaUnsupported, match="hevc encoders need 16"):
         make_recipe(stamp, shipped("hevc"), capable)
+    with pytest.raises(MediaUnsupported, match="av1 encoders need 16"):
+        make_recipe(stamp, shipped("av1"), capable)
 
 
 def test_a_missing_encoder_is_named(

@@ -146,3 +146,18 @@ def test_transparency_is_black(
     left, right = (18 * 64 + 16) * 3, (18 * 64 + 48) * 3
     assert [255, 0, 0] == pytest.approx(list(seen[left : left + 3]), abs=4)
     assert [0, 0, 0] == pytest.approx(list(seen[right : right + 3]), abs=4)
+
+
+def test_strong_colours_in_rgb_are_no_fault(
+    made: Callable[..., Path], through: Any
+) -> None:
+    """
+    A picture that is right passes, however pure its colours: it is compared in the
+    matrix that it got.
+    """
+    pure = ("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=0.4")
+    clip = made("pure.mov", *pure, "-c:v", "qtrle", "-pix_fmt", "rgb24")
+
+    produced, _, _ = through(clip, "large\n")
+
+    assert ("succeeded", None) == (produced.outcome.value, produced.failure)

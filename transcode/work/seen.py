@@ -22,7 +22,7 @@ _ASPECT = re.compile(rb" A(\d+):(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A picture shrunk to a square; 8 bits, limited range, BT.709's matrix."""
+    """A picture shrunk to a square; 8 bits, limited range, in the matrix it had."""
 
     aspect: Fraction
     """Width over height, as the picture is to be shown."""

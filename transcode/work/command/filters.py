@@ -15,6 +15,7 @@ from ...media.colours import (
     strange_matrix,
 )
 from ...media.margins import WOVEN_RATIO
+from ...media.pixels import is_rgb
 from .conversion import harmless, in_known_colours, tone_mapped
 from .hold import held
 from .seek import cut
@@ -89,22 +90,22 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
 
 
 def first_picture(stream: Stream, video: VideoStream, side: int) -> Stream:
-    """A square of *side* pixels, its shape in the pixels', for the eye of a check."""
+    """
+    A square of *side* pixels, its shape in the pixels', for the eye of a check.
+
+    In the matrix that it has, or that results get of RGB: from one to the other
+    libswscale loses strong colours.
+    """
     stream = stream.filter("trim", end_frame=1)
     if strange_matrix(video):
         stream = harmless(stream, video)
-    elif not fully_tagged(video):
-        stream = stream.filter("setparams", colorspace=source_colour(video).matrix)
     if video.color_transfer in LOGARITHMIC:
         stream = stream.filter("setparams", color_trc="bt709")
-    stream = stream.filter(
-        "scale",
-        w=side,
-        h=side,
-        flags="area",
-        out_color_matrix="bt709",
-        out_range="tv",
-    )
+    options: dict[str, object] = {"w": side, "h": side, "flags": "area"}
+    if is_rgb(video):
+        colour = output_colour(video, tone_map=False)
+        options["out_color_matrix"] = scaler_name(colour.matrix)
+    stream = stream.filter("scale", **options, out_range="tv")
     return stream.filter("format", "yuv444p")
 
 

@@ -174,7 +174,6 @@ def _seen(frame: Any) -> Seen:
         SIDE,
         SIDE,
         "yuv444p",
-        dst_colorspace="ITU709",
         interpolation="AREA",
         dst_color_range="MPEG",
     )
