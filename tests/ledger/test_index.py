@@ -23,6 +23,7 @@ from transcode.contract.job import Claim, Ending, LedgerRecord, Submission
 from transcode.errors import SettingsError, UsageError
 from transcode.ledger.amounts import join, split
 from transcode.ledger.index import Index
+from transcode.ledger.job_filter import Cursor, JobFilter
 from transcode.ledger.log import LEDGER, append
 from transcode.ledger.queries import GROUPS
 from transcode.ledger.totals import (
@@ -247,6 +248,62 @@ async def test_a_result_that_appears_later_is_seen(tmp_path: Path) -> None:
             await index.sync(store)
 
             assert ["succeeded"] == [job.status(NOON) for job in index.jobs()]
+
+
+async def test_a_job_that_is_opened_again_is_seen(tmp_path: Path) -> None:
+    """Though what is over is not looked through each time: its markers tell."""
+    over, opened = ".transcode/over/{}.failed", ".transcode/open/{}"
+    async with state(tmp_path) as store:
+        for what, number in [("submission", 1), ("claim", 2), ("failed", 2)]:
+            await store.put(*objects(1, what, number))
+        with Index.open(tmp_path, "x") as index:
+
+            async def seen() -> list[str]:
+                await index.sync(store)
+                return [job.status(datetime.now(UTC)) for job in index.jobs()]
+
+            await index.sync(store)
+            (job,) = index.jobs()
+            await store.put(over.format(job.job_id), b"")
+            assert [["failed"], ["failed"]] == [await seen(), await seen()]
+            await store.put(opened.format(job.job_id) + ".1", b"")
+            await store.put(*objects(1, "round", 2))
+            assert ["waiting"] == await seen()
+            await store.put(*objects(1, "claim", 3))
+            await store.put(*objects(1, "manifest", 1))
+            await store.put(over.format(job.job_id).replace("failed", "succeeded"), b"")
+            await store.delete(opened.format(job.job_id) + ".1")
+
+            assert ["succeeded"] == await seen()
+            everything = await index.sync(store, everything=True)
+            assert 0 == everything.jobs
+
+
+async def test_jobs_are_found_by_what_they_are_of(tmp_path: Path) -> None:
+    """And a cursor goes on behind the last one, whatever came since."""
+    async with state(tmp_path) as store:
+        for n in range(1, 5):
+            await store.put(*objects(n, "submission", 1))
+        with Index.open(tmp_path, "x") as index:
+            await index.sync(store)
+            every = [job.job_id for job in index.jobs()]
+            first = next(index.jobs())
+            after = JobFilter(after=Cursor.parse(str(Cursor.after(first))))
+            assert every[1:] == [job.job_id for job in index.jobs(after)]
+            source = first.submission.source.uri
+            name = first.submission.profile.name
+            assert every[0] in {j.job_id for j in index.jobs(JobFilter(source=source))}
+            assert [] == [*index.jobs(JobFilter(source="nowhere"))]
+            assert every == [j.job_id for j in index.jobs(JobFilter(profile=name))]
+            assert [] == [*index.jobs(JobFilter(profile="another"))]
+            failed = JobFilter(statuses=frozenset({"failed"}))
+            waiting = JobFilter(statuses=frozenset({"failed", "waiting"}))
+            assert [[], every] == [
+                [job.job_id for job in index.jobs(one)] for one in (failed, waiting)
+            ]
+    for text in ("", "x", "AAAA", "é"):
+        with pytest.raises(UsageError, match="no cursor"):
+            Cursor.parse(text)
 
 
 async def test_a_report_counts_more_than_being_written_off(

@@ -22,14 +22,24 @@ from typing import Self
 from ..contract.job import LedgerRecord
 from ..errors import SettingsError
 from ..store.bucket import Bucket, Entry
-from .job_rows import JOBS, Job, by_job, digest, look
+from .job_filter import JobFilter
+from .job_rows import (
+    JOBS,
+    OPEN_MARKS,
+    Job,
+    by_job,
+    digest,
+    end_marks,
+    job_of_marker,
+    look,
+)
 from .log import AT_A_TIME, LEDGER, Unreadable, entries, fetch_bodies, parse
 from .queries import GROUPS, job_totals, totals, used
 from .statement import Used
 from .tables import add_records, connect, remove_records, sum_up, tags_text, unfit
 from .totals import Total
 
-__all__ = ["GROUPS", "JOBS", "Index", "Job", "Synced"]
+__all__ = ["GROUPS", "JOBS", "Index", "Job", "JobFilter", "Synced"]
 
 OVERLAP = timedelta(days=2)
 """Days before the newest that are looked through again: clocks differ, and a worker
@@ -37,6 +47,8 @@ that was cut off reports late."""
 EVERYTHING_EVERY = timedelta(days=1)
 """After so long the whole ledger is listed again, for what came later than that."""
 _BATCH = 16 * AT_A_TIME
+_ONE_BY_ONE = 64
+"""Jobs that are listed alone; for more, all are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +96,11 @@ class Index:
         """
         Take in what is new in the store.
 
-        Of the ledger the newest days are listed, and once a day, or with *everything*,
-        all of it; of jobs those are read that are not over or whose objects changed.
+        Of the ledger the newest days are listed, of jobs those that are not known to be
+        over; once a day, or with *everything*, all of it.
         """
         attempts = await self._sync_ledger(bucket, everything=everything)
-        jobs = await self._sync_jobs(bucket)
+        jobs = await self._sync_jobs(bucket, everything=everything)
         rows = self._base.execute("SELECT key, why FROM strange ORDER BY key")
         return Synced(attempts, jobs, tuple(Unreadable(*row) for row in rows))
 
@@ -163,43 +175,73 @@ class Index:
         )
         return row.fetchone()[0] or ""
 
-    async def _sync_jobs(self, bucket: Bucket) -> int:
-        listed = by_job([entry async for entry in bucket.entries(JOBS)])
-        known = dict(self._base.execute("SELECT job_id, digest FROM jobs").fetchall())
+    async def _sync_jobs(self, bucket: Bucket, *, everything: bool) -> int:
         changed = 0
+        marks, known = await end_marks(bucket), self._known_jobs()
+        if everything or self._lists_jobs():
+            listed = by_job([entry async for entry in bucket.entries(JOBS)])
+            gone = known.keys() - listed.keys()
+            self._note("jobs_listed_at", datetime.now(UTC).isoformat())
+        else:
+            there = await bucket.folders(JOBS)
+            listed, gone = {}, known.keys() - there
+            opened = {job_of_marker(e.key) async for e in bucket.entries(OPEN_MARKS)}
+            unsure = _unsure(there, known, opened, marks)
+            if len(unsure) > _ONE_BY_ONE:
+                found = [e async for e in bucket.entries(JOBS)]
+                listed = {j: them for j, them in by_job(found).items() if j in unsure}
+            else:
+                for one in sorted(unsure):
+                    found = [e async for e in bucket.entries(f"{JOBS}{one}/")]
+                    listed |= by_job(found)
         for job_id, objects in listed.items():
-            seen = digest(objects)
-            if known.get(job_id) == seen:
+            seen, mark = digest(objects), marks.get(job_id, "")
+            if known.get(job_id) == (seen, mark):
                 continue
             job, strange = await look(bucket, objects)
             with self._base:
-                changed += self._keep(job_id, job, seen)
+                changed += self._keep(job_id, job, seen, mark)
                 self._not_strange(entry.key for entry in objects.values())
                 self._base.executemany(
                     "INSERT OR REPLACE INTO strange VALUES (?, '', ?)",
                     [(it.key, it.why) for it in strange],
                 )
         with self._base:
-            for job_id in known.keys() - listed.keys():
+            for job_id in gone:
                 self._base.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
         return changed
 
-    def _keep(self, job_id: str, job: Job | None, seen: str) -> int:
+    def _known_jobs(self) -> dict[str, tuple[str, str]]:
+        """Job → its digest, empty unless it was over, and how its end was marked."""
+        rows = self._base.execute("SELECT job_id, digest, mark FROM jobs")
+        return {job: (seen, mark) for job, seen, mark in rows}
+
+    def _lists_jobs(self) -> bool:
+        """Whether it is time to look through every object of every job."""
+        before = self._fact("jobs_listed_at")
+        now = datetime.now(UTC)
+        return not before or now - datetime.fromisoformat(before) > EVERYTHING_EVERY
+
+    def _keep(self, job_id: str, job: Job | None, seen: str, mark: str) -> int:
         """Write *job* down; 1 where that changed anything."""
         if job is None:
             gone = self._base.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
             return gone.rowcount
-        submission = job.submission
+        submission, now = job.submission, datetime.now(UTC)
+        over = job.is_over(now)
         # The result of a job that is not over lies outside of its state: look again.
         row = (
-            *(job_id, seen if job.is_over(datetime.now(UTC)) else ""),
+            *(job_id, seen if over else ""),
             *(submission.submitted_at.isoformat(), submission.folder),
             *(tags_text(submission.tags), job.to_json()),
+            job.status(now) if over else "",
+            *(submission.source.uri, submission.profile.name, mark),
         )
         old = self._base.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,))
         if old.fetchone() == row:
             return 0
-        self._base.execute("INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?)", row)
+        marks = ", ".join("?" * len(row))
+        self._base.execute(f"INSERT OR REPLACE INTO jobs VALUES ({marks})", row)  # noqa: S608
         return 1
 
     def _fact(self, name: str) -> str:
@@ -209,14 +251,19 @@ class Index:
     def _note(self, name: str, value: str) -> None:
         self._base.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
-    def jobs(self, *, tags: Mapping[str, str] | None = None) -> Iterator[Job]:
-        """Every job that has all of *tags*, the newest first."""
-        wanted = dict(tags or {})
+    def jobs(self, wanted: JobFilter | None = None) -> Iterator[Job]:
+        """Every job that is *wanted*, the newest first."""
+        wanted = wanted or JobFilter()
+        where, values = wanted.where()
+        chosen = f"SELECT tags, body FROM jobs WHERE {where}"  # noqa: S608 - ours
         for row in self._base.execute(
-            "SELECT tags, body FROM jobs ORDER BY submitted_at DESC, job_id"
+            f"{chosen} ORDER BY submitted_at DESC, job_id", values
         ):
-            if wanted.items() <= json.loads(row[0]).items():
-                yield Job.from_json(row[1])
+            if wanted.tags and not {*wanted.tags} <= json.loads(row[0]).items():
+                continue
+            job = Job.from_json(row[1])
+            if not wanted.statuses or job.status(wanted.now) in wanted.statuses:
+                yield job
 
     def find(self, text: str) -> list[Job]:
         """The jobs whose id begins with *text*, or whose folder it is."""
@@ -280,3 +327,24 @@ class Index:
 
 def _days(since: date | None, until: date | None) -> tuple[str, str]:
     return (since or date.min).isoformat(), (until or date.max).isoformat()
+
+
+def _unsure(
+    there: frozenset[str],
+    known: Mapping[str, tuple[str, str]],
+    opened: set[str],
+    marks: Mapping[str, str],
+) -> set[str]:
+    """
+    Jobs that may have changed since they were looked at: not known to be over, opened
+    again, or ended anew.
+
+    Whoever ends a job marks that, and marks it again after a `retry`; whoever opens one
+    leaves a marker until all of it is done.
+    """
+    sure = {
+        job
+        for job, (seen, mark) in known.items()
+        if seen and mark and marks.get(job) == mark
+    }
+    return {*there} - (sure - opened)

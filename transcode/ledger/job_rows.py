@@ -16,6 +16,8 @@ from ..store.bucket import Bucket, Entry
 from .log import Unreadable, fetch_bodies
 
 JOBS = ".transcode/jobs/"
+OPEN_MARKS = ".transcode/open/"
+_END_MARKS = ".transcode/over/"
 _ROUND = re.compile(r"rounds/(\d{6})-(\d{6})\.json", re.ASCII)
 
 
@@ -84,6 +86,21 @@ def by_job(entries: Iterable[Entry]) -> dict[str, dict[str, Entry]]:
         if name and not name.startswith(("attempts/", "tasks/")):
             found.setdefault(job, {})[name] = entry
     return found
+
+
+async def end_marks(bucket: Bucket) -> dict[str, str]:
+    """Job id → how and when its ends were noted; changes with each."""
+    found: dict[str, str] = {}
+    async for entry in bucket.entries(_END_MARKS):
+        name = entry.key.removeprefix(_END_MARKS)
+        job, _, how = name.partition(".")
+        found[job] = f"{found.get(job, '')}{how}@{entry.modified.timestamp()} "
+    return found
+
+
+def job_of_marker(key: str) -> str:
+    """The job that a marker of open jobs is of, whatever its round."""
+    return key.removeprefix(OPEN_MARKS).partition(".")[0]
 
 
 def digest(objects: Mapping[str, Entry]) -> str:

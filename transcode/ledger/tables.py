@@ -13,7 +13,7 @@ from ..contract.job import LedgerRecord
 from .amounts import split
 from .totals import total_of, used
 
-VERSION = 1
+VERSION = 2
 """Of the tables: an index of another version is made anew."""
 
 COST = ("c0", "c1", "c2", "c3")
@@ -56,9 +56,10 @@ CREATE INDEX by_tags_on ON by_tags (day);
 CREATE TABLE dirty (day TEXT PRIMARY KEY);
 CREATE TABLE jobs (
   job_id TEXT PRIMARY KEY, digest TEXT, submitted_at TEXT, folder TEXT, tags TEXT,
-  body TEXT
+  body TEXT, final TEXT, source TEXT, profile TEXT, mark TEXT
 );
-CREATE INDEX jobs_on ON jobs (submitted_at);
+CREATE INDEX jobs_known ON jobs (job_id, digest, mark);
+CREATE INDEX jobs_on ON jobs (submitted_at DESC, job_id);
 PRAGMA user_version = {VERSION};
 """
 

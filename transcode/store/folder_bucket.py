@@ -233,26 +233,32 @@ class FolderBucket:
 
     def _list(self, prefix: str, after: str) -> list[Entry]:
         refuse_key(prefix, self.uri(prefix))
-        folder = self._root / prefix[: prefix.rfind("/") + 1]
-        found = []
-        for parent, folders, names in os.walk(folder, onerror=_refuse):
-            if Path(parent) == folder:
-                rest = prefix[prefix.rfind("/") + 1 :]
+        root = os.fspath(self._root)
+        above, _, rest = prefix.rpartition("/")
+        top = os.path.join(root, above) if above else root  # noqa: PTH118 - see below
+        found: list[Entry] = []
+        # Of 50,000 objects; as `Path`s it took ten times as long.
+        for parent, folders, names in os.walk(top, onerror=_refuse):
+            under = parent[len(root) :].lstrip("/")
+            under = f"{under}/" if under else ""
+            if parent == top:
                 folders[:] = [name for name in folders if name.startswith(rest)]
             for name in names:
-                key = str(Path(parent, name).relative_to(self._root))
-                if not name.startswith(files.PARTIAL) and key.startswith(prefix):
-                    found.append(key)
-        entries = []
-        for key in sorted(key for key in found if key > after):
-            try:
-                entries.append(self._head(key))
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except OSError as exc:
-                if exc.errno not in _NO_OBJECTS:
-                    raise
-        return entries
+                key = under + name
+                if (
+                    name.startswith(files.PARTIAL)
+                    or not key.startswith(prefix)
+                    or key <= after
+                ):
+                    continue
+                try:
+                    found.append(self._entry(key, os.stat(f"{parent}/{name}")))  # noqa: PTH116
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+                except OSError as exc:
+                    if exc.errno not in _NO_OBJECTS:
+                        raise
+        return sorted(found, key=lambda entry: entry.key)
 
     async def _do(
         self, call: Callable[[], Result], key: str, *, writes: bool = False

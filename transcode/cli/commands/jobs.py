@@ -13,6 +13,7 @@ from ..options import output_options, state_option
 # ruff: noqa: PLC0415
 
 if TYPE_CHECKING:
+    from ...contract.job import JobStatus
     from ...ledger.index import Index
     from ...store.bucket import Bucket
     from ..show.jobs import JobDetails, JobListing
@@ -50,7 +51,7 @@ STATUSES = (
 def jobs(
     *,
     to: str,
-    status: tuple[str, ...],
+    status: tuple[JobStatus, ...],
     tags: tuple[tuple[str, str], ...],
     limit: int,
     as_json: bool,
@@ -77,18 +78,15 @@ def jobs(
     from datetime import UTC, datetime
     from itertools import islice
 
+    from ...ledger.index import JobFilter
     from ..show.jobs import jobs_json, jobs_text, listed
     from ..state import ask_index
 
     now = datetime.now(UTC)
+    wanted = JobFilter(frozenset(status), tags, now=now)
 
     def question(index: Index) -> list[JobListing]:
-        wanted = (
-            job
-            for job in index.jobs(tags=dict(tags))
-            if not status or job.status(now) in status
-        )
-        found = list(islice(wanted, limit))
+        found = islice(index.jobs(wanted), limit)
         return [listed(job, index.spent(job.job_id), now) for job in found]
 
     found = ask_index(to, question)

@@ -19,6 +19,7 @@ from ...jobs import told_of
 from ...ledger.index import Index
 from ...ledger.job_rows import JOBS, Job
 from ...ledger.log import fetch_bodies
+from ...ledger.summaries import JobSummary
 from ...ledger.totals import Total
 from ...store.bucket import Bucket
 from ...units import duration, money, place, plural, printable, rounded, table
@@ -255,23 +256,7 @@ def shown_json(shown: JobDetails) -> str:
 
 
 def _listed_data(it: JobListing) -> dict[str, Any]:
-    submission = it.job.submission
-    return {
-        "job_id": it.job.job_id,
-        "status": it.status,
-        "source": submission.source.uri,
-        "profile": submission.profile.name,
-        "tags": dict(submission.tags),
-        "folder": submission.folder,
-        "submitted_at": submission.submitted_at.isoformat(),
-        "finished_at": it.job.finished_at,
-        "wall_seconds": it.job.wall_seconds,
-        "tries": it.job.claim_number,
-        "cost": [
-            {"amount": format(one.cost, "f"), "currency": one.currency}
-            for one in it.spent
-        ],
-    }
+    return JobSummary.of(it.job, it.spent, it.status).model_dump(mode="json")
 
 
 def _spent(totals: Sequence[Total]) -> str:
