@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from transcode.contract.state import FINAL
+
 _spec = importlib.util.spec_from_file_location(
     "s3_of_tests", Path(__file__).parents[1] / "store/conftest.py"
 )
@@ -74,7 +76,8 @@ class Server:
 
         def over() -> Any:
             report = self.ask("GET", f"/jobs/{job}", headers=headers).json
-            return report if report["status"] not in ("waiting", "running") else None
+            # One whose worker was killed is lost, until another takes it over.
+            return report if report["status"] in FINAL else None
 
         return until(over, self.log)
 

@@ -95,7 +95,13 @@ def test_a_submission_that_is_wrong(
     reply = refusing.ask("POST", "/jobs", body)
 
     assert (status, "UsageError") == (reply.status, reply.json["type"])
-    assert {"type", "message", "retryable", "evidence"} == set(reply.json)
+    assert "application/problem+json" == reply.headers["content-type"]
+    named = {"type", "message", "retryable", "evidence"}
+    assert named | {"title", "status", "detail"} == set(reply.json)
+    assert (status, reply.json["message"]) == (
+        reply.json["status"],
+        reply.json["detail"],
+    )
     assert says in reply.json["message"]
 
 

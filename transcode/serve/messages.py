@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from starlette.responses import Response
-
 from ..errors import UsageError
+from .responses import failed
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -33,12 +32,8 @@ class Strict:
             await self._app(scope, receive, send)
             return
         error = UsageError(f"The request is refused: {why}.")
-        answer = Response(
-            error.describe().to_json(),
-            400,
-            {"Connection": "close"},
-            media_type="application/json",
-        )
+        answer = failed(error, 400)
+        answer.headers["Connection"] = "close"
         await answer(scope, receive, send)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,9 +10,11 @@ import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from ..contract import Value
 from ..contract.job import JobReport
 from ..errors import (
     DestinationUnwritable,
+    MediaError,
     ObjectMissing,
     OutOfDisk,
     PlanError,
@@ -23,11 +26,30 @@ from ..errors import (
 )
 from ..jobs.documents import shown
 
+_CAPITAL = re.compile(r"(?=[A-Z])")
 BODY_BYTES = 2 * 2**20
 """Twice what the longest event of any platform has."""
 _BODY_SECONDS = 30.0
 RETRY_AFTER_SECONDS = 10
 """A store that restarts is back by then; senders add their own growing pause."""
+
+
+class Problem(Value):
+    """
+    Every error: RFC 9457's fields, and the names that the command line uses.
+
+    `type` is a URI reference, as the RFC wants it, and a name of our errors' tree.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    message: str
+    """What is wrong, where, and what to do; the same as `detail`."""
+    retryable: bool
+    """Whether the same request may succeed later."""
+    evidence: Mapping[str, Any]
 
 
 class HttpRefusal(Exception):
@@ -53,20 +75,29 @@ def status_of(error: TranscodeError) -> int:
             return 500
         case UsageError():
             return 400
-        case PlanError():
+        case PlanError() | MediaError():
             return 422
         case _:
             return 500
 
 
 def failed(error: TranscodeError, status: int | None = None) -> Response:
-    """The one shape of an error: `type`, `message`, `retryable`, `evidence`."""
+    """The one shape of an error, see `Problem`."""
     code = status_of(error) if status is None else status
     failure = error.describe()
     if code == 503:  # noqa: PLR2004
         failure = failure.model_copy(update={"retryable": True})
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if code == 503 else {}  # noqa: PLR2004
-    return _json(shown(failure), code, headers)
+    words = _CAPITAL.sub(" ", failure.type).strip().lower()
+    problem = {
+        "title": f"{words[:1].upper()}{words[1:]}",
+        "status": code,
+        "detail": failure.message,
+        **shown(failure),
+    }
+    return JSONResponse(
+        problem, code, headers=headers, media_type="application/problem+json"
+    )
 
 
 def reported(report: JobReport, status: int = 200) -> Response:

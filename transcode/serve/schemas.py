@@ -1,13 +1,20 @@
-"""The body of `POST /jobs`: what a stranger may ask for, and nothing of this host."""
+"""What a stranger may ask for in a body, and nothing of this host."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
-from ..contract import Amount, Value
+from ..contract import Amount, Position, Value
 from ..contract.job import Tag
 from ..errors import UsageError
 from ..jobs.ingest import Rule
@@ -43,8 +50,34 @@ Name = Annotated[
 """Of what ships or lies in our own folders; a path could read any file here."""
 
 
-class Asked(Value):
-    """One job, by hand. What is not given is as the server's own options say."""
+ImageName = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\.(png|jpg|jpeg|webp)$"
+    ),
+]
+"""Of what lies beside our own profiles; a path could read any file here."""
+
+
+class MarkAsked(Value):
+    """An image over every picture."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    image: ImageName
+    """Name of a PNG, JPEG or WebP file in the server's `TRANSCODE_PROFILES_DIR`."""
+    position: Position = "bottom-right"
+    margin: Annotated[float, Field(ge=0, lt=0.5)] = 0.03
+    """From the edges, as a share of the frame's short side."""
+    size: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Share of the frame's width and height that it may fill."""
+    opacity: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class PlanAsked(Value):
+    """What is to be planned. What is not given is as the server's own options say."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     source: Annotated[
         str,
@@ -53,34 +86,58 @@ class Asked(Value):
     ]
     """`s3://bucket/key`, or an address under one of the server's `--source`."""
     profile: Name | None = None
+    """The name of what is to be made, never a path."""
     platform: Name | None = None
+    """The name of whose specs and prices count, never a path."""
     deadline_seconds: Annotated[float, Field(gt=0, le=_LONGEST_SECONDS)] | None = None
     """From now to the manifest."""
     budget: Annotated[Amount, Field(ge=0)] | None = None
     """As text, in the platform's currency."""
     memory_mib: Annotated[int, Field(ge=1, le=_LARGEST_MIB)] | None = None
+    """Exactly so much, instead of choosing."""
     optimize: Literal["cost", "time", "balanced"] | None = None
+    """What a better spec is."""
     chunks: Annotated[int, Field(ge=1, le=_MOST_CHUNKS)] | None = None
+    """Encode in so many parts at once; 1: in one piece."""
     accept_partial: bool | None = None
+    """Of a cut or damaged source, make what is there."""
     clip: ClipProfile | None = None
+    """Only this part of the source."""
+    watermark: MarkAsked | None = None
+    """An image over every picture."""
+
+
+class Asked(PlanAsked):
+    """One job, by hand. What is not given is as the server's own options say."""
+
+    sample: Literal["auto", "always", "never"] | None = None
+    """Encode a few short parts first."""
     tags: Annotated[Mapping[Tag, Tag], Field(max_length=_MOST_TAGS)] = Field(
         default_factory=dict
     )
     """Over those of the server."""
     priority: Annotated[int, Field(ge=-1000, le=1000)] | None = None
+    """Higher first; between equals the older first."""
 
 
-def read(body: bytes) -> Asked:
+Body = TypeVar("Body", bound=PlanAsked)
+
+
+def read(body: bytes, kind: type[Body]) -> Body:
     """Raises `UsageError` naming the field."""
     try:
-        return Asked.from_json(body)
+        return kind.from_json(body)
     except ValidationError as exc:
-        first = exc.errors(include_url=False, include_context=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the document"
-        said = first["msg"].rstrip(".")
-        if field.endswith(("profile", "platform")):
-            said += "; over HTTP a path is none"
-        raise UsageError(f"In the body, {field}: {said}.", field=field) from exc
+        raise _wrong(exc) from exc
+
+
+def _wrong(exc: ValidationError) -> UsageError:
+    first = exc.errors(include_url=False, include_context=False)[0]
+    field = ".".join(str(part) for part in first["loc"]) or "the document"
+    said = first["msg"].rstrip(".")
+    if field.endswith(("profile", "platform", "image")):
+        said += "; over HTTP a path is none"
+    return UsageError(f"In the body, {field}: {said}.", field=field)
 
 
 def outside(source: str, why: str) -> UsageError:
@@ -93,16 +150,33 @@ def outside(source: str, why: str) -> UsageError:
 
 
 def request_for(
-    asked: Asked, rule: Rule, sources: Sequence[str] | None
-) -> tuple[Request, dict[str, str], int]:
+    asked: PlanAsked, rule: Rule, sources: Sequence[str] | None, images: str | None
+) -> Request:
     """
-    The request, tags and priority; raises `UsageError` for a source out of bounds.
+    The request; raises `UsageError` for a source out of bounds, and for a watermark
+    where there is no folder of *images*.
     """
     if not comes_from(asked.source, sources):
         raise outside(asked.source, ELSEWHERE)
     given = asked.model_dump(exclude_none=True, exclude={"tags", "priority"})
     if "budget" in given:
         given["budget"] = format(given["budget"], "f")
-    request = Request.model_validate({**rule.request.model_dump(), **given})
+    if asked.watermark is not None:
+        if images is None:
+            raise UsageError(
+                "In the body, watermark.image: this server has no images; name their "
+                "folder in TRANSCODE_PROFILES_DIR.",
+                field="watermark.image",
+            )
+        image = Path(images).absolute() / asked.watermark.image
+        given["watermark"]["image"] = str(image)
+    try:
+        return Request.model_validate({**rule.request.model_dump(), **given})
+    except ValidationError as exc:
+        raise _wrong(exc) from exc
+
+
+def marks_of(asked: Asked, rule: Rule) -> tuple[dict[str, str], int]:
+    """Tags and priority of the job."""
     priority = rule.priority if asked.priority is None else asked.priority
-    return request, {**rule.tags, **asked.tags}, priority
+    return {**rule.tags, **asked.tags}, priority

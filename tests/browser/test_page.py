@@ -1,0 +1,169 @@
+"""The page of `transcode serve`, used by a browser as a person would."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def _beside(path: str, name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+servers = _beside("../serve/conftest.py", "servers_of_tests")
+devtools = _beside("devtools.py", "devtools_of_tests")
+
+pytestmark = pytest.mark.browser
+TOKEN = "a-token-of-people"  # noqa: S105  of a server that lives for a test
+SIZES = ((1200, False), (390, True))
+"""A desk by day, and a phone by night."""
+UNFIT = """
+[...document.querySelectorAll('main > section')].filter(it => !it.hidden).flatMap(it =>
+  [...it.querySelectorAll('button, input, select, progress, video, a')].filter(one =>
+    !(one.labels?.length || one.getAttribute('aria-label') || one.textContent.trim()))
+  .map(one => one.outerHTML))
+  .concat([...document.querySelectorAll('[id]')].map(it => it.id)
+    .filter((id, n, all) => all.indexOf(id) !== n))
+  .concat(document.documentElement.scrollWidth > innerWidth ? ['wider than it is'] : [])
+"""
+"""What a screen reader could not name, ids given twice, and a page that is too wide."""
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@contextlib.asynccontextmanager
+async def looking_at(url: str, chromium: str, folder: Path) -> AsyncIterator[Any]:
+    profile = folder / "profile"
+    argv = [
+        *(chromium, "--headless", "--disable-gpu", "--no-first-run", "--no-sandbox"),
+        *("--disable-background-networking", "--remote-debugging-port=0"),
+        "--autoplay-policy=no-user-gesture-required",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        *(f"--user-data-dir={profile}", "about:blank"),
+    ]
+    with running(argv, folder / "chromium.log"):
+        async with devtools.told(profile) as page:
+            await page.call("Page.navigate", url=url)
+            yield page
+
+
+@contextlib.contextmanager
+def running(argv: list[str], to: Path) -> Iterator[None]:
+    with to.open("wb") as log:
+        process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+async def choose(page: Any, selector: str, file: Path) -> None:
+    """A file, as from the browser's own dialogue."""
+    root = await page.call("DOM.getDocument")
+    found = await page.call(
+        "DOM.querySelector", nodeId=root["root"]["nodeId"], selector=selector
+    )
+    await page.call("DOM.setFileInputFiles", files=[str(file)], nodeId=found["nodeId"])
+
+
+async def go(page: Any, to: str, shows: str) -> None:
+    await page.value(f"location.hash = {to!r}")
+    await page.until(f"!document.querySelector({shows!r}).hidden")
+
+
+async def check(page: Any, name: str, folder: Path) -> None:
+    """Everything has a name, and nothing sticks out, on a desk and on a phone."""
+    for width, dark in SIZES:
+        picture = folder / f"{name}-{width}.png"
+        await page.photograph(picture, width=width, dark=dark)
+        assert [] == await page.value(UNFIT), (name, width)
+
+
+async def test_a_person_does_all_of_it(  # noqa: PLR0915 - one visit, in its order
+    chromium: str, make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Token, price, upload, progress, result that plays, spending; then a cancel."""
+    (tmp_path / "in").mkdir()
+    clip = make_clip("seen", 4, "320x240")
+    long = make_clip("long", 40, "640x360", audio=False)
+    env = {"TRANSCODE_TOKEN": TOKEN, "TRANSCODE_INDEX": str(tmp_path / "index")}
+    with servers.serving(tmp_path) as start:
+        server = start("--to=out", "--source=in", "--at-once=1", env=env)
+        url = f"http://127.0.0.1:{server.port}/"
+        async with looking_at(url, chromium, tmp_path) as page:
+            await page.until("!document.querySelector('#door').hidden")
+            await page.type("#token", TOKEN)
+            await page.press("Enter", 13)
+            await page.until("document.querySelector('#line').textContent == 'live'")
+            await page.until("!document.querySelector('#none').hidden")
+            page.complaints.clear()  # that it was not let in
+
+            await go(page, "#/new", "#new")
+            await choose(page, "#n-file", clip)
+            await page.type("#n-profile", "hls")
+            await page.type("#n-tags", "customer=42")
+            await page.value("document.querySelector('#n-plan').click()")
+            await page.until("document.querySelector('#priced table')")
+            await check(page, "new", tmp_path)
+            await page.value("document.querySelector('#n-submit').click()")
+            await page.until("location.hash.startsWith('#/job/')")
+            await page.until(
+                "document.querySelector('#job-status').textContent == 'succeeded'"
+            )
+            await page.until("document.querySelector('video')?.readyState >= 2")
+            await page.value("document.querySelector('video').play()")
+            await page.until("document.querySelector('video').currentTime > 0.2")
+            await page.until("document.querySelectorAll('.thumbs button').length == 2")
+            await page.value("document.querySelectorAll('.thumbs button')[1].click()")
+            await page.until("document.querySelector('video').currentTime >= 2")
+            assert 320 == await page.value("document.querySelector('video').videoWidth")
+            shown = await page.value("document.querySelector('#job-body').innerText")
+            assert "predicted" in shown
+            assert "chosen" in shown
+            assert "customer=42" in shown
+            await check(page, "job", tmp_path)
+
+            await go(page, "#/spending", "#spending")
+            await page.until("document.querySelector('#groups table')")
+            await check(page, "spending", tmp_path)
+
+            await go(page, "#/new", "#new")
+            await choose(page, "#n-file", long)
+            await page.value("document.querySelector('#n-profile').value = 'av1'")
+            await page.value("document.querySelector('#n-submit').click()")
+            await page.until("document.querySelector('#job-progress progress')")
+            await page.until("!document.querySelector('#cancel').hidden")
+            await page.value("document.querySelector('#cancel').focus()")
+            await page.press("Enter", 13)
+            await page.until(
+                "document.querySelector('#job-status').textContent.includes('cancelled')"
+            )
+            await page.until("!document.querySelector('#retry').hidden")
+            await go(page, "#/", "#jobs")
+            await page.until("document.querySelectorAll('#rows tr').length == 2")
+            await check(page, "jobs", tmp_path)
+
+            await page.call("Page.navigate", url=f"{url}docs")
+            await page.until("document.querySelector('h2#submit')")
+            assert [] == page.complaints, (tmp_path / "server-0.log").read_text()
+        assert 0 == server.stop()

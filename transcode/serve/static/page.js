@@ -1,0 +1,300 @@
+// The page: what the API says, kept up to date by its events. Nothing is loaded from elsewhere.
+import { play } from "/player.js";
+
+const $ = (id) => document.getElementById(id);
+const OPEN = new Set(["waiting", "running", "lost", "retrying"]);
+let token = sessionStorage.getItem("token") || "";
+const known = new Set();
+let next = null, shown = null, stop = null, refreshing = 0;
+
+export function el(name, about = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(about)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else made.setAttribute(key, value === true ? "" : value);
+  }
+  made.append(...children.filter((one) => one !== null && one !== undefined));
+  return made;
+}
+
+export async function ask(path, options = {}) {
+  const headers = { ...(options.headers || {}) };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (typeof options.body === "string") headers["Content-Type"] = "application/json";
+  const reply = await fetch(path, { ...options, headers, cache: "no-store" });
+  if (reply.ok) return reply;
+  const problem = await reply.json().catch(() => ({ message: reply.statusText }));
+  if (reply.status === 401) letIn();
+  throw Object.assign(new Error(problem.message), { status: reply.status });
+}
+const json = async (path, options) => (await ask(path, options)).json();
+
+function say(text, bad = false) {
+  $("said").textContent = text;
+  $("said").classList.toggle("bad", bad);
+}
+const fail = (error) => say(error.message, true);
+
+// ── words ──
+const seconds = (value) => value == null ? "" : value < 60 ? `${Number(value.toPrecision(3))} s`
+  : `${Math.floor(value / 60)} min ${String(Math.round(value % 60)).padStart(2, "0")} s`;
+export const bytes = (value) => value == null ? "" : value < 1e3 ? `${value} B` : value < 1e6 ? `${(value / 1e3).toFixed(0)} kB`
+  : value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(2)} GB`;
+const mib = (value) => value == null ? "" : `${Math.round(value / 2 ** 20)} MiB`;
+function money(amount, currency) {
+  const value = Number(amount);
+  const digits = value === 0 ? 2 : Math.min(12, Math.max(2, 1 - Math.floor(Math.log10(value))));
+  return el("span", { title: `${amount} ${currency}` }, `${value.toFixed(digits)} ${currency}`);
+}
+const nameOf = (uri) => { try { return decodeURIComponent(uri.split("/").pop()) || uri; } catch { return uri; } };
+const when = (text) => new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+const look = (status) => status === "succeeded" ? "good" : OPEN.has(status) ? "busy" : "bad";
+const spec = (it) => `${it.memory_mib} MiB, ${it.milli_cpus / 1000} vCPU`;
+function grid(caption, heads, rows) {
+  const cell = (one, n) => one instanceof Node && (one.tagName === "TD" || one.tagName === "TH") ? one
+    : el(n ? "td" : "th", n ? {} : { scope: "row" }, one ?? "");
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    el("table", {}, el("caption", { class: "away" }, caption),
+      el("thead", {}, el("tr", {}, ...heads.map((head, n) => el("th", { scope: "col", class: rows[0]?.[n]?.className || null }, head)))),
+      el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map(cell))))));
+}
+const off = (actual, predicted) => { const share = Math.round(100 * (actual / predicted - 1)); return `${share > 0 ? "+" : ""}${share} %`; };
+const number = (one) => el("td", { class: "number" }, one);
+
+// ── jobs ──
+function row(job) {
+  const link = el("a", { href: `#/job/${job.job_id}` }, nameOf(job.source));
+  const bar = OPEN.has(job.status) ? el("progress", { id: `p-${job.job_id}`, max: "1", "aria-label": `Progress of ${nameOf(job.source)}`, hidden: job.status !== "running" }) : null;
+  return el("tr", {}, el("th", { scope: "row" }, link, bar),
+    el("td", { class: look(job.status) }, job.status), el("td", {}, job.profile),
+    el("td", {}, when(job.submitted_at)), el("td", {}, seconds(job.wall_seconds)),
+    el("td", { class: "number" }, ...job.cost.map((one) => money(one.amount, one.currency))));
+}
+
+async function list(more = false) {
+  const query = new URLSearchParams({ limit: "50" });
+  for (const name of ["status", "tag", "source", "profile"]) if ($(`f-${name}`).value) query.append(name, $(`f-${name}`).value);
+  if (more && next) query.set("cursor", next);
+  const page = await json(`/jobs?${query}`);
+  const held = document.activeElement?.getAttribute?.("href");
+  if (!more) $("rows").replaceChildren();
+  $("rows").append(...page.jobs.map(row));
+  if (held && !more) $("rows").querySelector(`a[href="${CSS.escape(held)}"]`)?.focus();
+  next = page.next;
+  $("more").hidden = !next;
+  $("none").hidden = $("rows").childElementCount > 0;
+}
+
+// ── one job ──
+async function job(id, again = false) {
+  const report = await json(`/jobs/${id}`);
+  const fresh = shown !== report.job_id || !again;
+  shown = report.job_id;
+  $("job-head").textContent = nameOf(report.submission.source.uri);
+  $("job-status").replaceChildren(el("strong", { class: look(report.status) }, report.status), report.detail ? `: ${report.detail}` : "");
+  $("cancel").hidden = !OPEN.has(report.status);
+  $("retry").hidden = !["failed", "cancelled", "rejected"].includes(report.status);
+  const { submission: told, manifest } = report, body = [];
+  const facts = [["Source", told.source.uri], ["Profile", told.profile.name], ["Submitted", when(told.submitted_at)], ["Tries", String(report.tries)], ["Job", report.job_id]];
+  const tags = Object.entries(told.tags).map(([key, value]) => `${key}=${value}`).join(", ");
+  if (tags) facts.push(["Tags", tags]);
+  body.push(el("dl", {}, ...facts.flatMap(([key, value]) => [el("dt", {}, key), el("dd", {}, value)])));
+  if (manifest?.error) body.push(el("h2", {}, "Why it failed"), el("p", { class: "bad" }, `${manifest.error.type}: ${manifest.error.message}`));
+  if (manifest) body.push(...bill(manifest), ...results(report));
+  const plan = await planOf(report);
+  if (plan) body.push(...planned(plan.plan, plan.kept));
+  $("job-body").replaceChildren(...body);
+  if (fresh) { $("job-player").replaceChildren(); $("job-progress").replaceChildren(); }
+  if (OPEN.has(report.status) === false) $("job-progress").replaceChildren();
+  if (report.status === "succeeded" && !$("job-player").childElementCount) play($("job-player"), report).catch(fail);
+}
+
+async function planOf(report) {
+  // Before it was planned there is none to ask for.
+  if (known.has(report.job_id) || !OPEN.has(report.status)) try { return { plan: await json(`/jobs/${report.job_id}/plan`), kept: true }; } catch (error) { if (error.status !== 404) throw error; }
+  if (report.status !== "waiting") return null;
+  const it = report.submission, asked = { source: it.source.uri, profile: it.profile.name };
+  try { return { plan: await json("/plan", { method: "POST", body: JSON.stringify(asked) }), kept: false }; } catch { return null; }
+}
+
+function planned(plan, kept) {
+  const found = [el("h2", {}, kept ? "Plan" : "As it would be planned now"),
+    el("p", {}, "Predicted: ", seconds(plan.predicted.wall_seconds), ", ", money(plan.predicted_cost.amount, plan.predicted_cost.currency), ". ", plan.reasons.join(" "))];
+  for (const { task, candidates } of plan.tasks) {
+    const rows = candidates.slice(0, 12).map((one, n) => [spec(one.spec), number(seconds(one.predicted?.wall_seconds)), number(one.cost ? money(one.cost.amount, one.cost.currency) : ""), n ? one.reason : "chosen"]);
+    found.push(el("h3", {}, `${task.kind}: specs, the chosen one first`), grid(`Specs for ${task.task_id}`, ["Spec", "Time", "Price", "Why"], rows));
+    if (candidates.length > 12) found.push(el("p", { class: "quiet" }, `and ${candidates.length - 12} more lost`));
+  }
+  return found;
+}
+
+function bill(manifest) {
+  const rows = manifest.tasks.flatMap((task) => task.attempts.map((one) => [
+    `${task.kind} ${one.number}`, spec(one.spec), el("td", { class: look(one.outcome === "succeeded" ? "succeeded" : "failed") }, one.outcome),
+    number(`${seconds(one.predicted.wall_seconds)} / ${seconds(one.measured?.wall_seconds)}`),
+    number(`${mib(one.predicted.peak_memory_bytes)} / ${mib(one.measured?.peak_memory_bytes)}`), number(money(one.cost.amount, one.cost.currency))]));
+  const { cost } = manifest, far = Number(cost.predicted) ? ` (${off(cost.amount, cost.predicted)})` : "";
+  return [el("h2", {}, "Bill"), grid("Attempts", ["Task, try", "Spec", "Outcome", "Time, predicted / measured", "Memory, predicted / measured", "Cost"], rows),
+    el("p", {}, el("strong", {}, money(cost.amount, cost.currency)), ", predicted ", money(cost.predicted, cost.currency), far)];
+}
+
+export const pathIn = (report, uri) => uri.startsWith(report.manifest.location) ? uri.slice(report.manifest.location.length).replace(/^\//, "") : null;
+export const fileOf = (report, path) => `/jobs/${report.job_id}/files/${path}`;
+async function save(report, path) {
+  const held = URL.createObjectURL(await (await ask(fileOf(report, path))).blob());
+  el("a", { href: held, download: path.split("/").pop() }).click();
+  setTimeout(() => URL.revokeObjectURL(held), 60000);
+}
+function results(report) {
+  const kept = report.manifest.outputs.filter((one) => one.kind !== "segment");
+  if (report.status !== "succeeded") return [];
+  const rows = kept.map((one) => {
+    const path = pathIn(report, one.uri), name = path ?? one.uri;
+    const link = path === null ? name : el("a", { href: fileOf(report, path), onclick: (event) => { event.preventDefault(); save(report, path).catch(fail); } }, name);
+    return [link, one.kind, one.video ? `${one.video.codec} ${one.video.width}×${one.video.height}` : one.audio ? `${one.audio.codec} ${one.audio.language || ""}` : "", one.made_by, number(bytes(one.media_bytes ?? one.bytes))];
+  });
+  return [el("h2", {}, "Results"), el("p", { class: "quiet" }, report.manifest.location), grid("Results", ["Name", "Kind", "What", "Made", "Size"], rows)];
+}
+
+function progress(event) {
+  const share = event.total_seconds ? Math.min(1, event.done_seconds / event.total_seconds) : null;
+  const bar = $(`p-${event.job_id}`);
+  if (bar) { bar.hidden = false; if (share !== null) bar.value = share; }
+  if (event.job_id !== shown || $("job").hidden) return;
+  const id = `t-${event.task_id}`;
+  let lane = $(id);
+  if (!lane) $("job-progress").append(lane = el("p", { id }, el("progress", { max: "1", "aria-label": `Progress of ${event.task_id}` }), el("span", { class: "quiet" })));
+  if (share !== null) lane.firstChild.value = share;
+  lane.lastChild.textContent = `${event.phase}${share === null ? "" : ` ${Math.round(100 * share)} %`}${event.speed ? `, ${event.speed.toFixed(1)}×` : ""}${event.speed && share !== null ? `, ${seconds((event.total_seconds - event.done_seconds) / event.speed)} left` : ""}`;
+}
+
+// ── spending ──
+async function spending() {
+  const by = $("c-by").value === "tag" ? `tag:${$("c-tag").value || "customer"}` : $("c-by").value;
+  const query = new URLSearchParams({ by });
+  for (const name of ["since", "until"]) if ($(`c-${name}`).value) query.set(name, $(`c-${name}`).value);
+  const { groups } = await json(`/costs?${query}`);
+  const most = {};
+  for (const one of groups) most[one.currency] = Math.max(most[one.currency] || 0, Number(one.cost));
+  const rows = groups.slice(-400).reverse().map((one) => {
+    const bar = el("span", { class: "bar" }), share = el("td", { class: "wide" }, bar);
+    bar.style.width = `${most[one.currency] ? 100 * one.cost / most[one.currency] : 0}%`;
+    return [one.group, number(money(one.cost, one.currency)), share, number(String(one.attempts)), number(one.failed ? money(one.failed_cost, one.currency) : ""), number(Number(one.predicted) ? off(one.actual, one.predicted) : "")];
+  });
+  $("groups").replaceChildren(groups.length ? grid(`Spending by ${by}`, [by, "Cost", "", "Attempts", "of it failed", "Actual against predicted"], rows) : el("p", {}, "Nothing was spent in these days."));
+}
+
+// ── new ──
+function asked() {
+  const value = (name) => $(`n-${name}`).value.trim(), found = {};
+  if (value("profile")) found.profile = value("profile");
+  if (value("budget")) found.budget = value("budget");
+  if (value("deadline")) found.deadline_seconds = Number(value("deadline"));
+  const clip = {};
+  if (value("start")) clip.start_seconds = Number(value("start"));
+  if (value("end")) clip.end_seconds = Number(value("end"));
+  if (Object.keys(clip).length) found.clip = clip;
+  return found;
+}
+async function source() {
+  const file = $("n-file").files[0];
+  if (!file) { if (!$("n-source").value.trim()) throw new Error("Give an address, or choose a file."); return $("n-source").value.trim(); }
+  $("sent").hidden = false; $("sent").removeAttribute("value");
+  say(`Uploading ${file.name}, ${bytes(file.size)} …`);
+  try {
+    const made = await new Promise((done, failed) => {
+      const sending = new XMLHttpRequest();
+      sending.open("PUT", `/uploads/${encodeURIComponent(file.name)}`);
+      if (token) sending.setRequestHeader("Authorization", `Bearer ${token}`);
+      sending.setRequestHeader("Content-Type", "application/octet-stream");
+      sending.upload.onprogress = (event) => { if (event.lengthComputable) $("sent").value = event.loaded / event.total; };
+      sending.onerror = () => failed(new Error("The upload was cut. What takes longer than 90 s belongs in the bucket."));
+      sending.onload = () => { const said = JSON.parse(sending.responseText || "{}"); sending.status === 201 ? done(said) : failed(new Error(said.message || sending.statusText)); };
+      sending.send(file);
+    });
+    $("n-file").value = ""; $("n-source").value = made.uri;
+    return made.uri;
+  } finally { $("sent").hidden = true; }
+}
+async function submit() {
+  const body = { source: await source(), ...asked() };
+  const tags = $("n-tags").value.trim();
+  if (tags) body.tags = Object.fromEntries(tags.split(/\s+/).map((one) => { const at = one.indexOf("="); return [one.slice(0, at), one.slice(at + 1)]; }));
+  const report = await json("/jobs", { method: "POST", body: JSON.stringify(body) });
+  say(`Kept as job ${report.job_id.slice(0, 12)}.`);
+  location.hash = `#/job/${report.job_id}`;
+}
+async function price() {
+  const at = await source();
+  say("Looking at the source …");
+  const plan = await json("/plan", { method: "POST", body: JSON.stringify({ source: at, ...asked() }) });
+  say("This is what it would take; nothing was kept.");
+  $("priced").replaceChildren(...planned(plan, true));
+}
+
+// ── events ──
+async function listen() {
+  for (;;) {
+    try {
+      stop = new AbortController();
+      const reply = await ask("/events", { signal: stop.signal });
+      const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
+      $("line").textContent = "live";
+      let rest = "";
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        const parts = (rest + value).split("\n\n");
+        rest = parts.pop();
+        for (const part of parts) for (const line of part.split("\n")) if (line.startsWith("data: ")) heard(JSON.parse(line.slice(6)));
+      }
+    } catch (error) {
+      if (error.status === 401) return;
+      $("line").textContent = "reconnecting";
+    }
+    await new Promise((done) => setTimeout(done, 1000));
+    refresh();
+  }
+}
+function heard(event) {
+  if (["planned", "progress"].includes(event.event) && !known.has(event.job_id)) { known.add(event.job_id); refresh(); }
+  if (event.event === "progress") return progress(event);
+  if (event.event === "ended" && !OPEN.has(event.status)) say(`Job ${event.job_id.slice(0, 12)} ${event.status}.`);
+  refresh();
+}
+function refresh() {
+  clearTimeout(refreshing);
+  refreshing = setTimeout(() => { if (!$("jobs").hidden) list().catch(fail); if (!$("job").hidden && shown) job(shown, true).catch(fail); }, 700);
+}
+
+// ── pages ──
+function only(id) {
+  for (const one of document.querySelectorAll("main > section")) one.hidden = one.id !== id;
+  const here = id === "jobs" ? "#/" : `#/${id}`;
+  for (const one of document.querySelectorAll("nav a")) one.getAttribute("href") === here ? one.setAttribute("aria-current", "page") : one.removeAttribute("aria-current");
+}
+function letIn() { only("door"); $("line").textContent = "not let in"; $("token").focus(); }
+async function route() {
+  const [, page, id] = location.hash.split("/");
+  say("");
+  if (page !== "job") { shown = null; $("job-player").replaceChildren(); }
+  try {
+    if (page === "job" && id) { only("job"); await job(id); document.title = `${$("job-head").textContent} – transcode`; }
+    else if (page === "spending") { only("spending"); document.title = "Spending – transcode"; await spending(); }
+    else if (page === "new") { only("new"); document.title = "New job – transcode"; $("n-source").focus(); }
+    else { only("jobs"); document.title = "Jobs – transcode"; await list(); }
+  } catch (error) { fail(error); }
+}
+const on = (id, name, act) => $(id).addEventListener(name, (event) => { event.preventDefault(); const held = event.submitter || event.currentTarget; if (held.disabled !== undefined) held.disabled = true; Promise.resolve(act(event)).catch(fail).finally(() => { if (held.disabled !== undefined) held.disabled = false; }); });
+on("door-form", "submit", async () => { token = $("token").value.trim(); sessionStorage.setItem("token", token); $("token").value = ""; await route(); if ($("door").hidden) listen(); });
+on("filter", "submit", () => list());
+on("more", "click", () => list(true));
+on("job-form", "submit", submit);
+on("n-plan", "click", price);
+on("costs", "submit", spending);
+on("cancel", "click", async () => { await json(`/jobs/${shown}/cancel`, { method: "POST" }); say("It will be stopped."); await job(shown, true); });
+on("retry", "click", async () => { await json(`/jobs/${shown}/retry`, { method: "POST" }); say("It is open again."); await job(shown, true); });
+addEventListener("hashchange", () => { route().then(() => { if (!$("new").hidden) return; $("main").focus({ preventScroll: true }); scrollTo(0, 0); }); });
+await route();
+if ($("door").hidden) listen();
