@@ -35,12 +35,13 @@ def test_schemathesis_finds_nothing(refusing: Any, tmp_path: Path) -> None:
         *("--exclude-path-regex", ENDLESS, "--max-examples", EXAMPLES or "4"),
         f"--phases={PHASES}",
         *("--generation-database=none", "--request-timeout=60"),
+        "--suppress-health-check=all",  # a busy machine makes examples slowly
     ]
     done = subprocess.run(
         argv, cwd=tmp_path, capture_output=True, text=True, check=False
     )
 
-    assert 0 == done.returncode, done.stdout[-6000:]
+    assert 0 == done.returncode, done.stdout
     found = re.search(r"Tested: (\d+)", done.stdout)
     assert found is not None
     assert int(found[1]) >= 12, done.stdout
