@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from ..errors import UsageError
 from ..version import __version__
-from .responses import Problem
+from .responses import ProblemDetails
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -24,7 +24,7 @@ _REFERENCE = "#/components/schemas/{model}"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """One status that an operation may answer with."""
 
     meaning: str
@@ -40,7 +40,7 @@ class Operation:
     path: str
     endpoint: Callable[..., Awaitable[Response]]
     """Its docstring is what is said of it."""
-    answers: Mapping[int, Answer]
+    answers: Mapping[int, Reply]
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     body_kind: str | None = None
@@ -113,7 +113,7 @@ def query_of(request: Request, model: type[BaseModel]) -> Any:
 
 def described(operations: Sequence[Operation]) -> dict[str, Any]:
     """The OpenAPI 3.1 document of *operations*."""
-    models: set[tuple[type[BaseModel], Any]] = {(Problem, "serialization")}
+    models: set[tuple[type[BaseModel], Any]] = {(ProblemDetails, "serialization")}
     for one in operations:
         models |= {(m, "validation") for m in (one.query, one.body) if m is not None}
         models |= {(a.model, "serialization") for a in one.answers.values() if a.model}
@@ -178,7 +178,9 @@ def _operation(one: Operation, references: Mapping[Any, Any]) -> dict[str, Any]:
         for status, a in one.answers.items()
     }
     for status in sorted({*refusals} - {*one.answers}):
-        answers[str(status)] = _answer(_REFUSED[status], PROBLEM, Problem, references)
+        answers[str(status)] = _answer(
+            _REFUSED[status], PROBLEM, ProblemDetails, references
+        )
         if status in _BEFORE_US:
             answers[str(status)]["content"]["text/plain"] = {"schema": {}}
     found: dict[str, Any] = {

@@ -34,7 +34,7 @@ RETRY_AFTER_SECONDS = 10
 """A store that restarts is back by then; senders add their own growing pause."""
 
 
-class Problem(Value):
+class ProblemDetails(Value):
     """
     Every error: RFC 9457's fields, and the names that the command line uses.
 
@@ -82,7 +82,7 @@ def status_of(error: TranscodeError) -> int:
 
 
 def failed(error: TranscodeError, status: int | None = None) -> Response:
-    """The one shape of an error, see `Problem`."""
+    """The one shape of an error, see `ProblemDetails`."""
     code = status_of(error) if status is None else status
     failure = error.describe()
     if code == 503:  # noqa: PLR2004
