@@ -33,7 +33,7 @@ from .health import Health
 from .listing import Costs, CostsQuery, JobPage, JobsQuery, Listing
 from .live import Live, LiveEvent
 from .metrics import Metrics
-from .operations import JSON, Operation, Reply, described, query_of
+from .operations import JSON, Operation, StatusReply, described, query_of
 from .pages import pages
 from .responses import HttpRefusal, answer, body_of, failed, reported, status_of
 from .schemas import Asked, PlanAsked, marks_of, outside, read, request_for
@@ -274,65 +274,73 @@ class Counter:
             await self.runner.add(report.job_id, priority=report.submission.priority)
 
 
-_REPORT = Reply("Where the job stands.", JobReport)
+_REPORT = StatusReply("Where the job stands.", JobReport)
 _TEXT = "text/plain"
 
 OPERATIONS = (
     Operation(
         *("POST", "/events", Counter.events),
         {
-            200: Reply("Known uploads, or none.", Told),
-            202: Reply("New jobs were kept.", Told),
+            200: StatusReply("Known uploads, or none.", Told),
+            202: StatusReply("New jobs were kept.", Told),
         },
         body_kind=JSON,
     ),
     Operation(
         *("OPTIONS", "/events", Counter.handshake),
-        {200: Reply("Who may send.", kind=_TEXT)},
+        {200: StatusReply("Who may send.", kind=_TEXT)},
     ),
     Operation(
         *("GET", "/events", Counter.all_events),
-        {200: Reply("`LiveEvent`s, one in each `data`.", LiveEvent, EVENT_STREAM)},
+        {
+            200: StatusReply(
+                "`LiveEvent`s, one in each `data`.", LiveEvent, EVENT_STREAM
+            )
+        },
     ),
     Operation(
         *("GET", "/jobs", Counter.jobs),
-        {200: Reply("A page of jobs.", JobPage)},
+        {200: StatusReply("A page of jobs.", JobPage)},
         query=JobsQuery,
     ),
     Operation(
         *("POST", "/jobs", Counter.submit),
-        {200: _REPORT, 201: Reply("A new job.", JobReport)},
+        {200: _REPORT, 201: StatusReply("A new job.", JobReport)},
         body=Asked,
         refusals=(404,),
     ),
     Operation(
         *("POST", "/plan", Counter.plan),
-        {200: Reply("The plan.", Plan)},
+        {200: StatusReply("The plan.", Plan)},
         body=PlanAsked,
         refusals=(404, 422),
     ),
     Operation(
         *("GET", "/costs", Counter.costs),
-        {200: Reply("What was spent.", Costs)},
+        {200: StatusReply("What was spent.", Costs)},
         query=CostsQuery,
     ),
     Operation(*("GET", "/jobs/{job}", Counter.job), {200: _REPORT}, refusals=(404,)),
     Operation(
         *("GET", "/jobs/{job}/plan", Counter.planned),
-        {200: Reply("The plan.", Plan)},
+        {200: StatusReply("The plan.", Plan)},
         refusals=(404,),
     ),
     Operation(
         *("GET", "/jobs/{job}/events", Counter.job_events),
-        {200: Reply("`LiveEvent`s, one in each `data`.", LiveEvent, EVENT_STREAM)},
+        {
+            200: StatusReply(
+                "`LiveEvent`s, one in each `data`.", LiveEvent, EVENT_STREAM
+            )
+        },
         refusals=(404,),
     ),
     Operation(
         *("GET", "/jobs/{job}/files/{path:path}", Counter.file),
         {
-            200: Reply("The file.", kind="*/*"),
-            206: Reply("A part of it.", kind="*/*"),
-            307: Reply("A large file of a bucket: where to read it.", kind="*/*"),
+            200: StatusReply("The file.", kind="*/*"),
+            206: StatusReply("A part of it.", kind="*/*"),
+            307: StatusReply("A large file of a bucket: where to read it.", kind="*/*"),
         },
         refusals=(404,),
     ),
@@ -348,22 +356,22 @@ OPERATIONS = (
     ),
     Operation(
         *("PUT", "/uploads/{name}", Counter.upload),
-        {201: Reply("It is there.", Uploaded)},
+        {201: StatusReply("It is there.", Uploaded)},
         body_kind="application/octet-stream",
         refusals=(404, 409),
     ),
     Operation(
         *("GET", "/healthz", Counter.healthy),
-        {200: Reply("The store answers.", Healthy)},
+        {200: StatusReply("The store answers.", Healthy)},
         is_open=True,
     ),
     Operation(
         *("GET", "/metrics", Counter.measured),
-        {200: Reply("Prometheus' text format.", kind=_TEXT)},
+        {200: StatusReply("Prometheus' text format.", kind=_TEXT)},
     ),
     Operation(
         *("GET", "/openapi.json", Counter.schema),
-        {200: Reply("This document.", kind=JSON)},
+        {200: StatusReply("This document.", kind=JSON)},
     ),
 )
 """What routes, checks and describes: an address that is not here does not exist."""

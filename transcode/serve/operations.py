@@ -24,7 +24,7 @@ _REFERENCE = "#/components/schemas/{model}"
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class StatusReply:
     """One status that an operation may answer with."""
 
     meaning: str
@@ -40,7 +40,7 @@ class Operation:
     path: str
     endpoint: Callable[..., Awaitable[Response]]
     """Its docstring is what is said of it."""
-    answers: Mapping[int, Reply]
+    answers: Mapping[int, StatusReply]
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     body_kind: str | None = None
