@@ -13,13 +13,14 @@ import pytest
 import standardwebhooks
 from pydantic import SecretStr
 
-from transcode.contract import Failure
+from transcode.contract import Failure, Upload
 from transcode.contract.job import Delivery
 from transcode.deliver import RetryClock, Senders, parse_targets, tell, told_digest
 from transcode.deliver.message import Notice
 from transcode.deliver.response import retry_after
 from transcode.deliver.targets import Target, parse_target
 from transcode.errors import ObjectExists, SettingsError, StoreError
+from transcode.serve.schemas import Asked
 from transcode.settings import Settings
 from transcode.wiring import wire
 
@@ -192,6 +193,37 @@ async def test_a_redirect_is_not_followed(
     assert 1 == len(listener.received)
     assert told.error is not None
     assert "redirects (307)" in told.error.message
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "0xa9fea9fe"],
+)
+async def test_no_keys_of_machines_are_asked_for(
+    host: str, clock: RetryClock, senders: Senders, make_envelope: MakeEnvelope
+) -> None:
+    """Whatever a name leads to: who is told lies not where clouds keep their keys."""
+    (told,) = await tell(
+        make_envelope(), parse_targets(f"http://{host}/"), senders.send, clock=clock
+    )
+
+    assert not told.ok
+    assert told.error is not None
+    assert "where clouds keep the keys" in told.error.message
+
+
+async def test_who_is_named_may_be_anywhere(
+    listener: Listener, make_envelope: MakeEnvelope
+) -> None:
+    """A neighbour is the operator's to name; strangers name no destination at all."""
+    async with Senders(SETTINGS, _no_folder) as senders:
+        port = listener.url.rpartition(":")[2]
+        targets = parse_targets(f"http://localhost:{port}/")
+        (told,) = await tell(make_envelope(), targets, senders.send)
+
+    assert told.ok
+    named = {*Asked.model_fields, *Upload.model_fields}
+    assert not named & {"webhook", "destination", "callback", "on_success", "to"}
 
 
 async def test_retry_after_is_honoured(

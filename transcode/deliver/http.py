@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import errno
+import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.abc import ResolveResult
 from yarl import URL
 
+from ..access.peers import is_link_local
 from ..errors import DestinationDown, DestinationRefused
 from ..version import __version__
 from .response import retry_after
@@ -37,8 +42,21 @@ class Http:
     environment are not used, and of an answer no more than 1 KiB is read.
     """
 
-    def __init__(self, attempt_seconds: float) -> None:
+    def __init__(
+        self,
+        attempt_seconds: float,
+        *,
+        may_be_private: Callable[[str], bool] = lambda _host: False,
+    ) -> None:
+        """
+        *may_be_private*: whether a host may be where clouds keep the keys of their
+        machines (link-local addresses). Others in private networks are the operator's,
+        who names destinations.
+        """
+        self._may_be_private = may_be_private
         self._session = aiohttp.ClientSession(
+            # What it answers is what is connected to: no name leads elsewhere by then.
+            connector=aiohttp.TCPConnector(resolver=_Resolver(may_be_private)),
             timeout=aiohttp.ClientTimeout(
                 total=attempt_seconds, connect=min(attempt_seconds, _CONNECT_SECONDS)
             ),
@@ -82,6 +100,11 @@ class Http:
         was no whole answer, `DestinationRefused` where the address cannot be called;
         neither quotes the address.
         """
+        host = urlsplit(url).hostname or ""
+        if is_link_local(host) and not self._may_be_private(host):
+            raise DestinationRefused(
+                f"{target.name} is not called: {_KEYS}.", destination=target.name
+            )
         try:
             # As written: what is signed and what is sent must be the same.
             async with self._session.request(
@@ -124,6 +147,32 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
             break
         found += piece
     return found
+
+
+_KEYS = (
+    "it lies where clouds keep the keys of their machines, and TRANSCODE_PRIVATE_HOSTS "
+    "does not name it"
+)
+
+
+class _Resolver(aiohttp.ThreadedResolver):
+    """Names without the addresses at which nobody is to be told anything."""
+
+    def __init__(self, may_be_private: Callable[[str], bool]) -> None:
+        super().__init__()
+        self._may_be_private = may_be_private
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_INET,
+    ) -> list[ResolveResult]:
+        found = await super().resolve(host, port, family)
+        left = [it for it in found if not is_link_local(it["host"])]
+        if not left and not self._may_be_private(host):
+            raise OSError(errno.EACCES, _KEYS)
+        return left or found
 
 
 def _why(exc: Exception) -> str:

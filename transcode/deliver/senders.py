@@ -156,7 +156,10 @@ class Senders:
 
         async with self._lock:
             if self._http is None:
-                door = Http(self._attempt_seconds)
+                door = Http(
+                    self._attempt_seconds,
+                    may_be_private=self._settings.may_be_private,
+                )
                 self._http = await self._stack.enter_async_context(door)
             return self._http
 
