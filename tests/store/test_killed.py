@@ -169,3 +169,36 @@ async def test_a_watch_outlives_a_store_that_is_down(  # noqa: PLR0917
     assert len(proxy.done) == len(hit)
     async with bucket(f"{s3_address}/out", s3_settings) as out:
         await judge(out)
+
+
+@pytest.mark.parametrize("expires", [14, 45])
+async def test_a_sweep_whose_key_expires_rejects_nothing(
+    expires: int,
+    s3_address: str,
+    s3_settings: Settings,
+    faults: ModuleType,
+    make_clip: Any,
+) -> None:
+    """
+    For the rest of that sweep, wherever it is by then; the next one with a good key
+    goes on.
+    """
+    endpoint = s3_settings.s3_endpoint_url
+    assert endpoint is not None
+    clip = make_clip("killed", seconds=1, audio=False)
+    async with (
+        bucket(s3_address, s3_settings) as store,
+        faults.proxied(endpoint) as proxy,
+    ):
+        await store.upload("in/a.mp4", Path(clip))
+        expired = faults.Fault.EXPIRED
+        proxy.plan = lambda asked: expired if asked.number >= expires else None
+        async with sweeping(s3_address, f"http://{proxy.address}") as process:
+            assert await process.wait() in {0, 2, 4}
+        assert proxy.done
+        over = [entry.key async for entry in store.entries("out/.transcode/over/")]
+        assert [] == [key for key in over if not key.endswith(".succeeded")]
+    await finish(s3_address, endpoint)
+
+    async with bucket(f"{s3_address}/out", s3_settings) as out:
+        await judge(out)
