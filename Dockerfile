@@ -34,4 +34,10 @@ RUN useradd --uid 10001 --create-home transcode \
 ENV PATH=/opt/transcode/bin:$PATH
 USER transcode
 WORKDIR /data
+# `transcode serve --host 0.0.0.0`, which wants TRANSCODE_TOKEN.
+EXPOSE 8000
+# Of `serve` alone: what watches or works once has no door to knock at.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=10s CMD ["python", "-c", "import urllib.request as web; b'serve' in open('/proc/1/cmdline', 'rb').read().split(b'\\0') and web.urlopen('http://127.0.0.1:8000/healthz', timeout=8)"]
+# No ENTRYPOINT: a handler's command is another program. As process 1 `transcode` buries
+# orphans and passes signals on by itself; before another command write `docker run --init`.
 CMD ["transcode", "--help"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
@@ -79,3 +82,42 @@ def test_the_image_installs_nothing_else() -> None:
     assert all("--require-hashes" in it or "--no-index" in it for it in installs)
     assert "sbom.cdx.json" in run
     assert {"${BASE}"} == set(re.findall(r"^FROM (\S+)", text, re.MULTILINE))
+
+
+def _instructions() -> list[tuple[str, str]]:
+    """(word, the rest of it), comments left out and lines joined."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [it for it in text.splitlines() if it and not it.startswith("#")]
+    return [(word, rest) for word, _, rest in (it.partition(" ") for it in lines)]
+
+
+def test_what_the_image_copies_is_there() -> None:
+    """
+    All that is built from is let through to the builder, and is in the repository.
+    """
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    through = [it.removeprefix("!") for it in ignored if it.startswith("!")]
+    copied = [rest.split() for word, rest in _instructions() if word == "COPY"]
+
+    assert [[".", "."]] == [it for it in copied if not it[0].startswith("--from=build")]
+    assert [] == [it for it in through if not [*ROOT.glob(it)]]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for name in (project["project"]["readme"], "LICENSE", "transcode", "handlers"):
+        assert name in through
+
+
+def test_the_image_says_how_it_is_run() -> None:
+    """
+    As nobody in particular, at the port of `serve`, with a check that asks it alone.
+    """
+    said = dict(_instructions())
+    options, _, check = said["HEALTHCHECK"].partition(" CMD ")
+
+    assert "transcode" == said["USER"]
+    assert "8000" == said["EXPOSE"]
+    assert "--timeout=" in options
+    argv = json.loads(check)
+    assert ":8000/healthz" in argv[-1]
+    done = subprocess.run([sys.executable, *argv[1:]], check=False, capture_output=True)
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert ["transcode", "--help"] == json.loads(said["CMD"])

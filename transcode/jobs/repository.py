@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +31,8 @@ _ROUND = re.compile(r"rounds/(\d{6})-(\d{6})\.json")
 
 
 _READS_AT_ONCE = 8
+_REMEMBERED = 1024
+"""Submissions, of 1 kB each."""
 
 
 Record = TypeVar("Record", bound=Value)
@@ -120,6 +123,8 @@ class JobRepository:
         """*done* says whether a folder of results holds a manifest."""
         self._objects = objects
         self._done = done
+        self._submissions: OrderedDict[str, Submission] = OrderedDict()
+        """Of the last jobs that were looked at: none is ever written again."""
 
     async def now(self) -> datetime:
         return await self._objects.now()
@@ -143,7 +148,13 @@ class JobRepository:
 
     async def submission(self, job: str) -> Submission:
         """Raises `ObjectMissing` where no such job was submitted."""
-        return await read_one(self._objects, Submission, path(job, "submission.json"))
+        key = path(job, "submission.json")
+        found = await read_one(self._objects, Submission, key)
+        self._submissions[job] = found
+        self._submissions.move_to_end(job)
+        while len(self._submissions) > _REMEMBERED:
+            self._submissions.popitem(last=False)
+        return found
 
     async def open_jobs(self) -> AsyncIterator[str]:
         """Ids of jobs that are not over, and of a few that have just ended."""
@@ -214,17 +225,21 @@ class JobRepository:
         """Whether the manifest exists."""
         return await self._done(folder)
 
-    async def history(self, job: str) -> History:
+    async def history(self, job: str, *, held_at: datetime | None = None) -> History:
         """
         Everything about the job; raises `ObjectMissing` where there is none.
 
-        The manifest is looked for last: what was seen before it can only be older.
+        The manifest is looked for last: what was seen before it can only be older. It
+        is not where somebody holds the job at the time *held_at*: whoever publishes has
+        said so before, and holds it no more.
         """
         found: dict[str, datetime] = {}
         root = path(job, "")
         async for entry in self._objects.entries(root):
             found[entry.key.removeprefix(root)] = entry.modified
-        submission = await self.submission(job)
+        submission = self._submissions.get(job)
+        if submission is None or "submission.json" not in found:
+            submission = await self.submission(job)
         claims = await read_several(
             self._objects,
             [(n, path(job, f"claims/{n:06d}.json")) for n in numbers(found, "claims")],
@@ -241,13 +256,21 @@ class JobRepository:
         begun = rounds(found)
         number = len(begun)
         told = f"told/{number:06d}/"
+        tried = tuple(
+            ClaimHistory.of(claim, found[f"claims/{n:06d}.json"], endings.get(n))
+            for n, claim in sorted(claims.items())
+        )
+        held = (
+            held_at is not None
+            and bool(tried)
+            and tried[-1].ending is None
+            and held_at < tried[-1].held_until
+            and all(it.kind != "published" for it in endings.values())
+        )
         return History(
             submission=submission,
-            tried=tuple(
-                ClaimHistory.of(claim, found[f"claims/{n:06d}.json"], endings.get(n))
-                for n, claim in sorted(claims.items())
-            ),
-            done=await self._done(submission.folder),
+            tried=tried,
+            done=not held and await self._done(submission.folder),
             round_after=max(begun, default=0),
             round_number=number,
             cancelled=f"cancels/{number:06d}.json" in found,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ from .execution import JobExecution
 from .finalize import Tells, may_be_mended, tell_and_close, tidy
 from .reservations import Reservations
 
+_MOMENT_SECONDS = 1.0
 _MAX_DEPTH = 3
 """Results of results that are taken in: a trailer of a preview is one by intent."""
 _KEPT_APART = frozenset(
@@ -80,6 +82,8 @@ class JobService:
     by whoever did it."""
     _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
+    _asked: tuple[float, datetime] | None = None
+    """When the store told its time last, by our own clock, and what it told."""
 
     def __post_init__(self) -> None:
         self.repository = JobRepository(self.bucket, done=self._is_done)
@@ -185,8 +189,8 @@ class JobService:
         """
         # Before the claims are looked at: however long that takes, a lease that was
         # renewed meanwhile is never taken for one that is over.
-        now = await self.repository.now()
-        history = await self.repository.history(job_id)
+        now = await self._recently()
+        history = await self.repository.history(job_id, held_at=now)
         state = job_state(history, now, self._limits)
         worked = isinstance(state, Free | Exhausted)
         if isinstance(state, Free | Exhausted):
@@ -212,6 +216,15 @@ class JobService:
             else:
                 await self._tell(history, report)
         return report
+
+    async def _recently(self) -> datetime:
+        """
+        The store's time, a moment ago at most: a lease seems no shorter for that.
+        """
+        if self._asked is None or time.monotonic() - self._asked[0] > _MOMENT_SECONDS:
+            began = time.monotonic()
+            self._asked = began, await self.repository.now()
+        return self._asked[1]
 
     async def tell(self, job_id: str) -> tuple[bool, tuple[Delivery, ...]]:
         """
