@@ -6,14 +6,13 @@ They bill each output by its length, in bands of size, codec and frame rate.
 
 from __future__ import annotations
 
-import tomllib
 from datetime import date
 from decimal import Decimal, localcontext
 
-from pydantic import NonNegativeInt, PositiveInt, ValidationError
+from pydantic import NonNegativeInt, PositiveInt
 
 from ..contract import Media, Money, Recipe, ServicePrice, Value, VideoRendition
-from ..errors import PlatformError
+from .platform import parse_table
 from .price import EXACT
 
 
@@ -49,16 +48,7 @@ class Service(Value):
 
 def parse_service(text: str, *, origin: str) -> Service:
     """Read a price list; raises PlatformError naming file and field."""
-    try:
-        return Service.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as exc:
-        raise PlatformError(f"{origin}: not TOML: {exc}.", file=origin) from exc
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise PlatformError(
-            f"{origin}: field {field}: {first['msg']}.", file=origin, field=field
-        ) from exc
+    return parse_table(Service, text, origin=origin)
 
 
 def service_price(service: Service, media: Media, recipe: Recipe) -> ServicePrice:

@@ -11,7 +11,7 @@ import bisect
 import tomllib
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 
@@ -52,11 +52,13 @@ __all__ = [
     "lattice",
     "on_lattice",
     "parse_platform",
+    "parse_table",
     "scratch_for",
     "spec_for_memory",
     "specs_for_memory",
 ]
 
+T = TypeVar("T", bound=Value)
 NonNegativeAmount = Annotated[Amount, Field(ge=0)]
 
 
@@ -160,8 +162,13 @@ def parse_platform(text: str, *, origin: str) -> Platform:
 
     Raises PlatformError naming the file (`origin`), the field and what is allowed.
     """
+    return parse_table(Platform, text, origin=origin)
+
+
+def parse_table(kind: type[T], text: str, *, origin: str) -> T:
+    """Likewise for any table of figures."""
     try:
-        return Platform.model_validate(tomllib.loads(text, parse_float=Decimal))
+        return kind.model_validate(tomllib.loads(text, parse_float=Decimal))
     except tomllib.TOMLDecodeError as exc:
         raise PlatformError(f"{origin} is not TOML: {exc}.", file=origin) from exc
     except ValidationError as exc:
