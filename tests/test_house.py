@@ -217,9 +217,18 @@ def test_only_settings_read_the_environment() -> None:
     assert [] == [place(p) for p in asked if not within(p, edges)]
 
 
-@pytest.mark.parametrize("name", ["transcode", "transcode.cli", "transcode.handlers"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("transcode", "transcode.cli", "transcode.handlers"),
+        *("transcode.pipeline", "transcode.jobs.service"),
+    ],
+)
 def test_importing_is_light(name: str) -> None:
-    """Importing the package, its command line or a handler loads nothing heavy."""
+    """
+    Importing the package, its command line or a handler loads nothing heavy, nor does
+    what a job in a folder needs of this process.
+    """
     code = f"import sys, {name}; print(*sorted(set(sys.modules) & set({HEAVY!r})))"
     argv = [sys.executable, "-c", code]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)

@@ -631,9 +631,16 @@ def test_everybody_says_the_same_word_for_the_same_history(run: Run) -> None:
     assert {*STATUSES} == {*words}
 
 
-@pytest.mark.parametrize("what", ["unconditional", "one_token", "unsealed"])
-def test_without_its_locks_it_would_not_hold(run: Run, what: str) -> None:
-    """What is taken out is missed: otherwise this model would prove nothing."""
-    wrong = (run(at_random(seed), **{what: True}) for seed in range(500))
+@pytest.mark.parametrize(
+    ("what", "known"), [("unconditional", 0), ("one_token", 0), ("unsealed", 357)]
+)
+def test_without_its_locks_it_would_not_hold(run: Run, what: str, known: int) -> None:
+    """
+    What is taken out is missed: otherwise this model would prove nothing.
+
+    By the first day of 500 on which it was, when that was last looked up, or another.
+    """
+    days = sorted(range(500), key=lambda seed: abs(seed - known))
+    wrong = (run(at_random(seed), **{what: True}) for seed in days)
 
     assert any(wrong)

@@ -7,12 +7,16 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ..errors import SettingsError
-from .http import Http
 from .message import Notice
 from .response import judge
 from .targets import Webhook
+
+if TYPE_CHECKING:
+    # It loads aiohttp; whoever delivers in a folder needs none of it.
+    from .http import Http
 
 
 class WebhookSender:
