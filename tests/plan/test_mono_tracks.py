@@ -87,3 +87,23 @@ def test_what_is_not_known_to_belong_together_stays_apart(source: Media) -> None
     Other languages, purposes and rates; one alone; what no camera writes like this.
     """
     assert [] == found(source)
+
+
+@pytest.mark.parametrize(
+    ("heard", "taken"),
+    [
+        ("0110", [(2, 3)]),
+        ("10", []),  # one microphone is mono
+        ("00", [(1, 2)]),
+        ("0111", []),  # which of the three are a pair nobody knows
+    ],
+)
+def test_a_socket_without_a_microphone_is_no_channel(
+    heard: str, taken: list[tuple[int, ...]]
+) -> None:
+    """
+    Of a camera's tracks those that are silent count where nothing else is there.
+    """
+    tracks = [{"silent": it == "0"} for it in heard]
+
+    assert taken == found(media(*tracks))

@@ -248,6 +248,22 @@ def test_a_file_keeps_one_soundtrack(
     ]
 
 
+@pytest.mark.parametrize("profile", ["mp4", "hls"])
+def test_a_silent_soundtrack_is_not_the_one_that_is_meant(
+    conforming: Media, shipped: Shipped, capable: Capabilities, profile: str
+) -> None:
+    """
+    What a mixer left empty is the default of some recordings.
+    """
+    audio = tracks(conforming, {"silent": True, "default": True}, {"silent": False})
+    media = conforming.model_copy(update={"audio": audio})
+
+    decision = make_recipe(media, shipped(profile), capable)
+
+    assert [2] == [it.source_index for it in decision.recipe.audio]
+    assert "is silent wherever it was listened to" in "".join(decision.warnings)
+
+
 def test_surround_is_mixed_down(
     change: Change, shipped: Shipped, capable: Capabilities
 ) -> None:

@@ -297,3 +297,30 @@ def test_an_animated_picture_is_called_one(
 
     with pytest.raises(MediaUnsupported, match="an animated picture"):
         look(path)
+
+
+@pytest.mark.parametrize("name", ["silent.mov", "silent.mkv", "silent.ts"])
+def test_of_several_soundtracks_the_silent_ones_are_told(
+    ffmpeg: str, tmp_path: Path, look: Look, name: str
+) -> None:
+    """
+    A mixer's unused channels are tracks without a sound; one that begins late is none.
+    """
+    sounds = (
+        "anullsrc=r=48000:cl=mono:d=6",
+        "aevalsrc='if(gt(t,3),0.2*sin(2765*t),0)':s=48000:d=6",
+        "sine=d=6:sample_rate=48000",
+    )
+    inputs = [it for sound in sounds for it in ("-f", "lavfi", "-i", sound)]
+    maps = [it for n in range(3) for it in ("-map", str(n))]
+    argv = [ffmpeg, "-v", "error", *inputs, *maps, "-c:a", "aac", "-b:a", "64k"]
+    subprocess.run([*argv, str(tmp_path / name)], check=True)
+
+    assert [True, False, False] == [it.silent for it in look(tmp_path / name).audio]
+
+
+def test_one_soundtrack_is_not_listened_to(make_clip: MakeClip, look: Look) -> None:
+    """
+    There is no other that could be meant.
+    """
+    assert [None] == [it.silent for it in look(make_clip("one")).audio]

@@ -161,6 +161,9 @@ class AudioStream(Value):
     retimed: Literal["count"] | None = None
     """Where the container's times are wrong: samples follow one another from
     `start_seconds` on."""
+    silent: bool | None = None
+    """Whether nothing was heard where it was listened to; None where it was not, as the
+    only one is not."""
     kind: AudioKind = "main"
     """As the container flags it; `main` also where it flags nothing."""
     unknown: Mapping[str, str] = Field(default_factory=dict)

@@ -48,10 +48,11 @@ def choose_sound(
 
     With *cut* they begin or end elsewhere than in the source, and none is copied.
 
-    The default track first, else the first that decodes, commentary and descriptions
-    last; with `languages = "all"` one more for each other language and each other kind
-    of track in a language, up to 8. Raises `MediaUnsupported` where there are
-    soundtracks and none can be decoded: silence would pass for success.
+    The default track first, else the first that decodes; those that are silent,
+    commentary and descriptions last; with `languages = "all"` one more for each other
+    language and each other kind of track in a language, up to 8. Raises
+    `MediaUnsupported` where there are soundtracks and none can be decoded: silence
+    would pass for success.
     """
     if not profile.audio or not media.audio:
         return Sound()
@@ -64,7 +65,7 @@ def choose_sound(
     )
     usable = sorted(
         (it for it in whole if it.decodable),
-        key=lambda it: (it.kind != "main", not it.default, it.index),
+        key=lambda it: (it.kind != "main", bool(it.silent), not it.default, it.index),
     )
     if not usable:
         codecs = ", ".join(sorted({it.codec for it in media.audio}))
@@ -202,4 +203,6 @@ def _left_out(track: AudioStream) -> str:
     )
     if not track.decodable:
         return f"{what} cannot be decoded here and is left out."
+    if track.silent:
+        return f"{what} is silent wherever it was listened to, and is left out."
     return f"{what} is left out; the profile keeps another one."

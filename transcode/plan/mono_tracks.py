@@ -58,6 +58,8 @@ def _of(tracks: Sequence[AudioStream], container: str) -> Together | None:
     camera = container in _CAMERAS and all(it.codec[:4] == "pcm_" for it in tracks)
     if named or not camera:
         return None
+    # A camera writes as many as it has sockets.
+    tracks = [it for it in tracks if not it.silent] or tracks
     if len(tracks) == len(_SURROUND):
         return _as_one(tracks, "in the usual order, since nothing names them")
     if len(tracks) in {2, 4, 8}:
@@ -75,6 +77,7 @@ def _as_one(tracks: Sequence[AudioStream], how: str) -> Together:
     return Together(
         track=first.model_copy(
             update={
+                "silent": _silent(tracks),
                 "channels": channels,
                 "layout": "stereo" if channels == len(_STEREO) else "5.1",
                 "default": any(it.default for it in tracks),
@@ -86,3 +89,10 @@ def _as_one(tracks: Sequence[AudioStream], how: str) -> Together:
         others=tuple(it.index for it in tracks[1:]),
         reason=f"Tracks {numbers} are mono and become one soundtrack, {how}.",
     )
+
+
+def _silent(tracks: Sequence[AudioStream]) -> bool | None:
+    heard = [it.silent for it in tracks]
+    if False in heard:
+        return False
+    return None if None in heard else True

@@ -25,6 +25,7 @@ from ...sandbox.fence import Fence, Permissions, ports_of, shortfall
 from .apart import apart
 from .boxes import looks_like
 from .interlace import count_fields, may_lie
+from .listen import silent
 from .reader import CountingReader, Opened, Refused, open_local, open_remote
 from .scan import Demuxed, Gathered, gather
 from .streams import pixels
@@ -51,6 +52,10 @@ _NO_FIELDS = NEVER_INTERLACED | {"hevc"}
 """Codecs without fields, or too heavy to decode for their sake alone."""
 _UNSPECIFIED = 2
 """In each table of ITU-T H.273."""
+_MOST_TRACKS = 16
+"""Soundtracks that are listened to."""
+_QUIET = 8
+"""Of 32768, -72 dBFS: what dither and coding make of silence is below."""
 _STILLS = {"heic", "heix", "mif1", "avif"}
 _SEQUENCES = {"hevc", "hevx", "msf1", "avis"}
 """Brands of ISO/IEC 23008-12, and AVIF's."""
@@ -132,6 +137,7 @@ def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
         errors = (av.error.FFmpegError, UnicodeError)
         found = gather(reader, _open, packet_errors=errors)
         _look_at_pictures(found, reader)
+        _listen(found, reader)
     finally:
         if reader.refused is not None:
             # Whatever else came of it: what was not there to be read is not at fault.
@@ -270,6 +276,40 @@ def _field_teller(frame: Any) -> Any:
     )
     graph.link_nodes(*chain).configure()
     return graph
+
+
+def _listen(found: Gathered, reader: CountingReader) -> None:
+    """Of several soundtracks, which are silent: one of the others is then meant."""
+    tracks = {
+        facts["index"]: facts
+        for facts in found.answer["streams"]
+        if facts["type"] == "audio"
+        and facts["decodable"]
+        and not facts.get("encrypted")
+    }
+    if not 1 < len(tracks) <= _MOST_TRACKS:
+        return
+    reader.seek(0)
+    reader.spent = False
+    errors = (av.error.FFmpegError, UnicodeError)
+    with suppress(*errors):
+        container = _open(reader, reader.budget).container
+        for index, quiet in silent(
+            container, list(tracks), _is_quiet, errors=errors
+        ).items():
+            tracks[index]["silent"] = quiet
+    reader.spent = False
+
+
+def _is_quiet(frame: Any) -> bool:
+    plain = av.AudioResampler(format="s16", layout=frame.layout).resample(frame)
+    return all(
+        abs(sample) <= _QUIET
+        for one in plain
+        for sample in memoryview(bytes(one.planes[0]))[
+            : one.samples * len(one.layout.channels) * 2
+        ].cast("h")
+    )
 
 
 def _look_at_one(reader: CountingReader, facts: dict[str, Any]) -> None:

@@ -36,6 +36,7 @@ def audio_stream(stream: Raw) -> AudioStream:
         program=stream.get("program"),
         decodable=stream["decodable"] and not stream.get("encrypted"),
         retimed="count" if overlaps(stream) else None,
+        silent=stream.get("silent"),
         kind=_purpose(set(stream["disposition"])),
         unknown=unknown,
     )
