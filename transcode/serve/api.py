@@ -275,6 +275,7 @@ class Counter:
 
 
 _REPORT = StatusReply("Where the job stands.", JobReport)
+_STREAM = StatusReply("`LiveEvent`s, one in each `data`.", LiveEvent, EVENT_STREAM)
 _TEXT = "text/plain"
 
 OPERATIONS = (
