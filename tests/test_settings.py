@@ -20,6 +20,13 @@ def test_a_setting_is_read_under_its_prefix() -> None:
     assert Settings(probe_seconds=3) == Settings.from_environment(environ)
 
 
+def test_what_looks_like_a_setting_is_known_for_none() -> None:
+    """What has not our prefix is not ours."""
+    environ = {"TRANSCODE_PROFILE_DIR": "x", "TRANSCODE_TO": "z", "PATH": "", "A_": ""}
+
+    assert ("TRANSCODE_PROFILE_DIR",) == Settings.unknown_in(environ)
+
+
 @pytest.mark.parametrize("value", ["soon", "0", "-1"])
 def test_a_wrong_setting_is_named(value: str) -> None:
     """The variable and what was given stand in the sentence."""

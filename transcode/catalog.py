@@ -12,6 +12,7 @@ from .plan.profile import ClipProfile, Profile, WatermarkProfile, parse_profile
 from .platforms.managed_services import Service, parse_service
 from .platforms.platform import Platform, parse_platform
 from .settings import Settings
+from .units import nearest
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,7 @@ class Catalog:
             path = _lookup(found, name)
             if path is None:
                 raise ProfileError(
-                    f"There is no profile {name!r}; there are: "
-                    f"{', '.join(_names(found))}. A path to a TOML file works too.",
+                    _unknown("profile", name, _names(found)),
                     profile=name,
                 )
         try:
@@ -87,8 +87,7 @@ class Catalog:
             path = _lookup(found, name)
             if path is None:
                 raise PlatformError(
-                    f"There is no platform {name!r}; there are: "
-                    f"{', '.join(_names(found))}. A path to a TOML file works too.",
+                    _unknown("platform", name, _names(found)),
                     platform=name,
                 )
         try:
@@ -122,6 +121,13 @@ def _why(exc: OSError | ValueError) -> str:
     if isinstance(exc, UnicodeDecodeError):
         return "it is not UTF-8 text"
     return (getattr(exc, "strerror", None) or str(exc)).lower()
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> str:
+    return (
+        f"There is no {kind} {name!r}; there are: {', '.join(known)}."
+        f"{nearest(name, known)} A path to a TOML file works too."
+    )
 
 
 def _by_path(name: str) -> Path | None:

@@ -174,6 +174,17 @@ class Settings(Value):
         return None if self.tokens and not names else names
 
     @classmethod
+    def variables(cls) -> tuple[str, ...]:
+        """Those that are read."""
+        return tuple(PREFIX + name.upper() for name in cls.model_fields)
+
+    @classmethod
+    def unknown_in(cls, environ: Mapping[str, str]) -> tuple[str, ...]:
+        """Variables that look like settings and are none: slips, and old names."""
+        strange = {name for name in environ if name.startswith(PREFIX)}
+        return tuple(sorted(strange - {*cls.variables()}))
+
+    @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
         """Read every setting; raises `SettingsError` naming the variable."""
         for name in _NEVER_EMPTY:

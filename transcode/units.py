@@ -161,6 +161,14 @@ def place(uri: str) -> str:
     return one_line(uri)
 
 
+def nearest(given: str, known: Iterable[str]) -> str:
+    """A question to add where *given* may be a slip of one of *known*; or nothing."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only where something failed
+
+    found = get_close_matches(given, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {found[0]}?" if found else ""
+
+
 def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 

@@ -6,11 +6,20 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from transcode.catalog import Catalog
 from transcode.cli.commands.run import transcode as group
 from transcode.cli.completion import script
 from transcode.cli.failure import evidence, known, paragraph
+from transcode.cli.main import run_command_line
 from transcode.contract import Manifest
-from transcode.errors import Cancelled, EncoderFailed, OutOfMemory, SourceNotFound
+from transcode.errors import (
+    Cancelled,
+    EncoderFailed,
+    OutOfMemory,
+    SourceNotFound,
+    UsageError,
+)
+from transcode.settings import Settings
 
 COMMANDS = [
     *("run", "plan", "probe", "submit", "watch", "serve", "sweep", "cancel", "retry"),
@@ -141,3 +150,40 @@ def test_an_error_in_a_group_is_found() -> None:
     assert None is known(ValueError("b"))
     assert None is known(KeyboardInterrupt())
     assert 130 == Cancelled.exit_code
+
+
+@pytest.mark.parametrize(
+    ("kind", "slip", "meant"),
+    [("profile", "hsl", "hls"), ("platform", "aws-lamda", "aws-lambda")],
+)
+def test_a_slip_is_asked_about(kind: str, slip: str, meant: str) -> None:
+    """What was probably meant stands beside what there is."""
+    with pytest.raises(UsageError, match=rf"Did you mean {meant}\?"):
+        getattr(Catalog(Settings()), kind)(slip)
+    with pytest.raises(UsageError) as caught:
+        getattr(Catalog(Settings()), kind)("zzzz")
+    assert "Did you mean" not in str(caught.value)
+
+
+def test_what_is_no_setting_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On stderr, once, and the command goes on."""
+    monkeypatch.setenv("TRANSCODE_SCRATSH", "/x")
+
+    assert 0 == run_command_line(["profiles", "hls", "--json"])
+    said = capsys.readouterr()
+    assert (
+        "TRANSCODE_SCRATSH is no setting and changes nothing. Did you mean " in said.err
+    )
+    assert said.out.startswith("{")
+
+
+@pytest.mark.parametrize("words", ["run -q", "plan -v", "show -v"])
+def test_short_forms_are_known(words: str) -> None:
+    """`-q` as `--quiet`, `-v` as `--verbose`."""
+    command, option = words.split()
+
+    result = CliRunner().invoke(group, [command, option, "--help"])
+
+    assert 0 == result.exit_code

@@ -116,7 +116,7 @@ def _readers_that_leave() -> Iterator[None]:
 
 def _run(argv: Sequence[str]) -> int:
     asked = list(argv[: argv.index("--")] if "--" in argv else argv)
-    as_json, verbose = "--json" in asked, "--verbose" in asked
+    as_json, verbose = "--json" in asked, bool({"-v", "--verbose"} & {*asked})
     try:
         return _attempt(argv, as_json=as_json, verbose=verbose)
     except KeyboardInterrupt:

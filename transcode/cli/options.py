@@ -203,6 +203,7 @@ def output_options(command: Command) -> Command:
     `--verbose` concerns failures only, so it is read at the edge, where those end.
     """
     command = click.option(
+        "-v",
         "--verbose",
         is_flag=True,
         expose_value=False,

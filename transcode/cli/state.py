@@ -14,15 +14,24 @@ from ..settings import Settings
 from ..signals import run_to_the_end
 from ..store.bucket import Bucket
 from ..store.open import bucket
-from ..units import one_line, plural
+from ..units import nearest, one_line, plural
 
 Answer = TypeVar("Answer")
 _SHOWN = 3
 
 
+def settings_here() -> Settings:
+    """Those of the environment; what there looks like one and is none is said."""
+    for name in Settings.unknown_in(os.environ):
+        meant = nearest(name, Settings.variables())
+        text = f"transcode: {name} is no setting and changes nothing.{meant}"
+        click.echo(one_line(text), err=True)
+    return Settings.from_environment(os.environ)
+
+
 def ask(to: str, question: Callable[[Index, Bucket], Awaitable[Answer]]) -> Answer:
     """Ask the index of the state at *to*; what is strange there goes to stderr."""
-    settings = Settings.from_environment(os.environ)
+    settings = settings_here()
 
     async def work() -> Answer:
         async with bucket(to, settings) as store:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 def wiring() -> Wiring:
     """Everything, by the settings in the environment; raises `SettingsError`."""
-    from ...settings import Settings
     from ...wiring import wire
+    from ..state import settings_here
 
-    return wire(Settings.from_environment(os.environ))
+    return wire(settings_here())
 
 
 @click.command(short_help="List the profiles, or show one.")

@@ -77,7 +77,7 @@ def transcode() -> None:
     show_default=True,
     help="Where the work runs: `local`, `ray` or `functiongraph`.",
 )
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @output_options
 def run(  # noqa: PLR0913 - one argument per option
     *,
