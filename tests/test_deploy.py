@@ -1,0 +1,111 @@
+"""What is shipped to start and to watch the service names only what there is."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from transcode.cli.commands.run import transcode as commands
+from transcode.serve.metrics import SERIES
+from transcode.settings import PREFIX, Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def read(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def series_in(expression: str) -> set[str]:
+    return set(re.findall(r"\btranscode_\w+", expression))
+
+
+def exposed() -> set[str]:
+    """Every name under which a series can be asked for."""
+    names = {series.name for series in SERIES}
+    buckets = {f"{s.name}_bucket" for s in SERIES if s.kind == "histogram"}
+    return names | buckets
+
+
+def labels_in(expression: str) -> set[str]:
+    """Those that are compared or grouped by."""
+    named = re.findall(r"(\w+)\s*(?:=~|!=|=)\s*\"", expression)
+    grouped = re.findall(r"by \(([^)]*)\)", expression)
+    return {*named, *(name.strip() for group in grouped for name in group.split(","))}
+
+
+def test_dashboard_and_alerts_ask_for_series_that_exist() -> None:
+    """Each by its name and its labels; and every series is on the dashboard."""
+    dashboard = json.loads((ROOT / "deploy/grafana/transcode.json").read_text())
+    shown = [t["expr"] for panel in dashboard["panels"] for t in panel["targets"]]
+    rules = [r for g in read("deploy/alerts.yaml")["groups"] for r in g["rules"]]
+    watched = [rule["expr"] for rule in rules]
+    labels = {"le", "job"} | {label for series in SERIES for label in series.labels}
+
+    for expression in shown + watched:
+        assert series_in(expression) <= exposed(), expression
+        assert labels_in(expression) <= labels, expression
+        assert expression.count("(") == expression.count(")"), expression
+    names = {name.removesuffix("_bucket") for text in shown for name in series_in(text)}
+    assert {series.name for series in SERIES} == names
+    assert len(rules) == len({rule["alert"] for rule in rules})
+    assert all(rule["annotations"]["summary"] for rule in rules)
+
+
+def check_command(words: list[str]) -> None:
+    """That the command takes every option that it is given."""
+    command = commands.commands[words[0]]
+    known = {o for p in command.params if isinstance(p, click.Option) for o in p.opts}
+    assert [] == [w for w in words if w.startswith("--") and w not in known], words
+
+
+def check_settings(names: set[str]) -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    assert {n for n in names if n.startswith(PREFIX)} <= known
+
+
+def test_compose_starts_what_there_is() -> None:
+    """A command, settings and files that exist, behind a token, with an init."""
+    found = read("compose.yaml")
+    service = found["services"]["transcode"]
+
+    program, *words = shlex.split(service["command"])
+    assert "transcode" == program
+    check_command(words)
+    check_settings(set(service["environment"]))
+    assert service["init"] is True
+    assert "?" in service["environment"]["TRANSCODE_TOKEN"]
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    for one in found["services"].values():
+        assert {c["source"] for c in one.get("configs", ())} <= set(found["configs"])
+        assert set(one.get("depends_on", ())) <= set(found["services"])
+        for volume in one.get("volumes", ()):
+            source = volume.partition(":")[0]
+            there = source in found["volumes"] or (ROOT / source).exists()
+            assert there, volume
+
+
+def test_the_unit_starts_what_there_is() -> None:
+    """And its settings."""
+    unit = (ROOT / "deploy/transcode.service").read_text(encoding="utf-8")
+    (start,) = re.findall(r"^ExecStart=\S*/transcode (.*)$", unit, re.MULTILINE)
+
+    check_command(shlex.split(start))
+    check_settings(set(re.findall(r"^Environment=(\w+)=", unit, re.MULTILINE)))
+
+
+def test_the_workflow_runs_what_a_laptop_runs() -> None:
+    """`.ci/run`, on Pythons that are supported."""
+    (job,) = read(".github/workflows/ci.yaml")["jobs"].values()
+    steps = [step["run"] for step in job["steps"] if "run" in step]
+
+    assert ".ci/run" == steps[-1]
+    supported = (ROOT / "pyproject.toml").read_text()
+    for version in job["strategy"]["matrix"]["python"]:
+        assert f"Python :: {version}" in supported
