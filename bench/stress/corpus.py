@@ -6,7 +6,7 @@ Every file of a folder through every profile, judged by a second tool.
 Prints a line per run, then a table: how many runs of each profile were verified, how
 many refused and with which error, and what else happened, which is nothing when all is
 well. For verified outputs it measures again, with tools that neither made nor checked
-them (`second_look.py`): durations, frames, sound against picture at start and end,
+them (`second_opinion.py`): durations, frames, sound against picture at start and end,
 shape, orientation, colours, loudness. A second table lists each disagreement.
 
 `--results FILE` keeps a JSON line per run and goes on where it stopped; runs start

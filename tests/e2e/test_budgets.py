@@ -153,16 +153,16 @@ def test_together_jobs_never_reserve_more_than_there_is(
     async def work() -> None:
         caps = parse_caps("day:1.00")
         async with bucket(str(tmp_path), Settings()) as store:
-            desks = [Reservations(store, caps, tmp_path / "index") for _ in range(5)]
+            services = [Reservations(store, caps, tmp_path / "index") for _ in range(5)]
             async with anyio.create_task_group() as group:
                 for n, it in enumerate(plans):
-                    group.start_soon(ask, desks[n % 5], it)
+                    group.start_soon(ask, services[n % 5], it)
             assert sum(granted.values()) <= Decimal("1.00")
             for job in list(granted):
-                await desks[0].release(job, claim=1)
+                await services[0].release(job, claim=1)
             granted.clear()
             for it in plans:
-                await ask(desks[0], it)
+                await ask(services[0], it)
 
     anyio.run(work)
 

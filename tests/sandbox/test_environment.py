@@ -23,7 +23,7 @@ SECRETS = {
 
 def test_a_worker_never_had_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Not in what it was started with, which /proc goes on telling; nor its janitor.
+    Not in what it was started with, which /proc goes on telling; nor its reaper.
     """
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)

@@ -49,7 +49,7 @@ class Measured(Value):
     content: str
     """The files whose pictures were encoded, the first one by every encoder."""
     yardstick_seconds: PositiveFloat | None = None
-    """CPU seconds of `tools.yardstick_seconds` there and then."""
+    """CPU seconds of `toolchain.yardstick_seconds` there and then."""
 
 
 class StartCosts(Value):

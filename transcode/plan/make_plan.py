@@ -91,7 +91,7 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
 
     Nothing is read and nothing is started. *others* and *services* are priced for
     comparison only.
-    *content* is what a sample encode showed (`sampling.content_of`).
+    *content* is what a sample encode showed (`sample_parts.content_of`).
     With *exists*, the destination holds this job's result and the plan is to do
     nothing.
 
