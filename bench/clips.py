@@ -1,43 +1,22 @@
-"""
-Run a process and weigh it: CPU seconds, memory at its highest, its busiest thread.
-
-CPU time comes from `wait4`, so it is exact however busy the machine is; memory and
-threads are looked up in /proc every few milliseconds.
-"""
+"""Clips that calibration encodes and decodes: raw pictures, and moments of files."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import tempfile
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import imageio_ffmpeg
 
+from bench.harness import Cost, measure
 from transcode.media.codecs import BITS_AS_H264
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
-POLL_SECONDS = 0.02
 CONTENT_HEIGHT = 360
 """Content is compared at one height; its effect on others is taken to be the same."""
 PIECES = (0.1, 0.45, 0.8)
 PIECE_FRAMES = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one process took."""
-
-    cpu_seconds: float
-    peak_bytes: int
-    """Anonymous pages at their highest; resident pages where /proc has no count."""
-    longest_thread_seconds: float
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,52 +37,6 @@ class Clip:
         size = f"{self.width}x{self.height}"
         return ("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", size, "-r", "25",
                 "-i", str(self.path))  # fmt: skip
-
-
-class CalibrationError(Exception):
-    """A measurement did not run."""
-
-
-def measure(argv: Sequence[str]) -> Cost:
-    """Run and weigh; CPU from `wait4`, memory and threads by looking at /proc."""
-    with tempfile.TemporaryFile() as stderr:
-        child = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr
-        )
-        peak, threads = 0, dict[str, float]()
-        while True:
-            pid, status, usage = os.wait4(child.pid, os.WNOHANG)
-            if pid:
-                break
-            peak = max(peak, _anonymous_bytes(child.pid))
-            _thread_seconds(child.pid, threads)
-            time.sleep(POLL_SECONDS)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        stderr.seek(0)
-        text = stderr.read().decode(errors="replace")
-    if child.returncode:
-        raise CalibrationError(f"{' '.join(argv)}\n{text[-800:]}")
-    return Cost(
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
-        peak_bytes=peak or usage.ru_maxrss * 1024,
-        longest_thread_seconds=max(threads.values(), default=0.0),
-        text=text,
-    )
-
-
-def _anonymous_bytes(pid: int) -> int:
-    with suppress(OSError):
-        found = re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-        return int(found[1]) * 1024 if found else 0
-    return 0
-
-
-def _thread_seconds(pid: int, into: dict[str, float]) -> None:
-    ticks = os.sysconf("SC_CLK_TCK")
-    with suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            fields = (task / "stat").read_text().rpartition(")")[2].split()
-            into[task.name] = (int(fields[11]) + int(fields[12])) / ticks
 
 
 def ffmpeg(*arguments: str) -> Cost:
