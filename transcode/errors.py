@@ -25,6 +25,7 @@ an encode paid for?
     - DeadlineTooShort
     - BudgetTooSmall
     - SpecTooSmall
+    - PlanChanged         a plan that was kept is not what would be done now
     - BudgetReached       a day's or a tag's budget leaves too little
   + WorkError             a task started and did not finish (exit 4)
     - EncoderFailed
@@ -191,6 +192,10 @@ class BudgetTooSmall(PlanError):
 
 class SpecTooSmall(PlanError):
     """Memory, scratch or time limit are too small; says what would do."""
+
+
+class PlanChanged(PlanError):
+    """A plan that was kept is not what would be done now; says what changed."""
 
 
 class BudgetReached(PlanError):

@@ -60,7 +60,14 @@ def transcode() -> None:
 
 
 @transcode.command(short_help="Make the renditions, verify them, print the bill.")
-@source_argument
+@click.argument("source", type=Text("SOURCE"), required=False)
+@click.option(
+    "--plan",
+    "kept",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Do what `transcode plan --out FILE` has shown, or say what has changed.",
+)
 @click.option(
     "--to",
     type=Text("URI"),
@@ -81,7 +88,8 @@ def transcode() -> None:
 @output_options
 def run(  # noqa: PLR0913 - one argument per option
     *,
-    source: str,
+    source: str | None,
+    kept: Path | None,
     to: str,
     profile: str,
     platform: str | None,
@@ -109,28 +117,37 @@ def run(  # noqa: PLR0913 - one argument per option
       transcode run clip.mov --start 1:30 --end 1:45.5 --watermark logo.png
       transcode run clip.mov --platform functiongraph --budget 0.05
       transcode run clip.mov --json --quiet > manifest.json
+      transcode plan clip.mov --out plan.json && transcode run --plan plan.json
     """
     from ... import hooks
     from ...jobs import journal
     from ...signals import run_to_the_end
     from ...units import one_line
+    from .. import kept_plan
     from ..show.progress import watching
     from ..show.result import partial_line, result_text
 
-    request = _request(
-        source=source,
-        profile=profile,
-        to=to,
-        platform=platform,
-        engine=engine,
-        deadline_seconds=deadline,
-        budget=budget,
-        memory_mib=memory_mib,
-        optimize=optimize,
-        chunks=chunks,
-        sample=sample,
-        accept_partial=accept_partial,
-    )
+    shown = None if kept is None else kept_plan.read(kept)
+    if shown is not None:
+        _refuse_beside_a_plan()
+        request = shown.request.model_copy(update={"to": to})
+    elif source is None:
+        raise click.UsageError("Give a SOURCE, or --plan FILE.")
+    else:
+        request = _request(
+            source=source,
+            profile=profile,
+            to=to,
+            platform=platform,
+            engine=engine,
+            deadline_seconds=deadline,
+            budget=budget,
+            memory_mib=memory_mib,
+            optimize=optimize,
+            chunks=chunks,
+            sample=sample,
+            accept_partial=accept_partial,
+        )
     wired = wiring()
     already = False
     with watching(quiet=quiet) as show:
@@ -138,6 +155,8 @@ def run(  # noqa: PLR0913 - one argument per option
         def listen(event: hooks.Event) -> None:
             nonlocal already
             already = already or isinstance(event, hooks.AlreadyDone)
+            if shown is not None and isinstance(event, hooks.Planned):
+                kept_plan.refuse_change(shown.plan, event.plan)
             show(event)
             if isinstance(event, hooks.Unrecorded):
                 click.echo(
@@ -163,6 +182,12 @@ def run(  # noqa: PLR0913 - one argument per option
     metavar="FILE.png",
     help="Draw cost against time of every spec here; .svg and .pdf work, too.",
 )
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Keep the plan here, for `transcode run --plan FILE`.",
+)
 @output_options
 def plan(  # noqa: PLR0913 - one argument per option
     *,
@@ -177,12 +202,13 @@ def plan(  # noqa: PLR0913 - one argument per option
     sample: str,
     accept_partial: bool,
     plot: Path | None,
+    out: Path | None,
     as_json: bool,
 ) -> None:
     """
     Show what `run` would do with SOURCE, in which spec, why, and what it would cost.
 
-    Nothing is encoded and nothing is written.
+    Nothing is encoded, and nothing is written but what --plot and --out name.
 
     \b
     Examples:
@@ -209,6 +235,10 @@ def plan(  # noqa: PLR0913 - one argument per option
     )
     wired = wiring()
     made = run_to_the_end(lambda: pipeline.admit(request, wired))
+    if out is not None:
+        from ..kept_plan import keep
+
+        keep(request, made, out)
     if plot is not None:
         from ..show.plot import draw
 
@@ -246,6 +276,27 @@ for command in (
     *(profiles, platforms, doctor, completion),
 ):
     transcode.add_command(command)
+
+
+_BESIDE_A_PLAN = ("kept", "to", "quiet", "as_json", "verbose", "version")
+
+
+def _refuse_beside_a_plan() -> None:
+    """What the plan already says cannot be said once more."""
+    context = click.get_current_context()
+    given = [
+        max(parameter.opts, key=len)
+        for parameter in context.command.params
+        if parameter.name not in _BESIDE_A_PLAN
+        and parameter.name is not None
+        and context.get_parameter_source(parameter.name)
+        is click.core.ParameterSource.COMMANDLINE
+    ]
+    given = ["SOURCE" if name == "source" else name for name in given]
+    if given:
+        raise click.UsageError(
+            f"The plan says all of that already; leave out {', '.join(given)}."
+        )
 
 
 def _request(  # noqa: PLR0913 - one argument per option
