@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -328,6 +329,25 @@ def test_a_variable_rate_keeps_its_end(
     check(produced)
     path = staging / "video.mp4"
     assert times(ffprobe, path)[-1] < lasting(ffprobe, path)
+
+
+def test_at_half_the_rate_the_last_picture_may_stand_longer(
+    make_task: Any, make_recipe: Any, media_dir: Path, performed: Any, video: Any
+) -> None:
+    """
+    Of 60 pictures a second 30: the last one begins half a frame before the source's
+    last, and ends with it. That is no hole.
+    """
+    file = OutputFile(name="video.mp4", container="mp4", video="180p", audio=())
+    half = video(320, 180, preset="ultrafast", frame_rate=Fraction(30))
+    recipe = make_recipe(
+        video=(half,), audio=(), packaging=FilePackaging(files=(file,))
+    )
+    clip = media_dir / "edge/transparency.webm"
+
+    produced, _ = performed(make_task(clip, recipe))
+
+    check(produced)
 
 
 def test_a_guessed_duration_is_no_promise(
