@@ -25,6 +25,7 @@ an encode paid for?
     - DeadlineTooShort
     - BudgetTooSmall
     - SpecTooSmall
+      * ScratchFull       too little is free on this machine, for now
     - PlanChanged         a plan that was kept is not what would be done now
     - BudgetReached       a day's or a tag's budget leaves too little
   + WorkError             a task started and did not finish (exit 4)
@@ -192,6 +193,13 @@ class BudgetTooSmall(PlanError):
 
 class SpecTooSmall(PlanError):
     """Memory, scratch or time limit are too small; says what would do."""
+
+
+class ScratchFull(SpecTooSmall):
+    """What is free on this machine now is too little; says how much would do."""
+
+    outcome = OutcomeKind.OUT_OF_DISK
+    mendable = True
 
 
 class PlanChanged(PlanError):

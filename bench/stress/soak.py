@@ -15,6 +15,7 @@ that was thrown away. Exits 1 where one is broken.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import json
 import os
@@ -30,13 +31,16 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import botocore.session
@@ -44,6 +48,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bench.harness import parser_of
+from bench.stress.faults import Fault, proxied
 
 KEY, SECRET = "soak", "soak-secret"
 UPLOADS, RESULTS = "uploads", "results"
@@ -89,6 +94,12 @@ def main() -> int:
     )
     parser.add_argument(
         "--by", choices=("serve", "watch"), default="serve", help="webhooks or polling"
+    )
+    parser.add_argument(
+        "--moments",
+        action="store_true",
+        help="also of a key that has expired, of a full disk, of a webhook that hangs;"
+        " and odd entries among the uploads (as root: it mounts a small disk)",
     )
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--minutes", type=float, default=90.0, help="give up after")
@@ -245,6 +256,94 @@ class Postman:
         self.counts["undeliverable"] += 1
 
 
+ODD: dict[str, bytes] = {
+    "in/line\nbreak.mp4": b"no media",
+    "in/%2e%2e%2fup.mp4": b"no media either",
+    "in/notes.txt": b"Dear diary",
+    "in/empty.mp4": b"",
+    "in/captions.srt": b"1",
+    "in/.hidden.mp4": b"hidden",
+    "in/folder/": b"",
+    "in/Thumbs.db": b"x",
+    "in/=cmd|' !A1.mp4": b"a formula",
+    "in/live.mp4": b"#EXTM3U\n#EXTINF:9,\nhttp://169.254.169.254/\n",
+}
+"""Keys that are no honest upload: rejected or passed over, and never a result."""
+_DISK_BYTES = 48 * 2**20
+
+
+class Moments:
+    """What goes wrong for seconds: keys, the disk, and who is told."""
+
+    def __init__(self, home: Path, endpoint: str, chance: random.Random) -> None:
+        self.home, self.chance = home, chance
+        self.counts: Counter[str] = Counter()
+        self.over = threading.Event()
+        self._expired = False
+        self._ready: Queue[str] = Queue()
+        threading.Thread(target=self._proxy, args=(endpoint,), daemon=True).start()
+        self.endpoint = f"http://{self._ready.get(timeout=30)}"
+        self.disk = home / "disk"
+        self.disk.mkdir()
+        options = f"size={_DISK_BYTES}"
+        mount = ["mount", "-t", "tmpfs", "-o", options, "soak", str(self.disk)]
+        subprocess.run(mount, check=True)
+        self.hook = self._webhook()
+        threading.Thread(target=self._happen, daemon=True).start()
+
+    def close(self) -> None:
+        self.over.set()
+        unmount = ["umount", "-l", str(self.disk)]
+        subprocess.run(unmount, check=False)
+
+    def _happen(self) -> None:
+        while not self.over.wait(self.chance.uniform(8, 15)):
+            if self.chance.random() < 0.5:
+                self.counts["expired"] += 1
+                self._expired = True
+                self.over.wait(self.chance.uniform(1, 4))
+                self._expired = False
+                continue
+            self.counts["full disk"] += 1
+            filler = self.disk / "filler"
+            with suppress(OSError), filler.open("wb", buffering=0) as file:
+                while not self.over.is_set():
+                    file.write(bytes(2**20))
+            self.over.wait(self.chance.uniform(1, 4))
+            filler.unlink()
+
+    def _proxy(self, endpoint: str) -> None:
+        async def pass_on() -> None:
+            async with proxied(endpoint) as proxy:
+                proxy.plan = lambda _asked: Fault.EXPIRED if self._expired else None
+                self._ready.put(proxy.address)
+                await asyncio.Event().wait()
+
+        asyncio.run(pass_on())
+
+    def _webhook(self) -> str:
+        moments = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                moments.counts["told"] += 1
+                if moments.chance.random() < 0.1:
+                    moments.counts["hung"] += 1
+                    moments.over.wait(60)
+                    return
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *args: object) -> None:
+                """Say nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}/"
+
+
 class Soak:
     """One run, from the first upload to the audit."""
 
@@ -273,6 +372,18 @@ class Soak:
             "TRANSCODE_SCRATCH": str(home / "scratch"),
         }
 
+        self.moments: Moments | None = None
+
+    def _have_moments(self) -> None:
+        chance = random.Random(self.chance.random())
+        self.moments = Moments(self.home, self.server.endpoint, chance)
+        self.environ |= {
+            "TRANSCODE_S3_ENDPOINT_URL": self.moments.endpoint,
+            "TRANSCODE_SCRATCH": str(self.moments.disk),
+            "TRANSCODE_ON_SUCCESS": self.moments.hook,
+            "TRANSCODE_WEBHOOK_SECRET": f"whsec_{b64encode(bytes(32)).decode()}",
+        }
+
     def command(self, *words: str) -> list[str]:
         return [
             *(sys.executable, "-m", "transcode", *words, "--to", f"s3://{RESULTS}/out"),
@@ -283,6 +394,8 @@ class Soak:
         self.server.start()
         for name in (UPLOADS, RESULTS):
             client(self.server.endpoint).create_bucket(Bucket=name)
+        if self.options.moments:
+            self._have_moments()
         for number in range(self.options.services):
             self._start(number)
         started = time.monotonic()
@@ -298,6 +411,9 @@ class Soak:
         for thread in threads:
             thread.join()
         self._end_services()
+        if self.moments is not None:
+            self.moments.over.set()
+            print(f"moments: {dict(self.moments.counts)}", flush=True)
         swept = self._sweep()
         took = time.monotonic() - started
         print(f"uploads to quiet: {took:.0f} s; kills: {dict(self.kills)}")
@@ -309,6 +425,8 @@ class Soak:
         for service in self.services:
             if service is not None:
                 service.kill()
+        if self.moments is not None:
+            self.moments.close()
         self.server.kill()
 
     def _clips(self) -> list[bytes]:
@@ -352,6 +470,8 @@ class Soak:
                     return
 
         s3 = client(self.server.endpoint)
+        for key, body in ODD.items() if self.options.moments else ():
+            s3.put_object(Bucket=UPLOADS, Key=key, Body=body)
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(put, range(self.options.uploads)))
         print("everything is uploaded", flush=True)
@@ -515,6 +635,7 @@ class Soak:
             f"no result: {uri}: {'; '.join(ends.get(uri, ['no job']))}"
             for uri in sorted(wanted - set(sources))
         ]
+        broken += [f"a result of {uri!r}" for uri in set(sources) - wanted]
         broken += [f"{n} results: {uri}" for uri, n in sources.items() if n != 1]
         orphans = [
             key

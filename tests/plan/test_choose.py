@@ -28,6 +28,7 @@ from transcode.errors import (
     DeadlineTooShort,
     PlanError,
     PlatformError,
+    ScratchFull,
     SpecTooSmall,
 )
 from transcode.media.margins import MEMORY_MARGIN
@@ -302,6 +303,19 @@ def test_scratch_that_no_platform_size_holds_is_a_limit() -> None:
         SpecTooSmall, match=r"MiB of scratch, there are at most 10240 MiB"
     ):
         pick(height=2160, seconds=36_000)
+
+
+def test_scratch_that_this_machine_has_not_now_may_be_had_later() -> None:
+    """
+    A full disk is the machine's, and no upload's: told apart from a platform's limit.
+    """
+    with pytest.raises(ScratchFull, match="Free some on this machine") as caught:
+        pick("local", height=1080, seconds=3_600_000)
+    with pytest.raises(SpecTooSmall) as limit:
+        pick(height=2160, seconds=36_000)
+
+    assert caught.value.mendable
+    assert not limit.value.mendable
 
 
 def test_a_forced_memory_is_taken_even_below_the_prediction() -> None:

@@ -31,6 +31,7 @@ from ..errors import (
     DeadlineTooShort,
     PlanError,
     PlatformError,
+    ScratchFull,
     SpecTooSmall,
 )
 from ..media.margins import MEMORY_MARGIN
@@ -241,9 +242,11 @@ def _refusal(
     near = min(slow, key=lambda it: it.wall.high) if slow else (full or [largest])[0]
     advice = "Take another platform, or a profile that makes less."
     scratch = platform.scratch
+    kind = SpecTooSmall
     if near in full and not (scratch.sizes_mib or scratch.maximum_mib):
         advice = "Free some on this machine, set TRANSCODE_SCRATCH, or make less."
-    return SpecTooSmall(
+        kind = ScratchFull
+    return kind(
         f"This does not fit on {name}: {_size(near.spec)}, the nearest, {near.reason}. "
         f"{advice}",
         platform=name,
