@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import anyio
 import click
 import pytest
 from click.testing import CliRunner
 
 from transcode.catalog import Catalog
 from transcode.cli.commands.run import transcode as group
-from transcode.cli.completion import script
+from transcode.cli.completion import known_jobs, script
 from transcode.cli.failure import evidence, known, paragraph
 from transcode.cli.main import run_command_line
 from transcode.contract import Manifest
+from transcode.contract.job import Submission
 from transcode.errors import (
     Cancelled,
     EncoderFailed,
@@ -19,7 +23,9 @@ from transcode.errors import (
     SourceNotFound,
     UsageError,
 )
+from transcode.ledger.index import Index
 from transcode.settings import Settings
+from transcode.store.open import bucket
 
 COMMANDS = [
     *("run", "plan", "probe", "submit", "watch", "serve", "sweep", "cancel", "retry"),
@@ -187,3 +193,30 @@ def test_short_forms_are_known(words: str) -> None:
     result = CliRunner().invoke(group, [command, option, "--help"])
 
     assert 0 == result.exit_code
+
+
+async def test_ids_of_jobs_are_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the index last saw them; where there is none, nothing is offered."""
+    monkeypatch.setenv("TRANSCODE_INDEX", str(tmp_path / "index"))
+    to, job = str(tmp_path / "out"), "0a" * 16
+    submission = Submission.model_validate(
+        {
+            "job_id": job,
+            "folder": "clip.hls.0a",
+            "source": {"uri": "clip.mp4", "bytes": 1, "etag": "e", "version": None},
+            "profile": {"name": "hls", "digest": "sha256:0"},
+            "to": to,
+            "submitted_at": "2026-11-28T00:00:00Z",
+        }
+    )
+    async with bucket(to, Settings()) as store:
+        body = submission.to_json().encode()
+        await store.put(f".transcode/jobs/{job}/submission.json", body)
+        with Index.open(tmp_path / "index", store.uri()) as index:
+            await index.sync(store)
+    offered = await anyio.to_thread.run_sync(known_jobs, to, "0a")
+    assert [("0a0a0a0a0a0a", "waiting clip.hls.0a")] == offered
+    assert [] == await anyio.to_thread.run_sync(known_jobs, to, "1")
+    assert [] == await anyio.to_thread.run_sync(known_jobs, "ftp://x", "")

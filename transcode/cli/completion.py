@@ -9,6 +9,8 @@ from click.shell_completion import get_completion_class
 
 VARIABLE = "_TRANSCODE_COMPLETE"
 SHELLS = ("bash", "zsh", "fish")
+_DIGITS = 12
+_MOST_JOBS = 100
 
 
 def script(group: click.Command, shell: str) -> str:
@@ -39,3 +41,36 @@ def known(kind: str) -> list[tuple[str, str]]:
     except TranscodeError:
         return []
     return [(one.name, title(one)) for one in found]
+
+
+def known_jobs(to: str, begins: str) -> list[tuple[str, str]]:
+    """
+    Id and status of the newest jobs, as the index last saw them: a shell that waits
+    for a store is no help.
+    """
+    from datetime import UTC, datetime  # noqa: PLC0415 - only when a shell asks
+    from itertools import islice  # noqa: PLC0415
+
+    import anyio  # noqa: PLC0415
+
+    from ..errors import TranscodeError  # noqa: PLC0415
+    from ..ledger.index import Index  # noqa: PLC0415
+    from ..settings import Settings  # noqa: PLC0415
+    from ..store.open import bucket  # noqa: PLC0415
+    from .state import folder  # noqa: PLC0415
+
+    async def named() -> str:
+        async with bucket(to, settings) as store:
+            return store.uri()
+
+    try:
+        settings = Settings.from_environment(os.environ)
+        with Index.open(folder(settings), anyio.run(named)) as index:
+            now = datetime.now(UTC)
+            found = (job for job in index.jobs() if job.job_id.startswith(begins))
+            return [
+                (job.job_id[:_DIGITS], f"{job.status(now)} {job.submission.folder}")
+                for job in islice(found, _MOST_JOBS)
+            ]
+    except TranscodeError:
+        return []

@@ -164,7 +164,28 @@ class NameOrFile(Text):
         ]
 
 
+class JobName(Text):
+    """A job by its id, the first digits of it, or its folder of results."""
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002 - click's signature
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        if "/" in incomplete:
+            return [CompletionItem(incomplete, type="file")]
+        from .completion import known_jobs  # noqa: PLC0415 - only when a shell asks
+
+        to = ctx.params.get("to") or "transcoded"
+        return [
+            CompletionItem(name, help=title)
+            for name, title in known_jobs(to, incomplete)
+        ]
+
+
 SOURCE = Text("SOURCE")
+JOB = JobName("JOB")
 PROFILE = NameOrFile("NAME|FILE", "profiles")
 PLATFORM = NameOrFile("NAME|FILE", "platforms")
 

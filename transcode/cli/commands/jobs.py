@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..job_options import TagPair
-from ..options import output_options, state_option
+from ..options import JOB, output_options, state_option
 
 # Imported late, as in `commands`.
 # ruff: noqa: PLC0415
@@ -94,7 +94,7 @@ def jobs(
 
 
 @click.command(short_help="Show one job: every attempt, its cost, its failure.")
-@click.argument("job", metavar="JOB")
+@click.argument("job", type=JOB)
 @state_option
 @output_options
 def show(*, job: str, to: str, as_json: bool) -> None:

@@ -18,7 +18,7 @@ from ..job_options import (
     tag_option,
     to_option,
 )
-from ..options import Duration, Text, output_options, planning_options
+from ..options import JOB, Duration, Text, output_options, planning_options
 from .info import wiring
 
 # ruff: noqa: PLC0415 - as in `commands`: only what a command needs is imported
@@ -209,7 +209,7 @@ def sweep(  # noqa: PLR0913 - one argument per option
 
 
 @click.command(short_help="Have a job stopped.")
-@click.argument("job")
+@click.argument("job", type=JOB)
 @to_option
 @output_options
 def cancel(*, job: str, to: str, as_json: bool) -> None:
@@ -227,7 +227,7 @@ def cancel(*, job: str, to: str, as_json: bool) -> None:
 
 
 @click.command(short_help="Have a failed or cancelled job tried again.")
-@click.argument("job")
+@click.argument("job", type=JOB)
 @click.option(
     "--task",
     type=Text("TASK"),
