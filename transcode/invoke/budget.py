@@ -44,6 +44,10 @@ class TaskBudget:
         self._reserved[task_id] = max(part, Decimal(0))
         return self._money(self._reserved[task_id])
 
+    def hold(self, task_id: str, amount: Decimal) -> None:
+        """An attempt is under way that may cost so much."""
+        self._reserved[task_id] = amount
+
     def settle(self, task_id: str, amount: Decimal) -> None:
         """An attempt is over and has cost *amount*: its reservation is free again."""
         self._reserved.pop(task_id, None)

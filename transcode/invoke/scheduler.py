@@ -1,38 +1,41 @@
-"""Planned tasks → attempts → results: where things run, repeat and give up."""
+"""Planned tasks → attempts → results, for a process that waits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import MappingProxyType
 
 import anyio
+import anyio.abc
 
 from ..contract import (
     Attempt,
     Money,
     OutcomeKind,
     PlannedTask,
-    Produced,
     Progress,
     Task,
     TaskResult,
     WorkOrder,
 )
-from ..errors import BudgetSpent, PlanError
-from .budget import TaskBudget
+from ..errors import PlanError
+from .advance import (
+    Begin,
+    TaskState,
+    left_for_whole,
+    next_steps,
+    results_of,
+    whole_afforded,
+    whole_of,
+    with_whole,
+)
 from .engine import Engine
-from .fallback import in_force, one_piece, refused, told, told_of_chunks
 from .observer import AttemptObserver, JobObserver
-from .policy import GiveUp, Retry, after, final, first, reassign, rounded_up
+from .policy import final
 
 __all__ = ["invoke_all", "only", "provisional_attempt"]
-
-_TO_BE_SAFE = Decimal("1.25")
-
-
-"""What is left to do may be harder than what was done."""
 
 
 async def invoke_all(  # noqa: PLR0913 - what, where, for how much, who hears of it
@@ -68,182 +71,125 @@ async def invoke_all(  # noqa: PLR0913 - what, where, for how much, who hears of
                 "another engine.",
                 memory_mib=one.task.spec.memory_mib,
             )
-    task_budget = TaskBudget(
-        budget, {p.task.task_id: p.task.predicted_cost.amount for p in planned}
+    job = _Job(
+        {
+            one.task.task_id: TaskState(
+                one, earlier=tuple(earlier.get(one.task.task_id, ()))
+            )
+            for one in planned
+        },
+        engine,
+        budget,
+        order_for,
+        observer,
+        {},
     )
-    chunks = {p.task.task_id: _TaskDone() for p in planned}
-    jobs = [
-        _TaskRun(
-            one,
-            chunks,
-            engine,
-            task_budget,
-            order_for,
-            observer,
-            list(earlier.get(one.task.task_id, ())),
-        )
-        for one in planned
-    ]
     try:
         async with anyio.create_task_group() as group:
-            for job in jobs:
-                group.start_soon(job.run, group.cancel_scope)
+            job.go_on(group)
     except BaseExceptionGroup as several:
         # Who calls us waits for one error, not for the shape of our concurrency.
         raise only(several) from None
-    results = tuple(job.result() for job in jobs if job.attempts)
-    whole = one_piece(planned, results)
+    states = [*job.states.values()]
+    results = results_of(states, job.gave_up)
+    whole = whole_of(states, job.gave_up)
     if whole is None:
         return results
-    able = [it for it in whole.candidates if engine.fits(it.spec)]
-    way_out = first(able, task_budget.unspent(), joined=True)
-    if isinstance(way_out, GiveUp):
-        return refused(results, way_out.reason)
+    refusal = whole_afforded(states, whole, budget=budget, fits=engine.fits)
+    if refusal is not None:
+        return with_whole(results, (), refusal)
     more = await invoke_all(
         (whole,),
         engine,
-        budget=task_budget.unspent(),
+        budget=left_for_whole(states, budget),
         order_for=order_for,
         observer=observer,
     )
-    return (*results, *(told_of_chunks(it, results) for it in more))
+    return with_whole(results, more)
 
 
 @dataclass(slots=True)
-class _TaskDone:
-    """Where a task's files lie, once it has succeeded."""
+class _Job:
+    """The tasks of a job while this process waits for them."""
 
-    event: anyio.Event = field(default_factory=anyio.Event)
-    folder: str = ""
-
-
-@dataclass(slots=True)
-class _TaskRun:
-    """One planned task and all its attempts."""
-
-    planned: PlannedTask
-    tasks: Mapping[str, _TaskDone]
-    """Every task of the job, by its id."""
+    states: dict[str, TaskState]
     engine: Engine
-    task_budget: TaskBudget
+    budget: Money | None
     order_for: Callable[[Task, int], WorkOrder]
     observer: JobObserver
-    attempts: list[Attempt]
-    produced: Produced | None = None
-    progress: Progress | None = None
+    gave_up: dict[str, str]
 
-    def result(self) -> TaskResult:
-        task = self.planned.task
-        return TaskResult(
-            task_id=task.task_id,
-            kind=task.kind,
-            attempts=tuple(self.attempts),
-            produced=self.produced,
+    def go_on(self, group: anyio.abc.TaskGroup, ended: str | None = None) -> None:
+        """Start what is to be started now; *ended*: the task of which we just heard."""
+        steps = next_steps(
+            [*self.states.values()], budget=self.budget, fits=self.engine.fits
+        )
+        if ended is not None:
+            why = next((it.reason for it in steps.begin if _is(it, ended)), None)
+            self._tell(ended, why, steps.gave_up.get(ended))
+        if steps.failed:
+            self.gave_up |= steps.gave_up
+            group.cancel_scope.cancel()
+            return
+        for one in steps.begin:
+            name = one.task.task_id
+            limit = one.task.spend_limit
+            self.states[name] = replace(self.states[name], runs=True, running=limit)
+            group.start_soon(self._attempt, group, one)
+
+    async def _attempt(self, group: anyio.abc.TaskGroup, one: Begin) -> None:
+        task, number = one.task, one.number
+        order = self.order_for(task, number)
+        await self.observer.keep(task, provisional_attempt(task, number))
+        heard = _Attempt(self, task, number)
+        attempt, produced = await self.engine.attempt(order, observer=heard)
+        await self.observer.keep(task, attempt)
+        # From here on without a pause: nobody decides between two facts.
+        state = replace(
+            self.states[task.task_id],
+            produced=produced,
+            place=order.place or "",
+            share=heard.share,
+        )
+        self.ended(task, attempt, state)
+        self.go_on(group, task.task_id)
+
+    def ended(self, task: Task, attempt: Attempt, state: TaskState) -> None:
+        self.states[task.task_id] = replace(
+            state, attempts=(*state.attempts, attempt), runs=False, running=None
         )
 
-    async def run(self, siblings: anyio.CancelScope) -> None:
-        planned, alike = in_force(self.planned, self.attempts)
-        task = planned.task
-        for attempt in self.attempts:
-            self.task_budget.spend(attempt.cost.amount)
-        if self.attempts:
-            left = self.task_budget.left()
-            learned = self._next(planned, alike)
-            if isinstance(learned, Retry):
-                task = reassign(task, learned.candidate)
-            if left is not None and left.amount < 0:
-                reason = "Not tried again: earlier tries left too little of the budget."
-                self.attempts[-1] = final(self.attempts[-1], reason)
-                siblings.cancel()
-                return
-        task = await self._ready(task)
-        while True:
-            number = max((a.number for a in self.attempts), default=0) + 1
-            task = self._funded(task)
-            await self.observer.keep(task, provisional_attempt(task, number))
-            order = self.order_for(task, number)
-            attempt, self.produced = await self.engine.attempt(
-                order, observer=_Attempt(self, task, number)
-            )
-            self.task_budget.settle(task.task_id, attempt.cost.amount)
-            await self.observer.keep(task, attempt)
-            if attempt.outcome is OutcomeKind.SUCCEEDED:
-                self.produced = told(self.produced, self.planned, self.attempts)
-                self._keep(attempt)
-                done = self.tasks[task.task_id]
-                done.folder = order.place or ""
-                done.event.set()
-                return
-            planned, alike = in_force(self.planned, [*self.attempts, attempt])
-            decision = self._next(planned, alike)
-            if isinstance(decision, GiveUp):
-                reason = self._enough(attempt) or decision.reason
-                self._keep(final(attempt, reason))
-                siblings.cancel()
-                return
-            self._keep(
-                attempt.model_copy(update={"notes": (*attempt.notes, decision.reason)})
-            )
-            task = await self._ready(reassign(planned.task, decision.candidate))
+    def _tell(self, name: str, why: str | None, reason: str | None) -> None:
+        """With why there is another attempt, or no further one."""
+        state = self.states[name]
+        *before, last = state.attempts
+        if why is not None and last.outcome is not OutcomeKind.SUCCEEDED:
+            last = last.model_copy(update={"notes": (*last.notes, why)})
+            self.states[name] = replace(state, attempts=(*before, last))
+        said = last if reason is None else final(last, reason)
+        self.observer.ended(state.planned.task, said)
 
-    async def _ready(self, task: Task) -> Task:
-        """*task* when everything is there that it joins."""
-        chunks = [self.tasks[name] for name in task.joins]
-        for chunk in chunks:
-            await chunk.event.wait()
-        return task.model_copy(update={"inputs": tuple(it.folder for it in chunks)})
 
-    def _next(self, planned: PlannedTask, alike: Sequence[Attempt]) -> Retry | GiveUp:
-        able = [c for c in planned.candidates if self.engine.fits(c.spec)]
-        left = self.task_budget.left()
-        if alike:
-            return after(able, alike, left=left)
-        return first(able, left, joined=self.planned.task.kind == "join")
-
-    def _funded(self, task: Task) -> Task:
-        limit = self.task_budget.reserve(task.task_id, task.predicted_cost.amount)
-        return task.model_copy(update={"spend_limit": limit})
-
-    def progressed(self, progress: Progress) -> None:
-        self.progress = progress
-        self.observer.progressed(progress)
-
-    def _enough(self, attempt: Attempt) -> str | None:
-        """What budget would have done, by how far an attempt came that it ended."""
-        failure, far = attempt.failure, self.progress
-        if failure is None or failure.type != BudgetSpent.__name__:
-            return None
-        if far is None or not far.total_seconds or far.done_seconds <= 0:
-            return "Raise the budget."
-        share = Decimal(min(far.done_seconds / far.total_seconds, 1.0))
-        before = sum((a.cost.amount for a in self.attempts), Decimal(0))
-        enough = (before + attempt.cost.amount / share) * _TO_BE_SAFE
-        return (
-            f"{share:.0%} was done: a budget of {rounded_up(enough)} "
-            f"{attempt.cost.currency} would do."
-        )
-
-    def cancelled(self, attempt: Attempt) -> None:
-        # Its reservation is free for what is done instead.
-        self.task_budget.settle(self.planned.task.task_id, attempt.cost.amount)
-        self._keep(attempt)
-
-    def _keep(self, attempt: Attempt) -> None:
-        self.attempts.append(attempt)
-        self.observer.ended(self.planned.task, attempt)
+def _is(one: Begin, name: str) -> bool:
+    return one.task.task_id == name
 
 
 class _Attempt(AttemptObserver):
     """One of a job's attempts, on its way to those who hear of the job."""
 
-    def __init__(self, job: _TaskRun, task: Task, number: int) -> None:
+    def __init__(self, job: _Job, task: Task, number: int) -> None:
         self._job, self._task, self._number = job, task, number
+        self.share: Decimal | None = None
 
     def progressed(self, progress: Progress) -> None:
-        self._job.progressed(progress)
+        if progress.total_seconds and progress.done_seconds > 0:
+            share = progress.done_seconds / progress.total_seconds
+            self.share = Decimal(min(share, 1.0))
+        self._job.observer.progressed(progress)
 
     def cancelled(self, attempt: Attempt) -> None:
-        self._job.cancelled(attempt)
+        self._job.ended(self._task, attempt, self._job.states[self._task.task_id])
+        self._job.observer.ended(self._task, attempt)
 
     def overdue(self) -> None:
         self._job.observer.overdue(self._task, self._number)
