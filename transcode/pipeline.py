@@ -173,6 +173,46 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
     return await job(plan, sampled).perform(engine)
 
 
+async def plan_job(
+    order: ResolvedRequest,
+    wiring: Wiring,
+    journal: Journal,
+    listen: Listener,
+    started: float,
+) -> Plan:
+    """Probe and plan a job whose tasks start each other. No sample is taken for it."""
+    chosen = (order.profile, order.platform, order.constraints)
+    request = order.request.model_copy(update={"sample": "never"})
+    try:
+        media = await _probe_and_prepare(order.source, wiring, order.constraints)
+        plan = foresee(planner_of(request, wiring, order.source, media, chosen))
+    except TranscodeError as exc:
+        exc.manifest = exc.manifest or _refused(order, exc, started)
+        raise
+    plan = await journal.allow(plan)
+    listen(Planned(plan))
+    return plan
+
+
+async def conclude(  # noqa: PLR0913 - what it needs, from whom, and who is told
+    order: ResolvedRequest,
+    wiring: Wiring,
+    plan: Plan,
+    results: tuple[TaskResult, ...],
+    *,
+    journal: Journal,
+    listen: Listener,
+    started: float,
+) -> Manifest:
+    """Publish what the tasks of *plan* have made, or raise what they failed with."""
+    job = _PlannedJob(order, wiring, plan, journal, started, listen, ())
+    try:
+        return await job.end(results)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await job.target.discard(job.folder, token=journal.token)
+
+
 @dataclass(frozen=True, slots=True)
 class _PlannedJob:
     """A plan on its way to a manifest."""
@@ -201,8 +241,7 @@ class _PlannedJob:
             if private is not None:
                 stack.enter_context(engine.guard(private))
             try:
-                results = await self._invoke(engine)
-                return await self._publish(results)
+                return await self.end(await self._invoke(engine))
             finally:
                 with anyio.CancelScope(shield=True):
                     await self.target.discard(self.folder, token=token)
@@ -227,7 +266,7 @@ class _PlannedJob:
                     profile=self.plan.profile.name,
                 )
 
-            results = await invoke_all(
+            return await invoke_all(
                 self.plan.tasks,
                 engine,
                 budget=left_of(self.plan),
@@ -235,12 +274,14 @@ class _PlannedJob:
                 observer=Reporter(self.plan, self.journal, self.listen),
                 earlier=self.journal.earlier,
             )
-        if any(one.kind != "chunk" and has_succeeded(one) for one in results):
-            return results
-        # Siblings of what failed were cancelled: they are not to blame.
-        for result in sorted(results, key=was_cancelled):
-            await self._refuse_failure(result, results)
-        return results
+
+    async def end(self, results: tuple[TaskResult, ...]) -> Manifest:
+        """Publish, or raise what they failed with."""
+        if not any(one.kind != "chunk" and has_succeeded(one) for one in results):
+            # Siblings of what failed were cancelled: they are not to blame.
+            for result in sorted(results, key=was_cancelled):
+                await self._refuse_failure(result, results)
+        return await self._publish(results)
 
     async def _refuse_failure(
         self, result: TaskResult, results: tuple[TaskResult, ...]

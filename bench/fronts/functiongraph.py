@@ -380,6 +380,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8900)
     parser.add_argument("--memory", type=int, default=512, help="of the function, MiB")
     parser.add_argument("--dynamic", action="store_true", help="enable_dynamic_memory")
+    parser.add_argument(
+        "--self", metavar="URN", help="tell the function its own name, to start others"
+    )
     parser.add_argument("--access-key", default="AK")
     parser.add_argument("--secret-key", default="SK")
     given = parser.parse_args()
@@ -393,6 +396,14 @@ def main() -> None:
     )
     server = serve(front, given.port)
     port = server.server_address[1]
+    if given.self is not None:
+        front.environment |= {
+            "TRANSCODE_FUNCTIONGRAPH_FUNCTION": (
+                f"functiongraph+http://127.0.0.1:{port}/{given.self}"
+            ),
+            "TRANSCODE_HUAWEI_ACCESS_KEY": given.access_key,
+            "TRANSCODE_HUAWEI_SECRET_KEY": given.secret_key,
+        }
     print(f"http://127.0.0.1:{port}", flush=True)
     try:
         signal.pause()

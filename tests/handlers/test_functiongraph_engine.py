@@ -7,6 +7,8 @@ image handler under the real limits; on a real S3 server.
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import signal
@@ -15,17 +17,28 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import pytest
 
 from transcode.contract import Manifest
+from transcode.platforms.huawei_signing import Keys, authorization
 
 FRONT = Path(__file__).parents[2] / "bench/fronts/functiongraph.py"
 URN = f"urn:fss:cn-north-4:{'0123456789abcdef' * 2}:function:default:tasks:latest"
 BUCKET = "shared"
+EVENTS = Path(__file__).parents[1] / "event/examples"
 
 MakeFront = Callable[..., "Front"]
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def obs_event(key: str) -> dict[str, Any]:
+    """As an OBS trigger tells of a new object."""
+    event: dict[str, Any] = json.loads((EVENTS / "obs-post.json").read_text())
+    told = event["Records"][0]["s3"]
+    told["bucket"]["name"], told["object"]["key"] = BUCKET, key
+    return event
 
 
 class Front:
@@ -44,6 +57,32 @@ class Front:
     def _line(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.readline()
+
+    def invoke(self, event: dict[str, Any]) -> None:
+        """Asynchronously, as a trigger does."""
+        body = json.dumps(event).encode()
+        url = f"{self.address}/v2/p/fgs/functions/{quote(URN)}/invocations-async"
+        headers = {
+            "Content-Type": "application/json",
+            "Host": urlsplit(url).netloc,
+            "X-Sdk-Date": "20261128T000000Z",
+        }
+        keys = Keys("AK", "SK")
+        signed = authorization("POST", url, headers=headers, body=body, keys=keys)
+        peer = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+        with contextlib.closing(peer) as connection:
+            headers |= {"Authorization": signed}
+            connection.request("POST", urlsplit(url).path, body, headers)
+            assert 202 == connection.getresponse().status
+
+    @property
+    def known(self) -> dict[str, str]:
+        """What names it to whoever starts tasks."""
+        return {
+            "TRANSCODE_FUNCTIONGRAPH_FUNCTION": f"functiongraph+{self.address}/{URN}",
+            "TRANSCODE_HUAWEI_ACCESS_KEY": "AK",
+            "TRANSCODE_HUAWEI_SECRET_KEY": "SK",
+        }
 
     def calls(self, count: int) -> list[dict[str, Any]]:
         """The next invocations that end."""
@@ -77,18 +116,12 @@ def run(environment: dict[str, str], objects: Any, prefix: str, make_clip: Any) 
         clip = make_clip(name, seconds=2, size=size)
         key = f"{prefix}/in/{name}.mp4"
         objects.put(key, clip.read_bytes())
-        function = f"functiongraph+{front.address}/{URN}"
-        given = {
-            "TRANSCODE_FUNCTIONGRAPH_FUNCTION": function,
-            "TRANSCODE_HUAWEI_ACCESS_KEY": "AK",
-            "TRANSCODE_HUAWEI_SECRET_KEY": "SK",
-        }
         argv = [sys.executable, "-m", "transcode", "run", f"s3://{BUCKET}/{key}"]
         argv += ["--engine", "functiongraph", "--optimize", "cost", "--json"]
         argv += ["--to", f"s3://{BUCKET}/{prefix}/out", *more]
         return subprocess.run(
             argv,
-            env={**os.environ, **environment, **given},
+            env={**os.environ, **environment, **front.known},
             capture_output=True,
             text=True,
             timeout=300,
@@ -122,6 +155,97 @@ def test_each_task_has_the_memory_that_was_chosen_for_it(
     left = {key.partition(f"{prefix}/")[2] for key in objects.keys(f"{prefix}/out/")}
     assert named <= left
     assert not [key for key in left if "invocations" in key]
+
+
+def test_nobody_waits_for_the_tasks_of_an_upload(
+    make_front: MakeFront, objects: Any, prefix: str, make_clip: Any
+) -> None:
+    """
+    The call that an upload makes plans, starts the task in a memory chosen for it and
+    is over; the task publishes, and what follows an upload that is told of twice is
+    nothing.
+    """
+    front = make_front("--dynamic", "--memory", "512", "--self", URN)
+    clip = make_clip("upload", seconds=3, size="1280x720")
+    objects.put(f"{prefix}/in/upload.mp4", clip.read_bytes())
+    event = obs_event(f"{prefix}/in/upload.mp4")
+
+    front.invoke(event)
+    upload, task = front.calls(2)
+    front.invoke(event)
+    (again,) = front.calls(1)
+
+    assert [512, 512] == [upload["memory_mib"], again["memory_mib"]]
+    assert ("task", "SUCCESS") == (task["event"].get("transcode"), task["status"])
+    (key,) = (
+        key for key in objects.keys(f"{prefix}/out/") if key.endswith("/manifest.json")
+    )
+    manifest = Manifest.from_json(objects.get(key))
+    (attempt,) = (a for one in manifest.tasks for a in one.attempts)
+    assert task["group_mib"] == attempt.spec.memory_mib
+    assert {"function", "encode"} == kinds_of_ledger(objects, prefix)
+    left = objects.keys(f"{prefix}/out/.transcode/")
+    assert not [key for key in left if "/open/" in key or "/invocations/" in key]
+
+
+def test_chunks_are_joined_by_the_last_to_end(
+    make_front: MakeFront,
+    environment: dict[str, str],
+    objects: Any,
+    prefix: str,
+    make_clip: Any,
+) -> None:
+    """Two calls at once, then one in a spec of its own for the join; one result."""
+    front = make_front("--dynamic", "--self", URN)
+    clip = make_clip("chunked", seconds=22, size="320x180")
+    objects.put(f"{prefix}/in/chunked.mp4", clip.read_bytes())
+
+    done = subprocess.run(
+        [sys.executable, "-c", START, f"s3://{BUCKET}/{prefix}"],
+        env={**os.environ, **environment, **front.known},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stderr
+    calls = front.calls(3)
+
+    assert ["SUCCESS"] * 3 == [call["status"] for call in calls]
+    (key,) = (
+        key for key in objects.keys(f"{prefix}/out/") if key.endswith("/manifest.json")
+    )
+    manifest = Manifest.from_json(objects.get(key))
+    assert ["chunk", "chunk", "join"] == sorted(one.kind for one in manifest.tasks)
+    places = {key.split("/")[3] for key in objects.keys(f"{prefix}/out/chunked")}
+    assert 2 == len(places), "chunks are left"
+
+
+START = """
+import sys
+import anyio
+from transcode.jobs.service import JobService
+from transcode.request import Request
+from transcode.settings import Settings
+from transcode.wiring import wire
+import os
+
+async def main(at):
+    request = Request(source=f"{at}/in/chunked.mp4", to=f"{at}/out", chunks=2,
+                      profile="preview", engine="functiongraph")
+    wiring = wire(Settings.from_environment(os.environ))
+    async with JobService.open(wiring, to=request.to) as service:
+        report, _ = await service.submit(request)
+        report = await service.start(report.job_id)
+        assert report.status == "running", report
+
+anyio.run(main, sys.argv[1])
+"""
+
+
+def kinds_of_ledger(objects: Any, prefix: str) -> set[str]:
+    keys = objects.keys(f"{prefix}/out/.transcode/ledger/")
+    return {json.loads(objects.get(key))["kind"] for key in keys}
 
 
 def test_a_function_without_dynamic_memory_is_told_what_to_set(

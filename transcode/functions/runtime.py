@@ -17,6 +17,9 @@ from ..sandbox.environment import keep_private
 from ..settings import Settings
 from ..wiring import Wiring
 
+LOCAL = "local"
+"""The engine of what is done in the call itself."""
+
 
 @dataclass
 class Function:
@@ -63,12 +66,15 @@ class Function:
                 scratch_mib=there.scratch_mib,
             )
             wiring = Wiring(settings, held_to=held)
+        apart = settings.functiongraph_function is not None
         request = Request(
             source="",
             to=settings.to,
             profile=settings.profile,
             platform=settings.platform or platform,
-            memory_mib=memory_mib,
+            engine="functiongraph" if apart else LOCAL,
+            # Where the work is done elsewhere, its memory is chosen for it.
+            memory_mib=None if apart else memory_mib,
         )
         rule = Rule(
             request=request,

@@ -18,15 +18,25 @@ from ..contract import (
     Spec,
     WorkOrder,
 )
-from ..errors import ObjectExists, ObjectMissing, SettingsError, TranscodeError
+from ..contract.job import JobReport
+from ..errors import (
+    Cancelled,
+    ObjectExists,
+    ObjectMissing,
+    SettingsError,
+    TranscodeError,
+)
 from ..invoke.observer import AttemptObserver
 from ..invoke.remote import BEAT, BEGUN, ORDER, REPORT, RemoteOrder, ended_as
+from ..jobs.service import JobService
 from ..platforms.price import bill, billed_milliseconds
 from ..settings import Settings
 from ..store.bucket import Bucket
 from ..store.open import bucket, locate, refuse_change
 from ..wiring import Wiring
 
+_PART = 3
+"""Renewals of a claim within a lease."""
 _STEP_SECONDS = 0.1
 """Between two looks at whether there is something new to tell."""
 
@@ -65,8 +75,7 @@ async def perform_task(
         if await _is_reported(objects):
             return False
         heart = _Heart(objects, order.beat_seconds)
-        async with heart.beating():
-            attempt, produced = await _do(order, wiring, heart, given)
+        attempt, produced = await _do_while_wanted(order, wiring, heart, given)
         attempt = _billed_whole(attempt, order, anyio.current_time() - began)
         report = InvocationReport(attempt=attempt, produced=produced)
         try:
@@ -74,6 +83,58 @@ async def perform_task(
         except ObjectExists:
             return False
     return True
+
+
+async def go_on(records: str, wiring: Wiring) -> JobReport | None:
+    """
+    Start what follows the task of *records*, or publish its job, where nobody waits for
+    it; None where somebody does.
+    """
+    async with bucket(records, wiring.settings) as objects:
+        body, _ = await objects.read(ORDER)
+    job = RemoteOrder.from_json(body).job
+    if job is None:
+        return None
+    async with JobService.open(wiring, to=job.to) as service:
+        return await service.advance(job.job_id, job.claim)
+
+
+async def _do_while_wanted(
+    order: RemoteOrder, wiring: Wiring, heart: _Heart, given: Spec | None
+) -> tuple[Attempt, Produced | None]:
+    """As `_do`, until its job is known to be another's or to be over."""
+    began = anyio.current_time()
+    done: list[tuple[Attempt, Produced | None]] = []
+    async with anyio.create_task_group() as group:
+        if order.job is not None:
+            group.start_soon(_hold, order, wiring, group.cancel_scope)
+        async with heart.beating():
+            done.append(await _do(order, wiring, heart, given))
+        group.cancel_scope.cancel()
+    if done:
+        return done[0]
+    took = anyio.current_time() - began
+    error = Cancelled("Its job is over, or another's.")
+    attempt = ended_as(error, order.work, order.platform, wall_seconds=took, begun=True)
+    return attempt, None
+
+
+async def _hold(order: RemoteOrder, wiring: Wiring, scope: anyio.CancelScope) -> None:
+    """Renew the claim under which the job goes on; stop where it is ours no more."""
+    job = order.job
+    assert job is not None  # noqa: S101  asked before
+    pause = wiring.settings.lease_seconds / _PART
+    async with JobService.open(wiring, to=job.to) as service:
+        history = await service.repository.history(job.job_id)
+        claim = next(t.claim for t in history.tried if t.claim.number == job.claim)
+        while True:
+            try:
+                if await service.repository.renew(claim) != "renewed":
+                    scope.cancel()
+                    return
+            except TranscodeError:
+                pass  # correctness rests on the claim's number alone
+            await anyio.sleep(pause)
 
 
 async def _do(

@@ -29,8 +29,8 @@ from ..jobs.ingest import Ingest, open_jobs
 from ..jobs.service import JobService
 from ..meter import Meter, metering, settle
 from ..store.connections import keep_open
-from .runtime import Function
-from .task import perform_task, task_of
+from .runtime import LOCAL, Function
+from .task import go_on, perform_task, task_of
 
 _VERDICT_SECONDS = 1.5
 """Before the platform's kill, whatever hangs, what was found out is returned: the
@@ -106,6 +106,9 @@ async def _carry_out(function: Function, records: str) -> Answer:
                 given=function.spec,
                 before_seconds=function.take_unbilled(),
             )
+            report = await go_on(records, function.wiring)
+            if report is not None:
+                document["jobs"] = [stands(report)]
     except Exception as exc:  # noqa: BLE001 - the outermost edge; it is answered
         error = as_ours(exc)
         document["errors"] = [shown(error.describe())]
@@ -211,6 +214,10 @@ class _Call:
                 # Asked once: of a store that takes no notice of conditions, nobody
                 # would look whether somebody else has claimed the job.
                 await service.bucket.is_conditional()
+                if self.jobs[job].submission.engine != LOCAL:
+                    # Each of its tasks is a call of its own; nobody waits for them.
+                    self.jobs[job] = await service.start(job, listen=self._hear)
+                    continue
                 self.jobs[job] = await service.perform(
                     job,
                     listen=self._hear,

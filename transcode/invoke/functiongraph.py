@@ -80,9 +80,15 @@ class FunctionGraphInvoker:
         """Whether the platform has it, whatever this machine has."""
         return on_lattice(self._platform, spec)
 
+    async def start(self, records: str, task: Task) -> None:
+        try:
+            await self._tasks.invoke(_event(records), memory_mib=task.spec.memory_mib)
+        except DeliveryError as exc:
+            raise _refused(exc) from exc
+
     async def invoke(self, records: str, task: Task) -> FunctionGraphTask:
         await self._room.acquire()
-        body = json.dumps({"transcode": "task", "records": records}).encode()
+        body = _event(records)
         try:
             request = await self._tasks.invoke(body, memory_mib=task.spec.memory_mib)
         except BaseException as exc:
@@ -120,6 +126,10 @@ class FunctionGraphTask:
                 await self.tasks.cancel(self.request)
             except DeliveryError:
                 return  # it ends by its own limits, and counts for nothing
+
+
+def _event(records: str) -> bytes:
+    return json.dumps({"transcode": "task", "records": records}).encode()
 
 
 def _said(found: State) -> TranscodeError | None:

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, null
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import anyio
 from pydantic import Field
@@ -36,6 +36,7 @@ from ..errors import (
     ObjectMissing,
     StoreDown,
     TranscodeError,
+    UsageError,
     WorkerLost,
 )
 from ..platforms.platform import Platform
@@ -58,6 +59,14 @@ _LAST_SECONDS = 10.0
 """For saying how an invocation ended that was given up."""
 
 
+class AdvancingJob(Value):
+    """A job whose tasks start each other, and the claim under which they do."""
+
+    to: str
+    job_id: str
+    claim: int
+
+
 class RemoteOrder(Value):
     """An order with all that the other end needs to know."""
 
@@ -68,6 +77,8 @@ class RemoteOrder(Value):
     settings: Settings
     """As `Settings.for_engines` gives them: no key, no destination."""
     beat_seconds: float
+    job: AdvancingJob | None = None
+    """That which goes on by itself once this is done; None: somebody waits for it."""
 
 
 class RemoteInvocation(Protocol):
@@ -91,6 +102,14 @@ class Invoker(Protocol):
 
     async def invoke(self, records: str, task: Task) -> RemoteInvocation:
         """Have the order that lies in *records* carried out, once."""
+
+
+@runtime_checkable
+class Starter(Protocol):
+    """An invoker whose invocations outlive whoever started them."""
+
+    async def start(self, records: str, task: Task) -> None:
+        """As `Invoker.invoke`, where nobody waits for the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,24 +136,41 @@ class RemoteEngine:
     def fits(self, spec: Spec) -> bool:
         return self.invoker.fits(spec)
 
-    async def attempt(
-        self, order: WorkOrder, *, observer: AttemptObserver
-    ) -> tuple[Attempt, Produced | None]:
-        if order.records is None:
-            msg = "an order for elsewhere names no place for its records"
-            raise ValueError(msg)
-        far = "://" in order.records
+    async def start(self, order: WorkOrder, job: AdvancingJob) -> bool:
+        """Start it and leave; False where somebody else has."""
+        told = self._told(order, job)
+        async with self.open(records_of(order)) as records:
+            try:
+                await records.create(ORDER, told.to_json().encode())
+            except ObjectExists:
+                return False
+            if not isinstance(self.invoker, Starter):
+                raise UsageError(
+                    "Tasks of this engine end with whoever started them: somebody has "
+                    "to wait for them."
+                )
+            await self.invoker.start(records_of(order), order.task)
+        return True
+
+    def _told(self, order: WorkOrder, job: AdvancingJob | None) -> RemoteOrder:
         beat_seconds = self.settings.lease_seconds / _BEATS
-        told = RemoteOrder(
+        return RemoteOrder(
             work=order,
             platform=self.platform,
             settings=self.settings.for_engines(),
-            beat_seconds=beat_seconds if far else min(beat_seconds, 0.5),
+            beat_seconds=beat_seconds if _is_far(order) else min(beat_seconds, 0.5),
+            job=job,
         )
-        async with self.open(order.records) as records:
+
+    async def attempt(
+        self, order: WorkOrder, *, observer: AttemptObserver
+    ) -> tuple[Attempt, Produced | None]:
+        told = self._told(order, None)
+        far = _is_far(order)
+        async with self.open(records_of(order)) as records:
             await records.create(ORDER, told.to_json().encode())
             waiting = _Waiting(self, order, records, observer, far=far)
-            invocation = await self.invoker.invoke(order.records, order.task)
+            invocation = await self.invoker.invoke(records_of(order), order.task)
             try:
                 return await waiting.wait(invocation)
             except BaseException:
@@ -143,6 +179,19 @@ class RemoteEngine:
                     error = Cancelled("The attempt was cancelled.")
                     observer.cancelled((await waiting.give_up(error)).attempt)
                 raise
+
+
+def records_of(order: WorkOrder) -> str:
+    """Where its records lie; an order for elsewhere has such a place."""
+    if order.records is None:
+        msg = "an order for elsewhere names no place for its records"
+        raise ValueError(msg)
+    return order.records
+
+
+def _is_far(order: WorkOrder) -> bool:
+    """Whether each look at its records is a request."""
+    return "://" in records_of(order)
 
 
 class _Waiting:

@@ -64,8 +64,16 @@ class JobExecution:
     def submission(self) -> Submission:
         return self.history.submission
 
-    async def work(self, *, seconds_left: float | None) -> Manifest | Ending | None:
+    async def work(
+        self,
+        *,
+        seconds_left: float | None,
+        carry: Callable[[JobJournal, float], Awaitable[Manifest | None]] | None = None,
+    ) -> Manifest | Ending | None:
         """
+        *carry*: what the work is; by default all of it, here. None of it: others go on.
+
+
         The manifest, or how else it ended; None where the job is another's now.
 
         *seconds_left*: the work is stopped and handed back when they are over.
@@ -79,7 +87,7 @@ class JobExecution:
         try:
             async with keep_lease(self.repository, self.claim):
                 with anyio.move_on_after(seconds_left):
-                    return await self._carry_out(journal, started)
+                    return await (carry or self._carry_out)(journal, started)
         except LeaseLost:
             # Whoever has taken over may have read our attempts before the last one.
             with (

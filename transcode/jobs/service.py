@@ -14,7 +14,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -36,6 +36,7 @@ from ..errors import (
 )
 from ..hooks import Listener, TakenOver
 from ..invoke.engine import Engine
+from ..invoke.remote import RemoteEngine
 from ..request import Request, ResolvedRequest, look_up
 from ..store.bucket import Bucket
 from ..store.destination import MANIFEST_NAME
@@ -51,11 +52,16 @@ from . import (
     job_state,
     report,
 )
+from .advance import JobAdvance
 from .execution import JobExecution
 from .finalize import Tells, may_be_mended, tell_and_close, tidy
+from .journal import JobJournal
 from .reservations import Reservations
 
 _MOMENT_SECONDS = 1.0
+
+_LEASES = 5
+"""Of a claim under which nobody waits: its first task has to be begun within some."""
 _MAX_DEPTH = 3
 """Results of results that are taken in: a trailer of a preview is one by intent."""
 _KEPT_APART = frozenset(
@@ -208,11 +214,103 @@ class JobService:
             await self._take(history, state, claim, listen, seconds_left)
             history = await self.repository.history(job_id)
             now = await self.repository.now()
+        return await self._ended(history, now, worked=worked)
+
+    async def start(
+        self, job_id: str, *, listen: Listener = lambda _event: None
+    ) -> JobReport:
+        """
+        Plan the job, start its first tasks and leave: each task, once it is done, calls
+        `advance`. Where one has been lost meanwhile, this goes on in its stead.
+
+        As `perform`: nothing is done for a job that is over or waits.
+        """
+        now = await self.repository.now()
+        history = await self.repository.history(job_id)
+        state = job_state(history, now, self._limits)
+        if isinstance(state, Busy):
+            number = history.tried[-1].claim.number
+            return await self.advance(job_id, number, listen=listen)
+        if not isinstance(state, Free) or history.cancelled:
+            return await self.perform(job_id, listen=listen)
+        lease = self.wiring.settings.lease_seconds * _LEASES
+        try:
+            claim = await self.repository.claim(
+                job_id, state.number, owner=self.owner, lease=lease
+            )
+        except ObjectExists:
+            return await self.report(job_id)
+        if history.tried and history.tried[-1].ending is None:
+            listen(TakenOver(job_id))
+
+        async def begin(journal: JobJournal, started: float) -> None:
+            journal.before = await self.repository.attempts(job_id)
+            order = await self._look_up(history.submission)
+            advance = await self._advance(order, claim, journal, listen)
+            await advance.begin(started)
+
+        await self._execution(history, claim, listen).work(
+            seconds_left=None, carry=begin
+        )
+        history = await self.repository.history(job_id)
+        return await self._ended(history, worked=False)
+
+    async def advance(
+        self,
+        job_id: str,
+        number: int,
+        *,
+        listen: Listener = lambda _event: None,
+    ) -> JobReport:
+        """
+        Go on with the job under claim *number*: start what is next, or publish it.
+
+        Called by whoever has finished one of its tasks, and by a clock. Does nothing
+        where that claim is over or another has followed.
+        """
+        history = await self.repository.history(job_id)
+        tried = next((t for t in history.tried if t.claim.number == number), None)
+        newest = bool(tried) and tried is history.tried[-1]
+        if tried is None or not newest or tried.ending is not None or history.done:
+            return await self._report(history)
+        claim = tried.claim
+        before = replace(history, tried=history.tried[:-1])
+        order = await self._look_up(history.submission)
+        journal = JobJournal(
+            self.repository, history.submission, claim, reservations=self._reservations
+        )
+        await _recall(journal, self.repository)
+        advance = await self._advance(order, claim, journal, listen)
+        if history.cancelled:
+            finished = await advance.stop()
+        elif not await advance.is_planned():
+            # Whoever holds it plans it still, or does it all where it is.
+            return await self._report(history)
+        else:
+            finished = await advance.go_on()
+        if finished is None:
+            return await self._report(history)
+
+        async def conclude(journal: JobJournal, started: float) -> Manifest:
+            await _recall(journal, self.repository)
+            last = await self._advance(order, claim, journal, listen)
+            return await last.conclude(finished, started)
+
+        await self._execution(before, claim, listen).work(
+            seconds_left=None, carry=conclude
+        )
+        history = await self.repository.history(job_id)
+        return await self._ended(history, worked=True)
+
+    async def _ended(
+        self, history: History, now: datetime | None = None, *, worked: bool
+    ) -> JobReport:
+        """Where it stands; once it is over it is tidied up and told."""
         report = await self._report(history, now)
         if report.over:
             await tidy(self.repository, self.bucket, history, report, settled=worked)
             if self.later is not None:
-                await self.later(job_id)
+                await self.later(report.job_id)
             else:
                 await self._tell(history, report)
         return report
@@ -225,6 +323,44 @@ class JobService:
             began = time.monotonic()
             self._asked = began, await self.repository.now()
         return self._asked[1]
+
+    def _execution(
+        self, history: History, claim: Claim, listen: Listener
+    ) -> JobExecution:
+        return JobExecution(
+            self.repository,
+            self.wiring,
+            history,
+            claim,
+            self._look_up,
+            self._engine,
+            listen,
+            self._reservations,
+        )
+
+    async def _advance(
+        self,
+        order: ResolvedRequest,
+        claim: Claim,
+        journal: JobJournal,
+        listen: Listener,
+    ) -> JobAdvance:
+        engine = await self._engine(order)
+        if not isinstance(engine, RemoteEngine):
+            raise UsageError(
+                f"The engine `{order.request.engine}` has nobody to go on with a job: "
+                "somebody has to wait for it.",
+                engine=order.request.engine,
+            )
+        return JobAdvance(
+            self.bucket,
+            self.wiring,
+            claim,
+            order,
+            engine,
+            journal,
+            journal.listening(listen),
+        )
 
     async def tell(self, job_id: str) -> tuple[bool, tuple[Delivery, ...]]:
         """
@@ -337,16 +473,7 @@ class JobService:
         listen: Listener,
         seconds_left: float | None,
     ) -> None:
-        execution = JobExecution(
-            self.repository,
-            self.wiring,
-            history,
-            claim,
-            self._look_up,
-            self._engine,
-            listen,
-            self._reservations,
-        )
+        execution = self._execution(history, claim, listen)
         if isinstance(state, Exhausted):
             await execution.give_up(_exhausted(history, state))
         elif history.cancelled:
@@ -408,6 +535,16 @@ class JobService:
             manifest = await self._manifest(history.submission.folder)
         now = now or await self.repository.now()
         return report(history, now, self._limits, manifest)
+
+
+async def _recall(journal: JobJournal, repository: JobRepository) -> None:
+    """What was written down under this claim is this claim's, whoever wrote it."""
+    kept = await repository.attempts(journal.claim.job_id)
+    own = journal.claim.number
+    journal.before = [one for one in kept if one.claim != own]
+    journal.records = {
+        (one.task_id, one.attempt.number): one for one in kept if one.claim == own
+    }
 
 
 def _record(order: ResolvedRequest) -> SourceRecord:

@@ -1,0 +1,316 @@
+"""
+A job that goes on by itself: nobody waits for its tasks.
+
+Whoever finishes a task looks at the job's records, decides by `invoke.advance`, and
+starts what follows. An order is created conditionally: of several who decide the same,
+one starts it. The last one publishes. Doing it twice, late or from two places changes
+nothing; what was lost is found by the next to look.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from ..contract import (
+    Attempt,
+    InvocationReport,
+    Manifest,
+    Plan,
+    PlannedTask,
+    TaskResult,
+    WorkOrder,
+    attempt_name,
+)
+from ..contract.job import Claim, StoredRecord
+from ..errors import Cancelled, ObjectExists, ObjectMissing, WorkerLost
+from ..hooks import Listener
+from ..invoke.advance import (
+    Begin,
+    TaskState,
+    left_for_whole,
+    next_steps,
+    results_of,
+    whole_afforded,
+    whole_of,
+    with_whole,
+)
+from ..invoke.remote import (
+    BEAT,
+    BEGUN,
+    ORDER,
+    REPORT,
+    AdvancingJob,
+    RemoteEngine,
+    RemoteOrder,
+    ended_as,
+)
+from ..invoke.scheduler import provisional_attempt
+from ..pipeline import conclude, plan_job
+from ..request import ResolvedRequest
+from ..sample_encode import left_of
+from ..store.bucket import Bucket
+from ..store.destination import RECORDS
+from ..wiring import Wiring
+from .journal import JobJournal
+from .repository import STATE, read_one
+
+_QUEUED = 3
+"""Leases that an order may wait to be begun: the age that an event may have, and a cold
+start."""
+
+
+class PlannedTry(StoredRecord):
+    """What a try at a job set out to do; whoever goes on with it keeps to that."""
+
+    schema_: Literal["transcode/try/1"] = Field("transcode/try/1", alias="schema")
+    job_id: str
+    claim: int
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Nothing is left to start, nothing runs."""
+
+    plan: Plan
+    results: tuple[TaskResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobAdvance:
+    """One look at a job under one claim."""
+
+    objects: Bucket
+    """Of the destination."""
+    wiring: Wiring
+    claim: Claim
+    order: ResolvedRequest
+    engine: RemoteEngine
+    journal: JobJournal
+    """Knows of the attempts so far."""
+    listen: Listener
+
+    async def begin(self, started: float) -> None:
+        """Plan it and start what is first."""
+        plan = await plan_job(
+            self.order, self.wiring, self.journal, self.listen, started
+        )
+        await self.order.target.prepare(self.order.folder, token=self.journal.token)
+        await self.objects.create(
+            _path(self.claim),
+            PlannedTry(job_id=self.claim.job_id, claim=self.claim.number, plan=plan)
+            .to_json()
+            .encode(),
+        )
+        await self.go_on()
+
+    async def go_on(self) -> Finished | None:
+        """Start what is next; what it came to where nothing is; None: others work."""
+        known = await read_one(self.objects, PlannedTry, _path(self.claim))
+        plan = known.plan
+        now = await self.objects.now()
+        found = await self._records()
+        earlier = self.journal.earlier
+        states = [
+            await self._state(
+                planned, found, now, tuple(earlier.get(planned.task.task_id, ()))
+            )
+            for planned in plan.tasks
+        ]
+        budget, fits = left_of(plan), self.engine.fits
+        steps = next_steps(states, budget=budget, fits=fits)
+        if not steps.failed:
+            for one in steps.begin:
+                await self._start(plan, one)
+            if steps.begin or not all(state.done for state in states):
+                return None
+            return Finished(plan, results_of(states, {}))
+        results = results_of(await self._stopped(states), steps.gave_up)
+        whole = whole_of(states, steps.gave_up)
+        if whole is None:
+            return Finished(plan, results)
+        refusal = whole_afforded(states, whole, budget=budget, fits=fits)
+        if refusal is not None:
+            ended = with_whole(results, (), refusal)
+            return Finished(plan, ended)
+        instead = await self._state(whole, found, now, ())
+        left = left_for_whole(states, budget)
+        more = next_steps([instead], budget=left, fits=fits)
+        for one in more.begin:
+            await self._start(plan, one)
+        if more.begin or instead.runs:
+            return None
+        ended = with_whole(results, results_of([instead], more.gave_up))
+        return Finished(plan, ended)
+
+    async def is_planned(self) -> bool:
+        """Whether there is something to go on with."""
+        try:
+            await self.objects.head(_path(self.claim))
+        except ObjectMissing:
+            return False
+        return True
+
+    async def stop(self) -> Finished | None:
+        """Give up what runs; None: nothing was planned yet."""
+        if not await self.is_planned():
+            return None
+        known = await read_one(self.objects, PlannedTry, _path(self.claim))
+        now, found = await self.objects.now(), await self._records()
+        states = [await self._state(it, found, now, ()) for it in known.plan.tasks]
+        return Finished(known.plan, results_of(await self._stopped(states), {}))
+
+    async def _records(self) -> Mapping[str, Mapping[str, datetime]]:
+        """Attempt → what lies in its records → when it was written."""
+        root = f"{RECORDS}/{self.order.folder}/{self.journal.token}/"
+        found: dict[str, dict[str, datetime]] = defaultdict(dict)
+        async for entry in self.objects.entries(root):
+            name, _, what = entry.key.removeprefix(root).rpartition("/")
+            found[name][what] = entry.modified
+        return found
+
+    async def _state(
+        self,
+        planned: PlannedTask,
+        found: Mapping[str, Mapping[str, datetime]],
+        now: datetime,
+        earlier: tuple[Attempt, ...],
+    ) -> TaskState:
+        state = TaskState(planned, earlier=earlier)
+        name, number = (
+            planned.task.task_id,
+            1 + max((attempt.number for attempt in earlier), default=0),
+        )
+        while (lies := found.get(attempt_name(name, number))) and ORDER in lies:
+            at = f"{RECORDS}/{self.order.folder}/{self.journal.token}"
+            at = f"{at}/{attempt_name(name, number)}"
+            order = await read_one(self.objects, RemoteOrder, f"{at}/{ORDER}")
+            report = await self._reported(order, at, lies, now)
+            if report is None:
+                limit = order.work.task.spend_limit
+                return replace(state, runs=True, running=limit)
+            state = replace(
+                state,
+                attempts=(*state.attempts, report.attempt),
+                produced=report.produced,
+                place=order.work.place or "",
+            )
+            number += 1
+        return state
+
+    async def _reported(
+        self, order: RemoteOrder, at: str, lies: Mapping[str, datetime], now: datetime
+    ) -> InvocationReport | None:
+        """How it ended; said in its stead where it has been silent for too long."""
+        if REPORT in lies:
+            return await read_one(self.objects, InvocationReport, f"{at}/{REPORT}")
+        lease = self.wiring.settings.lease_seconds
+        last = max(lies.get(BEAT, lies[ORDER]), lies.get(BEGUN, lies[ORDER]))
+        begun = BEGUN in lies
+        if now - last <= timedelta(seconds=lease if begun else lease * _QUEUED):
+            return None
+        error = WorkerLost(
+            "Nothing was heard of it for as long as its lease."
+            if begun
+            else "It was never begun: the platform has lost or discarded it."
+        )
+        took = (last - lies[ORDER]).total_seconds()
+        attempt = ended_as(
+            error, order.work, self.engine.platform, wall_seconds=took, begun=begun
+        )
+        return await self._say(at, InvocationReport(attempt=attempt))
+
+    async def _say(self, at: str, report: InvocationReport) -> InvocationReport:
+        try:
+            await self.objects.create(f"{at}/{REPORT}", report.to_json().encode())
+        except ObjectExists:
+            return await read_one(self.objects, InvocationReport, f"{at}/{REPORT}")
+        return report
+
+    async def _stopped(self, states: list[TaskState]) -> list[TaskState]:
+        """With what runs given up: a job is all or nothing."""
+        stopped = []
+        for state in states:
+            if not state.runs:
+                stopped.append(state)
+                continue
+            number = len(state.all_attempts) + 1
+            name = attempt_name(state.name, number)
+            at = f"{RECORDS}/{self.order.folder}/{self.journal.token}/{name}"
+            order = await read_one(self.objects, RemoteOrder, f"{at}/{ORDER}")
+            attempt = ended_as(
+                Cancelled("The attempt was cancelled."),
+                order.work,
+                self.engine.platform,
+                wall_seconds=order.work.task.predicted.wall_seconds,
+                begun=True,
+            )
+            report = await self._say(at, InvocationReport(attempt=attempt))
+            attempts = (*state.attempts, report.attempt)
+            stopped.append(
+                replace(state, runs=False, attempts=attempts, produced=report.produced)
+            )
+        return stopped
+
+    async def _start(self, plan: Plan, one: Begin) -> None:
+        name = attempt_name(one.task.task_id, one.number)
+        token = self.journal.token
+        target, folder = self.order.target, self.order.folder
+        work = WorkOrder(
+            task=one.task,
+            number=one.number,
+            place=target.place(folder, name, token=token),
+            records=target.records(folder, name, token=token),
+            profile=plan.profile.name,
+        )
+        # Before it can cost anything: whoever takes over must know of it.
+        provisional = provisional_attempt(one.task, one.number)
+        await self.journal.keep(plan, one.task, provisional)
+        job = AdvancingJob(
+            to=self.order.request.to,
+            job_id=self.claim.job_id,
+            claim=self.claim.number,
+        )
+        await self.engine.start(work, job)
+
+    async def conclude(self, finished: Finished, started: float) -> Manifest:
+        """Publish it, or raise what it failed with; every attempt is written down."""
+        plan, results = finished.plan, finished.results
+        tasks = {
+            planned.task.task_id: planned.task
+            for one in plan.tasks
+            for planned in (one.fallback, one)
+            if planned is not None
+        }
+        target, folder = self.order.target, self.order.folder
+        for result in results:
+            for attempt in result.attempts:
+                known = self.journal.earlier.get(result.task_id, ())
+                if attempt in known:
+                    continue
+                await self.journal.keep(plan, tasks[result.task_id], attempt)
+                # What no manifest names is to be removed.
+                name = attempt_name(result.task_id, attempt.number)
+                target.place(folder, name, token=self.journal.token)
+                target.records(folder, name, token=self.journal.token)
+        manifest = await conclude(
+            self.order,
+            self.wiring,
+            plan,
+            results,
+            journal=self.journal,
+            listen=self.listen,
+            started=started,
+        )
+        await self.journal.settle(published=True)
+        return manifest
+
+
+def _path(claim: Claim) -> str:
+    return f"{STATE}/jobs/{claim.job_id}/plans/{claim.number:06d}.json"
