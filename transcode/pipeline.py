@@ -204,13 +204,14 @@ async def conclude(  # noqa: PLR0913 - what it needs, from whom, and who is told
     listen: Listener,
     started: float,
 ) -> Manifest:
-    """Publish what the tasks of *plan* have made, or raise what they failed with."""
+    """
+    Publish what the tasks of *plan* have made, or raise what they failed with.
+
+    Nothing is removed: another may be about to publish the same. What no manifest names
+    goes once the job is over.
+    """
     job = _PlannedJob(order, wiring, plan, journal, started, listen, ())
-    try:
-        return await job.end(results)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await job.target.discard(job.folder, token=journal.token)
+    return await job.end(results)
 
 
 @dataclass(frozen=True, slots=True)

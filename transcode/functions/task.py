@@ -72,7 +72,7 @@ async def perform_task(
             await objects.create(BEGUN, b"{}")
         except ObjectExists:
             return False
-        if await _is_reported(objects):
+        if await _is_reported(objects) or not await _is_wanted(order, wiring):
             return False
         heart = _Heart(objects, order.beat_seconds)
         attempt, produced = await _do_while_wanted(order, wiring, heart, given)
@@ -203,6 +203,15 @@ def _billed_whole(attempt: Attempt, order: RemoteOrder, seconds: float) -> Attem
     )
     cost = bill(platform, spec, whole).total
     return attempt.model_copy(update={"measured": whole, "cost": cost})
+
+
+async def _is_wanted(order: RemoteOrder, wiring: Wiring) -> bool:
+    """Whether the job is not over, nor another's: it may have waited for long."""
+    job = order.job
+    if job is None:
+        return True
+    async with JobService.open(wiring, to=job.to) as service:
+        return await service.wanted(job.job_id, job.claim)
 
 
 async def _is_reported(objects: Bucket) -> bool:

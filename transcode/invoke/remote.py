@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -77,6 +78,8 @@ class RemoteOrder(Value):
     settings: Settings
     """As `Settings.for_engines` gives them: no key, no destination."""
     beat_seconds: float
+    ordered_at: datetime | None = None
+    """By the clock of the store: what the ledger calls the attempt by."""
     job: AdvancingJob | None = None
     """That which goes on by itself once this is done; None: somebody waits for it."""
 
@@ -136,21 +139,24 @@ class RemoteEngine:
     def fits(self, spec: Spec) -> bool:
         return self.invoker.fits(spec)
 
-    async def start(self, order: WorkOrder, job: AdvancingJob) -> bool:
-        """Start it and leave; False where somebody else has."""
-        told = self._told(order, job)
+    async def order(self, order: WorkOrder, job: AdvancingJob, at: datetime) -> bool:
+        """Say that it is to be started, by us; False where somebody else has."""
+        told = self._told(order, job).model_copy(update={"ordered_at": at})
         async with self.open(records_of(order)) as records:
             try:
                 await records.create(ORDER, told.to_json().encode())
             except ObjectExists:
                 return False
-            if not isinstance(self.invoker, Starter):
-                raise UsageError(
-                    "Tasks of this engine end with whoever started them: somebody has "
-                    "to wait for them."
-                )
-            await self.invoker.start(records_of(order), order.task)
         return True
+
+    async def start(self, order: WorkOrder) -> None:
+        """Start it, once it is ordered, and leave."""
+        if not isinstance(self.invoker, Starter):
+            raise UsageError(
+                "Tasks of this engine end with whoever started them: somebody has to "
+                "wait for them."
+            )
+        await self.invoker.start(records_of(order), order.task)
 
     def _told(self, order: WorkOrder, job: AdvancingJob | None) -> RemoteOrder:
         beat_seconds = self.settings.lease_seconds / _BEATS

@@ -80,6 +80,7 @@ class Finished:
 
     plan: Plan
     results: tuple[TaskResult, ...]
+    begun_at: Mapping[tuple[str, int], datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +131,15 @@ class JobAdvance:
                 await self._start(plan, one)
             if steps.begin or not all(state.done for state in states):
                 return None
-            return Finished(plan, results_of(states, {}))
+            return self._finished(plan, results_of(states, {}))
         results = results_of(await self._stopped(states), steps.gave_up)
         whole = whole_of(states, steps.gave_up)
         if whole is None:
-            return Finished(plan, results)
+            return self._finished(plan, results)
         refusal = whole_afforded(states, whole, budget=budget, fits=fits)
         if refusal is not None:
             ended = with_whole(results, (), refusal)
-            return Finished(plan, ended)
+            return self._finished(plan, ended)
         instead = await self._state(whole, found, now, ())
         left = left_for_whole(states, budget)
         more = next_steps([instead], budget=left, fits=fits)
@@ -147,7 +148,10 @@ class JobAdvance:
         if more.begin or instead.runs:
             return None
         ended = with_whole(results, results_of([instead], more.gave_up))
-        return Finished(plan, ended)
+        return self._finished(plan, ended)
+
+    def _finished(self, plan: Plan, results: tuple[TaskResult, ...]) -> Finished:
+        return Finished(plan, results, dict(self.journal.begun_at))
 
     async def is_planned(self) -> bool:
         """Whether there is something to go on with."""
@@ -164,7 +168,8 @@ class JobAdvance:
         known = await read_one(self.objects, PlannedTry, _path(self.claim))
         now, found = await self.objects.now(), await self._records()
         states = [await self._state(it, found, now, ()) for it in known.plan.tasks]
-        return Finished(known.plan, results_of(await self._stopped(states), {}))
+        results = results_of(await self._stopped(states), {})
+        return self._finished(known.plan, results)
 
     async def _records(self) -> Mapping[str, Mapping[str, datetime]]:
         """Attempt → what lies in its records → when it was written."""
@@ -191,6 +196,8 @@ class JobAdvance:
             at = f"{RECORDS}/{self.order.folder}/{self.journal.token}"
             at = f"{at}/{attempt_name(name, number)}"
             order = await read_one(self.objects, RemoteOrder, f"{at}/{ORDER}")
+            if order.ordered_at is not None:
+                self.journal.begun_at[name, number] = order.ordered_at
             report = await self._reported(order, at, lies, now)
             if report is None:
                 limit = order.work.task.spend_limit
@@ -269,36 +276,36 @@ class JobAdvance:
             records=target.records(folder, name, token=token),
             profile=plan.profile.name,
         )
-        # Before it can cost anything: whoever takes over must know of it.
-        provisional = provisional_attempt(one.task, one.number)
-        await self.journal.keep(plan, one.task, provisional)
         job = AdvancingJob(
             to=self.order.request.to,
             job_id=self.claim.job_id,
             claim=self.claim.number,
         )
-        await self.engine.start(work, job)
+        now = await self.objects.now()
+        if not await self.engine.order(work, job, now):
+            return  # somebody else starts it
+        self.journal.begun_at[one.task.task_id, one.number] = now
+        # Before it can cost anything: whoever takes over must know of it.
+        provisional = provisional_attempt(one.task, one.number)
+        await self.journal.keep(plan, one.task, provisional)
+        await self.engine.start(work)
 
     async def conclude(self, finished: Finished, started: float) -> Manifest:
         """Publish it, or raise what it failed with; every attempt is written down."""
         plan, results = finished.plan, finished.results
+        self.journal.begun_at.update(finished.begun_at)
         tasks = {
             planned.task.task_id: planned.task
             for one in plan.tasks
             for planned in (one.fallback, one)
             if planned is not None
         }
-        target, folder = self.order.target, self.order.folder
         for result in results:
             for attempt in result.attempts:
                 known = self.journal.earlier.get(result.task_id, ())
                 if attempt in known:
                     continue
                 await self.journal.keep(plan, tasks[result.task_id], attempt)
-                # What no manifest names is to be removed.
-                name = attempt_name(result.task_id, attempt.number)
-                target.place(folder, name, token=self.journal.token)
-                target.records(folder, name, token=self.journal.token)
         manifest = await conclude(
             self.order,
             self.wiring,

@@ -40,21 +40,23 @@ class Explains(Protocol):
         """Of the last round of telling this result, by digest; once."""
 
 
-async def tidy(
+async def tidy(  # noqa: PLR0913 - what is known of the end
     repository: JobRepository,
     bucket: Bucket,
     history: History,
     ended: JobReport,
     *,
     settled: bool,
+    thorough: bool = False,
 ) -> None:
     """
-    Collect garbage, and enter what workers left unsaid.
+    Collect garbage (*thorough*: also of one clean try, whose tasks were calls of their
+    own), and enter what workers left unsaid.
     *settled*: whoever has just worked on it has entered the attempts.
 
     Whatever of it was cut short is done by the next to look at the job.
     """
-    await _collect(bucket, history, ended)
+    await _collect(bucket, history, ended, thorough=thorough)
     if not settled or len(history.tried) > 1:
         await _enter(repository, ended)
 
@@ -142,7 +144,9 @@ async def _tell(  # noqa: PLR0913, PLR0917 - who, by whom, of what
     return everybody, missed
 
 
-async def _collect(bucket: Bucket, history: History, ended: JobReport) -> None:
+async def _collect(
+    bucket: Bucket, history: History, ended: JobReport, *, thorough: bool
+) -> None:
     """
     Remove what tries without a result have left: under other tokens in S3, hidden
     beside the results in a folder. One clean try has left nothing.
@@ -152,7 +156,7 @@ async def _collect(bucket: Bucket, history: History, ended: JobReport) -> None:
     """
     if ended.manifest is None:
         return
-    if ended.status == "succeeded" and len(history.tried) <= 1:
+    if ended.status == "succeeded" and len(history.tried) <= 1 and not thorough:
         return
     root = f"{ended.folder}/"
     publishing = {f"{one.claim.number:04d}" for one in history.tried if one.publishing}

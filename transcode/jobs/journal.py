@@ -37,6 +37,8 @@ class JobJournal:
     unsaid: list[tuple[str, Attempt]] = field(default_factory=list)
     made: list[LedgerRecord] = field(default_factory=list)
     """Attempts that succeeded, of which nothing is written down yet."""
+    begun_at: dict[tuple[str, int], datetime] = field(default_factory=dict)
+    """When an attempt was ordered, where that is written down: the same for all."""
     entered: set[str] = field(default_factory=set)
     """Names in the ledger that need no second look."""
 
@@ -69,7 +71,9 @@ class JobJournal:
 
     async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
         begun = self.records.get((task.task_id, attempt.number))
-        now = begun.recorded_at if begun else await self.repository.now()
+        now = self.begun_at.get((task.task_id, attempt.number))
+        if now is None:
+            now = begun.recorded_at if begun else await self.repository.now()
         entry = ledger_record(plan, task, attempt, claim=self.claim.number, now=now)
         record = entry.model_copy(update={"tags": self.submission.tags})
         self.records[task.task_id, attempt.number] = record

@@ -302,13 +302,31 @@ class JobService:
         history = await self.repository.history(job_id)
         return await self._ended(history, worked=True)
 
+    async def wanted(self, job_id: str, number: int) -> bool:
+        """Whether what is done under claim *number* can still count."""
+        history = await self.repository.history(job_id)
+        last = history.tried[-1] if history.tried else None
+        return (
+            last is not None
+            and last.claim.number == number
+            and last.ending is None
+            and not (history.done or history.cancelled)
+        )
+
     async def _ended(
         self, history: History, now: datetime | None = None, *, worked: bool
     ) -> JobReport:
         """Where it stands; once it is over it is tidied up and told."""
         report = await self._report(history, now)
         if report.over:
-            await tidy(self.repository, self.bucket, history, report, settled=worked)
+            await tidy(
+                self.repository,
+                self.bucket,
+                history,
+                report,
+                settled=worked,
+                thorough=history.submission.engine != "local",
+            )
             if self.later is not None:
                 await self.later(report.job_id)
             else:

@@ -1,0 +1,462 @@
+"""
+Jobs that nobody waits for: chunks and a join, each a call that starts what follows.
+
+In the model of `test_model.py`: real services, real decisions, a store that is held up,
+functions that are lost, started twice, frozen and killed between any two operations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+import transcode.jobs.advance
+from tests.jobs.test_model import (
+    LEASE,
+    Destination,
+    Killed,
+    Loop,
+    Schedule,
+    View,
+    World,
+    at_random,
+    looked_up,
+)
+from transcode.contract import (
+    Artifact,
+    Attempt,
+    Heartbeat,
+    InvocationReport,
+    Manifest,
+    OutcomeKind,
+    Plan,
+    PlannedTask,
+    Produced,
+    Spec,
+    Task,
+)
+from transcode.contract.job import LedgerRecord, Submission
+from transcode.errors import ObjectExists, ObjectMissing, StoreError, TranscodeError
+from transcode.invoke.remote import (
+    BEAT,
+    BEGUN,
+    ORDER,
+    REPORT,
+    RemoteEngine,
+    RemoteOrder,
+)
+from transcode.jobs.service import JobService
+from transcode.request import ResolvedRequest
+from transcode.settings import Settings
+from transcode.store.destination import FIRST, MANIFEST_NAME, RECORDS, Commit, freely
+from transcode.wiring import Wiring
+
+__all__ = ["looked_up"]
+
+
+@dataclass(frozen=True)
+class Beneath:
+    """Of a store, what lies under one address."""
+
+    view: View
+    prefix: str
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self.view, name)
+
+        async def operation(key: str, *args: Any, **more: Any) -> Any:
+            return await call(f"{self.prefix}/{key}", *args, **more)
+
+        return operation
+
+
+@dataclass(frozen=True)
+class Results:
+    """Results in that store, as on S3."""
+
+    view: View
+
+    def uri(self, folder: str, path: str = "", *, name: str, token: str = FIRST) -> str:
+        return f"memory://{folder}/{token}.{name}/{path}"
+
+    async def find(self, folder: str) -> Manifest | None:
+        try:
+            body, _ = await self.view.read(f"{folder}/{MANIFEST_NAME}")
+        except ObjectMissing:
+            return None
+        return Manifest.from_json(body)
+
+    async def prepare(self, folder: str, *, token: str = FIRST) -> None:
+        """It can be written to."""
+
+    def place(self, folder: str, name: str, *, token: str = FIRST) -> str:
+        return f"{folder}/{token}.{name}"
+
+    def records(self, folder: str, name: str, *, token: str = FIRST) -> str:
+        return f"{RECORDS}/{folder}/{token}/{name}"
+
+    async def discard(self, folder: str, *, token: str = FIRST) -> None:
+        found = await self.find(folder)
+        named = {one.uri.rpartition("/")[0] for one in found.outputs} if found else ()
+        try:
+            for root in (f"{folder}/{token}.", f"{RECORDS}/{folder}/{token}/"):
+                for key in [e.key async for e in self.view.entries(root)]:
+                    if key.rpartition("/")[0] not in named:
+                        await self.view.delete(key)
+        except TranscodeError:
+            return
+
+    async def publish(
+        self,
+        folder: str,
+        manifest: Manifest,
+        *,
+        made: Sequence[str],
+        token: str = FIRST,
+        commit: Commit = freely,
+    ) -> None:
+        assert made
+        assert token
+        with anyio.CancelScope(shield=True):
+            await commit()
+            key = f"{folder}/{MANIFEST_NAME}"
+            await self.view.create(key, manifest.to_json().encode())
+
+
+class AdvancingService(JobService):
+    """A real one whose engine is the cloud of the model."""
+
+    model: AdvanceModel
+
+    async def _look_up(self, submission: Submission) -> ResolvedRequest:
+        order = self.model.orders[submission.job_id]
+        view: Any = self.bucket
+        return replace(order, target=Results(view))
+
+    async def _engine(self, order: ResolvedRequest) -> Any:
+        view: Any = self.bucket
+
+        @asynccontextmanager
+        async def opened(place: str) -> AsyncIterator[Any]:
+            yield Beneath(view, place)
+
+        cloud = Cloud(self.model)
+        settings = Settings(lease_seconds=LEASE)
+        return RemoteEngine(cloud, order.platform, settings, opened)
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Takes calls, loses some and makes some twice."""
+
+    model: AdvanceModel
+
+    def fits(self, spec: Spec) -> bool:
+        return spec.memory_mib > 0
+
+    async def invoke(self, records: str, task: Task) -> Any:
+        raise AssertionError((records, task))
+
+    async def start(self, records: str, task: Task) -> None:
+        assert task.task_id
+        dice = self.model.world.random.random()
+        calm = self.model.world.calm
+        times = 1 if calm else 0 if dice < 0.1 else 2 if dice < 0.2 else 1
+        for _ in range(times):
+            self.model.group.start_soon(self.model.function, records)
+
+
+@dataclass
+class AdvanceModel:
+    """One run of a schedule."""
+
+    schedule: Schedule
+    memory: ModuleType
+    plan: Plan
+    order: ResolvedRequest
+    wiring: Wiring
+    breaks: dict[str, bool]
+    begun: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        request = self.order.request.model_copy(update={"engine": "functiongraph"})
+        self.order = replace(self.order, request=request)
+        self.world = World(self.schedule, self.memory)
+        self.jobs = [f"{n:032x}" for n in range(1, len(self.schedule.media) + 1)]
+        self.orders = {
+            job: replace(self.order, job_id=job, folder=f"clip.mp4.{job[-12:]}")
+            for job in self.jobs
+        }
+        self.media = dict(zip(self.jobs, self.schedule.media, strict=True))
+
+    def run(self) -> list[str]:
+        return anyio.run(self._run, backend_options={"loop_factory": Loop})
+
+    async def plan_job(
+        self, order: ResolvedRequest, _wiring: Wiring, journal: Any, *_: Any
+    ) -> Plan:
+        """As the real one, which looks at media."""
+        plan = self.plan.model_copy(update={"job_id": order.job_id})
+        allowed: Plan = await journal.allow(plan)
+        return allowed
+
+    def service(self, view: View) -> AdvancingService:
+        name = f"{view.name}.{self.world.random.getrandbits(32):08x}"
+        bucket: Any = view
+        tells = Destination(self.world, view)
+        made = AdvancingService(
+            self.wiring, "memory", bucket, tells, name, AsyncExitStack()
+        )
+        made.model = self
+        return made
+
+    async def _run(self) -> list[str]:
+        async with anyio.create_task_group() as self.group:
+            for job in self.jobs:
+                self.group.start_soon(self._deed, "submit", job)
+            self.group.start_soon(self._clock)
+            for at, deed, n in self.schedule.deeds:
+                job = self.jobs[n % len(self.jobs)]
+                self.group.start_soon(self._deed, deed, job, at)
+            await anyio.sleep(400)
+            self.world.calm = True
+            for job in self.jobs:
+                await self._deed("submit", job)
+            await anyio.sleep(9000)
+            self.group.cancel_scope.cancel()
+        return [wrong async for wrong in self._judge()]
+
+    async def _clock(self) -> None:
+        """A sweep now and then: the net for what was lost."""
+        for number in range(10_000):
+            await anyio.sleep(self.world.random.choice((5, LEASE)))
+            await self._alive(View(self.world, f"sweep {number}"), self._sweep)
+
+    async def _sweep(self, view: View) -> None:
+        service = self.service(view)
+        async for job in service.repository.open_jobs():
+            await service.start(job)
+
+    async def _alive(self, view: View, work: Callable[[View], Any]) -> None:
+        """A process that may be killed; what it could not do is done by another."""
+        try:
+            await work(view)
+        except (TranscodeError, Killed):
+            return
+        except BaseException:
+            if not view.dead:
+                raise
+            with anyio.CancelScope(shield=True):
+                await anyio.lowlevel.checkpoint()
+
+    async def _deed(self, deed: str, job: str, at: float = 0.0) -> None:
+        await anyio.sleep(at)
+
+        async def work(view: View) -> None:
+            service = self.service(view)
+            if deed == "submit":
+                await service.submit(self.order.request, order=self.orders[job])
+                await service.start(job)
+            elif deed == "cancel":
+                await service.cancel(job)
+            elif deed == "retry":
+                await service.retry(job)
+
+        await self._alive(View(self.world, deed), work)
+
+    # ── a function that does one task ──
+
+    async def function(self, records: str) -> None:
+        async def work(view: View) -> None:
+            await self._task(view, records)
+
+        await self._alive(View(self.world, records.rpartition("/")[2]), work)
+
+    async def _task(self, view: View, records: str) -> None:
+        """As `functions.task`, without an encoder."""
+        dice = self.world.random
+        await anyio.sleep(dice.choice((0.1, 5, 40)))
+        body, _ = await view.read(f"{records}/{ORDER}")
+        order = RemoteOrder.from_json(body)
+        job = order.job
+        assert job is not None
+        try:
+            await view.create(f"{records}/{BEGUN}", b"{}")
+        except ObjectExists:
+            if not self.breaks.get("twice"):
+                return
+        service = self.service(view)
+        if not await service.wanted(job.job_id, job.claim):
+            return
+        self.begun[records] += 1
+        try:
+            await view.head(f"{records}/{REPORT}")
+        except ObjectMissing:
+            await self._encode(view, service, order, records)
+        await service.advance(job.job_id, job.claim)
+
+    async def _encode(  # noqa: C901 - one branch for each thing that may happen
+        self, view: View, service: JobService, order: RemoteOrder, records: str
+    ) -> None:
+        job, work, dice = order.job, order.work, self.world.random
+        assert job is not None
+        history = await service.repository.history(job.job_id)
+        claims = [t.claim for t in history.tried if t.claim.number == job.claim]
+        media = self.media[job.job_id]
+        outcome = OutcomeKind.SUCCEEDED
+        for number in range(dice.choice((1, 4))):
+            beat = Heartbeat(number=number).to_json().encode()
+            try:
+                await view.put(f"{records}/{BEAT}", beat)
+                for claim in claims:
+                    if await service.repository.renew(claim) != "renewed":
+                        outcome = OutcomeKind.CANCELLED
+            except StoreError:
+                pass
+            await anyio.sleep(LEASE / 3)
+        if media == "poison" or (media == "flaky" and dice.random() < 0.3):
+            view._die()
+        if media == "bad":
+            outcome = OutcomeKind.REJECTED
+        ours = f"{work.name} {view.name}".encode()
+        artifacts: tuple[Artifact, ...] = ()
+        if outcome is OutcomeKind.SUCCEEDED:
+            await view.put(f"{work.place}/out.mp4", ours)
+            for place in work.task.inputs:
+                await view.read(f"{place}/out.mp4")  # a join needs its chunks
+            artifacts = (
+                Artifact(
+                    path="out.mp4",
+                    kind="rendition",
+                    made_by="encoded",
+                    bytes=len(ours),
+                    sha256=hashlib.sha256(ours).hexdigest(),
+                ),
+            )
+        attempt = Attempt(
+            number=work.number,
+            spec=work.task.spec,
+            predicted=work.task.predicted,
+            measured=work.task.predicted,
+            cost=work.task.predicted_cost,
+            outcome=outcome,
+        )
+        produced = Produced(outcome=outcome, artifacts=artifacts)
+        report = InvocationReport(attempt=attempt, produced=produced)
+        text = report.to_json().encode()
+        if self.breaks.get("overwrite"):
+            await view.put(f"{records}/{REPORT}", text)
+            return
+        try:
+            await view.create(f"{records}/{REPORT}", text)
+        except ObjectExists:
+            return
+
+    # ── what must hold ──
+
+    async def _judge(  # noqa: C901, PLR0912 - one branch for each thing that must hold
+        self,
+    ) -> AsyncIterator[str]:
+        service = self.service(View(self.world, "judge"))
+        objects = self.world.store.objects
+        left: list[str] = []
+        for job in self.jobs:
+            report = await service.report(job)
+            if not report.over:
+                yield f"{job[-2:]} is {report.status}: {report.detail}"
+            if report.status == "succeeded":
+                assert report.manifest is not None
+                for out in report.manifest.outputs:
+                    key = out.uri.removeprefix("memory://")
+                    body = objects.get(key, (b"", None))[0]
+                    if hashlib.sha256(body).hexdigest() != out.sha256:
+                        yield f"{job[-2:]}: {out.uri} is not what was verified"
+            entered = Counter(
+                (record.claim, record.task_id, record.attempt.number)
+                for key, (body, _) in objects.items()
+                if key.startswith(".transcode/ledger/")
+                and (record := LedgerRecord.from_json(body)).job_id == job
+            )
+            for entry, count in entered.items():
+                if count != 1:
+                    yield f"{job[-2:]}: {entry} stands {count} times in the ledger"
+            told = [one for one in self.world.told if one.job_id == job]
+            if not told or told[-1].status != report.status:
+                yield f"{job[-2:]} is {report.status}, told: {[one.id for one in told]}"
+            folder = self.orders[job].folder
+            named = {
+                out.uri.removeprefix("memory://")
+                for out in (report.manifest.outputs if report.manifest else ())
+            }
+            for key in objects:
+                ours = key.startswith((f"{folder}/", f"{RECORDS}/{folder}/"))
+                if ours and key not in {*named, f"{folder}/{MANIFEST_NAME}"}:
+                    left.append(key)
+        # Who stood still until all was over, and was killed then, leaves what it wrote.
+        if left and not {"frozen", "killed"} & {*" ".join(self.world.log).split()}:
+            yield f"left: {left}"
+        for name, count in self.begun.items():
+            if count > 1:
+                yield f"{name} was begun {count} times"
+
+
+@pytest.fixture
+def run(
+    looked_up: Any,
+    memory_bucket: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., list[str]]:
+    plan, order, wiring = looked_up
+    chunked = _in_chunks(plan)
+
+    def one(schedule: Schedule, **breaks: bool) -> list[str]:
+        model = AdvanceModel(schedule, memory_bucket, chunked, order, wiring, breaks)
+        monkeypatch.setattr(transcode.jobs.advance, "plan_job", model.plan_job)
+        wrong = model.run()
+        return [*wrong, *model.world.log] if wrong else []
+
+    return one
+
+
+def _in_chunks(plan: Plan) -> Plan:
+    """The same plan, as two chunks and what joins them."""
+    (whole,) = plan.tasks
+
+    def part(name: str, kind: str, joins: tuple[str, ...] = ()) -> PlannedTask:
+        update = {"task_id": name, "kind": kind, "joins": joins}
+        task = whole.task.model_copy(update=update)
+        return whole.model_copy(update={"task": task, "fallback": None})
+
+    chunks = ("c1", "c2")
+    tasks = (part("join", "join", chunks), *(part(it, "chunk") for it in chunks))
+    return plan.model_copy(update={"tasks": tasks})
+
+
+def test_a_calm_day(run: Callable[..., list[str]]) -> None:
+    """Two chunks at once, then the join, then the result."""
+    assert [] == run(Schedule(0))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_days_on_which_much_goes_wrong(
+    run: Callable[..., list[str]], seed: int
+) -> None:
+    """One result or one explained failure, each attempt billed once, all told."""
+    assert [] == run(at_random(seed))
+
+
+@pytest.mark.parametrize("what", ["twice", "overwrite"])
+def test_without_its_locks_it_would_not_hold(
+    run: Callable[..., list[str]], what: str
+) -> None:
+    """What is taken out is missed."""
+    assert any(run(at_random(seed), **{what: True}) for seed in range(200))
