@@ -58,7 +58,7 @@ from ..store.bucket import Bucket
 from ..store.destination import RECORDS
 from ..wiring import Wiring
 from .journal import JobJournal
-from .repository import STATE, read_one
+from .repository import STATE, JobRepository, read_one
 
 _QUEUED = 3
 """Leases that an order may wait to be begun: the age that an event may have, and a cold
@@ -284,6 +284,11 @@ class JobAdvance:
         now = await self.objects.now()
         if not await self.engine.order(work, job, now):
             return  # somebody else starts it
+        if not await is_wanted(self.journal.repository, job.job_id, job.claim):
+            # We stood still until all was over, its records included.
+            at = f"{RECORDS}/{folder}/{token}/{name}"
+            await self.objects.delete(f"{at}/{ORDER}")
+            return
         self.journal.begun_at[one.task.task_id, one.number] = now
         # Before it can cost anything: whoever takes over must know of it.
         provisional = provisional_attempt(one.task, one.number)
@@ -317,6 +322,18 @@ class JobAdvance:
         )
         await self.journal.settle(published=True)
         return manifest
+
+
+async def is_wanted(repository: JobRepository, job_id: str, number: int) -> bool:
+    """Whether what is done for the job under claim *number* can still count."""
+    history = await repository.history(job_id)
+    last = history.tried[-1] if history.tried else None
+    return (
+        last is not None
+        and last.claim.number == number
+        and last.ending is None
+        and not (history.done or history.cancelled)
+    )
 
 
 def _path(claim: Claim) -> str:

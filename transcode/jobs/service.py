@@ -52,7 +52,7 @@ from . import (
     job_state,
     report,
 )
-from .advance import JobAdvance
+from .advance import JobAdvance, is_wanted
 from .execution import JobExecution
 from .finalize import Tells, may_be_mended, tell_and_close, tidy
 from .journal import JobJournal
@@ -304,14 +304,7 @@ class JobService:
 
     async def wanted(self, job_id: str, number: int) -> bool:
         """Whether what is done under claim *number* can still count."""
-        history = await self.repository.history(job_id)
-        last = history.tried[-1] if history.tried else None
-        return (
-            last is not None
-            and last.claim.number == number
-            and last.ending is None
-            and not (history.done or history.cancelled)
-        )
+        return await is_wanted(self.repository, job_id, number)
 
     async def _ended(
         self, history: History, now: datetime | None = None, *, worked: bool
