@@ -33,7 +33,7 @@ OF_THE_CHECKOUT := test_house.py test_docs.py test_deploy.py test_pins.py test_b
 TEST_WHEEL = cd build/wheel && TESTS_OF_WHEEL=1 venv/bin/pytest -c ../../pyproject.toml \
   --rootdir ../.. -p no:cacheprovider $(SIDE_BY_SIDE)
 
-.PHONY: help demo test lint format wheel test-wheel pins base clean
+.PHONY: help demo cloud-demo test lint format wheel test-wheel pins base clean
 
 help: ## what you are reading
 	@echo "transcode: video in, verified renditions and a bill out"
@@ -53,6 +53,10 @@ demo: $(STAMP) ## transcode a short clip (or FILE=…) and show the result and t
 	if [ -z "$$file" ]; then $(MAKE) --no-print-directory $(CLIP); file=$(CLIP); fi; \
 	echo "transcode run $$file"; \
 	$(BIN)/transcode run "$$file"
+
+cloud-demo: $(STAMP) ## a platform on this machine: each task in a memory of its own
+	@$(COMPILE)
+	@$(BIN)/python -m bench.cloud_demo $(FILES)
 
 test: lint ## lint, then every test; pass pytest more with ARGS='-k probe'
 	@$(COMPILE)
