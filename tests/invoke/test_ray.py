@@ -181,6 +181,25 @@ def test_who_is_killed_leaves_nothing_running(
     assert _gone(worker)
 
 
+def test_without_a_cluster_one_is_started_here_and_ends(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    """
+    Also beside one that somebody else has: that one is not asked for.
+    """
+    quiet = {k: v for k, v in os.environ.items() if k != "TRANSCODE_RAY_ADDRESS"}
+    argv = [sys.executable, "-m", "transcode", "run", str(make_clip("ray"))]
+    argv += ["--engine", "ray", "--profile", "preview", "--to", str(tmp_path / "out")]
+    done = subprocess.run(
+        argv, env=quiet, capture_output=True, text=True, timeout=300, check=False
+    )
+
+    assert 0 == done.returncode, done.stderr
+    assert "Bill (ray, " in done.stdout
+    (folder,) = (tmp_path / "out").iterdir()
+    assert (folder / "manifest.json").exists()
+
+
 def test_a_cluster_that_does_not_answer_is_named(
     make_clip: MakeClip, tmp_path: Path
 ) -> None:

@@ -238,6 +238,17 @@ def output_options(command: Command) -> Command:
     )(command)
 
 
+def engine_option(command: Command) -> Command:
+    """Where what is planned is done."""
+    return click.option(
+        "--engine",
+        type=Text("NAME"),
+        default="local",
+        show_default=True,
+        help="Where the work runs: `local`, `ray` or `functiongraph`.",
+    )(command)
+
+
 def planning_options(command: Command) -> Command:
     """What decides on a plan; the same for `plan` and `run`."""
     for option in reversed(

@@ -53,7 +53,8 @@ class RayCluster:
             kept = {one: signal.getsignal(one) for one in _SIGNALS}
             try:
                 self._ray.init(
-                    address=address,
+                    # Not whatever cluster somebody has left on this machine.
+                    address=address or "local",
                     include_dashboard=None if address else False,
                     log_to_driver=False,
                     logging_level="error",

@@ -10,7 +10,13 @@ import click
 
 from ...version import __version__
 from ..edit_options import treatment, treatment_options
-from ..options import Text, output_options, planning_options, source_argument
+from ..options import (
+    Text,
+    engine_option,
+    output_options,
+    planning_options,
+    source_argument,
+)
 from .calibrate import calibrate
 from .costs import costs
 from .info import completion, doctor, platforms, profiles, wiring
@@ -77,13 +83,7 @@ def transcode() -> None:
 )
 @planning_options
 @treatment_options
-@click.option(
-    "--engine",
-    type=Text("NAME"),
-    default="local",
-    show_default=True,
-    help="Where the work runs: `local`, `ray` or `functiongraph`.",
-)
+@engine_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @output_options
 def run(  # noqa: PLR0913 - one argument per option

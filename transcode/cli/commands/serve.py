@@ -15,7 +15,7 @@ from ..job_options import (
     tag_option,
     to_option,
 )
-from ..options import Text, planning_options
+from ..options import Text, engine_option, planning_options
 from .info import wiring
 
 # ruff: noqa: PLC0415 - as in `commands`: only what a command needs is imported
@@ -24,6 +24,7 @@ from .info import wiring
 @click.command(short_help="Take events and jobs over HTTP, and do them.")
 @to_option
 @planning_options
+@engine_option
 @tag_option
 @priority_option
 @prefix_option

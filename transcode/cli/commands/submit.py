@@ -18,7 +18,14 @@ from ..job_options import (
     tag_option,
     to_option,
 )
-from ..options import JOB, Duration, Text, output_options, planning_options
+from ..options import (
+    JOB,
+    Duration,
+    Text,
+    engine_option,
+    output_options,
+    planning_options,
+)
 from .info import wiring
 
 # ruff: noqa: PLC0415 - as in `commands`: only what a command needs is imported
@@ -40,6 +47,7 @@ if TYPE_CHECKING:
 )
 @to_option
 @planning_options
+@engine_option
 @tag_option
 @priority_option
 @click.option("--wait", is_flag=True, help="Work on them here, and wait for the end.")
@@ -89,6 +97,7 @@ def submit(  # noqa: PLR0913 - one argument per option
 @click.argument("sources", type=Text("SOURCE"), nargs=-1, required=True)
 @to_option
 @planning_options
+@engine_option
 @tag_option
 @priority_option
 @prefix_option
@@ -151,6 +160,7 @@ def watch(  # noqa: PLR0913 - one argument per option
 @click.argument("sources", type=Text("SOURCE"), nargs=-1)
 @to_option
 @planning_options
+@engine_option
 @tag_option
 @priority_option
 @prefix_option
