@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import secrets
@@ -132,11 +131,12 @@ class FolderDestination:
     def _tidy(self, records: Path) -> None:
         """Leave no empty folder behind; others may be at work in them."""
         for path in records.parents:
-            with contextlib.suppress(FileNotFoundError):
-                try:
-                    path.rmdir()
-                except OSError:
-                    return
+            try:
+                path.rmdir()
+            except FileNotFoundError:
+                pass
+            except OSError:
+                return
             if path == self._root:
                 return
 
