@@ -111,6 +111,19 @@ def test_an_event_function(
     assert "wrong" == os.environ["AWS_SECRET_ACCESS_KEY"]
 
 
+def test_a_task_works_beneath_its_function_s_results_only(
+    configured: Context,
+) -> None:
+    """Whoever may call it may not write with its keys wherever they like."""
+    elsewhere = {"transcode": "task", "records": "s3://elsewhere/records"}
+
+    told = functiongraph.handler(elsewhere, configured)
+
+    (error,) = told["errors"]
+    assert "UsageError" == error["type"]
+    assert "'s3://elsewhere/records' does not lie in TRANSCODE_TO=" in error["message"]
+
+
 class Image:
     """The container's process."""
 

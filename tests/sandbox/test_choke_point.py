@@ -50,6 +50,10 @@ PLACES = {
     "address": {
         ("cli/commands/doctor.py", "_s3"): "asks whether storage answers",
         ("access/web.py", ""): "one client for all that is read over http(s)",
+        (
+            "invoke/ray.py",
+            "_refuse_silence",
+        ): "asks whether the operator's cluster answers",
     },
     "process": {
         ("cli/commands/doctor.py", "_fence"): "tries the fence; opens nothing",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,13 +19,14 @@ from ..contract import (
     Spec,
     WorkOrder,
 )
-from ..contract.job import JobReport
+from ..contract.job import Claim, JobReport
 from ..errors import (
     Cancelled,
     ObjectExists,
     ObjectMissing,
     SettingsError,
     TranscodeError,
+    UsageError,
 )
 from ..invoke.observer import AttemptObserver
 from ..invoke.remote import BEAT, BEGUN, ORDER, REPORT, RemoteOrder, ended_as
@@ -65,9 +67,12 @@ async def perform_task(
     initializer.
     """
     began = anyio.current_time() - before_seconds
+    _refuse_outside([records], wiring.settings)
     async with bucket(records, wiring.settings) as objects:
         body, _ = await objects.read(ORDER)
         order = RemoteOrder.from_json(body)
+        places = (order.work.place, *order.work.task.inputs)
+        _refuse_outside([it for it in places if it is not None], wiring.settings)
         try:
             await objects.create(BEGUN, b"{}")
         except ObjectExists:
@@ -95,6 +100,7 @@ async def go_on(records: str, wiring: Wiring) -> JobReport | None:
     job = RemoteOrder.from_json(body).job
     if job is None:
         return None
+    _refuse_outside([f"{job.to}/"], wiring.settings)
     async with JobService.open(wiring, to=job.to) as service:
         return await service.advance(job.job_id, job.claim)
 
@@ -124,16 +130,18 @@ async def _hold(order: RemoteOrder, wiring: Wiring, scope: anyio.CancelScope) ->
     job = order.job
     assert job is not None  # noqa: S101  asked before
     pause = wiring.settings.lease_seconds / _PART
+    claim: Claim | None = None
     async with JobService.open(wiring, to=job.to) as service:
-        history = await service.repository.history(job.job_id)
-        claim = next(t.claim for t in history.tried if t.claim.number == job.claim)
         while True:
-            try:
-                if await service.repository.renew(claim) != "renewed":
+            # A store that is down ends no work: the claim's number is what counts.
+            with contextlib.suppress(TranscodeError):
+                if claim is None:
+                    history = await service.repository.history(job.job_id)
+                    tried = (t.claim for t in history.tried)
+                    claim = next((t for t in tried if t.number == job.claim), None)
+                if claim is None or await service.repository.renew(claim) != "renewed":
                     scope.cancel()
                     return
-            except TranscodeError:
-                pass  # correctness rests on the claim's number alone
             await anyio.sleep(pause)
 
 
@@ -154,6 +162,23 @@ async def _do(
             exc, order.work, order.platform, wall_seconds=took, begun=True
         )
         return attempt, None
+
+
+def _refuse_outside(places: Sequence[str], settings: Settings) -> None:
+    """
+    Raise where a function that has a place for results is told of another: whoever may
+    call it may not write with its keys wherever they like.
+    """
+    if settings.to is None:
+        return
+    root = settings.to.rstrip("/") + "/"
+    for place in places:
+        if not place.startswith(root) or {".", ".."} & {*place.split("/")}:
+            raise UsageError(
+                f"{place!r} does not lie in TRANSCODE_TO={settings.to!r}, where the "
+                "tasks of this function read and write.",
+                place=place,
+            )
 
 
 def _refuse_less(ordered: Spec, given: Spec | None) -> None:
@@ -178,6 +203,9 @@ async def _found(work: WorkOrder, settings: Settings) -> WorkOrder:
 
 def _here(told: Settings, own: Settings) -> Settings:
     """What the order says, but for what this machine says of its store and folders."""
+    if own.to is not None:
+        # A function is set up by its operator: an order names no store to it.
+        return own
     mine = {
         name: getattr(own, name)
         for name in own.model_fields_set

@@ -112,7 +112,8 @@ async def _carry_out(function: Function, records: str) -> Answer:
     except Exception as exc:  # noqa: BLE001 - the outermost edge; it is answered
         error = as_ours(exc)
         document["errors"] = [shown(error.describe())]
-        return Answer(document, (), error)
+        # What cannot succeed is not called again.
+        return Answer(document, (), error if error.mendable else None)
     return Answer(document | {"task": records, "ours": ours}, (), None)
 
 
