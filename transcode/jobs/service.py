@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -330,8 +329,8 @@ class JobService:
         """
         The store's time, a moment ago at most: a lease seems no shorter for that.
         """
-        if self._asked is None or time.monotonic() - self._asked[0] > _MOMENT_SECONDS:
-            began = time.monotonic()
+        began = anyio.current_time()
+        if self._asked is None or began - self._asked[0] > _MOMENT_SECONDS:
             self._asked = began, await self.repository.now()
         return self._asked[1]
 
