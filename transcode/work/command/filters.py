@@ -10,6 +10,7 @@ from ...media.colours import (
     Colour,
     fully_tagged,
     output_colour,
+    same_matrix,
     scaler_name,
     source_colour,
     strange_matrix,
@@ -93,8 +94,8 @@ def first_picture(stream: Stream, video: VideoStream, side: int) -> Stream:
     """
     A square of *side* pixels, its shape in the pixels', for the eye of a check.
 
-    In the matrix that it has, or that results get of RGB: from one to the other
-    libswscale loses strong colours.
+    In the matrix that it has, where results keep it, or that they get: from one to the
+    other libswscale loses strong colours.
     """
     stream = stream.filter("trim", end_frame=1)
     if strange_matrix(video):
@@ -102,8 +103,8 @@ def first_picture(stream: Stream, video: VideoStream, side: int) -> Stream:
     if video.color_transfer in LOGARITHMIC:
         stream = stream.filter("setparams", color_trc="bt709")
     options: dict[str, object] = {"w": side, "h": side, "flags": "area"}
-    if is_rgb(video):
-        colour = output_colour(video, tone_map=False)
+    colour = output_colour(video, tone_map=False)
+    if is_rgb(video) or not same_matrix(colour.matrix, source_colour(video).matrix):
         options["out_color_matrix"] = scaler_name(colour.matrix)
     stream = stream.filter("scale", **options, out_range="tv")
     return stream.filter("format", "yuv444p")
