@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 _PROBE = """
 import json, os, socket, sys
-import transcode.probe.child.__main__ as child
+from transcode.probe.child import __main__ as child
 "x".encode("idna")
 gather = child.gather
 def looked_at(reader, open_, **more):

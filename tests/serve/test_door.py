@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import resource
 import signal
 import socket
@@ -252,6 +254,14 @@ def test_what_two_programs_could_read_differently(
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert 1 == answer.count(b"HTTP/1.1 ")
     assert b"Traceback" not in refusing.log.read_bytes()
+
+
+def test_an_address_without_end_is_answered(refusing: Any) -> None:
+    """With 400, and the answer arrives although the rest was never read."""
+    connection = http.client.HTTPConnection("127.0.0.1", refusing.port, timeout=30)
+    with contextlib.closing(connection):
+        connection.request("GET", "/jobs?source=" + "a" * 300_000)
+        assert 400 == connection.getresponse().status
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+_LINGER_SECONDS = 1.0
+"""For what a refused caller is still sending."""
 _SPARE_DESCRIPTORS = 4
 """Of every four that this process may open, three are for its work."""
 _FEWEST = 8
@@ -104,6 +106,7 @@ class Connection(H11Protocol):
     ) -> None:
         super().connection_made(transport)
         self._deadline: asyncio.TimerHandle | None = None
+        self._refused = False
         peer = peer_of(self.client[0] if self.client else "")
         if not self.peers.admit(self, peer):
             transport.write(_REFUSAL)
@@ -123,8 +126,33 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         # What is still in our hands of a connection that was refused is nobody's.
-        if not self.transport.is_closing():
+        if not self.transport.is_closing() and not self._refused:
             super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """
+        As uvicorn's, and what was too much is read for a moment before the end: closed
+        at once, the kernel would take back the answer, too (RFC 9112, 9.6).
+        """
+        self._refused = True
+        event: h11.Event
+        for event in (
+            h11.Response(
+                status_code=400,
+                headers=[
+                    ("Content-Type", "text/plain; charset=utf-8"),
+                    ("Connection", "close"),
+                ],
+                reason=b"Bad Request",
+            ),
+            h11.Data(data=msg.encode("ascii", "replace")),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._give(None)
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
     def handle_events(self) -> None:
         before = self.cycle
