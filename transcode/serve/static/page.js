@@ -56,7 +56,7 @@ function grid(caption, heads, rows) {
     : el(n ? "td" : "th", n ? {} : { scope: "row" }, one ?? "");
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
     el("table", {}, el("caption", { class: "away" }, caption),
-      el("thead", {}, el("tr", {}, ...heads.map((head, n) => el("th", { scope: "col", class: rows[0]?.[n]?.className || null }, head)))),
+      el("thead", {}, el("tr", {}, ...heads.map((head, n) => el("th", { scope: "col", class: rows[0]?.[n]?.className === "number" && "number" }, head)))),
       el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map(cell))))));
 }
 const off = (actual, predicted) => { const share = Math.round(100 * (actual / predicted - 1)); return `${share > 0 ? "+" : ""}${share} %`; };
