@@ -161,7 +161,7 @@ class RemoteEngine:
     def _told(self, order: WorkOrder, job: AdvancingJob | None) -> RemoteOrder:
         beat_seconds = self.settings.lease_seconds / _BEATS
         return RemoteOrder(
-            work=order,
+            work=order.model_copy(update={"task": unsigned(order.task)}),
             platform=self.platform,
             settings=self.settings.for_engines(),
             beat_seconds=beat_seconds if _is_far(order) else min(beat_seconds, 0.5),
@@ -193,6 +193,15 @@ def records_of(order: WorkOrder) -> str:
         msg = "an order for elsewhere names no place for its records"
         raise ValueError(msg)
     return order.records
+
+
+def unsigned(task: Task) -> Task:
+    """
+    *task* without an address that opens its source for whoever reads it: who carries
+    it out looks the source up by its name.
+    """
+    source = task.source.model_copy(update={"location": task.source.uri})
+    return task.model_copy(update={"source": source})
 
 
 def _is_far(order: WorkOrder) -> bool:
