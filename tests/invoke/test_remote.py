@@ -267,6 +267,10 @@ async def test_no_key_is_told(platform: Platform, order: WorkOrder) -> None:
         "on_success": "https://me:hunter-4@example.org/",
     }
     settings = Settings.model_validate(said | {"lease_seconds": 2})
+    signed = "https://store/in.mp4?X-Amz-Signature=hunter-5"
+    source = order.task.source.model_copy(update={"location": signed})
+    task = order.task.model_copy(update={"source": source})
+    order = order.model_copy(update={"task": task})
     engine = RemoteEngine(
         Elsewhere(work), platform, settings, lambda at: bucket(at, settings)
     )

@@ -49,6 +49,7 @@ from ..invoke.remote import (
     RemoteEngine,
     RemoteOrder,
     ended_as,
+    unsigned,
 )
 from ..invoke.scheduler import provisional_attempt
 from ..pipeline import conclude, plan_job
@@ -105,9 +106,7 @@ class JobAdvance:
         await self.order.target.prepare(self.order.folder, token=self.journal.token)
         await self.objects.create(
             _path(self.claim),
-            PlannedTry(job_id=self.claim.job_id, claim=self.claim.number, plan=plan)
-            .to_json()
-            .encode(),
+            _planned(self.claim, plan),
         )
         await self.go_on()
 
@@ -322,6 +321,25 @@ class JobAdvance:
         )
         await self.journal.settle(published=True)
         return manifest
+
+
+def _planned(claim: Claim, plan: Plan) -> bytes:
+    """*plan* as it may be written down: nothing in it opens the source."""
+
+    def one(planned: PlannedTask) -> PlannedTask:
+        instead = planned.fallback
+        return planned.model_copy(
+            update={
+                "task": unsigned(planned.task),
+                "fallback": None if instead is None else one(instead),
+            }
+        )
+
+    source = plan.source.model_copy(update={"location": plan.source.uri})
+    tasks = tuple(one(planned) for planned in plan.tasks)
+    kept = plan.model_copy(update={"source": source, "tasks": tasks, "sampling": None})
+    known = PlannedTry(job_id=claim.job_id, claim=claim.number, plan=kept)
+    return known.to_json().encode()
 
 
 async def is_wanted(repository: JobRepository, job_id: str, number: int) -> bool:
