@@ -106,7 +106,12 @@ async def test_a_person_does_all_of_it(  # noqa: PLR0915 - one visit, in its ord
     (tmp_path / "in").mkdir()
     clip = make_clip("seen", 4, "320x240")
     long = make_clip("long", 40, "640x360", audio=False)
-    env = {"TRANSCODE_TOKEN": TOKEN, "TRANSCODE_INDEX": str(tmp_path / "index")}
+    env = {
+        "TRANSCODE_TOKEN": TOKEN,
+        "TRANSCODE_INDEX": str(tmp_path / "index"),
+        # A worker hears of a cancel within a third of it: long before its job is done.
+        "TRANSCODE_LEASE_SECONDS": "6",
+    }
     with servers.serving(tmp_path) as start:
         server = start("--to=out", "--source=in", "--at-once=1", env=env)
         url = f"http://127.0.0.1:{server.port}/"
