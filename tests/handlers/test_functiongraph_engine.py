@@ -274,6 +274,29 @@ def test_a_wrong_key_is_refused_in_one_sentence(
     assert "FunctionGraph refuses the invocation" in done.stderr
 
 
+def test_a_path_of_this_machine_is_refused(make_clip: Any, tmp_path: Path) -> None:
+    """Before anything is called: no function could read it."""
+    argv = [sys.executable, "-m", "transcode", "run", str(make_clip("local"))]
+    argv += ["--engine", "functiongraph", "--to", str(tmp_path / "out")]
+    known = {
+        "TRANSCODE_FUNCTIONGRAPH_FUNCTION": URN,
+        "TRANSCODE_HUAWEI_ACCESS_KEY": "AK",
+        "TRANSCODE_HUAWEI_SECRET_KEY": "SK",
+    }
+    done = subprocess.run(
+        argv,
+        env={**os.environ, **known},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert 2 == done.returncode
+    assert "as --to give s3://…, not a path of this machine." in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def _manifest(done: subprocess.CompletedProcess[str]) -> Manifest:
     assert 0 == done.returncode, done.stderr
     return Manifest.from_json(done.stdout)
