@@ -33,13 +33,6 @@ class RayNodes:
     process: subprocess.Popen[str]
     address: str
 
-    def do(self, what: str, node: int) -> None:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(f"{what} {node}\n")
-        self.process.stdin.flush()
-        assert "done\n" == self.process.stdout.readline()
-
     @property
     def environment(self) -> dict[str, str]:
         return os.environ | {

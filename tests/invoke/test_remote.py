@@ -22,7 +22,7 @@ from transcode.contract import (
     Task,
     WorkOrder,
 )
-from transcode.errors import OutOfMemory, TranscodeError
+from transcode.errors import OutOfMemory, TranscodeError, WorkerLost
 from transcode.invoke.observer import AttemptObserver
 from transcode.invoke.remote import (
     BEAT,
@@ -125,6 +125,10 @@ def succeeded(order: RemoteOrder, note: str = "") -> bytes:
 
 async def report(objects: Bucket, order: RemoteOrder) -> None:
     await objects.create(REPORT, succeeded(order))
+
+
+async def report_nothing(_objects: Bucket, _order: RemoteOrder) -> None:
+    """It ends without a word."""
 
 
 Run = Callable[[Work], Awaitable[tuple[Attempt, Produced | None]]]
@@ -235,6 +239,22 @@ async def test_cancelling_stops_it_and_hands_over_the_bill(
 
     assert there.cancelled.is_set()
     assert [OutcomeKind.CANCELLED] == [one.outcome for one in heard.gone]
+
+
+async def test_what_a_platform_does_not_take_is_lost_for_nothing(
+    platform: Platform, order: WorkOrder
+) -> None:
+    """An outcome like any, which may be tried again; not the end of the job."""
+
+    class Down(Elsewhere):
+        async def invoke(self, records: str, task: Task) -> Elsewhere:
+            raise WorkerLost(f"{task.task_id} was not taken at {records}.")
+
+    engine = elsewhere(platform, Down(report_nothing))
+    done, produced = await engine.attempt(order, observer=AttemptObserver())
+
+    assert (OutcomeKind.LOST, None) == (done.outcome, produced)
+    assert 0 == done.cost.amount
 
 
 async def test_an_order_is_given_once(platform: Platform, order: WorkOrder) -> None:

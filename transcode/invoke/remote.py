@@ -176,7 +176,12 @@ class RemoteEngine:
         async with self.open(records_of(order)) as records:
             await records.create(ORDER, told.to_json().encode())
             waiting = _Waiting(self, order, records, observer, far=far)
-            invocation = await self.invoker.invoke(records_of(order), order.task)
+            try:
+                invocation = await self.invoker.invoke(records_of(order), order.task)
+            except WorkerLost as exc:
+                # The platform did not take it: nothing was begun, and nothing is owed.
+                report = await waiting.give_up(exc)
+                return report.attempt, report.produced
             try:
                 return await waiting.wait(invocation)
             except BaseException:

@@ -25,7 +25,7 @@ from .reservations import Reservations
 
 @dataclass(slots=True)
 class JobJournal:
-    """Keeps every attempt as it begins and as it ends; see `keeping.Keeper`."""
+    """Keeps every attempt as it begins and as it ends; see `invoke.journal`."""
 
     repository: JobRepository
     submission: Submission
