@@ -26,7 +26,7 @@ STAGES = {
 KNOWS_STAGES = {
     *("pipeline.py", "request.py", "sample_encode.py", "wiring.py", "signals.py"),
     *("catalog.py", "library.py", "invoke/local/staging.py"),
-    *("jobs", "functions", "ledger", "cli", "serve", "invoke/worker.py"),
+    *("jobs", "functions", "ledger", "cli", "serve", "deploy", "invoke/worker.py"),
 }
 # What the store promises; it says nothing of how, so whoever keeps something names it.
 PROTOCOLS = ("transcode.store.bucket",)
@@ -42,7 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("sample_encode",),
     ("pipeline",),
     ("jobs",),
-    ("functions", "serve", "library"),
+    ("functions", "serve", "library", "deploy"),
     ("cli",),
     ("__main__",),
 )
@@ -68,7 +68,7 @@ PURE = {
     *("platforms/managed_services.py", "jobs/state.py", "work/command/build.py"),
     *("ledger/budgets.py", "ledger/totals.py", "ledger/statement.py"),
     *("ledger/reprice.py", "ledger/advise.py", "ledger/arrivals.py"),
-    *("ledger/reconcile.py", "ledger/drift.py"),
+    *("ledger/reconcile.py", "ledger/drift.py", "deploy/report.py"),
 }
 INPUT_AND_OUTPUT = {
     *("aiobotocore", "anyio", "asyncio", "av", "io", "os", "pathlib", "random"),

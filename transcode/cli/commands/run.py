@@ -19,6 +19,7 @@ from ..options import (
 )
 from .calibrate import calibrate
 from .costs import costs
+from .deploy import deploy
 from .info import completion, doctor, platforms, profiles, wiring
 from .jobs import jobs, show
 from .serve import serve
@@ -273,7 +274,7 @@ def probe(*, source: str, as_json: bool) -> None:
 for command in (
     *(submit, watch, serve, sweep, cancel, retry),
     *(jobs, show, costs, reprice, advise, calibrate),
-    *(profiles, platforms, doctor, completion),
+    *(profiles, platforms, doctor, deploy, completion),
 ):
     transcode.add_command(command)
 

@@ -1,0 +1,1 @@
+"""What stands on a platform beside what the settings ask for."""

@@ -1,0 +1,12 @@
+"""What stands on AWS Lambda, beside what the engine `aws-lambda` needs there."""
+
+from __future__ import annotations
+
+from ..errors import UsageError
+from ..wiring import Wiring
+from .report import DeployReport
+
+
+async def look(wiring: Wiring) -> DeployReport:  # noqa: ARG001 - as all of them
+    """Read only; raises `SettingsError`, or `DeliveryError` where nobody answers."""
+    raise UsageError("What stands on AWS Lambda cannot be looked at yet.")
