@@ -48,6 +48,17 @@ def test_a_video_becomes_a_ladder_and_a_bill(
     assert [p.name for p in (tmp_path / "transcoded").iterdir()] == [
         written.parent.name
     ]
+    # Nothing else is kept of it, and it is listed, shown and added up.
+    (listed,) = transcode("jobs", "--json").document
+    assert (manifest.job_id, "succeeded", True) == (
+        *(listed["job_id"], listed["status"], listed["by_hand"]),
+    )
+    assert [str(manifest.cost.amount)] == [one["amount"] for one in listed["cost"]]
+    shown = transcode("show", written.parent, "--json").document
+    assert manifest.job_id == shown["job_id"]
+    assert len(attempts) == len(shown["attempts"])
+    (total,) = transcode("costs", "--json").document["totals"]
+    assert manifest.cost.amount == Decimal(total["cost"])
 
 
 def test_the_same_job_again_is_answered_with_its_manifest(

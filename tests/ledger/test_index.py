@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 
 from transcode.contract import OutcomeKind, ProfileRef, SourceRecord
 from transcode.contract.job import Claim, Ending, LedgerRecord, Submission
-from transcode.errors import SettingsError, UsageError
+from transcode.errors import ObjectExists, SettingsError, UsageError
 from transcode.ledger.amounts import join, split
 from transcode.ledger.index import Index
 from transcode.ledger.job_filter import Cursor, JobFilter
@@ -133,7 +134,34 @@ def job_id(n: int) -> str:
     return hashlib.sha256(str(n).encode()).hexdigest()[:32]
 
 
-def objects(n: int, what: str, number: int) -> tuple[str, bytes]:
+def result(n: int) -> dict[str, object]:
+    """The manifest of job *n*, as far as it is read."""
+    used = {"wall_seconds": n, "cpu_seconds": n, "peak_memory_bytes": 1}
+    attempt = {
+        "number": 1,
+        "spec": {"memory_mib": 128, "milli_cpus": 1000},
+        "predicted": used,
+        "measured": {**used, "billed_milliseconds": 1000 * n},
+        "cost": {"amount": f"0.{n}", "currency": "USD"},
+        "outcome": "succeeded",
+    }
+    return {
+        "schema": "transcode/manifest/1",
+        "job_id": job_id(n),
+        "status": "succeeded",
+        "source": {"uri": f"{n}.mp4", "bytes": 1, "etag": None, "version": None},
+        "profile": {"name": "hls", "digest": "sha256:0"},
+        "platform": {"name": "local", "price_table": "2026-11-01"},
+        "engine": "local",
+        "tasks": [{"task_id": "all", "kind": "encode", "attempts": [attempt]}],
+        "cost": {"amount": f"0.{n}", "currency": "USD", "predicted": "0.1"},
+        "finished_at": (NOON + timedelta(seconds=n)).isoformat(),
+        "wall_seconds": n,
+        "written_by": "a later release",
+    }
+
+
+def objects(n: int, what: str, number: int) -> tuple[str, bytes]:  # noqa: PLR0911
     """One object of job *n*'s state, by what it is."""
     job, folder = job_id(n), f".transcode/jobs/{job_id(n)}"
     if what == "submission":
@@ -150,6 +178,8 @@ def objects(n: int, what: str, number: int) -> tuple[str, bytes]:
     if what == "claim":
         claim = Claim(job_id=job, number=number, owner="me", lease_seconds=60)
         return f"{folder}/claims/{number:06d}.json", claim.to_json().encode()
+    if what == "result":
+        return f"{n}.hls.{job[:12]}/manifest.json", json.dumps(result(n)).encode()
     if what == "manifest":
         text = f'{{"job_id": "{job}", "status": "succeeded", "wall_seconds": 1.5}}'
         return f"{n}.hls.{job[:12]}/manifest.json", text.encode()
@@ -171,7 +201,7 @@ def objects(n: int, what: str, number: int) -> tuple[str, bytes]:
 
 KINDS = (
     *("submission", "claim", "manifest", "cancel", "failed", "rejected"),
-    *("handed_back", "cancelled", "round", "sync"),
+    *("handed_back", "cancelled", "round", "sync", "result", "removed", "entered"),
 )
 
 
@@ -183,9 +213,12 @@ KINDS = (
     )
 )
 def test_jobs_brought_up_to_date_are_as_if_listed_anew(
-    steps: list[tuple[int, str, int]],
+    make_record: MakeRecord, steps: list[tuple[int, str, int]]
 ) -> None:
-    """Whatever objects of a job's state appear, in any order, and whenever we look."""
+    """
+    Whatever objects of a job's state appear, in any order, and whenever we look; also
+    of results that no job is kept of, or is kept of later, and that are removed.
+    """
 
     async def check(folder: Path) -> None:
         async with state(folder) as store:
@@ -193,6 +226,11 @@ def test_jobs_brought_up_to_date_are_as_if_listed_anew(
                 for n, what, number in steps:
                     if what == "sync":
                         await index.sync(store)
+                    elif what == "removed":
+                        await store.delete(objects(n, "manifest", 1)[0])
+                    elif what == "entered":
+                        with suppress(ObjectExists):
+                            await append(store, make_record(n, claim=number, at=NOON))
                     else:
                         await store.put(*objects(n, what, number))
                 await index.sync(store)
@@ -248,6 +286,45 @@ async def test_a_result_that_appears_later_is_seen(tmp_path: Path) -> None:
             await index.sync(store)
 
             assert ["succeeded"] == [job.status(NOON) for job in index.jobs()]
+
+
+async def test_a_result_of_no_job_is_listed_and_billed(
+    tmp_path: Path, make_record: MakeRecord
+) -> None:
+    """
+    Its manifest is all the book there is; where a ledger tells of it, that counts, and
+    no attempt twice.
+    """
+    async with state(tmp_path) as store:
+        await store.put(*objects(1, "result", 1))
+        await store.put("clip.hls.0123456789ab/manifest.json", b'{"name": "a web app"}')
+        other, body = objects(2, "result", 1)
+        await store.put(other.replace("2.hls", "3.hls"), body)
+        await store.put("4.hls.0123456789ab/manifest.json", body)
+        with Index.open(tmp_path, "x") as index:
+            synced = await index.sync(store)
+            first, second = index.find(job_id(1)[:12])[0], index.find(job_id(2)[:5])[0]
+            (alone,) = index.attempts(first.job_id)
+
+            assert ["4.hls.0123456789ab/manifest.json"] == [
+                one.key for one in synced.strange
+            ]
+            assert (True, "succeeded") == (first.by_hand, first.status(NOON))
+            assert "3.hls." in second.submission.folder
+            assert NOON == first.submission.submitted_at
+            assert [Decimal("0.1")] == [it.cost for it in index.spent(first.job_id)]
+            assert alone.predicted_cost is not None
+            assert Decimal("0.1") == alone.predicted_cost.amount
+
+            told = make_record(1, claim=1764339861234, at=NOON)
+            await append(store, told)
+            await index.sync(store, everything=True)
+            assert (told,) == index.attempts(first.job_id)
+
+            await store.delete(objects(1, "manifest", 1)[0])
+            await index.sync(store)
+            assert [] == index.find(first.job_id)
+            assert (told,) == index.attempts(first.job_id)
 
 
 async def test_a_job_that_is_opened_again_is_seen(tmp_path: Path) -> None:

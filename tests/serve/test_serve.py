@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,27 @@ def test_a_job_by_hand_is_done(serve: Any, make_clip: Any, tmp_path: Path) -> No
     series = server.until_measured(b'transcode_queue_jobs{status="running"} 0.0')
     assert series.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert b'transcode_jobs_total{status="succeeded"} 1.0' in series.body
+
+
+def test_what_was_run_by_hand_is_shown(
+    serve: Any, make_clip: Any, tmp_path: Path
+) -> None:
+    """Listed, reported and read like a job; there is nothing to cancel."""
+    clip = make_clip("by-hand", seconds=1)
+    argv = [sys.executable, "-m", "transcode", "run", clip, "--profile", "preview"]
+    argv += ["--to", tmp_path / "out", "--json", "--quiet"]
+    made = json.loads(subprocess.run(argv, capture_output=True, check=True).stdout)
+    server = serve("--to=out", f"--source={clip.parent}")
+
+    (listed,) = server.ask("GET", "/jobs").json["jobs"]
+    report = server.ask("GET", f"/jobs/{listed['job_id'][:8]}")
+    file = server.ask("GET", f"/jobs/{listed['job_id']}/files/poster.jpg")
+    cancelled = server.ask("POST", f"/jobs/{listed['job_id']}/cancel")
+
+    assert (made["job_id"], True) == (listed["job_id"], listed["by_hand"])
+    assert (200, made) == (report.status, report.json["manifest"])
+    assert (200, b"\xff\xd8") == (file.status, file.body[:2])
+    assert 404 == cancelled.status
 
 
 def test_cancel_and_retry(serve: Any, make_clip: Any) -> None:

@@ -153,12 +153,10 @@ class JobService:
             depth=_depth(order),
             submitted_at=await self.repository.now(),
         )
-        done = await self._manifest(order.folder)
+        done = await self.result(submission)
         if done is not None:
             # Made by hand, perhaps: then there never was a job to find.
-            history = History(submission, (), done=True)
-            now = await self.repository.now()
-            return report(history, now, self._limits, done), False
+            return done, False
         _, new = await self.repository.submit(submission)
         if new:
             history = History(submission, (), done=False)
@@ -173,6 +171,15 @@ class JobService:
             # Results that somebody has removed are made anew.
             await self.repository.reopen(order.job_id, history.round_number)
         return found, False
+
+    async def result(self, submission: Submission) -> JobReport | None:
+        """What there is of it where no job is kept: a result, or nothing."""
+        done = await self._manifest(submission.folder)
+        if done is None:
+            return None
+        history = History(submission, (), done=True)
+        now = await self.repository.now()
+        return report(history, now, self._limits, done)
 
     async def report(self, job_id: str) -> JobReport:
         """Where the job stands; raises `ObjectMissing` where there is none."""

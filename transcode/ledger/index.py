@@ -35,6 +35,8 @@ from .job_rows import (
 )
 from .log import AT_A_TIME, LEDGER, Unreadable, entries, fetch_bodies, parse
 from .queries import GROUPS, job_totals, totals, used
+from .results import BY_HAND, FOLDER, job_of, key_of, records_of
+from .results import parse as parse_result
 from .statement import Used
 from .tables import add_records, connect, remove_records, sum_up, tags_text, unfit
 from .totals import Total
@@ -47,6 +49,10 @@ that was cut off reports late."""
 EVERYTHING_EVERY = timedelta(days=1)
 """After so long the whole ledger is listed again, for what came later than that."""
 _BATCH = 16 * AT_A_TIME
+_RESULT = "result"
+"""The mark of a job that is known by its result alone."""
+_RESULTS = 4 * AT_A_TIME
+"""Manifests in memory at a time: of a long ladder one has 100 kB."""
 _ONE_BY_ONE = 64
 """Jobs that are listed alone; for more, all are."""
 
@@ -99,8 +105,10 @@ class Index:
         Of the ledger the newest days are listed, of jobs those that are not known to be
         over; once a day, or with *everything*, all of it.
         """
+        all_over = everything or self._lists_jobs()
         attempts = await self._sync_ledger(bucket, everything=everything)
-        jobs = await self._sync_jobs(bucket, everything=everything)
+        jobs = await self._sync_jobs(bucket, everything=all_over)
+        jobs += await self._sync_results(bucket, attempts, everything=all_over)
         rows = self._base.execute("SELECT key, why FROM strange ORDER BY key")
         return Synced(attempts, jobs, tuple(Unreadable(*row) for row in rows))
 
@@ -133,9 +141,9 @@ class Index:
     def _known(self, first: str) -> dict[str, str]:
         """Key → the etag it was strange with; empty for a record: those stay."""
         rows = self._base.execute(
-            "SELECT ? || key, '' FROM attempts WHERE key >= ? UNION ALL "
+            "SELECT ? || key, '' FROM attempts WHERE key >= ? AND claim != ? UNION ALL "
             "SELECT key, etag FROM strange WHERE key >= ? AND key < ?",
-            (LEDGER, first, LEDGER + first, LEDGER + "\uffff"),
+            (LEDGER, first, BY_HAND, LEDGER + first, LEDGER + "\uffff"),
         )
         return dict(rows.fetchall())
 
@@ -171,14 +179,15 @@ class Index:
     def _newest(self, today: date) -> str:
         # A clock far ahead must not hide what comes until then.
         row = self._base.execute(
-            "SELECT MAX(day) FROM attempts WHERE day <= ?", (today.isoformat(),)
+            "SELECT MAX(day) FROM attempts WHERE day <= ? AND claim != ?",
+            (today.isoformat(), BY_HAND),
         )
         return row.fetchone()[0] or ""
 
     async def _sync_jobs(self, bucket: Bucket, *, everything: bool) -> int:
         changed = 0
         marks, known = await end_marks(bucket), self._known_jobs()
-        if everything or self._lists_jobs():
+        if everything:
             listed = by_job([entry async for entry in bucket.entries(JOBS)])
             gone = known.keys() - listed.keys()
             self._note("jobs_listed_at", datetime.now(UTC).isoformat())
@@ -208,12 +217,96 @@ class Index:
                 )
         with self._base:
             for job_id in gone:
-                self._base.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
+                self._forget_job(job_id)
         return changed
+
+    async def _sync_results(
+        self, bucket: Bucket, told: int, *, everything: bool
+    ) -> int:
+        """
+        Take in what `transcode run` has made here, by the manifests that tell of it.
+
+        One that is known is read again with *everything* only: results stay as they
+        are, or are gone. *told*: how much the ledger had to say that was new.
+        """
+        there = {it for it in await bucket.folders("") if FOLDER.fullmatch(it)}
+        kept = self._base.execute("SELECT folder FROM jobs WHERE mark != ?", (_RESULT,))
+        there -= {folder for (folder,) in kept}
+        rows = self._base.execute("SELECT folder, digest FROM results")
+        known: dict[str, str] = dict(rows.fetchall())
+        wanted = sorted(there if everything else there - known.keys())
+        changed = 0
+        for at in range(0, len(wanted), _RESULTS):
+            folders = wanted[at : at + _RESULTS]
+            bodies = await fetch_bodies(bucket, [key_of(it) for it in folders])
+            with self._base:
+                for folder in folders:
+                    body = bodies.get(key_of(folder), b"")
+                    seen = hashlib.sha256(body).hexdigest()
+                    if known.get(folder) != seen:
+                        self._forget_result(folder)
+                        changed += self._keep_result(folder, body, seen, bucket.uri())
+        with self._base:
+            for folder in sorted(known.keys() - there):
+                self._forget_result(folder)
+                changed += 1
+            if changed or told:
+                self._let_ledgers_tell()
+            sum_up(self._base)
+        return changed
+
+    def _keep_result(self, folder: str, body: bytes, seen: str, to: str) -> int:
+        found = parse_result(folder, body) if body else None
+        if found is None:
+            # Not finished yet, or somebody else's: looked at again the next time.
+            return 0
+        strange = found if isinstance(found, Unreadable) else None
+        if not isinstance(found, Unreadable):
+            records = records_of(found)
+            whys = [why for one in records if (why := unfit(one))]
+            if whys:
+                strange = Unreadable(key_of(folder), whys[0])
+            else:
+                add_records(self._base, records)
+                self._write(job_of(folder, found, to=to), "", _RESULT)
+        if strange is not None:
+            row = (strange.key, seen, strange.why)
+            self._base.execute("INSERT OR REPLACE INTO strange VALUES (?, ?, ?)", row)
+        job_id = "" if isinstance(found, Unreadable) else found.job_id
+        row = (folder, job_id, seen)
+        self._base.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", row)
+        return 1
+
+    def _forget_result(self, folder: str) -> None:
+        self._not_strange([key_of(folder)])
+        rows = self._base.execute(
+            "DELETE FROM results WHERE folder = ? RETURNING job_id", (folder,)
+        )
+        for (job_id,) in rows.fetchall():
+            self._base.execute(
+                "DELETE FROM jobs WHERE job_id = ? AND mark = ?", (job_id, _RESULT)
+            )
+            keys = self._base.execute(
+                "SELECT key FROM attempts WHERE job_id = ? AND claim = ?",
+                (job_id, BY_HAND),
+            )
+            remove_records(self._base, [key for (key,) in keys.fetchall()])
+
+    def _let_ledgers_tell(self) -> None:
+        """What the ledger has of a job, and when it was, is better known than this."""
+        keys = self._base.execute(
+            "SELECT key FROM attempts AS mine WHERE claim = ? AND EXISTS (SELECT 1 "
+            "FROM attempts AS told WHERE told.job_id = mine.job_id AND told.claim > ? "
+            "AND told.outcome = 'succeeded')",
+            (BY_HAND, BY_HAND),
+        )
+        remove_records(self._base, [key for (key,) in keys.fetchall()])
 
     def _known_jobs(self) -> dict[str, tuple[str, str]]:
         """Job → its digest, empty unless it was over, and how its end was marked."""
-        rows = self._base.execute("SELECT job_id, digest, mark FROM jobs")
+        rows = self._base.execute(
+            "SELECT job_id, digest, mark FROM jobs WHERE mark != ?", (_RESULT,)
+        )
         return {job: (seen, mark) for job, seen, mark in rows}
 
     def _lists_jobs(self) -> bool:
@@ -225,13 +318,23 @@ class Index:
     def _keep(self, job_id: str, job: Job | None, seen: str, mark: str) -> int:
         """Write *job* down; 1 where that changed anything."""
         if job is None:
-            gone = self._base.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
-            return gone.rowcount
-        submission, now = job.submission, datetime.now(UTC)
-        over = job.is_over(now)
+            return self._forget_job(job_id)
         # The result of a job that is not over lies outside of its state: look again.
+        over = job.is_over(datetime.now(UTC))
+        return self._write(job, seen if over else "", mark)
+
+    def _forget_job(self, job_id: str) -> int:
+        # A result may tell of it none the less.
+        gone = self._base.execute(
+            "DELETE FROM jobs WHERE job_id = ? AND mark != ?", (job_id, _RESULT)
+        )
+        return gone.rowcount
+
+    def _write(self, job: Job, seen: str, mark: str) -> int:
+        submission, now = job.submission, datetime.now(UTC)
+        over, job_id = job.is_over(now), job.job_id
         row = (
-            *(job_id, seen if over else ""),
+            *(job_id, seen),
             *(submission.submitted_at.isoformat(), submission.folder),
             *(tags_text(submission.tags), job.to_json()),
             job.status(now) if over else "",

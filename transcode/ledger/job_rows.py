@@ -50,6 +50,8 @@ class Job(StoredRecord):
     succeeded: bool = False
     finished_at: str | None = None
     wall_seconds: float | None = None
+    by_hand: bool = False
+    """Made by `transcode run`: there is a result, and no job is kept of it."""
 
     @property
     def job_id(self) -> str:

@@ -26,6 +26,9 @@ class JobSummary(Value):
     tries: int
     cost: tuple[Money, ...]
     """So far, one amount for each currency."""
+    by_hand: bool = False
+    """Made by `transcode run`: there is a result, and no job that could be cancelled
+    or tried again."""
 
     @classmethod
     def of(cls, job: Job, spent: Sequence[Total], status: JobStatus) -> Self:
@@ -42,6 +45,7 @@ class JobSummary(Value):
             wall_seconds=job.wall_seconds,
             tries=job.claim_number,
             cost=tuple(Money(amount=one.cost, currency=one.currency) for one in spent),
+            by_hand=job.by_hand,
         )
 
 

@@ -13,7 +13,7 @@ from ..contract.job import LedgerRecord
 from .amounts import split
 from .totals import total_of, used
 
-VERSION = 2
+VERSION = 3
 """Of the tables: an index of another version is made anew."""
 
 COST = ("c0", "c1", "c2", "c3")
@@ -58,7 +58,8 @@ CREATE TABLE jobs (
   job_id TEXT PRIMARY KEY, digest TEXT, submitted_at TEXT, folder TEXT, tags TEXT,
   body TEXT, final TEXT, source TEXT, profile TEXT, mark TEXT
 );
-CREATE INDEX jobs_known ON jobs (job_id, digest, mark);
+CREATE INDEX jobs_known ON jobs (job_id, digest, mark, folder);
+CREATE TABLE results (folder TEXT PRIMARY KEY, job_id TEXT, digest TEXT);
 CREATE INDEX jobs_on ON jobs (submitted_at DESC, job_id);
 PRAGMA user_version = {VERSION};
 """

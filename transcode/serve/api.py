@@ -148,8 +148,8 @@ class Counter:
         return reported(report, 201 if new else 200)
 
     async def job(self, request: Request) -> Response:
-        """Where a job stands."""
-        return reported(await _in_time(self.service.report(await self._named(request))))
+        """Where a job stands. What `transcode run` made is told of, too."""
+        return reported(await self._reported(request))
 
     async def planned(self, request: Request) -> Response:
         """
@@ -182,8 +182,7 @@ class Counter:
 
     async def file(self, request: Request) -> Response:
         """A file of a job's results, as the manifest or a playlist in it names it."""
-        job = await self._named(request)
-        report = await _in_time(self.service.report(job))
+        report = await self._reported(request)
         return await _in_time(
             result_file(self.service.bucket, report, request.path_params["path"])
         )
@@ -265,6 +264,19 @@ class Counter:
             return await _in_time(self.service.find(text))
         except UsageError as exc:
             raise HttpRefusal(404, exc) from exc
+
+    async def _reported(self, request: Request) -> JobReport:
+        """Of a job that is kept, or of a result that was made by hand."""
+        try:
+            return await _in_time(self.service.report(await self._named(request)))
+        except HttpRefusal:
+            made = await self.listing.by_hand(request.path_params["job"])
+            if made is None:
+                raise
+            report = await _in_time(self.service.result(made))
+            if report is None:
+                raise
+            return report
 
     async def _queued(self, one: Taken) -> None:
         if one.ignored not in (AMONG_RESULTS, BESIDE, ELSEWHERE):

@@ -12,7 +12,7 @@ import anyio
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from ..contract import Value
-from ..contract.job import JobStatus
+from ..contract.job import JobStatus, Submission
 from ..errors import StoreDown
 from ..hooks import Listener, Troubled
 from ..jobs.documents import as_ours
@@ -156,6 +156,12 @@ class Listing:
             next=str(Cursor.after(page[-1])) if more else None,
             as_of=as_of.isoformat(),
         )
+
+    async def by_hand(self, text: str) -> Submission | None:
+        """What `transcode run` made under this id or folder, if it is one."""
+        await self._looked()
+        found = [job for job in self.index.find(text) if job.by_hand]
+        return found[0].submission if len(found) == 1 else None
 
     async def costs(self, asked: CostsQuery) -> Costs:
         await self._looked()

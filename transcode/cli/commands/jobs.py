@@ -93,6 +93,22 @@ def jobs(
     click.echo(jobs_json(found) if as_json else jobs_text(found, to))
 
 
+def destination_of(job: str, to: str) -> str:
+    """
+    Where *job* is to be looked for: beside its folder, where it is one, unless --to
+    was given.
+    """
+    from pathlib import Path
+
+    source = click.get_current_context().get_parameter_source("to")
+    if source is not click.core.ParameterSource.DEFAULT:
+        return to
+    above, slash, _ = job.rstrip("/").rpartition("/")
+    if slash:
+        return above or "/"
+    return "." if (Path(job) / "manifest.json").is_file() else to
+
+
 @click.command(short_help="Show one job: every attempt, its cost, its failure.")
 @click.argument("job", type=JOB)
 @state_option
@@ -102,15 +118,19 @@ def show(*, job: str, to: str, as_json: bool) -> None:
     Show what became of one job: every attempt with what was predicted and what was
     measured, its cost, and why it failed where it did.
 
-    JOB is the beginning of a job's id, or the folder of its results.
+    JOB is the beginning of a job's id, or the folder of its results, wherever that
+    lies. What `transcode run` made is shown, too.
 
     \b
     Examples:
       transcode show 0261d3f6ac5e
       transcode show transcoded/clip.hls.0261d3f6ac5e
+      transcode show s3://media/out/clip.hls.0261d3f6ac5e
     """
     from ..show.jobs import gather, shown_json, shown_text
     from ..state import ask
+
+    to = destination_of(job, to)
 
     async def question(index: Index, store: Bucket) -> JobDetails:
         return await gather(index, store, job, to=to)

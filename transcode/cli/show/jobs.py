@@ -19,6 +19,7 @@ from ...jobs import told_of
 from ...ledger.index import Index
 from ...ledger.job_rows import JOBS, Job
 from ...ledger.log import fetch_bodies
+from ...ledger.results import BY_HAND
 from ...ledger.summaries import JobSummary
 from ...ledger.totals import Total
 from ...store.bucket import Bucket
@@ -27,6 +28,8 @@ from .legible import legible
 from .result import attempt_rows
 
 _SHOWN_DIGITS = 12
+_FIRST_TIME = 10**12
+"""In milliseconds, and in 2001: a claim from here on is when somebody ran it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def jobs_text(found: Sequence[JobListing], to: str) -> str:
             _when(it.job.submission.submitted_at),
             PurePosixPath(place(it.job.submission.source.uri)).name,
             it.job.submission.profile.name,
-            str(it.job.claim_number),
+            "" if it.job.by_hand else str(it.job.claim_number),
             "" if it.job.wall_seconds is None else duration(it.job.wall_seconds),
             _spent(it.spent),
         )
@@ -133,8 +136,10 @@ def shown_text(shown: JobDetails) -> str:
         ("source", place(submission.source.uri)),
         ("profile", submission.profile.name),
         ("engine", submission.engine),
-        ("submitted", _when(submission.submitted_at)),
+        ("begun" if job.by_hand else "submitted", _when(submission.submitted_at)),
     ]
+    if job.by_hand:
+        rows.append(("by", "transcode run; no job is kept of it"))
     if submission.tags:
         pairs = sorted(submission.tags.items())
         rows.append(("tags", ", ".join(f"{key}={value}" for key, value in pairs)))
@@ -162,7 +167,8 @@ def shown_text(shown: JobDetails) -> str:
     failure = _failure(shown)
     if failure:
         blocks.append(failure)
-    blocks.append(_told_text(shown))
+    if not job.by_hand:
+        blocks.append(_told_text(shown))
     return printable("\n\n".join(blocks))
 
 
@@ -199,7 +205,9 @@ def _joined(row: Sequence[str]) -> Sequence[str]:
 
 
 def _numbered(record: LedgerRecord) -> tuple[str, Attempt]:
-    return f"{record.claim}.{record.attempt.number}", record.attempt
+    number = str(record.attempt.number)
+    claimed = BY_HAND < record.claim < _FIRST_TIME
+    return f"{record.claim}.{number}" if claimed else number, record.attempt
 
 
 def _of_failed(total: Total) -> str:
