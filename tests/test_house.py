@@ -26,7 +26,16 @@ STAGES = {
 KNOWS_STAGES = {
     *("pipeline.py", "request.py", "sample_encode.py", "wiring.py", "signals.py"),
     *("catalog.py", "library.py", "invoke/local/staging.py"),
-    *("jobs", "functions", "ledger", "cli", "serve", "deploy", "invoke/worker.py"),
+    *(
+        "jobs",
+        "functions",
+        "ledger",
+        "cli",
+        "serve",
+        "deploy",
+        "bench",
+        "invoke/worker.py",
+    ),
 }
 # What the store promises; it says nothing of how, so whoever keeps something names it.
 PROTOCOLS = ("transcode.store.bucket",)
@@ -43,6 +52,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline",),
     ("jobs",),
     ("functions", "serve", "library", "deploy"),
+    ("bench",),
     ("cli",),
     ("__main__",),
 )
@@ -69,6 +79,7 @@ PURE = {
     *("ledger/budgets.py", "ledger/totals.py", "ledger/statement.py"),
     *("ledger/reprice.py", "ledger/advise.py", "ledger/arrivals.py"),
     *("ledger/reconcile.py", "ledger/drift.py", "deploy/report.py"),
+    *("bench/report.py", "bench/against.py", "bench/page.py"),
 }
 INPUT_AND_OUTPUT = {
     *("aiobotocore", "anyio", "asyncio", "av", "io", "os", "pathlib", "random"),

@@ -42,6 +42,7 @@ PLACES = {
         ("work/command/build.py", "extract"): "silence of lavfi's own, no upload",
     },
     "encoder argument": {
+        ("bench/clips.py", "own_clip"): "a test picture of lavfi's own, no upload",
         ("work/toolchain.py", "_refusal"): "a test picture of lavfi's own, no upload",
         ("work/toolchain.py", ""): "the yardstick: lavfi's own pictures, no upload",
         ("work/command/build.py", "build"): "tells which input the upload is",
@@ -56,6 +57,7 @@ PLACES = {
         ): "asks whether the operator's cluster answers",
     },
     "process": {
+        ("bench/children.py", "__init__"): "ourselves, and the operator's own files",
         ("cli/commands/doctor.py", "_fence"): "tries the fence; opens nothing",
         ("invoke/local/prestart.py", "start"): "the worker",
         ("invoke/local/reaper.py", "__init__"): "cleans up after us",

@@ -17,6 +17,7 @@ from ..options import (
     planning_options,
     source_argument,
 )
+from .bench import bench
 from .calibrate import calibrate
 from .costs import costs
 from .deploy import deploy
@@ -273,7 +274,7 @@ def probe(*, source: str, as_json: bool) -> None:
 
 for command in (
     *(submit, watch, serve, sweep, cancel, retry),
-    *(jobs, show, costs, reprice, advise, calibrate),
+    *(jobs, show, costs, reprice, advise, calibrate, bench),
     *(profiles, platforms, doctor, deploy, completion),
 ):
     transcode.add_command(command)
