@@ -1,9 +1,13 @@
-"""What an operator sets: the only reader of the environment."""
+"""What an operator sets: by the environment, or in a file below it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
 
@@ -12,6 +16,32 @@ from .errors import SettingsError
 
 PREFIX = "TRANSCODE_"
 _NEVER_EMPTY = ("token",)
+OF_A_PROJECT = frozenset({"profiles_dir", "s3_region", "s3_path_style", "aws_region"})
+"""
+What the file in a working folder may set. Such a folder may have come from anybody: it
+starts no program (`ffmpeg`), sends nothing elsewhere (`s3_endpoint_url`, `on_success`),
+opens nothing (`private_hosts`, `token`) and makes no price or limit looser
+(`platforms_dir`, `budgets`, `tries`, `fence`).
+"""
+_PATHS = frozenset(
+    {
+        *("ffmpeg", "packager", "scratch", "profiles_dir", "platforms_dir"),
+        *("coefficients", "index"),
+    }
+)
+OF_FUNCTIONS = frozenset(
+    {"to", "profile", "platform", "sources", "suffixes", "margin_seconds"}
+)
+"""Settings of what a platform calls; the command line has options for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsLayer:
+    """What one file sets; of several the last one wins, the environment over all."""
+
+    kind: Literal["user", "project"]
+    path: str
+    values: Mapping[str, Any]
 
 
 class Settings(Value):
@@ -159,6 +189,17 @@ class Settings(Value):
         named = (self.private_hosts or "").casefold().split()
         return "*" in named or host.casefold().strip("[]") in named
 
+    def index_folder(self, environ: Mapping[str, str]) -> Path:
+        """
+        Where a local index may be kept: as set, else in the user's cache folder.
+
+        Raises `RuntimeError` for somebody without a home.
+        """
+        if self.index:
+            return Path(self.index)
+        cache = environ.get("XDG_CACHE_HOME")
+        return (Path(cache) if cache else Path.home() / ".cache") / "transcode/index"
+
     @property
     def tokens(self) -> tuple[str, ...]:
         """Each that opens the door; none where nothing was set."""
@@ -185,8 +226,40 @@ class Settings(Value):
         return tuple(sorted(strange - {*cls.variables()}))
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Read every setting; raises `SettingsError` naming the variable."""
+    def secrets(cls) -> frozenset[str]:
+        """Fields whose values are shown to nobody."""
+        return frozenset(
+            name
+            for name, field in cls.model_fields.items()
+            if not field.repr or "SecretStr" in str(field.annotation)
+        )
+
+    @classmethod
+    def from_environment(
+        cls, environ: Mapping[str, str], layers: Sequence[SettingsLayer] = ()
+    ) -> Self:
+        """
+        Read every setting, those of *layers* below the environment.
+
+        Raises `SettingsError` naming the variable, or the file and the field.
+        """
+        given: dict[str, Any] = {}
+        for layer in layers:
+            given |= cls._of_file(layer)
+        return cls._checked({**given, **cls._of_environment(environ)}, given)
+
+    @classmethod
+    def origins(
+        cls, environ: Mapping[str, str], layers: Sequence[SettingsLayer] = ()
+    ) -> dict[str, str]:
+        """Field → the variable or the file that sets it; not those by default."""
+        found = {name: one.path for one in layers for name in one.values}
+        for name in cls._of_environment(environ):
+            found[name] = PREFIX + name.upper()
+        return found
+
+    @classmethod
+    def _of_environment(cls, environ: Mapping[str, str]) -> dict[str, str]:
         for name in _NEVER_EMPTY:
             variable = PREFIX + name.upper()
             # Set to nothing, as by a secret that was not found, it would open the door.
@@ -195,17 +268,70 @@ class Settings(Value):
                     f"{variable} is set and empty. Give it a value, or unset it.",
                     setting=variable,
                 )
-        given = {
+        return {
             name: environ[PREFIX + name.upper()]
             for name in cls.model_fields
             if environ.get(PREFIX + name.upper())
         }
+
+    @classmethod
+    def _of_file(cls, layer: SettingsLayer) -> dict[str, Any]:
+        given = dict[str, Any]()
+        for name, value in layer.values.items():
+            why = cls._why_not(name, value, layer)
+            if why is not None:
+                raise SettingsError(f"{layer.path!r}: {why}", setting=name)
+            given[name] = _typed(name, value, Path(layer.path).parent)
+        # Alone, so that what is wrong in it is wrong even where it does not count.
+        cls._checked(given, given, layer)
+        return given
+
+    @classmethod
+    def _why_not(cls, name: str, value: object, layer: SettingsLayer) -> str | None:
+        if name in OF_FUNCTIONS:
+            return f"{name} is a function's; options stand in the table [options]."
+        if name not in cls.model_fields:
+            known = sorted(cls.model_fields.keys() - OF_FUNCTIONS)
+            near = get_close_matches(name, known, n=1)
+            if near:
+                return f"{name} is no setting. Did you mean {near[0]}?"
+            may = sorted(OF_A_PROJECT) if layer.kind == "project" else known
+            return f"{name} is no setting; there are: {', '.join(may)}."
+        if layer.kind == "project" and name not in OF_A_PROJECT:
+            return (
+                f"{name} is not for a project's file, which may come from anybody; set "
+                f"{PREFIX}{name.upper()}, or put it in your own file."
+            )
+        if name in _NEVER_EMPTY and not str(value).strip():
+            return f"{name} is empty. Give it a value, or leave it out."
+        return None
+
+    @classmethod
+    def _checked(
+        cls,
+        given: Mapping[str, Any],
+        by_file: Mapping[str, Any],
+        layer: SettingsLayer | None = None,
+    ) -> Self:
         try:
             return cls.model_validate(given)
         except ValidationError as exc:
             first = exc.errors()[0]
-            name = PREFIX + str(first["loc"][0]).upper()
+            name = str(first["loc"][0])
+            said = PREFIX + name.upper()
+            if layer is not None and name in by_file:
+                said = f"{layer.path!r}: {name}"
+            value = "" if name in cls.secrets() else f"={first['input']!r}"
             raise SettingsError(
-                f"{name}={first['input']!r} is wrong: {first['msg'].lower()}.",
-                setting=name,
+                f"{said}{value} is wrong: {first['msg'].lower()}.",
+                setting=name if layer else PREFIX + name.upper(),
             ) from exc
+
+
+def _typed(name: str, value: object, folder: Path) -> object:
+    """A path is meant from where the file lies; a number is no `Decimal`."""
+    if name in _PATHS and isinstance(value, str) and "/" in value:
+        return str(folder / Path(value).expanduser())
+    if name in _PATHS and isinstance(value, str) and name not in {"ffmpeg", "packager"}:
+        return str(folder / value)
+    return float(value) if isinstance(value, Decimal) else value

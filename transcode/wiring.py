@@ -129,9 +129,7 @@ class Wiring:
     @property
     def index_folder(self) -> Path:
         """Where a local index may be kept; it can be made anew at any time."""
-        if self.settings.index:
-            return Path(self.settings.index)
-        return Path.home() / ".cache" / "transcode" / "index"
+        return self.settings.index_folder(os.environ)
 
     def capabilities(self, *, prove_hardware: bool = False) -> Capabilities:
         return capabilities(self.settings, prove_hardware=prove_hardware)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 from click.shell_completion import get_completion_class
 
@@ -27,12 +25,12 @@ def script(group: click.Command, shell: str) -> str:
 def known(kind: str) -> list[tuple[str, str]]:
     """Name and title of every profile or platform; nothing where they are broken."""
     from ..errors import TranscodeError  # noqa: PLC0415 - only when a shell asks
-    from ..settings import Settings  # noqa: PLC0415
     from ..wiring import wire  # noqa: PLC0415
     from .show.data import title  # noqa: PLC0415
+    from .state import known_settings  # noqa: PLC0415
 
     try:
-        wiring = wire(Settings.from_environment(os.environ))
+        wiring = wire(known_settings())
         found = (
             wiring.catalog.profiles()
             if kind == "profiles"
@@ -55,16 +53,15 @@ def known_jobs(to: str, begins: str) -> list[tuple[str, str]]:
 
     from ..errors import TranscodeError  # noqa: PLC0415
     from ..ledger.index import Index  # noqa: PLC0415
-    from ..settings import Settings  # noqa: PLC0415
     from ..store.open import bucket  # noqa: PLC0415
-    from .state import folder  # noqa: PLC0415
+    from .state import folder, known_settings  # noqa: PLC0415
 
     async def named() -> str:
         async with bucket(to, settings) as store:
             return store.uri()
 
     try:
-        settings = Settings.from_environment(os.environ)
+        settings = known_settings()
         with Index.open(folder(settings), anyio.run(named)) as index:
             now = datetime.now(UTC)
             found = (job for job in index.jobs() if job.job_id.startswith(begins))

@@ -16,6 +16,7 @@ from click.shell_completion import shell_complete
 
 from .commands.run import transcode
 from .completion import VARIABLE
+from .settings_file import defaults, origin_of
 
 _STATUS = {2: "rejected", 3: "rejected", 5: "rejected", 130: "cancelled"}
 BUG = 4
@@ -150,12 +151,30 @@ def _attempt(argv: Sequence[str], *, as_json: bool, verbose: bool) -> int:
 
 
 def _invoke(argv: Sequence[str]) -> int:
+    # Whoever asks how it is done is answered, whatever stands in a file.
+    asks = {"-h", "--help", "--version"} & {*argv}
+    given = {} if asks else defaults(transcode)
     try:
-        with transcode.make_context("transcode", list(argv)) as ctx:
+        with transcode.make_context("transcode", list(argv), default_map=given) as ctx:
             transcode.invoke(ctx)
     except click.exceptions.Exit as exc:
         return exc.exit_code
+    except click.BadParameter as exc:
+        text = exc.message + _where_it_stands(exc)
+        raise click.BadParameter(text, exc.ctx, exc.param, exc.param_hint) from exc
     return 0
+
+
+def _where_it_stands(exc: click.BadParameter) -> str:
+    """The file that says what was refused, where nobody typed it."""
+    name = exc.param.name if exc.param else None
+    if exc.ctx is None or name is None:
+        return ""
+    source = exc.ctx.get_parameter_source(name)
+    file = origin_of(name)
+    if file is None or source is not click.core.ParameterSource.DEFAULT_MAP:
+        return ""
+    return f" So says {str(file.path)!r}, [options] {name}."
 
 
 def _asked_by_a_shell() -> int | None:

@@ -15,18 +15,28 @@ from ..signals import run_to_the_end
 from ..store.bucket import Bucket
 from ..store.open import bucket
 from ..units import nearest, one_line, plural
+from . import settings_file
 
 Answer = TypeVar("Answer")
 _SHOWN = 3
 
 
 def settings_here() -> Settings:
-    """Those of the environment; what there looks like one and is none is said."""
+    """
+    Those of the environment over those of the files; what looks like one and is none is
+    said. Raises `SettingsError`.
+    """
     for name in Settings.unknown_in(os.environ):
         meant = nearest(name, Settings.variables())
         text = f"transcode: {name} is no setting and changes nothing.{meant}"
         click.echo(one_line(text), err=True)
-    return Settings.from_environment(os.environ)
+    return known_settings()
+
+
+def known_settings() -> Settings:
+    """As `settings_here`, and nothing is said."""
+    layers = [one.layer() for one in settings_file.files()]
+    return Settings.from_environment(os.environ, layers)
 
 
 def ask(to: str, question: Callable[[Index, Bucket], Awaitable[Answer]]) -> Answer:
@@ -53,10 +63,7 @@ def ask_index(to: str, question: Callable[[Index], Answer]) -> Answer:
 
 def folder(settings: Settings) -> Path:
     """Where indexes are kept: as set, else in the user's cache folder."""
-    if settings.index:
-        return Path(settings.index)
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "transcode" / "index"
+    return settings.index_folder(os.environ)
 
 
 def warn(synced: Synced) -> None:

@@ -101,7 +101,7 @@ def destination_of(job: str, to: str) -> str:
     from pathlib import Path
 
     source = click.get_current_context().get_parameter_source("to")
-    if source is not click.core.ParameterSource.DEFAULT:
+    if source is click.core.ParameterSource.COMMANDLINE:
         return to
     above, slash, _ = job.rstrip("/").rpartition("/")
     if slash:

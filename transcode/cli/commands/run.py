@@ -19,6 +19,7 @@ from ..options import (
 )
 from .bench import bench
 from .calibrate import calibrate
+from .config import config
 from .costs import costs
 from .deploy import deploy
 from .info import completion, doctor, platforms, profiles, wiring
@@ -275,7 +276,7 @@ def probe(*, source: str, as_json: bool) -> None:
 for command in (
     *(submit, watch, serve, sweep, cancel, retry),
     *(jobs, show, costs, reprice, advise, calibrate, bench),
-    *(profiles, platforms, doctor, deploy, completion),
+    *(profiles, platforms, doctor, config, deploy, completion),
 ):
     transcode.add_command(command)
 
