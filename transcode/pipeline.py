@@ -82,9 +82,7 @@ async def admit(
     Nothing is encoded, unless the request wants a sample always.
     """
     profile = profile_of(request, wiring)
-    platform = wiring.catalog.platform(
-        request.platform or wiring.own_platform(request.engine)
-    )
+    platform = wiring.platform_of(request.engine, request.platform)
     constraints = constraints_of(request, platform)
     source = await locate(request.source, wiring.settings)
     media = await _probe_and_prepare(source, wiring, constraints)

@@ -66,9 +66,7 @@ class ResolvedRequest:
 async def look_up(request: Request, wiring: Wiring) -> ResolvedRequest:
     """Find source, profile, platform and destination, or say what is wrong."""
     profile = profile_of(request, wiring)
-    platform = wiring.catalog.platform(
-        request.platform or wiring.own_platform(request.engine)
-    )
+    platform = wiring.platform_of(request.engine, request.platform)
     constraints = constraints_of(request, platform)
     source = await locate(request.source, wiring.settings)
     job, folder = job_of(source, profile, request)

@@ -151,6 +151,12 @@ class Settings(Value):
         "destinations are written (urn:fss:…)",
     )
 
+    lambda_function: str | None = Field(
+        None,
+        description="with the engine `aws-lambda`: what the functions that do tasks "
+        "are called before their memory: transcode for transcode-1024, …",
+    )
+
     to: str | None = Field(
         None, description="in a function: where results and jobs go, s3://bucket/prefix"
     )

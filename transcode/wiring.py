@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -26,17 +27,21 @@ from .invoke.engine import Engine
 from .ledger.budgets import Cap, parse_caps
 from .plan.coefficients import Coefficients, parse_coefficients
 from .platforms.machine import this_machine
-from .platforms.platform import Machine, Platform
+from .platforms.platform import Machine, Platform, held_to_tier
 from .settings import Settings
+from .units import nearest
 from .work.toolchain import capabilities, find_ffmpeg, yardstick_seconds
 
 if TYPE_CHECKING:
     from .deliver.functiongraph import AsyncStatus, FunctionCalls
     from .invoke.ray import RayCluster
 
-ENGINES = ("local", "ray", "functiongraph")
+ENGINES = ("local", "ray", "functiongraph", "aws-lambda")
+_OF_ONE_PLATFORM = ("functiongraph", "aws-lambda")
+"""Engines that call a platform's own functions: they serve none that names them not."""
 
-
+_LAMBDA_NAME = re.compile(r"[a-zA-Z0-9_-]{1,58}")
+"""A function's name has 64 characters at most; six are for the memory."""
 _RESTING_SECONDS = (20.0, 60.0, 300.0, 600.0)
 """A destination that is down is left alone for so long, ever longer."""
 _OWN_MIB = 128
@@ -48,7 +53,7 @@ loaded, measured, and some to grow."""
 
 def own_mib(engine: str) -> int:
     """What a function of *engine* itself needs of every spec; 0 where it is apart."""
-    return _OWN_MIB if engine == "functiongraph" else 0
+    return _OWN_MIB if engine in _OF_ONE_PLATFORM else 0
 
 
 @dataclass(frozen=True)
@@ -144,10 +149,30 @@ class Wiring:
         """The platform whose rules and prices an engine's attempts follow."""
         if engine not in ENGINES:
             raise UsageError(
-                f"There is no engine {engine!r}; there is: {', '.join(ENGINES)}.",
+                f"There is no engine {engine!r}; there are: {', '.join(ENGINES)}."
+                f"{nearest(engine, ENGINES)}",
                 engine=engine,
             )
         return engine
+
+    def platform_of(self, engine: str, name: str | None) -> Platform:
+        """
+        The platform *name*, or *engine*'s own, with the specs that the engine can have.
+
+        Raises `PlatformError`, and `UsageError` where the engine does not call it.
+        """
+        own = self.own_platform(engine)
+        platform = self.catalog.platform(name or own)
+        if engine in _OF_ONE_PLATFORM and engine not in platform.engines:
+            served = [p.name for p in self.catalog.platforms() if engine in p.engines]
+            raise UsageError(
+                f"The engine {engine} cannot run what is planned for {platform.name}: "
+                f"it calls {' and '.join(served)}. Another platform of the same kind "
+                f'says engines = ["{engine}"] in its file.',
+                engine=engine,
+                platform=platform.name,
+            )
+        return held_to_tier(platform) if engine == "aws-lambda" else platform
 
     def engine(
         self, name: str, platform: Platform
@@ -157,6 +182,8 @@ class Wiring:
             return self._ray_engine(platform)
         if name == "functiongraph":
             return self._functiongraph_engine(platform)
+        if name == "aws-lambda":
+            return self._lambda_engine(platform)
         # Only what runs something needs them.
         from .invoke.local.engine import LocalEngine  # noqa: PLC0415
         from .invoke.local.staging import StagingEngine  # noqa: PLC0415
@@ -196,6 +223,36 @@ class Wiring:
                 self.settings,
                 lambda place: bucket(place, self.settings),
             )
+
+    @asynccontextmanager
+    async def _lambda_engine(self, platform: Platform) -> AsyncIterator[Engine]:
+        # Loads aiobotocore, and nothing of it for whoever works here.
+        from .invoke.aws_lambda import LambdaInvoker  # noqa: PLC0415
+        from .invoke.remote import RemoteEngine  # noqa: PLC0415
+        from .store.open import bucket  # noqa: PLC0415
+
+        async with self.senders() as senders:
+            calls = await senders.lambda_calls()
+            yield RemoteEngine(
+                LambdaInvoker(calls, self.task_functions, platform),
+                platform,
+                self.settings,
+                lambda place: bucket(place, self.settings),
+            )
+
+    @property
+    def task_functions(self) -> str:
+        """What those of the engine `aws-lambda` are called before their memory."""
+        prefix = self.settings.lambda_function
+        variable = "TRANSCODE_LAMBDA_FUNCTION"
+        if prefix is None or not _LAMBDA_NAME.fullmatch(prefix):
+            raise SettingsError(
+                f"{variable}: name what the functions that do tasks are called before "
+                "their memory, as in transcode for transcode-1024, transcode-1769, … "
+                "(letters, digits, - and _; at most 58).",
+                setting=variable,
+            )
+        return prefix
 
     @property
     def task_function(self) -> GraphFunction:

@@ -46,24 +46,30 @@ def platform() -> Platform:
     return parse_platform(path.read_text(encoding="utf-8"), origin=path.name)
 
 
+def made(
+    memory_mib: int = 512,
+    milli_cpus: int = 1000,
+    uri: str = "in.mp4",
+    **spec: Any,
+) -> Task:
+    """A task in a given spec, of a source."""
+    return Task(
+        task_id=spec.pop("task_id", "t1"),
+        job_id="0" * 32,
+        source=Source(uri=uri, bytes=1, etag=None, location="/in.mp4"),
+        media=Media(container="mp4", format_name="mov", duration_seconds=2.0),
+        recipe=Recipe(video_index=None, packaging=FilePackaging(files=())),
+        spec=Spec(memory_mib=memory_mib, milli_cpus=milli_cpus, **spec),
+        predicted=Usage(wall_seconds=1.0, cpu_seconds=1.0, peak_memory_bytes=1),
+        predicted_wall=Interval(low=0.5, high=2.0),
+        predicted_cost=Money(amount=Decimal("0.001"), currency="CNY"),
+    )
+
+
 @pytest.fixture(scope="session")
 def make_task() -> Callable[..., Task]:
-    """A task in a given spec."""
-
-    def make(memory_mib: int = 512, milli_cpus: int = 1000, **spec: Any) -> Task:
-        return Task(
-            task_id=spec.pop("task_id", "t1"),
-            job_id="0" * 32,
-            source=Source(uri="in.mp4", bytes=1, etag=None, location="/in.mp4"),
-            media=Media(container="mp4", format_name="mov", duration_seconds=2.0),
-            recipe=Recipe(video_index=None, packaging=FilePackaging(files=())),
-            spec=Spec(memory_mib=memory_mib, milli_cpus=milli_cpus, **spec),
-            predicted=Usage(wall_seconds=1.0, cpu_seconds=1.0, peak_memory_bytes=1),
-            predicted_wall=Interval(low=0.5, high=2.0),
-            predicted_cost=Money(amount=Decimal("0.001"), currency="CNY"),
-        )
-
-    return make
+    """`made`."""
+    return made
 
 
 @pytest.fixture

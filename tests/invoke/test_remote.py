@@ -65,6 +65,12 @@ class Elsewhere:
         self.cancelled.set()
 
 
+class Dropped(Elsewhere):
+    """Where nobody tells of what does not come to be."""
+
+    begins_within_seconds = 0.5
+
+
 class Heard(AttemptObserver):
     """Remembers."""
 
@@ -93,9 +99,11 @@ def order(make_task: Callable[..., Task], tmp_path: Path) -> WorkOrder:
 @pytest.fixture
 def attempt(
     platform: Platform, order: WorkOrder
-) -> Callable[[Work], Awaitable[tuple[Attempt, Produced | None]]]:
-    async def run(work: Work) -> tuple[Attempt, Produced | None]:
-        engine = elsewhere(platform, Elsewhere(work))
+) -> Callable[..., Awaitable[tuple[Attempt, Produced | None]]]:
+    async def run(
+        work: Work, there: type[Elsewhere] = Elsewhere
+    ) -> tuple[Attempt, Produced | None]:
+        engine = elsewhere(platform, there(work))
         with anyio.fail_after(60):
             return await engine.attempt(order, observer=AttemptObserver())
 
@@ -131,7 +139,7 @@ async def report_nothing(_objects: Bucket, _order: RemoteOrder) -> None:
     """It ends without a word."""
 
 
-Run = Callable[[Work], Awaitable[tuple[Attempt, Produced | None]]]
+Run = Callable[..., Awaitable[tuple[Attempt, Produced | None]]]
 
 
 async def test_the_report_is_what_counts(attempt: Run) -> None:
@@ -195,6 +203,20 @@ async def test_who_falls_silent_is_given_up_and_billed(
             await report(objects, frozen[0])
         body, _ = await objects.read(REPORT)
     assert done == InvocationReport.from_json(body).attempt
+
+
+async def test_what_is_never_begun_is_given_up_at_its_age(attempt: Run) -> None:
+    """Lambda does not tell of an event that it has dropped; nothing is owed for it."""
+
+    async def work(_objects: Bucket, _order: RemoteOrder) -> TranscodeError | None:
+        await anyio.sleep_forever()
+        return None
+
+    done, _ = await attempt(work, Dropped)
+
+    assert (OutcomeKind.LOST, 0) == (done.outcome, done.cost.amount)
+    assert done.failure is not None
+    assert "It was not begun within the age of its event." == done.failure.message
 
 
 async def test_progress_comes_with_the_heartbeats(

@@ -13,6 +13,7 @@ from transcode.errors import PlatformError
 from transcode.platforms.platform import (
     Machine,
     Platform,
+    held_to_tier,
     lattice,
     on_lattice,
     parse_platform,
@@ -131,6 +132,37 @@ def test_a_memory_beyond_the_last_point_has_one_neighbour() -> None:
     """
     with pytest.raises(PlatformError, match="the nearest is 10240 MiB"):
         spec_for_memory(load("functiongraph"), 20_000)
+
+
+def test_an_engine_has_the_functions_that_were_deployed_and_no_other() -> None:
+    """
+    A call of Lambda chooses neither memory nor scratch: both are the function's.
+    """
+    tier = held_to_tier(load("aws-lambda"))
+
+    every = [(1024, 578), (1769, 1000), (3538, 2000), (7076, 4000), (10240, 5788)]
+    assert every == [(it.memory_mib, it.milli_cpus) for it in lattice(tier)]
+    with pytest.raises(PlatformError, match="the nearest are 1769 MiB and 3538 MiB"):
+        spec_for_memory(tier, 2048)
+    assert 4096 == scratch_for(tier, 1, memory_mib=1769)
+    assert scratch_for(tier, 5000, memory_mib=1769) is None
+    two = Spec(memory_mib=3538, milli_cpus=2000, scratch_mib=8192)
+    assert on_lattice(tier, two)
+    assert not on_lattice(tier, two.model_copy(update={"scratch_mib": 512}))
+
+
+def test_a_tier_that_is_none_is_refused() -> None:
+    """Off the lattice, of unequal lists, or not there at all."""
+    text = (FOLDER / "aws-lambda.toml").read_text(encoding="utf-8")
+    off = text.replace("[1024, 1769, ", "[100, 1769, ")
+    short = text.replace("[2048, 4096, ", "[2048, ")
+
+    with pytest.raises(PlatformError, match="100 MiB is no memory size of aws-lambda"):
+        held_to_tier(parse_platform(off, origin="off.toml"))
+    with pytest.raises(PlatformError, match="of different lengths"):
+        parse_platform(short, origin="short.toml")
+    with pytest.raises(PlatformError, match=r"functiongraph has no \[tier\]"):
+        held_to_tier(load("functiongraph"))
 
 
 def test_a_full_disk_is_a_machine_without_scratch() -> None:

@@ -245,7 +245,7 @@ def engine_option(command: Command) -> Command:
         type=Text("NAME"),
         default="local",
         show_default=True,
-        help="Where the work runs: `local`, `ray` or `functiongraph`.",
+        help="Where the work runs: `local`, `ray`, `functiongraph` or `aws-lambda`.",
     )(command)
 
 

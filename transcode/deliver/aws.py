@@ -1,8 +1,9 @@
-"""A notice → SQS, SNS or Lambda; of this stage only this knows aiobotocore."""
+"""A notice → SQS, SNS or Lambda; of this stage only this and its neighbour know AWS."""
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -65,43 +66,27 @@ class AwsSender:
         self, target: Queue | Topic | LambdaFunction, notice: Notice
     ) -> None:
         """Return once they took it; raises `DeliveryError`."""
-        try:
+        with judged(target):
             match target:
                 case Queue():
                     await self._to_queue(target, notice)
                 case Topic():
                     await self._to_topic(target, notice)
                 case LambdaFunction():
-                    await self._to_function(target, notice)
-        except ClientError as exc:
-            _refuse(target, exc)
-        except (NoCredentialsError, NoRegionError) as exc:
-            missing = (
-                "credentials are"
-                if isinstance(exc, NoCredentialsError)
-                else "region is"
-            )
-            raise DestinationRefused(
-                f"{target.name} cannot be told: AWS {missing} missing. Set "
-                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a role, and "
-                "TRANSCODE_AWS_REGION.",
-                destination=target.name,
-            ) from exc
-        except HTTPClientError as exc:
-            raise DestinationDown(
-                f"{target.name} cannot be reached: the connection broke "
-                f"({type(exc).__name__}).",
-                destination=target.name,
-            ) from exc
-        except BotoCoreError as exc:
-            raise DestinationRefused(
-                f"{target.name} cannot be told: {printable(str(exc))}",
-                destination=target.name,
-            ) from exc
+                    await self.call_function(target, notice.body)
+
+    async def call_function(self, target: LambdaFunction, body: bytes) -> str:
+        """Queue an asynchronous invocation; its request's id."""
+        client = await self.client("lambda", target.region)
+        reply = await client.invoke(
+            FunctionName=target.function, InvocationType="Event", Payload=body
+        )
+        judge(target, reply["StatusCode"])
+        return str(reply["ResponseMetadata"].get("RequestId", ""))
 
     async def _to_queue(self, target: Queue, notice: Notice) -> None:
         own = target.url and "://".join(urlsplit(target.url)[:2])
-        client = await self._client("sqs", target.region, own)
+        client = await self.client("sqs", target.region, own)
         url = target.url or (
             f"{client.meta.endpoint_url.rstrip('/')}/{target.account}/{target.queue}"
         )
@@ -113,7 +98,7 @@ class AwsSender:
         )
 
     async def _to_topic(self, target: Topic, notice: Notice) -> None:
-        client = await self._client("sns", target.region)
+        client = await self.client("sns", target.region)
         await client.publish(
             TopicArn=target.arn,
             Message=notice.body.decode("ascii"),
@@ -121,14 +106,7 @@ class AwsSender:
             **_order(notice, fifo=target.arn.endswith(".fifo")),
         )
 
-    async def _to_function(self, target: LambdaFunction, notice: Notice) -> None:
-        client = await self._client("lambda", target.region)
-        reply = await client.invoke(
-            FunctionName=target.function, InvocationType="Event", Payload=notice.body
-        )
-        judge(target, reply["StatusCode"])
-
-    async def _client(
+    async def client(
         self, service: str, region: str | None, endpoint_url: str | None = None
     ) -> Any:
         key = (service, region, endpoint_url)
@@ -143,6 +121,36 @@ class AwsSender:
                     )
                 )
             return self._clients[key]
+
+
+@contextmanager
+def judged(target: Target) -> Iterator[None]:
+    """What AWS and its client say in the block, as `DeliveryError`."""
+    try:
+        yield
+    except ClientError as exc:
+        _refuse(target, exc)
+    except (NoCredentialsError, NoRegionError) as exc:
+        missing = (
+            "credentials are" if isinstance(exc, NoCredentialsError) else "region is"
+        )
+        raise DestinationRefused(
+            f"{target.name} cannot be told: AWS {missing} missing. Set "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a role, and "
+            "TRANSCODE_AWS_REGION.",
+            destination=target.name,
+        ) from exc
+    except HTTPClientError as exc:
+        raise DestinationDown(
+            f"{target.name} cannot be reached: the connection broke "
+            f"({type(exc).__name__}).",
+            destination=target.name,
+        ) from exc
+    except BotoCoreError as exc:
+        raise DestinationRefused(
+            f"{target.name} cannot be told: {printable(str(exc))}",
+            destination=target.name,
+        ) from exc
 
 
 def _attributes(notice: Notice) -> dict[str, dict[str, str]]:

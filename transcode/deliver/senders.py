@@ -36,6 +36,7 @@ from .webhook import webhook_keys
 
 if TYPE_CHECKING:
     from .aws import AwsSender
+    from .aws_lambda import LambdaCalls
     from .functiongraph import FunctionCalls
     from .http import Http
 
@@ -150,6 +151,12 @@ class Senders:
             token=_plain(given.huawei_security_token),
         )
         return FunctionCalls(await self._http_door(), keys, lambda: datetime.now(UTC))
+
+    async def lambda_calls(self) -> LambdaCalls:
+        """Lambda's API, for the engine that has tasks done there."""
+        from .aws_lambda import LambdaCalls  # noqa: PLC0415  loads aiobotocore
+
+        return LambdaCalls(await self._aws_sender(), self._settings.aws_region)
 
     async def _http_door(self) -> Http:
         from .http import Http  # noqa: PLC0415  loads aiohttp

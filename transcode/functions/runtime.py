@@ -66,13 +66,14 @@ class Function:
                 scratch_mib=there.scratch_mib,
             )
             wiring = Wiring(settings, held_to=held)
-        apart = settings.functiongraph_function is not None
+        engine = _engine_of(settings)
+        apart = engine != LOCAL
         request = Request(
             source="",
             to=settings.to,
             profile=settings.profile,
             platform=settings.platform or platform,
-            engine="functiongraph" if apart else LOCAL,
+            engine=engine,
             # Where the work is done elsewhere, its memory is chosen for it.
             memory_mib=None if apart else memory_mib,
         )
@@ -92,6 +93,13 @@ class Function:
     def take_unbilled(self) -> float:
         seconds, self.unbilled_seconds = self.unbilled_seconds, 0.0
         return seconds
+
+
+def _engine_of(settings: Settings) -> str:
+    """Where the tasks of uploads are done: in calls of their own, once named."""
+    if settings.functiongraph_function is not None:
+        return "functiongraph"
+    return LOCAL if settings.lambda_function is None else "aws-lambda"
 
 
 def _warm_store(to: str) -> None:

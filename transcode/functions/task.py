@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from ..errors import (
     Cancelled,
     ObjectExists,
     ObjectMissing,
+    OutOfTime,
     SettingsError,
     TranscodeError,
     UsageError,
@@ -57,6 +58,7 @@ async def perform_task(
     *,
     given: Spec | None = None,
     before_seconds: float = 0.0,
+    seconds_left: float | None = None,
 ) -> bool:
     """
     Carry out the order that lies in *records*; False where it is not ours to do.
@@ -64,7 +66,8 @@ async def perform_task(
     It is begun once, whoever starts it twice, and reported once; a report that somebody
     has written in our stead stands. *given*: the spec that the platform says we have,
     where it does; *before_seconds*: what was billed before the call, such as an
-    initializer.
+    initializer; *seconds_left*: until the platform's kill, None where it does not tell:
+    the verdict is ours, and comes before it.
     """
     began = anyio.current_time() - before_seconds
     _refuse_outside([records], wiring.settings)
@@ -80,7 +83,10 @@ async def perform_task(
         if await _is_reported(objects) or not await _is_wanted(order, wiring):
             return False
         heart = _Heart(objects, order.beat_seconds)
-        attempt, produced = await _do_while_wanted(order, wiring, heart, given)
+        with anyio.move_on_after(_until(seconds_left, wiring.settings)) as scope:
+            attempt, produced = await _do_while_wanted(order, wiring, heart, given)
+        if scope.cancelled_caught:
+            attempt, produced = _out_of_time(order, anyio.current_time() - began), None
         attempt = _billed_whole(attempt, order, anyio.current_time() - began)
         report = InvocationReport(attempt=attempt, produced=produced)
         try:
@@ -88,6 +94,21 @@ async def perform_task(
         except ObjectExists:
             return False
     return True
+
+
+def _until(seconds_left: float | None, settings: Settings) -> float | None:
+    """How long there is for the work, so that its end can be told."""
+    if seconds_left is None:
+        return None
+    return max(seconds_left - settings.margin_seconds, 0.0)
+
+
+def _out_of_time(order: RemoteOrder, took: float) -> Attempt:
+    """Of one that the platform would have killed next."""
+    error = OutOfTime(
+        f"The function's own time was over after {took:.0f} s.", held_by="function"
+    )
+    return ended_as(error, order.work, order.platform, wall_seconds=took, begun=True)
 
 
 async def go_on(records: str, wiring: Wiring) -> JobReport | None:
@@ -114,13 +135,14 @@ async def _do_while_wanted(
     async with anyio.create_task_group() as group:
         if order.job is not None:
             group.start_soon(_hold, order, wiring, group.cancel_scope)
+        heart.given_up = group.cancel_scope.cancel
         async with heart.beating():
             done.append(await _do(order, wiring, heart, given))
         group.cancel_scope.cancel()
     if done:
         return done[0]
     took = anyio.current_time() - began
-    error = Cancelled("Its job is over, or another's.")
+    error = Cancelled("It was given up, or its job is over or another's.")
     attempt = ended_as(error, order.work, order.platform, wall_seconds=took, begun=True)
     return attempt, None
 
@@ -258,6 +280,8 @@ class _Heart(AttemptObserver):
         self._objects = objects
         self._every = beat_seconds
         self._beat = Heartbeat(number=0)
+        self.given_up: Callable[[], None] = lambda: None
+        """Called where somebody has written the report in its stead."""
 
     def progressed(self, progress: Progress) -> None:
         self._beat = self._beat.model_copy(update={"progress": progress})
@@ -285,6 +309,11 @@ class _Heart(AttemptObserver):
                 try:
                     with anyio.move_on_after(self._every * 2):
                         await self._objects.put(BEAT, said.to_json().encode())
+                        # No platform stops all that is given up; what is billed for
+                        # nothing stops itself.
+                        if await _is_reported(self._objects):
+                            self.given_up()
+                            return
                 except TranscodeError:
                     pass
             await anyio.sleep(min(_STEP_SECONDS, self._every))

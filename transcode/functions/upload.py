@@ -80,7 +80,7 @@ async def answer(function: Function, event: object, invocation: Invocation) -> A
     """
     records = task_of(event)
     if records is not None:
-        return await _carry_out(function, records)
+        return await _carry_out(function, records, invocation.seconds_left)
     left = invocation.seconds_left
     hard = None if left is None else max(left - _VERDICT_SECONDS, 0)
     call = _Call(function, invocation)
@@ -95,7 +95,9 @@ async def answer(function: Function, event: object, invocation: Invocation) -> A
     return call.answer()
 
 
-async def _carry_out(function: Function, records: str) -> Answer:
+async def _carry_out(
+    function: Function, records: str, seconds_left: float | None
+) -> Answer:
     """One task of somebody else's job, in the spec that was chosen for it."""
     document: dict[str, Any] = {"uploads": [], "ignored": [], "jobs": [], "errors": []}
     try:
@@ -105,6 +107,7 @@ async def _carry_out(function: Function, records: str) -> Answer:
                 function.wiring,
                 given=function.spec,
                 before_seconds=function.take_unbilled(),
+                seconds_left=seconds_left,
             )
             report = await go_on(records, function.wiring)
             if report is not None:

@@ -22,10 +22,10 @@ from ..errors import (
     OutOfTime,
     SettingsError,
     TranscodeError,
-    UsageError,
     WorkerLost,
 )
 from ..platforms.platform import Platform, on_lattice
+from .remote import refuse_paths
 
 __all__ = ["ASYNC_CONCURRENCY", "FunctionGraphInvoker", "FunctionGraphTasks"]
 
@@ -82,14 +82,14 @@ class FunctionGraphInvoker:
         return on_lattice(self._platform, spec)
 
     async def start(self, records: str, task: Task) -> None:
-        _refuse_paths(records, task)
+        refuse_paths(records, task, engine="functiongraph")
         try:
             await self._tasks.invoke(_event(records), memory_mib=task.spec.memory_mib)
         except DeliveryError as exc:
             raise _refused(exc) from exc
 
     async def invoke(self, records: str, task: Task) -> FunctionGraphTask:
-        _refuse_paths(records, task)
+        refuse_paths(records, task, engine="functiongraph")
         await self._room.acquire()
         body = _event(records)
         try:
@@ -129,17 +129,6 @@ class FunctionGraphTask:
                 await self.tasks.cancel(self.request)
             except DeliveryError:
                 return  # it ends by its own limits, and counts for nothing
-
-
-def _refuse_paths(records: str, task: Task) -> None:
-    """Raise where a function is to read or write on this machine's disk."""
-    for what, address in (("--to", records), ("source", task.source.uri)):
-        if "://" not in address:
-            raise UsageError(
-                f"A function reads and writes in a store: as {what} give s3://…, not "
-                "a path of this machine.",
-                engine="functiongraph",
-            )
 
 
 def _event(records: str) -> bytes:

@@ -46,7 +46,15 @@ from ..settings import Settings
 from ..store.bucket import Bucket
 from .observer import AttemptObserver
 
-__all__ = ["Invoker", "RemoteEngine", "RemoteInvocation", "RemoteOrder", "ended_as"]
+__all__ = [
+    "Expiring",
+    "Invoker",
+    "RemoteEngine",
+    "RemoteInvocation",
+    "RemoteOrder",
+    "ended_as",
+    "refuse_paths",
+]
 
 ORDER, BEGUN, BEAT, REPORT = "order.json", "begun.json", "beat.json", "report.json"
 """What lies in an attempt's folder of records."""
@@ -95,6 +103,15 @@ class RemoteInvocation(Protocol):
 
     async def cancel(self) -> None:
         """Stop it, as far as the platform can; never raises."""
+
+
+@runtime_checkable
+class Expiring(Protocol):
+    """An invocation of which the platform does not tell that it never came to be."""
+
+    @property
+    def begins_within_seconds(self) -> float:
+        """Without a sign of life for so long, it never will."""
 
 
 class Invoker(Protocol):
@@ -200,6 +217,17 @@ def records_of(order: WorkOrder) -> str:
     return order.records
 
 
+def refuse_paths(records: str, task: Task, *, engine: str) -> None:
+    """Raise where what is elsewhere is to read or write on this machine's disk."""
+    for what, address in (("--to", records), ("source", task.source.uri)):
+        if "://" not in address:
+            raise UsageError(
+                f"A function reads and writes in a store: as {what} give s3://…, not "
+                "a path of this machine.",
+                engine=engine,
+            )
+
+
 def unsigned(task: Task) -> Task:
     """
     *task* without an address that opens its source for whoever reads it: who carries
@@ -271,11 +299,10 @@ class _Waiting:
             if report is None and said is not None:
                 silent = WorkerLost("The invocation ended without a report.")
                 return await self.give_up(said[0] or silent)
-            if report is None and await self._is_lost():
+            silence = None if report else await self._silence(invocation)
+            if silence is not None:
                 await invocation.cancel()
-                return await self.give_up(
-                    WorkerLost("Nothing was heard of it for as long as its lease.")
-                )
+                return await self.give_up(WorkerLost(silence))
         except StoreDown:
             # What is under way costs whether we can read of it or not.
             if (
@@ -315,20 +342,27 @@ class _Waiting:
             return None
         return InvocationReport.from_json(body)
 
-    async def _is_lost(self) -> bool:
-        """One that has begun, and has not been heard of for a lease."""
+    async def _silence(self, invocation: RemoteInvocation) -> str | None:
+        """Said of one that has begun and is silent for a lease, or that never will."""
+        now = anyio.current_time()
         try:
             body, _ = await self._records.read(BEAT)
         except ObjectMissing:
-            return False  # it waits for room: the platform tells where it cannot come
-        beat, now = Heartbeat.from_json(body), anyio.current_time()
+            # It waits for room; the platform tells where it cannot come, or its age.
+            if not isinstance(invocation, Expiring):
+                return None
+            late = now - self._started > invocation.begins_within_seconds
+            return "It was not begun within the age of its event." if late else None
+        beat = Heartbeat.from_json(body)
         if self._beat is None or beat.number > self._beat.number:
             if beat.progress is not None:
                 self._observer.progressed(beat.progress)
             if beat.overdue and not (self._beat and self._beat.overdue):
                 self._observer.overdue()
             self._beat, self._beaten = beat, now
-        return now - self._beaten > self._engine.settings.lease_seconds
+        if now - self._beaten > self._engine.settings.lease_seconds:
+            return "Nothing was heard of it for as long as its lease."
+        return None
 
 
 def ended_as(

@@ -396,7 +396,5 @@ async def _submissions(
 def rule_for(wiring: Wiring, rule: Rule) -> Rule:
     """*rule*, once profile and platform are known to be good; raises otherwise."""
     wiring.catalog.profile(rule.request.profile)
-    wiring.catalog.platform(
-        rule.request.platform or wiring.own_platform(rule.request.engine)
-    )
+    wiring.platform_of(rule.request.engine, rule.request.platform)
     return rule

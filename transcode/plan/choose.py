@@ -307,7 +307,7 @@ def weigh(spec: Spec, prediction: Prediction, terms: Terms) -> Option:
     """One lattice point with its scratch, its time limit, its cost and its obstacle."""
     platform, usage, wall = terms.platform, prediction.usage, prediction.wall
     needed = math.ceil((usage.scratch_bytes or 0) / MIB)
-    scratch = scratch_for(platform, needed, terms.machine)
+    scratch = scratch_for(platform, needed, terms.machine, memory_mib=spec.memory_mib)
     limit = platform.limits.time_limit_seconds
     allowed = GENEROUS * math.ceil(wall.high) + GRACE_SECONDS
     full = spec.model_copy(

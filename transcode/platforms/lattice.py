@@ -38,6 +38,24 @@ class RangeLattice(Sourced):
     """The points that are worth comparing; any other may still be forced."""
 
 
+class TierLattice(Sourced):
+    """
+    A function for each memory value, with scratch of its own, as a call cannot set
+    either; CPU is proportional to memory.
+    """
+
+    kind: Literal["tier"]
+    memory_mib: tuple[PositiveInt, ...] = Field(min_length=1)
+    scratch_mib: tuple[PositiveInt, ...] = Field(min_length=1)
+    """Of each, in the same order."""
+    mib_per_vcpu: PositiveInt
+
+    def scratch_of(self, memory_mib: int) -> int | None:
+        """What the function of this memory has; None where there is none."""
+        pairs = zip(self.memory_mib, self.scratch_mib, strict=True)
+        return dict(pairs).get(memory_mib)
+
+
 class GridLattice(Sourced):
     """CPU and memory apart, each with a step, their ratio bounded."""
 
@@ -80,7 +98,12 @@ class MachineLattice(Sourced):
 
 
 Lattice = Annotated[
-    ListLattice | RangeLattice | GridLattice | TableLattice | MachineLattice,
+    ListLattice
+    | RangeLattice
+    | TierLattice
+    | GridLattice
+    | TableLattice
+    | MachineLattice,
     Field(discriminator="kind"),
 ]
 

@@ -11,9 +11,15 @@ import bisect
 import tomllib
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from ..contract import Amount, Spec, Value
 from ..errors import PlatformError
@@ -27,6 +33,7 @@ from .lattice import (
     RangeLattice,
     Sourced,
     TableLattice,
+    TierLattice,
 )
 
 __all__ = [
@@ -48,6 +55,9 @@ __all__ = [
     "Scratch",
     "Sourced",
     "TableLattice",
+    "Tier",
+    "TierLattice",
+    "held_to_tier",
     "largest_scratch",
     "lattice",
     "on_lattice",
@@ -124,6 +134,24 @@ class Limits(Sourced):
     """Of one asynchronous invocation's input."""
 
 
+class Tier(Sourced):
+    """
+    The functions that an engine calls where a call cannot choose its memory: one for
+    each size, under the name of all with `-<memory>` behind it.
+    """
+
+    memory_mib: tuple[PositiveInt, ...] = Field(min_length=1)
+    scratch_mib: tuple[PositiveInt, ...] = Field(min_length=1)
+    """Of each, in the same order: a call cannot choose it either."""
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if len(self.memory_mib) != len(self.scratch_mib):
+            msg = "memory_mib and scratch_mib are of different lengths"
+            raise ValueError(msg)
+        return self
+
+
 class Platform(Value):
     """One platform: lattice, limits, and a dated price table."""
 
@@ -136,7 +164,10 @@ class Platform(Value):
     """False: a spec's CPU is not held down to its quota, only memory is."""
     spec_per_invocation: bool = False
     """True: one function takes another spec by a header; otherwise one per spec."""
+    engines: tuple[str, ...] = ()
+    """Which call it: an engine that is a platform's own serves no other one."""
     lattice: Lattice
+    tier: Tier | None = None
     billing: Billing
     price: Prices
     free_tier: FreeTier | None = None
@@ -179,6 +210,32 @@ def parse_table(kind: type[T], text: str, *, origin: str) -> T:
         ) from exc
 
 
+def held_to_tier(platform: Platform) -> Platform:
+    """
+    *platform* with the functions of its tier for all specs that there are.
+
+    Raises PlatformError where its file has no `[tier]`, or one that is off its lattice.
+    """
+    tier, range_ = platform.tier, platform.lattice
+    if tier is None or not isinstance(range_, RangeLattice):
+        raise PlatformError(
+            f"The platform {platform.name} has no [tier]: its file names no functions "
+            "whose memory could be chosen.",
+            platform=platform.name,
+        )
+    for memory in tier.memory_mib:
+        spec_for_memory(platform, memory)
+    every = TierLattice(
+        kind="tier",
+        memory_mib=tier.memory_mib,
+        scratch_mib=tier.scratch_mib,
+        mib_per_vcpu=range_.mib_per_vcpu,
+        source=tier.source,
+        as_of=tier.as_of,
+    )
+    return platform.model_copy(update={"lattice": every})
+
+
 def lattice(
     platform: Platform, machine: Machine | None = None, *, sample: bool = True
 ) -> tuple[Spec, ...]:
@@ -205,6 +262,8 @@ def _points(
         case RangeLattice() as it:
             every = range(it.minimum_mib, it.maximum_mib + 1, it.step_mib)
             values = it.search_mib if sample else tuple(every)
+            return [(m, c) for m in values for c in _cpus_for(platform, m, machine)]
+        case TierLattice(memory_mib=values):
             return [(m, c) for m in values for c in _cpus_for(platform, m, machine)]
         case GridLattice() as it:
             return [
@@ -284,6 +343,9 @@ def _cpus_for(
                 memory, low=it.minimum_mib, high=it.maximum_mib, step=it.step_mib
             )
             return (memory * 1000 // it.mib_per_vcpu,) if on else ()
+        case TierLattice() as it:
+            milli = memory * 1000 // it.mib_per_vcpu
+            return (milli,) if memory in it.memory_mib else ()
         case GridLattice() as it:
             every = range(it.minimum_milli, it.maximum_milli + 1, it.step_milli)
             allowed = [c for c in every if _in_grid(it, memory, c)]
@@ -355,14 +417,25 @@ def on_lattice(platform: Platform, spec: Spec, machine: Machine | None = None) -
             on = milli in _cpus_for(platform, memory, machine)
     limit, asked = platform.limits.time_limit_seconds, spec.time_limit_seconds
     in_time = asked is None or limit is None or 0 < asked <= limit
-    sizes = (spec.scratch_mib, scratch_for(platform, spec.scratch_mib or 0, machine))
-    return on and in_time and spec.gpu is None and (sizes[0] in {None, sizes[1]})
+    had = scratch_for(platform, spec.scratch_mib or 0, machine, memory_mib=memory)
+    return on and in_time and spec.gpu is None and (spec.scratch_mib in {None, had})
 
 
 def scratch_for(
-    platform: Platform, needed_mib: int, machine: Machine | None = None
+    platform: Platform,
+    needed_mib: int,
+    machine: Machine | None = None,
+    *,
+    memory_mib: int | None = None,
 ) -> int | None:
-    """The smallest scratch size that holds this much; None where none does."""
+    """
+    The smallest scratch size that holds this much; None where none does.
+
+    Where each memory has one of its own, that of *memory_mib*.
+    """
+    if isinstance(platform.lattice, TierLattice) and memory_mib is not None:
+        has = platform.lattice.scratch_of(memory_mib)
+        return has if has is not None and has >= needed_mib else None
     it = platform.scratch
     if it.sizes_mib:
         return next((s for s in sorted(it.sizes_mib) if s >= needed_mib), None)
@@ -374,6 +447,8 @@ def scratch_for(
 def largest_scratch(platform: Platform, machine: Machine | None = None) -> int | None:
     """In MiB; None where memory bounds it, or a machine that was not given."""
     it = platform.scratch
+    if isinstance(platform.lattice, TierLattice):
+        return max(platform.lattice.scratch_mib)
     if it.in_memory:
         return None
     if it.sizes_mib:

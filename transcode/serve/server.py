@@ -92,8 +92,8 @@ async def serve(  # noqa: PLR0913 - what to serve, where, for whom
     is being worked on is handed back.
     """
     metrics = Metrics()
-    platform = rule.request.platform or wiring.own_platform(rule.request.engine)
-    feed = Feed(metrics, wiring.catalog.platform(platform).name, listen)
+    platform = wiring.platform_of(rule.request.engine, rule.request.platform)
+    feed = Feed(metrics, platform.name, listen)
     async with (
         wiring.announcer(lambda told: metrics.add(of_told(told))) as tells,
         JobService.open(wiring, to=rule.request.to, tells=tells) as service,

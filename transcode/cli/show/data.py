@@ -13,8 +13,9 @@ from ...platforms.lattice import (
     MachineLattice,
     RangeLattice,
     TableLattice,
+    TierLattice,
 )
-from ...platforms.platform import Platform, Prices
+from ...platforms.platform import Platform, Prices, held_to_tier
 from ...units import amount, duration, one_line, printable, size, table
 
 Rows = list[tuple[str, str]]
@@ -121,6 +122,7 @@ def _platform(platform: Platform) -> str:
     billing, limits, scratch = platform.billing, platform.limits, platform.scratch
     rows: Rows = [
         ("specs", _lattice(platform.lattice)),
+        *_called(platform),
         ("throttled", "to its CPU share" if platform.throttled else "memory only"),
         ("billed", f"in steps of {billing.round_up_milliseconds} ms, rounded up"),
         *_prices(platform.price, platform.currency),
@@ -153,6 +155,14 @@ def _platform(platform: Platform) -> str:
     return f"{platform.name}: {platform.title}\n\n{table(rows)}"
 
 
+def _called(platform: Platform) -> Rows:
+    """By which engines, and what these call where a call has no memory of its own."""
+    rows: Rows = [("engines", ", ".join(platform.engines))] if platform.engines else []
+    if platform.tier is not None:
+        rows.append(("called", _lattice(held_to_tier(platform).lattice)))
+    return rows
+
+
 def _lattice(lattice: Lattice) -> str:
     match lattice:
         case ListLattice():
@@ -166,6 +176,13 @@ def _lattice(lattice: Lattice) -> str:
             return (
                 f"memory {lattice.minimum_mib} to {lattice.maximum_mib} MiB in steps "
                 f"of {lattice.step_mib}; one vCPU per {lattice.mib_per_vcpu} MiB"
+            )
+        case TierLattice():
+            pairs = zip(lattice.memory_mib, lattice.scratch_mib, strict=True)
+            sizes = ", ".join(f"{memory} ({scratch})" for memory, scratch in pairs)
+            return (
+                f"functions of {sizes} MiB (scratch); one vCPU per "
+                f"{lattice.mib_per_vcpu} MiB"
             )
         case GridLattice():
             return (
