@@ -181,7 +181,7 @@ def _lattice(lattice: Lattice) -> str:
             pairs = zip(lattice.memory_mib, lattice.scratch_mib, strict=True)
             sizes = ", ".join(f"{memory} ({scratch})" for memory, scratch in pairs)
             return (
-                f"functions of {sizes} MiB (scratch); one vCPU per "
+                f"functions of {sizes} MiB, with so much scratch; one vCPU per "
                 f"{lattice.mib_per_vcpu} MiB"
             )
         case GridLattice():
