@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 
 import anyio
@@ -114,9 +114,10 @@ async def run(
     *,
     listen: Listener = lambda _event: None,
     journal: Journal | None = None,
+    engine: Engine | None = None,
 ) -> Manifest:
     """
-    Do all of it here and return the manifest.
+    Do all of it here and return the manifest; *engine*: one that is shared and open.
 
     Raises a `TranscodeError`; once the source was found, the error carries a manifest
     of the failure as `manifest`, with every attempt on its bill. Cancellation kills
@@ -128,7 +129,10 @@ async def run(
     if done is not None:
         listen(AlreadyDone(done))
         return done
-    async with wiring.engine(request.engine, order.platform) as engine:
+    async with AsyncExitStack() as stack:
+        if engine is None:
+            own = wiring.engine(request.engine, order.platform)
+            engine = await stack.enter_async_context(own)
         # The worker imports while the source is looked at.
         await engine.prewarm()
         journal = journal or NullJournal()

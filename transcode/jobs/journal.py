@@ -13,7 +13,9 @@ from ..contract import Attempt, Manifest, Money, OutcomeKind, Plan, SourceRecord
 from ..contract.job import Claim, LedgerRecord, Submission
 from ..errors import Cancelled, TranscodeError
 from ..hooks import AttemptEnded, Event, Listener, Planned, SampleBegun, Unrecorded
+from ..invoke.engine import Engine
 from ..invoke.journal import NullJournal
+from ..ledger.job_rows import JOBS
 from ..ledger.log import LEDGER, append
 from ..pipeline import run as run_here
 from ..request import Request
@@ -185,18 +187,26 @@ class _Receipts(NullJournal):
             )
 
 
-async def run(request: Request, wiring: Wiring, *, listen: Listener) -> Manifest:
+async def run(
+    request: Request,
+    wiring: Wiring,
+    *,
+    listen: Listener,
+    engine: Engine | None = None,
+) -> Manifest:
     """
     `pipeline.run`, and every attempt of it in the ledger of `request.to`.
 
-    Only where there is a ledger: where no jobs are kept, nothing but the result is to
-    be found, and nothing at all of a run that failed. An interrupted run enters
+    Only where there is a ledger or a job: where none are kept, nothing but the result
+    is to be found, and nothing at all of a run that failed. An interrupted run enters
     nothing. A ledger that cannot be written changes no result: listeners hear
     `Unrecorded`.
     """
     receipts = _Receipts()
     try:
-        manifest = await run_here(request, wiring, listen=listen, journal=receipts)
+        manifest = await run_here(
+            request, wiring, listen=listen, journal=receipts, engine=engine
+        )
     except Cancelled:
         raise
     except TranscodeError:
@@ -216,7 +226,10 @@ async def _enter(
         return
     try:
         async with bucket(request.to, wiring.settings) as objects:
-            if await anext(objects.entries(LEDGER), None) is None:
+            for kept in (LEDGER, JOBS):
+                if await anext(objects.entries(kept), None) is not None:
+                    break
+            else:
                 return
             for record in records:
                 await append(objects, record)

@@ -69,7 +69,7 @@ def transcode() -> None:
 
 
 @transcode.command(short_help="Make the renditions, verify them, print the bill.")
-@click.argument("source", type=Text("SOURCE"), required=False)
+@click.argument("sources", type=Text("SOURCE"), nargs=-1)
 @click.option(
     "--plan",
     "kept",
@@ -91,7 +91,7 @@ def transcode() -> None:
 @output_options
 def run(  # noqa: PLR0913 - one argument per option
     *,
-    source: str | None,
+    sources: tuple[str, ...],
     kept: Path | None,
     to: str,
     profile: str,
@@ -113,9 +113,13 @@ def run(  # noqa: PLR0913 - one argument per option
     Results become visible all at once and only after they were verified; running the
     same again finds them and does nothing. Ctrl-C leaves nothing behind.
 
+    Several sources are worked on side by side; one that fails stops none of the others,
+    and the exit code is the highest of theirs. --deadline and --budget are each one's.
+
     \b
     Examples:
       transcode run clip.mov
+      transcode run *.mov --profile mp4
       transcode run clip.mov --profile mp4 --to /srv/videos
       transcode run clip.mov --start 1:30 --end 1:45.5 --watermark logo.png
       transcode run clip.mov --platform functiongraph --budget 0.05
@@ -123,22 +127,22 @@ def run(  # noqa: PLR0913 - one argument per option
       transcode plan clip.mov --out plan.json && transcode run --plan plan.json
     """
     from ... import hooks
-    from ...jobs import journal
+    from ...jobs.several import run_one, run_several
     from ...signals import run_to_the_end
     from ...units import one_line
     from .. import kept_plan
     from ..show.progress import watching
-    from ..show.result import partial_line, result_text
+    from ..show.several import tell_end, tell_ends
 
     shown = None if kept is None else kept_plan.read(kept)
     if shown is not None:
         _refuse_beside_a_plan()
-        request = shown.request.model_copy(update={"to": to})
-    elif source is None:
+        requests = [shown.request.model_copy(update={"to": to})]
+    elif not sources:
         raise click.UsageError("Give a SOURCE, or --plan FILE.")
     else:
         request = _request(
-            source=source,
+            source=sources[0],
             profile=profile,
             to=to,
             platform=platform,
@@ -151,13 +155,14 @@ def run(  # noqa: PLR0913 - one argument per option
             sample=sample,
             accept_partial=accept_partial,
         )
+        requests = [
+            request.model_copy(update={"source": one}) for one in dict.fromkeys(sources)
+        ]
     wired = wiring()
-    already = False
-    with watching(quiet=quiet) as show:
+    several = len(sources) > 1
+    with watching(quiet=quiet, several=several) as show:
 
         def listen(event: hooks.Event) -> None:
-            nonlocal already
-            already = already or isinstance(event, hooks.AlreadyDone)
             if shown is not None and isinstance(event, hooks.Planned):
                 kept_plan.refuse_change(shown.plan, event.plan)
             show(event)
@@ -166,13 +171,14 @@ def run(  # noqa: PLR0913 - one argument per option
                     one_line(f"Not in the ledger: {event.error.message}"), err=True
                 )
 
-        manifest = run_to_the_end(lambda: journal.run(request, wired, listen=listen))
-    if manifest.partial is not None and (as_json or quiet):
-        click.echo(partial_line(manifest.partial), err=True)
-    if as_json:
-        click.echo(manifest.to_json(indent=2))
-    elif not quiet:
-        click.echo(result_text(manifest, already=already))
+        if several:
+            ends = run_to_the_end(lambda: run_several(requests, wired, listen=listen))
+        else:
+            ends = run_to_the_end(lambda: run_one(requests[0], wired, listen=listen))
+    if several:
+        tell_ends(ends, as_json=as_json, quiet=quiet)
+        click.get_current_context().exit(max(it.exit_code for it in ends))
+    tell_end(ends[0], as_json=as_json, quiet=quiet)
 
 
 @transcode.command(short_help="Show what would be done, why, and its cost.")
@@ -295,7 +301,7 @@ def _refuse_beside_a_plan() -> None:
         and context.get_parameter_source(parameter.name)
         is click.core.ParameterSource.COMMANDLINE
     ]
-    given = ["SOURCE" if name == "source" else name for name in given]
+    given = ["SOURCE" if name == "sources" else name for name in given]
     if given:
         raise click.UsageError(
             f"The plan says all of that already; leave out {', '.join(given)}."

@@ -51,9 +51,9 @@ class Row:
 class Bars:
     """Draws every task's lane, and says above them what is worth keeping."""
 
-    def __init__(self, bars: Progress, now: Clock) -> None:
+    def __init__(self, bars: Progress, now: Clock, *, several: bool = False) -> None:
         self._bars = bars
-        self._board = Board(now)
+        self._board = Board(now, several=several)
         self._now = now
         self._ids: dict[str, TaskID] = {}
 
@@ -61,27 +61,34 @@ class Bars:
         match event:
             case Planned():
                 self._board.plan(event.plan)
-                self._say(planned_line(event.plan))
+                whose = self._board.whose(event.plan.source.uri)
+                self._say(whose + planned_line(event.plan))
                 for warning in event.plan.warnings:
-                    self._say(f"warning: {warning}")
+                    self._say(f"{whose}warning: {warning}")
                 self._add(event.plan)
             case SampleBegun():
                 self._board.plan(event.plan)
-                self._say(sample_line(event.plan))
+                whose = self._board.whose(event.plan.source.uri)
+                self._say(whose + sample_line(event.plan))
                 self._add(event.plan)
             case Progressed():
                 self._draw(event.progress.task_id, self._board.progress(event.progress))
             case Overdue():
-                self._say(overdue_line(event))
+                self._say(overdue_line(self._board.name(event.task_id), event))
             case AttemptEnded():
                 ended = self._board.attempt(event.task_id, event.attempt)
                 if event.attempt.outcome is not OutcomeKind.SUCCEEDED:
-                    self._say(attempt_line(event.task_id, event.attempt))
+                    name = self._board.name(event.task_id)
+                    self._say(attempt_line(name, event.attempt))
                 self._draw(event.task_id, ended)
             case Published():
-                self._say("published: every output was verified")
+                whose = self._board.whose(event.manifest.source.uri)
+                self._say(f"{whose}published: every output was verified")
             case AlreadyDone():
-                self._say("already done: the destination holds this very job's result")
+                whose = self._board.whose(event.manifest.source.uri)
+                self._say(
+                    f"{whose}already done: the destination holds this very job's result"
+                )
 
     def _add(self, plan: Plan) -> None:
         # Of many tasks those are shown that run.
@@ -98,10 +105,11 @@ class Bars:
         if task_id not in self._ids:
             self._show(task_id)
         percent = lane.percent
-        chunk = lane.planned.task.kind == "chunk"
+        # Of many, those are shown that run.
+        many = self._board.several or lane.planned.task.kind == "chunk"
         self._bars.update(
             self._ids[task_id],
-            visible=not (chunk and lane.ended is OutcomeKind.SUCCEEDED),
+            visible=not (many and lane.ended is OutcomeKind.SUCCEEDED),
             total=None if percent is None else 100,
             completed=percent or 0,
             row=self._row(lane),
@@ -116,7 +124,7 @@ class Bars:
         percent = lane.percent
         again = f" (attempt {lane.attempt})" if lane.attempt > 1 else ""
         return Row(
-            name=lane.planned.task.task_id,
+            name=self._board.name(lane.planned.task.task_id),
             phase=phase + again,
             percent="" if percent is None else f"{percent:3.0f} %",
             left="" if over else clock(lane.left_seconds),
@@ -131,7 +139,9 @@ class Bars:
 
 
 @contextmanager
-def bars(out: TextIO, now: Clock) -> Iterator[Callable[[Event], None]]:
+def bars(
+    out: TextIO, now: Clock, *, several: bool = False
+) -> Iterator[Callable[[Event], None]]:
     """A listener that draws on the terminal *out*; the cursor is always given back."""
     console = Console(file=out)
     columns = (
@@ -143,7 +153,7 @@ def bars(out: TextIO, now: Clock) -> Iterator[Callable[[Event], None]]:
     with Progress(
         *columns, console=console, expand=True, refresh_per_second=4
     ) as drawn:
-        yield Bars(drawn, now)
+        yield Bars(drawn, now, several=several)
 
 
 def _column(name: str) -> TextColumn:

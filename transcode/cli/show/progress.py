@@ -46,36 +46,43 @@ SILENT_SECONDS = 60.0
 class ProgressText:
     """Plain lines for a pipe or a log: never more than one in five seconds a task."""
 
-    def __init__(self, out: TextIO, now: Clock) -> None:
+    def __init__(self, out: TextIO, now: Clock, *, several: bool = False) -> None:
         self._out = out
         self._now = now
-        self._board = Board(now)
+        self._board = Board(now, several=several)
         self._said: dict[str, tuple[float, str, float]] = {}
 
     def __call__(self, event: Event) -> None:
         match event:
             case Planned():
                 self._board.plan(event.plan)
-                self._say(planned_line(event.plan))
+                whose = self._board.whose(event.plan.source.uri)
+                self._say(whose + planned_line(event.plan))
                 for warning in event.plan.warnings:
-                    self._say(f"warning: {warning}")
+                    self._say(f"{whose}warning: {warning}")
             case SampleBegun():
                 self._board.plan(event.plan)
-                self._say(sample_line(event.plan))
+                whose = self._board.whose(event.plan.source.uri)
+                self._say(whose + sample_line(event.plan))
             case Progressed():
                 lane = self._board.progress(event.progress)
                 if lane is not None and self._is_due(lane):
-                    self._say(progress_line(lane, self._now()))
+                    name = self._board.name(event.progress.task_id)
+                    self._say(progress_line(name, lane, self._now()))
             case Overdue():
-                self._say(overdue_line(event))
+                self._say(overdue_line(self._board.name(event.task_id), event))
             case AttemptEnded():
                 self._board.attempt(event.task_id, event.attempt)
                 self._said.pop(event.task_id, None)
-                self._say(attempt_line(event.task_id, event.attempt))
+                self._say(attempt_line(self._board.name(event.task_id), event.attempt))
             case Published():
-                self._say("published: every output was verified")
+                whose = self._board.whose(event.manifest.source.uri)
+                self._say(f"{whose}published: every output was verified")
             case AlreadyDone():
-                self._say("already done: the destination holds this very job's result")
+                whose = self._board.whose(event.manifest.source.uri)
+                self._say(
+                    f"{whose}already done: the destination holds this very job's result"
+                )
 
     def _is_due(self, lane: Lane) -> bool:
         now, percent = self._now(), lane.percent or 0.0
@@ -97,13 +104,18 @@ class ProgressText:
 
 @contextmanager
 def watching(
-    *, quiet: bool, out: TextIO | None = None, now: Clock = time.monotonic
+    *,
+    quiet: bool,
+    several: bool = False,
+    out: TextIO | None = None,
+    now: Clock = time.monotonic,
 ) -> Iterator[Callable[[Event], None]]:
     """
     A listener that shows a job's events on stderr for as long as the block lasts.
 
     A live bar where stderr is a terminal, plain lines where it is not, nothing when
-    *quiet*. Afterwards the terminal is as it was, whatever happened.
+    *quiet*; of *several* sources each line says which it is about. Afterwards the
+    terminal is as it was, whatever happened.
     """
     out = sys.stderr if out is None else out
     if quiet:
@@ -111,7 +123,7 @@ def watching(
     elif out.isatty():
         from .bars import bars  # noqa: PLC0415 - rich is for terminals only
 
-        with bars(out, now) as show:
+        with bars(out, now, several=several) as show:
             yield show
     else:
-        yield ProgressText(out, now)
+        yield ProgressText(out, now, several=several)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import PurePosixPath
 
 from ...contract import Attempt, Money, OutcomeKind, Plan, PlannedTask, Progress
 from ...hooks import (
     Overdue,
 )
-from ...units import clock, duration, money, one_line, plural, spec
+from ...units import clock, duration, money, one_line, place, plural, spec
 
 Clock = Callable[[], float]
+_ID_DIGITS = 12
+"""Of a job's id, which task ids begin with."""
 
 
 @dataclass(slots=True)
@@ -65,10 +68,26 @@ class Board:
     """Every task's lane, kept up to date by events; what to show is read off it."""
 
     now: Clock
+    several: bool = False
+    """There is more than one source: each line says whose it is."""
     lanes: dict[str, Lane] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    """Task → the source's name, and what of the task's id is not the job's."""
 
     def plan(self, plan: Plan) -> None:
         self.lanes |= {p.task.task_id: Lane(p) for p in plan.tasks}
+        if self.several:
+            for one in self.lanes.keys() - self.names.keys():
+                rest = one.removeprefix(plan.job_id[:_ID_DIGITS]).lstrip("-")
+                self.names[one] = f"{source_name(plan.source.uri)} {rest}"
+
+    def name(self, task_id: str) -> str:
+        """What a person calls the task."""
+        return self.names.get(task_id, task_id)
+
+    def whose(self, uri: str) -> str:
+        """What a line about a job begins with."""
+        return f"{source_name(uri)}: " if self.several else ""
 
     def progress(self, progress: Progress) -> Lane | None:
         lane = self.lanes.get(progress.task_id)
@@ -102,6 +121,11 @@ class Board:
             cost = lane.cost_so_far(now)
             total = cost if total is None else total + cost
         return total
+
+
+def source_name(uri: str) -> str:
+    """The last part of an address."""
+    return PurePosixPath(place(uri)).name
 
 
 def planned_line(plan: Plan) -> str:
@@ -141,20 +165,20 @@ def attempt_line(task_id: str, attempt: Attempt) -> str:
     )
 
 
-def overdue_line(event: Overdue) -> str:
+def overdue_line(name: str, event: Overdue) -> str:
     """That an attempt runs longer than was said, at the moment it does."""
     return (
-        f"{event.task_id}: attempt {event.number} takes longer than predicted: "
+        f"{name}: attempt {event.number} takes longer than predicted: "
         f"{duration(event.predicted_seconds)} were expected, at most "
         f"{duration(event.high_seconds)} nine times out of ten"
     )
 
 
-def progress_line(lane: Lane, now: float) -> str:
+def progress_line(name: str, lane: Lane, now: float) -> str:
     """One report: how far, how fast, how long still, at what cost."""
     task = lane.planned.task
     percent = "" if lane.percent is None else f" {lane.percent:.0f} %"
-    parts = [f"{task.task_id}: {lane.phase}{percent}"]
+    parts = [f"{name}: {lane.phase}{percent}"]
     if lane.speed:
         parts.append(f"{lane.speed:.1f}×")
     if lane.left_seconds is not None:
