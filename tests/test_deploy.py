@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 import yaml
 
+from transcode.catalog import Catalog
 from transcode.cli.commands.run import transcode as commands
 from transcode.serve.metrics import SERIES
 from transcode.settings import PREFIX, Settings
@@ -109,3 +112,57 @@ def test_the_workflow_runs_what_a_laptop_runs() -> None:
     supported = (ROOT / "pyproject.toml").read_text()
     for version in job["strategy"]["matrix"]["python"]:
         assert f"Python :: {version}" in supported
+
+
+class Template(yaml.SafeLoader):  # type: ignore[misc]
+    """CloudFormation's own tags, as their plain values."""
+
+
+Template.add_multi_constructor(
+    "!",
+    lambda loader, _tag, node: (
+        loader.construct_scalar(node)
+        if isinstance(node, yaml.ScalarNode)
+        else loader.construct_sequence(node)
+    ),
+)
+
+
+def test_the_template_for_lambda_is_one() -> None:
+    """By AWS's own linter, which knows SAM."""
+    linter = str(Path(sys.executable).with_name("cfn-lint"))
+    argv = [linter, "deploy/aws-lambda/template.yaml"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (0, "") == (done.returncode, done.stdout)
+
+
+def test_the_template_for_lambda_has_the_functions_that_are_called() -> None:
+    """Of the tier of the platform file, set up as the engine wants them."""
+    text = (ROOT / "deploy/aws-lambda/template.yaml").read_text(encoding="utf-8")
+    template = yaml.load(text, Loader=Template)  # noqa: S506  a safe one
+    functions = [
+        it["Properties"]
+        for name, it in template["Resources"].items()
+        if name.startswith("Task")
+    ]
+    platform = Catalog(Settings()).platform("aws-lambda")
+    assert platform.tier is not None
+    tier = [*zip(platform.tier.memory_mib, platform.tier.scratch_mib, strict=True)]
+    limit = platform.limits.time_limit_seconds
+
+    assert [(*pair, limit, 0, f"${{Name}}-{pair[0]}") for pair in tier] == [
+        (
+            it["MemorySize"],
+            it["EphemeralStorage"]["Size"],
+            it["Timeout"],
+            it["EventInvokeConfig"]["MaximumRetryAttempts"],
+            it["FunctionName"],
+        )
+        for it in functions
+    ]
+    told = template["Globals"]["Function"]["Environment"]["Variables"]
+    assert {*told} <= {*Settings.variables()}
+    (policy,) = template["Resources"]["Role"]["Properties"]["Policies"]
+    allowed = policy["PolicyDocument"]["Statement"]
+    assert not [it for it in allowed if "*" in (it["Action"], it["Resource"])]

@@ -449,7 +449,8 @@ def serve(front: Front, port: int = 0) -> ThreadingHTTPServer:
 def tier(prefix: str, upload_mib: int, retries: int | None) -> dict[str, Function]:
     """One function for uploads, and one of each size of the platform file."""
     sizes = held_to_tier(platform()).lattice
-    named = {"TRANSCODE_LAMBDA_FUNCTION": prefix}
+    mine = {k: v for k, v in os.environ.items() if k.startswith("TRANSCODE_")}
+    named = mine | {"TRANSCODE_LAMBDA_FUNCTION": prefix}
     made = [
         Function(
             f"{prefix}-{memory}", memory, scratch, retries=retries, environment=named

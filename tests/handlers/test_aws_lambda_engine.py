@@ -20,7 +20,9 @@ from typing import Any
 import boto3
 import pytest
 
+from transcode.catalog import Catalog
 from transcode.contract import Manifest
+from transcode.deploy.aws_lambda import look
 from transcode.errors import SettingsError
 from transcode.invoke.remote import RemoteEngine
 from transcode.jobs.service import JobService
@@ -36,6 +38,7 @@ assert _spec.loader is not None
 tasks = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(tasks)
 
+AWS = Path(__file__).parents[2] / "profiles/platforms/aws-lambda.toml"
 FRONT = Path(__file__).parents[2] / "bench/fronts/aws_lambda.py"
 BUCKET = "shared"
 
@@ -267,3 +270,28 @@ async def test_what_would_not_do_is_refused_by_name(
         assert isinstance(engine, RemoteEngine)
         with pytest.raises(SettingsError, match=said):
             await engine.invoker.invoke("s3://shared/records", task)
+
+
+async def test_what_is_missing_is_said_of_each_function(
+    make_front: MakeFront, known: Callable[..., Wiring], tmp_path: Path
+) -> None:
+    """Nothing of what the template sets up; of a tier with another size, that one."""
+    shipped = Catalog(Settings()).platform("aws-lambda")
+    tier = shipped.tier
+    assert tier is not None
+    wiring = known(make_front())
+    found = await look(wiring)
+    (tmp_path / "aws-lambda.toml").write_text(
+        AWS.read_text(encoding="utf-8").replace("[1024, 1769, ", "[1024, 2048, ")
+    )
+    other = known(make_front("--retries", "1"), TRANSCODE_PLATFORMS_DIR=str(tmp_path))
+    drifted = await look(other)
+
+    assert () == found.drifted
+    assert len(tier.memory_mib) * 7 + 2 == len(found.findings)
+    assert ["function transcode-2048"] == [
+        it.what for it in drifted.drifted if it.standing == "missing"
+    ]
+    assert ["1"] * 4 == [
+        it.found for it in drifted.drifted if it.what.endswith("asynchronous retries")
+    ]
