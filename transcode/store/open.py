@@ -79,9 +79,12 @@ def destination(text: str, settings: Settings) -> Destination:
     """Resolve `--to`: a folder or `s3://bucket/prefix`."""
     if text.startswith("s3://"):
         # botocore takes a second to import.
-        from .s3_destination import S3Destination  # noqa: PLC0415
+        from .bucket_destination import BucketDestination  # noqa: PLC0415
+        from .s3_objects import split  # noqa: PLC0415
 
-        return S3Destination(text, settings)
+        name, prefix = split(text)
+        address = f"s3://{name}/{prefix.strip('/')}".rstrip("/")
+        return BucketDestination(address, lambda: bucket(text, settings))
     refuse_scheme(text, "destination", "a folder, file:// or s3://")
     from .folder_destination import FolderDestination  # noqa: PLC0415
 

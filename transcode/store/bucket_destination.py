@@ -1,4 +1,4 @@
-"""Results in a bucket: objects first, the manifest last."""
+"""Results under an address of objects: they come first, the manifest last."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import json
 import secrets
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import anyio
@@ -20,7 +20,7 @@ from ..errors import (
     SourceUnreadable,
     TranscodeError,
 )
-from ..settings import Settings
+from .bucket import Bucket
 from .destination import (
     FIRST,
     MANIFEST_NAME,
@@ -29,16 +29,14 @@ from .destination import (
     freely,
     provenance,
 )
-from .s3_bucket import S3Bucket
-from .s3_objects import split
 
 _WITHDRAW_SECONDS = 30
 """For removing garbage; what is left then is left."""
 
 
-class S3Destination:
+class BucketDestination:
     """
-    Results under a prefix.
+    Results in a bucket, under *address*; *opened* connects to it.
 
     Everything a manifest names was uploaded under `<folder>/<token>.<attempt>/` by the
     attempt that made it, before the manifest `<folder>/manifest.json`, which is created
@@ -48,21 +46,22 @@ class S3Destination:
     what it wrote is garbage that no manifest names, and goes when it is discarded.
     """
 
-    def __init__(self, text: str, settings: Settings) -> None:
-        name, prefix = split(text)
-        self._text = f"s3://{name}/{prefix.strip('/')}".rstrip("/")
-        self._settings = settings
+    def __init__(
+        self, address: str, opened: Callable[[], AbstractAsyncContextManager[Bucket]]
+    ) -> None:
+        self._address = address
+        self._opened = opened
         self._given: dict[tuple[str, str], set[str]] = defaultdict(set)
         """Places that attempts of a try may have written to, and no manifest names."""
         self._told: set[tuple[str, str]] = set()
         """Tries whose attempts have records."""
 
     def uri(self, folder: str, path: str = "", *, name: str, token: str = FIRST) -> str:
-        return f"{self._text}/{folder}/{token}.{name}/{path}"
+        return f"{self._address}/{folder}/{token}.{name}/{path}"
 
     async def find(self, folder: str) -> Manifest | None:
         try:
-            async with self._open() as bucket:
+            async with self._opened() as bucket:
                 body, _ = await bucket.read(f"{folder}/{MANIFEST_NAME}")
         except ObjectMissing:
             return None
@@ -72,17 +71,17 @@ class S3Destination:
 
     async def prepare(self, folder: str, *, token: str = FIRST) -> None:
         probe = f"{folder}/{token}/.write-test-{secrets.token_hex(4)}"
-        async with self._open() as bucket:
+        async with self._opened() as bucket:
             await bucket.put(probe, b"")
             await bucket.delete(probe)
 
     def place(self, folder: str, name: str, *, token: str = FIRST) -> str:
         self._given[folder, token].add(name)
-        return f"{self._text}/{folder}/{token}.{name}"
+        return f"{self._address}/{folder}/{token}.{name}"
 
     def records(self, folder: str, name: str, *, token: str = FIRST) -> str:
         self._told.add((folder, token))
-        return f"{self._text}/{RECORDS}/{folder}/{token}/{name}"
+        return f"{self._address}/{RECORDS}/{folder}/{token}/{name}"
 
     async def discard(self, folder: str, *, token: str = FIRST) -> None:
         given = self._given.pop((folder, token), ())
@@ -94,7 +93,7 @@ class S3Destination:
             contextlib.suppress(TranscodeError),
             anyio.move_on_after(_WITHDRAW_SECONDS, shield=True),
         ):
-            async with self._open() as bucket:
+            async with self._opened() as bucket:
                 for name in sorted(given):
                     await self._withdraw(bucket, folder, f"{token}.{name}")
                 if told:
@@ -114,7 +113,7 @@ class S3Destination:
         marks = provenance(manifest.job_id, manifest.profile.name)
         text = manifest.to_json(indent=1) + "\n"
         key = f"{folder}/{MANIFEST_NAME}"
-        async with self._open() as bucket:
+        async with self._opened() as bucket:
             # From here on a failure may still have made the manifest visible, and what
             # it names has to stay. Nor is it cut short: a request that was given up
             # could still arrive after the job was told to be cancelled.
@@ -133,7 +132,7 @@ class S3Destination:
                     uri=bucket.uri(folder),
                 ) from exc
 
-    async def _withdraw(self, bucket: S3Bucket, folder: str, place: str) -> None:
+    async def _withdraw(self, bucket: Bucket, folder: str, place: str) -> None:
         keys = [e.key async for e in bucket.entries(f"{folder}/{place}/")]
         if not keys:
             return
@@ -150,10 +149,8 @@ class S3Destination:
             with contextlib.suppress(TranscodeError):
                 await bucket.delete(key)
 
-    def _open(self) -> AbstractAsyncContextManager[S3Bucket]:
-        return S3Bucket.open(self._text, self._settings)
-
     def _unwritable(self, exc: TranscodeError) -> DestinationUnwritable:
         return DestinationUnwritable(
-            f"Nothing can be written to {self._text!r}: {exc.message}", uri=self._text
+            f"Nothing can be written to {self._address!r}: {exc.message}",
+            uri=self._address,
         )
