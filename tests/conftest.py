@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 import imageio_ffmpeg
 import pytest
@@ -184,14 +184,23 @@ def of_any_machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def manifest_of(
-    job_id: str = "0" * 32, *, profile: str = "hls", outputs: Sequence[Output] = ()
+    job_id: str = "0" * 32,
+    *,
+    profile: str = "hls",
+    digest: str = "sha256:0",
+    outputs: Sequence[Output] = (),
+    **changes: Any,
 ) -> Manifest:
-    """What a job that succeeded leaves, of an upload that nobody looked into."""
-    return Manifest(
+    """
+    What a job that succeeded leaves, of an upload that nobody looked into.
+
+    *changes*: fields in which this one is otherwise.
+    """
+    plain = Manifest(
         job_id=job_id,
         status="succeeded",
         source=SourceRecord(uri="a.mp4", bytes=1, etag="x", version=None),
-        profile=ProfileRef(name=profile, digest="sha256:0"),
+        profile=ProfileRef(name=profile, digest=digest),
         platform=PlatformRef(name="local", price_table="2026-01-01"),
         engine="local",
         media=None,
@@ -199,6 +208,7 @@ def manifest_of(
         verification=Verification(passed=True, checks=()),
         outputs=tuple(outputs),
     )
+    return plain.model_copy(update=changes)
 
 
 MakeRecord = Callable[..., LedgerRecord]

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import pytest
 
+from tests.conftest import manifest_of
 from transcode.contract import (
     Attempt,
     AudioFacts,
@@ -272,15 +273,13 @@ def manifest(plan: Plan, failed_attempt: Attempt, attempt: Attempt) -> Manifest:
             sha256="0" * 64,
         )
 
-    return Manifest(
-        job_id=JOB,
-        status="succeeded",
+    return manifest_of(
+        JOB,
+        digest=plan.profile.digest,
         source=SourceRecord(
             uri=plan.source.uri, bytes=plan.source.bytes, etag="x", version=None
         ),
-        profile=plan.profile,
         platform=plan.platform,
-        engine="local",
         media=plan.media,
         rung=Rung.FULL,
         outputs=(

@@ -22,11 +22,9 @@ from typing import Any, Protocol
 
 import pytest
 
+from tests.conftest import manifest_of
 from transcode.contract import (
     Failure,
-    JobCost,
-    Manifest,
-    PlatformRef,
     ProfileRef,
     SourceRecord,
     Verification,
@@ -74,15 +72,10 @@ def make_envelope() -> MakeEnvelope:
             options=options or {},
             submitted_at=SENT_AT,
         )
-        manifest = Manifest(
-            job_id=submission.job_id,
+        manifest = manifest_of(
+            submission.job_id,
             status="failed" if error else "succeeded",
             source=source,
-            profile=profile,
-            platform=PlatformRef(name="local", price_table="2026-01-01"),
-            engine="local",
-            media=None,
-            cost=JobCost(amount="0.1", currency="CNY", predicted="0.1"),
             verification=Verification(passed=not error, checks=()),
             warnings=warnings,
             error=error,
