@@ -149,15 +149,21 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
     journal: Journal,
     listen: Listener,
     started: float,
+    sharing: Callable[[], int] = lambda: 1,
 ) -> Manifest:
-    """Probe, plan, invoke and publish; *started* by the monotonic clock. See `run`."""
-    chosen = (order.profile, order.platform, order.constraints)
+    """
+    Probe, plan, invoke and publish; *started* by the monotonic clock. See `run`.
+
+    *sharing*: how many jobs want this machine, asked when it is planned.
+    """
 
     def job(plan: Plan, before: tuple[TaskResult, ...]) -> _PlannedJob:
         return _PlannedJob(order, wiring, plan, journal, started, listen, before)
 
     try:
         media = await _probe_and_prepare(order.source, wiring, order.constraints)
+        constraints = order.constraints.model_copy(update={"sharing": sharing()})
+        chosen = (order.profile, order.platform, constraints)
         plan, sampled = await SampleEncode(
             engine,
             journal,

@@ -388,6 +388,44 @@ def test_this_machine_gives_what_the_work_can_use() -> None:
     assert 4000 == pick("local", height=1080, seconds=60).candidates[0].spec.milli_cpus
 
 
+@pytest.mark.parametrize(("sharing", "cpus"), [(2, 2000), (3, 1000), (24, 1000)])
+def test_where_others_wait_a_job_takes_its_share(sharing: int, cpus: int) -> None:
+    """Of four cores; alone it would take all of them, and the plan says so."""
+    alone, shared = (
+        pick("local", height=1080),
+        pick("local", height=1080, sharing=sharing),
+    )
+
+    assert 4000 == alone.candidates[0].spec.milli_cpus
+    assert cpus == shared.candidates[0].spec.milli_cpus
+    assert f"{sharing} jobs want this machine" in shared.candidates[0].reason
+    [lost] = {
+        it.reason for it in shared.candidates[1:] if it.spec == alone.candidates[0].spec
+    }
+    assert "the share of one" in lost
+
+
+@pytest.mark.parametrize(
+    ("name", "wishes"),
+    [
+        # What its CPU costs is the platform's; nobody waits for it.
+        ("functiongraph", {}),
+        ("local", {"optimize": "time"}),
+        ("local", {"memory_mib": 1024}),
+        # Within its share it would be late.
+        ("local", {"deadline_seconds": 150}),
+    ],
+)
+def test_nothing_is_shared_with_who_may_not_wait(
+    name: str, wishes: dict[str, object]
+) -> None:
+    """On elastic platforms, and where somebody asked for more."""
+    job = {"height": 1080, "seconds": 120.0, **wishes}
+    alone, shared = pick(name, **job), pick(name, sharing=24, **job)  # type: ignore[arg-type]
+
+    assert alone == shared
+
+
 def test_nothing_that_is_refused_is_refused_without_a_plan_error() -> None:
     """
     Exit code 5 for all of them.

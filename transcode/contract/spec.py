@@ -85,6 +85,9 @@ class Constraints(Value):
     """Of every spec this much is the function's own, beside the work."""
     chunks: int | None = Field(None, ge=1)
     """In just so many parts at once, 1: in one piece; None: as is best."""
+    sharing: int = Field(1, ge=1)
+    """So many jobs want this machine now, this one among them: counts where it is the
+    platform."""
 
 
 class Content(Value):

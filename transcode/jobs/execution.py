@@ -59,6 +59,8 @@ class JobExecution:
     engine: Callable[[ResolvedRequest], Awaitable[Engine]]
     listen: Listener
     reservations: Reservations | None = None
+    sharing: Callable[[], int] = lambda: 1
+    """How many jobs want this machine now, this one among them."""
 
     @property
     def submission(self) -> Submission:
@@ -163,6 +165,7 @@ class JobExecution:
             journal=journal,
             listen=journal.listening(self.listen),
             started=started,
+            sharing=self.sharing,
         )
         await journal.settle(published=True)
         return manifest

@@ -96,6 +96,7 @@ class Runner:
     async def work(self) -> None:
         """For ever; cancelled, it hands back what it works on."""
         self.service.later = self.deliveries.add
+        self.service.sharing = lambda: max(1, len(self._known))
         try:
             async with anyio.create_task_group() as group:
                 for _ in range(self.concurrency):
@@ -103,6 +104,7 @@ class Runner:
                 group.start_soon(self.deliveries.work)
         finally:
             self.service.later = None
+            self.service.sharing = lambda: 1
 
     async def _work_next(self) -> None:
         while True:

@@ -85,6 +85,8 @@ class JobService:
     later: Callable[[str], Awaitable[None]] | None = None
     """Takes the job whose result is to be told; None: it is told right after the work,
     by whoever did it."""
+    sharing: Callable[[], int] = lambda: 1
+    """How many jobs want this machine now, one that is worked on among them."""
     _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
     _asked: tuple[float, datetime] | None = None
@@ -353,6 +355,8 @@ class JobService:
             self._engine,
             listen,
             self._reservations,
+            # Asked again and again: who works on jobs may come later.
+            lambda: self.sharing(),  # noqa: PLW0108
         )
 
     async def _advance(

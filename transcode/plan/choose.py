@@ -6,13 +6,17 @@ half as much money again (2 ** 0.585 = 1.5). So a job does not crawl on the smal
 spec because that is cheapest per CPU second, and takes a large one only as far as it
 keeps its CPUs busy.
 Predictions are compared with limits at the upper end of their interval.
+
+Where several jobs want the machine that is the platform, each takes no more than its
+share of the CPUs: side by side they keep all of them busy, which one after the other on
+all of them, no encoder does.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..contract import (
@@ -37,6 +41,7 @@ from ..errors import (
 from ..media.margins import MEMORY_MARGIN
 from ..platforms.platform import (
     Machine,
+    MachineLattice,
     Platform,
     largest_scratch,
     lattice,
@@ -98,12 +103,51 @@ def choose(  # noqa: PLR0913 - a choice depends on just these
     if constraints.memory_mib is not None:
         forced = specs_for_memory(platform, constraints.memory_mib, machine)
     work = workload(media, recipe, coefficients=coefficients, content=content)
-    options = weigh_all(work, Terms(platform, machine, constraints), also=forced)
+    terms = Terms(platform, machine, constraints)
+    options = _sharing(weigh_all(work, terms, also=forced), terms)
     able = [option for option in options if option.obstacle is None]
     if not able:
         raise _refusal(options, platform=platform, constraints=constraints)
-    best = best_of(able, constraints.optimize)
-    return ranked(best, options, why=_why(best, able, constraints))
+    # What is beyond its share has its reason already.
+    best = best_of([it for it in able if not it.reason], constraints.optimize)
+    return ranked(best, options, why=_why(best, able, terms))
+
+
+def share_of(terms: Terms) -> int | None:
+    """
+    Milli-CPUs that a job is to take at most, so that others have theirs: the machine
+    by the jobs that want it, one vCPU at least. None where it may take all.
+
+    Elsewhere than on the machine that is the platform nobody waits for CPUs; and who
+    asked for this memory, or for the least time, gets it.
+    """
+    asked, machine = terms.constraints, terms.machine
+    if machine is None or not isinstance(terms.platform.lattice, MachineLattice):
+        return None
+    if asked.sharing == 1:
+        return None
+    if asked.memory_mib is not None or asked.optimize == "time":
+        return None
+    return max(_ONE_CPU, machine.milli_cpus // asked.sharing)
+
+
+def _sharing(options: list[Option], terms: Terms) -> list[Option]:
+    """The options; those beyond the job's share say so, unless none within it fits."""
+    share = share_of(terms)
+    if share is None or not any(
+        it.obstacle is None and it.spec.milli_cpus <= share for it in options
+    ):
+        return options
+    said = (
+        f"{terms.constraints.sharing} jobs want this machine: it is more than "
+        f"{share / 1000:g} vCPU, the share of one"
+    )
+    return [
+        it
+        if it.obstacle is not None or it.spec.milli_cpus <= share
+        else replace(it, reason=said)
+        for it in options
+    ]
 
 
 def weigh_all(
@@ -149,7 +193,8 @@ def best_of(able: Sequence[Option], optimize: str) -> Option:
     return min(tied, key=lambda it: (it.usage.wall_seconds, it.cost.amount))
 
 
-def _why(best: Option, able: list[Option], constraints: Constraints) -> str:
+def _why(best: Option, able: list[Option], terms: Terms) -> str:
+    constraints = terms.constraints
     if constraints.memory_mib is not None:
         peak = (best.usage.peak_memory_bytes or 0) / MIB
         if peak * MEMORY_MARGIN > best.spec.memory_mib:
@@ -160,6 +205,11 @@ def _why(best: Option, able: list[Option], constraints: Constraints) -> str:
         return "asked for"
     if len(able) == 1:
         return "the only one that fits"
+    if any(it.reason for it in able):
+        return (
+            f"{constraints.sharing} jobs want this machine: side by side, each on its "
+            "share, they are done sooner"
+        )
     return {
         "cost": "the cheapest that fits",
         "time": "the fastest that fits",
@@ -264,6 +314,9 @@ PATIENCE = 0.585
 MIB = 2**20
 
 
+_ONE_CPU = 1000
+
+
 GENEROUS = 20
 
 
@@ -292,7 +345,7 @@ class Option:
     cost_high: Money
     obstacle: Obstacle | None
     reason: str
-    """Why it cannot be; empty where it can."""
+    """Why it cannot be, or should not while others wait; empty where it can."""
 
     @property
     def price(self) -> float:
