@@ -10,20 +10,23 @@ parts in functions; `run` runs them in one process, for the command line and tes
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import anyio
 import anyio.to_thread
 
 from .contract import (
     Constraints,
+    KeptWork,
     Manifest,
     Media,
     OutcomeKind,
     Plan,
+    PlannedTask,
     PlatformRef,
     ProfileRef,
     Source,
@@ -62,7 +65,7 @@ from .request import (
     profile_of,
 )
 from .sample_encode import SampleEncode, foresee, left_of, planner_of
-from .store.destination import Destination
+from .store.destination import Destination, token_of
 from .store.open import destination, locate, refuse_change
 from .wiring import Wiring
 
@@ -157,9 +160,18 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
     *sharing*: how many jobs want this machine, asked when it is planned.
     """
 
-    def job(plan: Plan, before: tuple[TaskResult, ...]) -> _PlannedJob:
-        return _PlannedJob(order, wiring, plan, journal, started, listen, before)
+    def job(
+        plan: Plan,
+        before: tuple[TaskResult, ...],
+        kept: Mapping[str, KeptWork] = MappingProxyType({}),
+    ) -> _PlannedJob:
+        return _PlannedJob(order, wiring, plan, journal, started, listen, before, kept)
 
+    resumed = await journal.resume(in_place=order.target.in_place)
+    if resumed is not None:
+        plan = await journal.allow(gone_on_with(resumed.plan, order))
+        listen(Planned(plan))
+        return await job(plan, resumed.before, resumed.kept).perform(engine)
     try:
         media = await _probe_and_prepare(order.source, wiring, order.constraints)
         constraints = order.constraints.model_copy(update={"sharing": sharing()})
@@ -178,7 +190,27 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
         raise
     plan = await journal.allow(plan)
     listen(Planned(plan))
-    return await job(plan, sampled).perform(engine)
+    known = {it.task_id for it in sampled}
+    others = [it for it in journal.others(plan) if it.task_id not in known]
+    return await job(plan, (*others, *sampled)).perform(engine)
+
+
+def gone_on_with(plan: Plan, order: ResolvedRequest) -> Plan:
+    """*plan* of a try before, for the source as it is reached from here."""
+
+    def one(planned: PlannedTask) -> PlannedTask:
+        instead = planned.fallback
+        return planned.model_copy(
+            update={
+                "task": planned.task.model_copy(update={"source": order.source}),
+                "fallback": None if instead is None else one(instead),
+            }
+        )
+
+    tasks = tuple(one(planned) for planned in plan.tasks)
+    budget = order.constraints.budget
+    told = {"source": order.source, "tasks": tasks, "budget": budget}
+    return plan.model_copy(update=told)
 
 
 async def plan_job(
@@ -211,6 +243,8 @@ async def conclude(  # noqa: PLR0913 - what it needs, from whom, and who is told
     journal: Journal,
     listen: Listener,
     started: float,
+    before: tuple[TaskResult, ...] = (),
+    kept: Mapping[str, KeptWork] = MappingProxyType({}),
 ) -> Manifest:
     """
     Publish what the tasks of *plan* have made, or raise what they failed with.
@@ -218,7 +252,7 @@ async def conclude(  # noqa: PLR0913 - what it needs, from whom, and who is told
     Nothing is removed: another may be about to publish the same. What no manifest names
     goes once the job is over.
     """
-    job = _PlannedJob(order, wiring, plan, journal, started, listen, ())
+    job = _PlannedJob(order, wiring, plan, journal, started, listen, before, kept)
     return await job.end(results)
 
 
@@ -233,7 +267,9 @@ class _PlannedJob:
     started: float
     listen: Listener
     before: tuple[TaskResult, ...]
-    """The sample's attempts: on the bill like the others."""
+    """The sample's attempts, and others: on the bill like those of the tasks."""
+    kept: Mapping[str, KeptWork]
+    """What tries before this one have finished, by task."""
 
     @property
     def target(self) -> Destination:
@@ -246,23 +282,32 @@ class _PlannedJob:
     async def perform(self, engine: Engine) -> Manifest:
         token = self.journal.token
         private = await self.target.prepare(self.folder, token=token)
+        outlives = self.journal.outlives and (
+            len(self.plan.tasks) > 1 or not engine.shares_scratch
+        )
+        if outlives:
+            await self.journal.planned(self.plan, self.kept)
         with ExitStack() as stack:
-            if private is not None:
+            if private is not None and not outlives:
                 stack.enter_context(engine.guard(private))
             try:
-                return await self.end(await self._invoke(engine))
+                return await self.end(await self._invoke(engine, outlives=outlives))
             finally:
                 with anyio.CancelScope(shield=True):
-                    await self.target.discard(self.folder, token=token)
+                    # What is finished is for whoever goes on, as long as there is one.
+                    if not outlives or await self.journal.is_over():
+                        await self.target.discard(self.folder, token=token)
 
-    async def _invoke(self, engine: Engine) -> tuple[TaskResult, ...]:
+    async def _invoke(
+        self, engine: Engine, *, outlives: bool
+    ) -> tuple[TaskResult, ...]:
         token = self.journal.token
-        records = _recorded(engine, self.target, self.folder, token)
+        records = _recorded(engine, self.target, self.folder, token, always=outlives)
         with private_scratch(engine, self.wiring.scratch, "chunks") as chunks:
 
             def order_for(task: Task, number: int) -> WorkOrder:
                 name = attempt_name(task.task_id, number)
-                if task.kind == "chunk" and engine.shares_scratch:
+                if task.kind == "chunk" and engine.shares_scratch and not outlives:
                     # What is joined is not published.
                     place = str(chunks / name)
                 else:
@@ -282,6 +327,7 @@ class _PlannedJob:
                 order_for=order_for,
                 observer=Reporter(self.plan, self.journal, self.listen),
                 earlier=self.journal.earlier,
+                kept=self.kept,
             )
 
     async def end(self, results: tuple[TaskResult, ...]) -> Manifest:
@@ -316,16 +362,17 @@ class _PlannedJob:
     async def _publish(self, results: tuple[TaskResult, ...]) -> Manifest:
         token, commit = self.journal.token, self.journal.commit
         # Each file lies where its attempt has put it.
-        made = {
-            attempt_name(one.task_id, one.attempts[-1].number): one.produced
+        made = [
+            (self._token_of(one), attempt_name(one.task_id, last.number), one.produced)
             for one in results
             if one.kind != "chunk" and one.produced and has_succeeded(one)
-        }
+            for last in one.attempts[-1:]
+        ]
         uris = {
             artifact.path: self.target.uri(
-                self.folder, artifact.path, name=name, token=token
+                self.folder, artifact.path, name=name, token=of
             )
-            for name, produced in made.items()
+            for of, name, produced in made
             for artifact in produced.artifacts
         }
         manifest = succeeded(
@@ -333,12 +380,16 @@ class _PlannedJob:
             (*self.before, *results),
             ending_of("succeeded", self.started),
             uri=uris.__getitem__,
-            location=self.target.uri(self.folder, name=next(iter(made)), token=token),
+            location=self.target.uri(self.folder, name=made[0][1], token=made[0][0]),
         ).model_copy(update={"depth": self.order.source.depth})
         try:
             await self._refuse_change()
             await self.target.publish(
-                self.folder, manifest, made=[*made], token=token, commit=commit
+                self.folder,
+                manifest,
+                made=[name for of, name, _ in made if of == token],
+                token=token,
+                commit=commit,
             )
         except ObjectExists:
             # Two runs of one job: the store decided, and the loser's answer is ours.
@@ -351,6 +402,13 @@ class _PlannedJob:
             raise self.with_manifest(exc, results) from exc
         self.listen(Published(manifest))
         return manifest
+
+    def _token_of(self, result: TaskResult) -> str:
+        """Of the try that made it."""
+        kept = self.kept.get(result.task_id)
+        if kept is not None and result.attempts[-1] == kept.attempt:
+            return token_of(kept.claim)
+        return self.journal.token
 
     async def _refuse_change(self) -> None:
         """What was read must be what was planned for."""
@@ -370,12 +428,17 @@ class _PlannedJob:
 
 
 def _recorded(
-    engine: Engine, target: Destination, folder: str, token: str
+    engine: Engine,
+    target: Destination,
+    folder: str,
+    token: str,
+    *,
+    always: bool = False,
 ) -> Callable[[str], str | None]:
-    """Where the records of an attempt lie, by its name; nowhere where it is ours."""
+    """Where the records of an attempt lie, by its name; nowhere where nobody asks."""
 
     def records(name: str) -> str | None:
-        if engine.shares_scratch:
+        if engine.shares_scratch and not always:
             return None
         return target.records(folder, name, token=token)
 

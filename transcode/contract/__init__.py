@@ -10,7 +10,14 @@ here. Units stand in the names: `_seconds`, `_bytes`, `_mib` (MiB = 2**20 bytes)
 
 from __future__ import annotations
 
-from .invocation import Heartbeat, InvocationReport, WorkOrder, attempt_name
+from .invocation import (
+    Heartbeat,
+    InvocationReport,
+    KeptWork,
+    OrderedWork,
+    WorkOrder,
+    attempt_name,
+)
 from .manifest import JobCost, Manifest, Output, TaskRecord, Verification
 from .media import (
     AudioKind,
@@ -119,6 +126,7 @@ __all__ = [
     "Interval",
     "InvocationReport",
     "JobCost",
+    "KeptWork",
     "Loudness",
     "LoudnessFacts",
     "MadeBy",
@@ -127,6 +135,7 @@ __all__ = [
     "MasteringDisplay",
     "Media",
     "Money",
+    "OrderedWork",
     "OtherStream",
     "OutcomeKind",
     "Output",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .outcome import Attempt, Produced, Progress
 from .plan import Task
@@ -24,7 +24,7 @@ class WorkOrder(Value):
     place: str | None
     """A folder of the store, of this attempt alone; None: nothing is kept of it."""
     records: str | None
-    """Another, for order, heartbeat and report; None: whoever orders does the work."""
+    """Another, for order, heartbeat and report; None: nobody asks for them."""
     profile: str
     """Marks what is made as ours."""
 
@@ -56,6 +56,25 @@ class InvocationReport(Value):
     schema_: Literal["transcode/report/1"] = Field("transcode/report/1", alias="schema")
     attempt: Attempt
     produced: Produced | None = None
+
+
+class OrderedWork(Value):
+    """Of an order, what it was for; whoever else it was written for reads more."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    work: WorkOrder
+
+
+class KeptWork(Value):
+    """What a try before has finished, so that nobody need do it again."""
+
+    claim: int
+    """Of that try: it is on its bill."""
+    attempt: Attempt
+    place: str
+    """Where it lies, and stays until the job is over."""
+    produced: Produced
 
 
 def attempt_name(task_id: str, number: int) -> str:

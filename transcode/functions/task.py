@@ -220,7 +220,8 @@ async def _found(work: WorkOrder, settings: Settings) -> WorkOrder:
     await refuse_change(planned, planned.uri, settings)
     source = await locate(planned.uri, settings)
     task = work.task.model_copy(update={"source": source})
-    return work.model_copy(update={"task": task})
+    # Its report is ours to write: it is billed for more than the work.
+    return work.model_copy(update={"task": task, "records": None})
 
 
 def _here(told: Settings, own: Settings) -> Settings:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Self
 
 from ..contract import (
     Attempt,
+    KeptWork,
     Money,
     OutcomeKind,
     PlannedTask,
@@ -50,6 +52,24 @@ class TaskState:
     """Where the last attempt's files lie."""
     share: Decimal | None = None
     """Of the work, how much the last attempt had done when it ended, where known."""
+    kept: bool = False
+    """The last of `earlier` has succeeded, and what it made is there."""
+
+    @classmethod
+    def after(
+        cls, planned: PlannedTask, earlier: Sequence[Attempt], kept: KeptWork | None
+    ) -> Self:
+        """Of a task when a try begins; *kept*: what one before has finished."""
+        if kept is None:
+            return cls(planned, earlier=tuple(earlier))
+        others = (it for it in earlier if it != kept.attempt)
+        return cls(
+            planned,
+            earlier=(*others, kept.attempt),
+            produced=kept.produced,
+            place=kept.place,
+            kept=True,
+        )
 
     @property
     def name(self) -> str:
@@ -58,7 +78,7 @@ class TaskState:
     @property
     def done(self) -> bool:
         last = self.attempts[-1] if self.attempts else None
-        return last is not None and last.outcome is OutcomeKind.SUCCEEDED
+        return self.kept or (last is not None and last.outcome is OutcomeKind.SUCCEEDED)
 
     @property
     def all_attempts(self) -> tuple[Attempt, ...]:
@@ -224,7 +244,7 @@ def _money(states: Sequence[TaskState], budget: Money | None) -> TaskBudget:
     promised = {
         state.name: state.planned.task.predicted_cost.amount
         for state in states
-        if not state.attempts and not state.runs
+        if not state.attempts and not state.runs and not state.kept
     }
     money = TaskBudget(budget, promised)
     for state in states:

@@ -12,6 +12,7 @@ import anyio.abc
 
 from ..contract import (
     Attempt,
+    KeptWork,
     Money,
     OutcomeKind,
     PlannedTask,
@@ -46,6 +47,7 @@ async def invoke_all(  # noqa: PLR0913 - what, where, for how much, who hears of
     order_for: Callable[[Task, int], WorkOrder],
     observer: JobObserver,
     earlier: Mapping[str, Sequence[Attempt]] = MappingProxyType({}),
+    kept: Mapping[str, KeptWork] = MappingProxyType({}),
 ) -> tuple[TaskResult, ...]:
     """
     Run every task until it succeeds or there is no sense in going on.
@@ -56,8 +58,9 @@ async def invoke_all(  # noqa: PLR0913 - what, where, for how much, who hears of
     last attempt, whose failure also says why there was no further one. Once a task has
     failed for good the others are cancelled, because a job is all or nothing.
     `observer` hears of every attempt. `earlier`: attempts of the same task by workers
-    before us, which count towards the budget and are learned from. Where a chunk
-    shows that the source is not what it says, it is done in one piece.
+    before us, which count towards the budget and are learned from; *kept*: what they
+    have finished, which is not done again. Where a chunk shows that the source is not
+    what it says, it is done in one piece.
 
     The budget is a hard stop: an attempt is given what is left of it at most, and is
     stopped before it costs more. Raises `PlanError` where the machine cannot hold a
@@ -73,8 +76,10 @@ async def invoke_all(  # noqa: PLR0913 - what, where, for how much, who hears of
             )
     job = _Job(
         {
-            one.task.task_id: TaskState(
-                one, earlier=tuple(earlier.get(one.task.task_id, ()))
+            one.task.task_id: TaskState.after(
+                one,
+                earlier.get(one.task.task_id, ()),
+                kept.get(one.task.task_id),
             )
             for one in planned
         },

@@ -13,23 +13,19 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
-
-from pydantic import Field
 
 from ..contract import (
-    Attempt,
     InvocationReport,
+    KeptWork,
     Manifest,
     Plan,
-    PlannedTask,
     TaskResult,
     WorkOrder,
     attempt_name,
 )
-from ..contract.job import Claim, StoredRecord
+from ..contract.job import Claim
 from ..errors import Cancelled, ObjectExists, ObjectMissing, WorkerLost
-from ..hooks import Listener
+from ..hooks import Listener, Planned
 from ..invoke.advance import (
     Begin,
     TaskState,
@@ -49,30 +45,21 @@ from ..invoke.remote import (
     RemoteEngine,
     RemoteOrder,
     ended_as,
-    unsigned,
 )
 from ..invoke.scheduler import provisional_attempt
-from ..pipeline import conclude, plan_job
+from ..pipeline import conclude, gone_on_with, plan_job
 from ..request import ResolvedRequest
 from ..sample_encode import left_of
 from ..store.bucket import Bucket
 from ..store.destination import RECORDS
 from ..wiring import Wiring
 from .journal import JobJournal
-from .repository import STATE, JobRepository, read_one
+from .repository import JobRepository, read_one
+from .takeover import PlannedTry, plan_path
 
 _QUEUED = 3
 """Leases that an order may wait to be begun: the age that an event may have, and a cold
 start."""
-
-
-class PlannedTry(StoredRecord):
-    """What a try at a job set out to do; whoever goes on with it keeps to that."""
-
-    schema_: Literal["transcode/try/1"] = Field("transcode/try/1", alias="schema")
-    job_id: str
-    claim: int
-    plan: Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +69,8 @@ class Finished:
     plan: Plan
     results: tuple[TaskResult, ...]
     begun_at: Mapping[tuple[str, int], datetime]
+    kept: Mapping[str, KeptWork]
+    """What tries before this one have made of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,26 +89,36 @@ class JobAdvance:
 
     async def begin(self, started: float) -> None:
         """Plan it and start what is first."""
-        plan = await plan_job(
-            self.order, self.wiring, self.journal, self.listen, started
-        )
-        await self.order.target.prepare(self.order.folder, token=self.journal.token)
-        await self.objects.create(
-            _path(self.claim),
-            _planned(self.claim, plan),
-        )
+        resumed = await self.journal.resume(in_place=self.order.target.in_place)
+        if resumed is None:
+            plan = await plan_job(
+                self.order, self.wiring, self.journal, self.listen, started
+            )
+            await self.journal.planned(plan, {})
+        else:
+            plan = gone_on_with(resumed.plan, self.order)
+            plan = await self.journal.allow(plan)
+            self.listen(Planned(plan))
+            await self.journal.planned(plan, resumed.kept)
         await self.go_on()
 
     async def go_on(self) -> Finished | None:
         """Start what is next; what it came to where nothing is; None: others work."""
-        known = await read_one(self.objects, PlannedTry, _path(self.claim))
+        known = await read_one(self.objects, PlannedTry, self._path)
         plan = known.plan
         now = await self.objects.now()
         found = await self._records()
+        self.journal.use(known.kept)
         earlier = self.journal.earlier
         states = [
             await self._state(
-                planned, found, now, tuple(earlier.get(planned.task.task_id, ()))
+                TaskState.after(
+                    planned,
+                    earlier.get(planned.task.task_id, ()),
+                    known.kept.get(planned.task.task_id),
+                ),
+                found,
+                now,
             )
             for planned in plan.tasks
         ]
@@ -130,16 +129,16 @@ class JobAdvance:
                 await self._start(plan, one)
             if steps.begin or not all(state.done for state in states):
                 return None
-            return self._finished(plan, results_of(states, {}))
+            return self._finished(known, results_of(states, {}))
         results = results_of(await self._stopped(states), steps.gave_up)
         whole = whole_of(states, steps.gave_up)
         if whole is None:
-            return self._finished(plan, results)
+            return self._finished(known, results)
         refusal = whole_afforded(states, whole, budget=budget, fits=fits)
         if refusal is not None:
             ended = with_whole(results, (), refusal)
-            return self._finished(plan, ended)
-        instead = await self._state(whole, found, now, ())
+            return self._finished(known, ended)
+        instead = await self._state(TaskState(whole), found, now)
         left = left_for_whole(states, budget)
         more = next_steps([instead], budget=left, fits=fits)
         for one in more.begin:
@@ -147,15 +146,19 @@ class JobAdvance:
         if more.begin or instead.runs:
             return None
         ended = with_whole(results, results_of([instead], more.gave_up))
-        return self._finished(plan, ended)
+        return self._finished(known, ended)
 
-    def _finished(self, plan: Plan, results: tuple[TaskResult, ...]) -> Finished:
-        return Finished(plan, results, dict(self.journal.begun_at))
+    def _finished(self, known: PlannedTry, results: tuple[TaskResult, ...]) -> Finished:
+        return Finished(known.plan, results, dict(self.journal.begun_at), known.kept)
+
+    @property
+    def _path(self) -> str:
+        return plan_path(self.claim.job_id, self.claim.number)
 
     async def is_planned(self) -> bool:
         """Whether there is something to go on with."""
         try:
-            await self.objects.head(_path(self.claim))
+            await self.objects.head(self._path)
         except ObjectMissing:
             return False
         return True
@@ -164,11 +167,13 @@ class JobAdvance:
         """Give up what runs; None: nothing was planned yet."""
         if not await self.is_planned():
             return None
-        known = await read_one(self.objects, PlannedTry, _path(self.claim))
+        known = await read_one(self.objects, PlannedTry, self._path)
         now, found = await self.objects.now(), await self._records()
-        states = [await self._state(it, found, now, ()) for it in known.plan.tasks]
+        states = [
+            await self._state(TaskState(it), found, now) for it in known.plan.tasks
+        ]
         results = results_of(await self._stopped(states), {})
-        return self._finished(known.plan, results)
+        return self._finished(known, results)
 
     async def _records(self) -> Mapping[str, Mapping[str, datetime]]:
         """Attempt → what lies in its records → when it was written."""
@@ -181,15 +186,14 @@ class JobAdvance:
 
     async def _state(
         self,
-        planned: PlannedTask,
+        state: TaskState,
         found: Mapping[str, Mapping[str, datetime]],
         now: datetime,
-        earlier: tuple[Attempt, ...],
     ) -> TaskState:
-        state = TaskState(planned, earlier=earlier)
+        """*state* as this try has begun, with what its records say since."""
         name, number = (
-            planned.task.task_id,
-            1 + max((attempt.number for attempt in earlier), default=0),
+            state.name,
+            1 + max((attempt.number for attempt in state.earlier), default=0),
         )
         while (lies := found.get(attempt_name(name, number))) and ORDER in lies:
             at = f"{RECORDS}/{self.order.folder}/{self.journal.token}"
@@ -297,6 +301,8 @@ class JobAdvance:
     async def conclude(self, finished: Finished, started: float) -> Manifest:
         """Publish it, or raise what it failed with; every attempt is written down."""
         plan, results = finished.plan, finished.results
+        self.journal.defers = True
+        self.journal.use(finished.kept)
         self.journal.begun_at.update(finished.begun_at)
         tasks = {
             planned.task.task_id: planned.task
@@ -304,11 +310,13 @@ class JobAdvance:
             for planned in (one.fallback, one)
             if planned is not None
         }
+        earlier = self.journal.earlier
         for result in results:
+            known = {it.number for it in earlier.get(result.task_id, ())}
             for attempt in result.attempts:
-                known = self.journal.earlier.get(result.task_id, ())
-                if attempt in known:
-                    continue
+                name = (result.task_id, attempt.number)
+                if attempt.number in known and name not in self.journal.records:
+                    continue  # of a try before, and on its bill
                 await self.journal.keep(plan, tasks[result.task_id], attempt)
         manifest = await conclude(
             self.order,
@@ -318,28 +326,11 @@ class JobAdvance:
             journal=self.journal,
             listen=self.listen,
             started=started,
+            before=self.journal.others(plan),
+            kept=finished.kept,
         )
         await self.journal.settle(published=True)
         return manifest
-
-
-def _planned(claim: Claim, plan: Plan) -> bytes:
-    """*plan* as it may be written down: nothing in it opens the source."""
-
-    def one(planned: PlannedTask) -> PlannedTask:
-        instead = planned.fallback
-        return planned.model_copy(
-            update={
-                "task": unsigned(planned.task),
-                "fallback": None if instead is None else one(instead),
-            }
-        )
-
-    source = plan.source.model_copy(update={"location": plan.source.uri})
-    tasks = tuple(one(planned) for planned in plan.tasks)
-    kept = plan.model_copy(update={"source": source, "tasks": tasks, "sampling": None})
-    known = PlannedTry(job_id=claim.job_id, claim=claim.number, plan=kept)
-    return known.to_json().encode()
 
 
 async def is_wanted(repository: JobRepository, job_id: str, number: int) -> bool:
@@ -352,7 +343,3 @@ async def is_wanted(repository: JobRepository, job_id: str, number: int) -> bool
         and last.ending is None
         and not (history.done or history.cancelled)
     )
-
-
-def _path(claim: Claim) -> str:
-    return f"{STATE}/jobs/{claim.job_id}/plans/{claim.number:06d}.json"

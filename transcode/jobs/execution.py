@@ -83,7 +83,11 @@ class JobExecution:
         """
         started = time.monotonic()
         journal = JobJournal(
-            self.repository, self.submission, self.claim, reservations=self.reservations
+            self.repository,
+            self.submission,
+            self.claim,
+            reservations=self.reservations,
+            round_after=self.history.round_after,
         )
         error: TranscodeError | None = None
         try:
@@ -121,7 +125,7 @@ class JobExecution:
             why = {"failure": error.describe(), "not_before": until}
             return await self._end(put_off.model_copy(update=why))
         cancelled = isinstance(error, Cancelled)
-        return await self._end(
+        ending = await self._end(
             await self._failed(
                 error,
                 started,
@@ -129,17 +133,23 @@ class JobExecution:
                 final=cancelled or not error.mendable,
             )
         )
+        if ending.final:
+            await journal.settle(over=True)
+        return ending
 
     async def give_up(self, error: TranscodeError) -> Ending:
         """End the job for good without working on it."""
         before = await self.repository.attempts(self.claim.job_id)
-        await JobJournal(
+        journal = JobJournal(
             self.repository,
             self.submission,
             self.claim,
             before,
             reservations=self.reservations,
-        ).settle()
+            round_after=self.history.round_after,
+        )
+        await journal.learn()
+        await journal.settle(over=True)
         cancelled = isinstance(error, Cancelled)
         kind: EndingKind = "cancelled" if cancelled else "failed"
         return await self._end(

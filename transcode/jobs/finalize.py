@@ -106,7 +106,9 @@ async def _enter(repository: JobRepository, ended: JobReport) -> None:
     shown = {(t.task_id, a.number): a for t in tasks for a in t.attempts}
     for record in await repository.attempts(ended.job_id):
         attempt = shown.get((record.task_id, record.attempt.number), record.attempt)
-        if record.attempt.measured is None and attempt != record.attempt:
+        # Of what was made by one try and published by another, the first knew no more.
+        same = record.attempt.measured in {None, attempt.measured}
+        if same and attempt != record.attempt:
             known = record.model_copy(update={"attempt": attempt})
             await repository.keep_attempt(known)
             await repository.enter(known)
@@ -159,6 +161,7 @@ async def _collect(
     if ended.status == "succeeded" and len(history.tried) <= 1 and not thorough:
         return
     root = f"{ended.folder}/"
+    newest = max((one.claim.number for one in history.tried), default=0)
     publishing = {f"{one.claim.number:04d}" for one in history.tried if one.publishing}
     outputs = ended.manifest.outputs if ended.status == "succeeded" else ()
     named = {output.uri for output in outputs}
@@ -167,14 +170,28 @@ async def _collect(
         place = _place(entry.key.removeprefix(root))
         if place is None or place in kept:
             continue
+        if _is_later(place, newest):
+            continue
         if ended.status != "succeeded" and place.partition(".")[0] in publishing:
             continue
         await bucket.delete(entry.key)
-    async for entry in bucket.entries(f"{RECORDS}/{ended.folder}/"):
-        await bucket.delete(entry.key)
+    roots = [f"{RECORDS}/{ended.folder}/"]
     if ended.status == "succeeded" or not publishing:
-        async for entry in bucket.entries(f".transcode-{ended.folder}."):
+        roots.append(f".transcode-{ended.folder}.")
+    for under in roots:
+        await _remove(bucket, under, newest)
+
+
+async def _remove(bucket: Bucket, root: str, newest: int) -> None:
+    async for entry in bucket.entries(root):
+        if not _is_later(entry.key.removeprefix(root), newest):
             await bucket.delete(entry.key)
+
+
+def _is_later(place: str, newest: int) -> bool:
+    """Whether it is of a round that has begun meanwhile."""
+    token = re.split(r"[./]", place, maxsplit=1)[0]
+    return token.isdecimal() and int(token) > newest
 
 
 def _place(path: str) -> str | None:

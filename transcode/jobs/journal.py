@@ -5,24 +5,37 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from ..contract import Attempt, Manifest, Money, OutcomeKind, Plan, SourceRecord, Task
+from ..contract import (
+    Attempt,
+    KeptWork,
+    Manifest,
+    Money,
+    OutcomeKind,
+    Plan,
+    SourceRecord,
+    Task,
+    TaskResult,
+)
 from ..contract.job import Claim, LedgerRecord, Submission
 from ..errors import Cancelled, TranscodeError
 from ..hooks import AttemptEnded, Event, Listener, Planned, SampleBegun, Unrecorded
 from ..invoke.engine import Engine
 from ..invoke.journal import NullJournal
+from ..invoke.takeover import ReportedAttempt, Resumed, plan_to_go_on_with
 from ..ledger.job_rows import JOBS
 from ..ledger.log import LEDGER, append
 from ..pipeline import run as run_here
 from ..request import Request
+from ..store.destination import token_of
 from ..store.open import bucket
 from ..wiring import Wiring
 from . import JobRepository, confirm
 from .reservations import Reservations
+from .takeover import plans_before, reported_before, those_there, write_plan
 
 
 @dataclass(slots=True)
@@ -43,17 +56,87 @@ class JobJournal:
     """When an attempt was ordered, where that is written down: the same for all."""
     entered: set[str] = field(default_factory=set)
     """Names in the ledger that need no second look."""
+    round_after: int = 0
+    """Claims up to this number belong to rounds that are closed."""
+    reported: dict[tuple[int, str, int], Attempt] = field(default_factory=dict)
+    """Claim, task and number → what is known of it by its report."""
+    used: set[tuple[int, str, int]] = field(default_factory=set)
+    """Of those, what the result is made of."""
+    defers: bool = False
+    """What we have made and not published, another may yet use."""
+    deferred: set[str] = field(default_factory=set)
+    """Names in the ledger of what may yet be used."""
 
     @property
     def token(self) -> str:
-        return f"{self.claim.number:04d}"
+        return token_of(self.claim.number)
 
     @property
     def earlier(self) -> Mapping[str, Sequence[Attempt]]:
         found: dict[str, list[Attempt]] = defaultdict(list)
         for record in self.before:
-            found[record.task_id].append(record.attempt)
+            found[record.task_id].append(self._as_reported(record).attempt)
         return found
+
+    @property
+    def outlives(self) -> bool:
+        return True
+
+    async def resume(self, *, in_place: bool) -> Resumed | None:
+        objects, after = self.repository.objects, self.round_after
+        if self.claim.number - after <= 1:
+            return None
+        there = await those_there(objects, await self.learn())
+        plans = await plans_before(objects, self.claim, after=after)
+        resumed = plan_to_go_on_with(plans, there, in_place=in_place)
+        if resumed is None:
+            return None
+        self.use(resumed.kept)
+        return replace(resumed, before=self.others(resumed.plan))
+
+    async def learn(self) -> tuple[ReportedAttempt, ...]:
+        """How attempts of tries before us have ended, by their reports."""
+        reported = await reported_before(
+            self.repository.objects,
+            self.submission.folder,
+            self.claim,
+            after=self.round_after,
+        )
+        for one in reported:
+            name = (one.claim, one.order.task.task_id, one.attempt.number)
+            self.reported[name] = one.attempt
+        return reported
+
+    def use(self, kept: Mapping[str, KeptWork]) -> None:
+        """What tries before us have made is published with ours."""
+        for task_id, one in kept.items():
+            name = (one.claim, task_id, one.attempt.number)
+            self.reported[name] = one.attempt
+            self.used.add(name)
+
+    def others(self, plan: Plan) -> tuple[TaskResult, ...]:
+        """Of tries before us, what is no task of *plan*: the receipt has it all."""
+        own = {planned.task.task_id for planned in plan.tasks}
+        kinds = {it.task_id: it.kind for it in self.before if it.task_id not in own}
+        earlier = self.earlier
+        return tuple(
+            TaskResult(
+                task_id=name, kind=kind, attempts=tuple(earlier[name]), produced=None
+            )
+            for name, kind in kinds.items()
+        )
+
+    async def planned(self, plan: Plan, kept: Mapping[str, KeptWork]) -> None:
+        self.defers = True
+        await write_plan(self.repository.objects, self.claim, plan, kept)
+
+    async def is_over(self) -> bool:
+        try:
+            history = await self.repository.history(self.claim.job_id)
+        except TranscodeError:
+            return False
+        last = history.round_tried[-1].ending if history.round_tried else None
+        return history.done or (last is not None and last.final)
 
     async def allow(self, plan: Plan) -> Plan:
         granted = None
@@ -106,19 +189,18 @@ class JobJournal:
 
         return heard
 
-    async def settle(self, *, published: bool = False) -> None:
+    async def settle(self, *, published: bool = False, over: bool = False) -> None:
         """
         Enter what no `keep` has seen, and what workers before us left unsaid; then
         what was set aside for the job is there for others. What was made counts as
-        lost unless it was *published*.
+        lost unless it was *published*; where others may yet use it, that is not said
+        before the job is *over*.
         """
-        for record in self.made:
-            final = record if published else _unpublished(record)
-            self.records[record.task_id, record.attempt.number] = final
-            await self.repository.keep_attempt(final)
-        self.made.clear()
+        await self._settle_made(published=published)
+        if over:
+            self.deferred.clear()
         for record in self.before:
-            await self._enter(record)
+            await self._settle_before(record, published=published, over=over)
         for task_id, attempt in self.unsaid:
             known = self.records.get((task_id, attempt.number))
             if known is not None and known.attempt.measured is None:
@@ -136,7 +218,40 @@ class JobJournal:
         if self.reservations is not None:
             await self.reservations.release(self.claim.job_id, claim=self.claim.number)
 
+    async def _settle_made(self, *, published: bool) -> None:
+        for record in self.made:
+            final = record if published else _unpublished(record)
+            self.records[record.task_id, record.attempt.number] = final
+            await self.repository.keep_attempt(final)
+            if self.defers and not published:
+                self.deferred.add(final.key)
+        self.made.clear()
+
+    async def _settle_before(
+        self, record: LedgerRecord, *, published: bool, over: bool
+    ) -> None:
+        known = self._as_reported(record)
+        if known.attempt.outcome is OutcomeKind.SUCCEEDED and known.kind != "sample":
+            name = (known.claim, known.task_id, known.attempt.number)
+            if not published and not over:
+                return
+            if not published or name not in self.used:
+                known = _unpublished(known)
+        if known != record:
+            await self.repository.keep_attempt(known)
+        await self._enter(known)
+
+    def _as_reported(self, record: LedgerRecord) -> LedgerRecord:
+        """With what its report says, which is more than what was known without."""
+        name = (record.claim, record.task_id, record.attempt.number)
+        attempt = self.reported.get(name)
+        if attempt is None:
+            return record
+        return record.model_copy(update={"attempt": attempt})
+
     async def _enter(self, record: LedgerRecord) -> None:
+        if record.key in self.deferred:
+            return
         if record.key not in self.entered:
             await self.repository.enter(record)
             self.entered.add(record.key)

@@ -126,6 +126,11 @@ class JobRepository:
         self._submissions: OrderedDict[str, Submission] = OrderedDict()
         """Of the last jobs that were looked at: none is ever written again."""
 
+    @property
+    def objects(self) -> Bucket:
+        """Where they lie."""
+        return self._objects
+
     async def now(self) -> datetime:
         return await self._objects.now()
 

@@ -285,7 +285,11 @@ class JobService:
         before = replace(history, tried=history.tried[:-1])
         order = await self._look_up(history.submission)
         journal = JobJournal(
-            self.repository, history.submission, claim, reservations=self._reservations
+            self.repository,
+            history.submission,
+            claim,
+            reservations=self._reservations,
+            round_after=history.round_after,
         )
         await _recall(journal, self.repository)
         advance = await self._advance(order, claim, journal, listen)
@@ -566,6 +570,8 @@ async def _recall(journal: JobJournal, repository: JobRepository) -> None:
     journal.records = {
         (one.task_id, one.attempt.number): one for one in kept if one.claim == own
     }
+    if journal.before:
+        await journal.learn()
 
 
 def _record(order: ResolvedRequest) -> SourceRecord:

@@ -46,6 +46,8 @@ class BucketDestination:
     what it wrote is garbage that no manifest names, and goes when it is discarded.
     """
 
+    in_place = True
+
     def __init__(
         self, address: str, opened: Callable[[], AbstractAsyncContextManager[Bucket]]
     ) -> None:

@@ -27,6 +27,11 @@ FIRST = "0001"
 """The token of the first try at a job."""
 
 
+def token_of(claim: int) -> str:
+    """The token of the try under that claim."""
+    return f"{claim:04d}"
+
+
 Commit = Callable[[], Awaitable[None]]
 
 
@@ -68,6 +73,10 @@ class Places(Protocol):
 
 class Publishes(Protocol):
     """Makes results visible, all or nothing."""
+
+    @property
+    def in_place(self) -> bool:
+        """What attempts have made is published where it lies, and never moved."""
 
     async def publish(
         self,

@@ -34,6 +34,8 @@ class FolderDestination:
     nothing, and all of it of one try.
     """
 
+    in_place = False
+
     def __init__(self, text: str) -> None:
         self._root = absolute(text)
         # What a process that was killed has left stands in nobody's way.

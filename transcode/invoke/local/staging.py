@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ...contract import Attempt, OutcomeKind, Produced, Spec, Task, WorkOrder
+from ...contract import (
+    Attempt,
+    InvocationReport,
+    OrderedWork,
+    OutcomeKind,
+    Produced,
+    Spec,
+    Task,
+    WorkOrder,
+)
 from ...deliver import segments
 from ...deliver.layout import leave_only
 from ...errors import TranscodeError
 from ...settings import Settings
 from ...store.destination import provenance
+from ...store.open import bucket
 from ...store.staging import Staged, brought, staged
 from ..observer import AttemptObserver
+from ..remote import ORDER, REPORT, unsigned
 
 if TYPE_CHECKING:
     from .engine import LocalEngine
@@ -77,10 +93,30 @@ class StagingEngine:
             if attempt.outcome is not OutcomeKind.SUCCEEDED:
                 return attempt, produced
             try:
-                return attempt, await _kept(files, produced)
+                kept = await _kept(files, produced)
             except TranscodeError as exc:
                 failure = {"outcome": exc.outcome, "failure": exc.describe()}
                 return attempt.model_copy(update=failure), None
+        if order.records is not None:
+            await self._report(
+                order.records, order, InvocationReport(attempt=attempt, produced=kept)
+            )
+        return attempt, kept
+
+    async def _report(
+        self, records: str, order: WorkOrder, report: InvocationReport
+    ) -> None:
+        """
+        Have it found by whoever takes over. Where that cannot be, it is done again: it
+        is no reason for us to fail.
+        """
+        ordered = OrderedWork(
+            work=order.model_copy(update={"task": unsigned(order.task)})
+        )
+        with suppress(TranscodeError):
+            async with bucket(records, self._settings) as objects:
+                await objects.create(ORDER, ordered.to_json().encode())
+                await objects.create(REPORT, report.to_json().encode())
 
     @asynccontextmanager
     async def _ready(self, task: Task) -> AsyncIterator[Task]:

@@ -1,0 +1,143 @@
+"""Reading what tries before this one have finished, and writing what this one plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from ..contract import (
+    InvocationReport,
+    KeptWork,
+    OrderedWork,
+    Plan,
+    PlannedTask,
+)
+from ..contract.job import Claim, StoredRecord
+from ..errors import ObjectExists
+from ..invoke.remote import ORDER, REPORT, unsigned
+from ..invoke.takeover import ReportedAttempt
+from ..store.bucket import Bucket
+from ..store.destination import RECORDS
+from .repository import NUMBERED, STATE, read_several
+
+
+class PlannedTry(StoredRecord):
+    """What a try at a job set out to do; whoever goes on with it keeps to that."""
+
+    schema_: Literal["transcode/try/1"] = Field("transcode/try/1", alias="schema")
+    job_id: str
+    claim: int
+    plan: Plan
+    kept: Mapping[str, KeptWork] = Field(default_factory=dict)
+    """Task → what a try before has made of it."""
+
+
+def plan_path(job_id: str, claim: int) -> str:
+    """Where the plan of that try lies."""
+    return f"{STATE}/jobs/{job_id}/plans/{claim:06d}.json"
+
+
+async def write_plan(
+    objects: Bucket, claim: Claim, plan: Plan, kept: Mapping[str, KeptWork]
+) -> None:
+    """Once; nothing in it opens the source."""
+
+    def one(planned: PlannedTask) -> PlannedTask:
+        instead = planned.fallback
+        return planned.model_copy(
+            update={
+                "task": unsigned(planned.task),
+                "fallback": None if instead is None else one(instead),
+            }
+        )
+
+    sampling = plan.sampling
+    if sampling is not None:
+        # What it cost counts; it is over.
+        sampling = sampling.model_copy(update={"planned": None})
+    told = {
+        "source": plan.source.model_copy(update={"location": plan.source.uri}),
+        "tasks": tuple(one(planned) for planned in plan.tasks),
+        "sampling": sampling,
+    }
+    known = PlannedTry(
+        job_id=claim.job_id,
+        claim=claim.number,
+        plan=plan.model_copy(update=told),
+        kept=kept,
+    )
+    try:
+        await objects.create(
+            plan_path(claim.job_id, claim.number), known.to_json().encode()
+        )
+    except ObjectExists:
+        return  # a reply was lost
+
+
+async def plans_before(
+    objects: Bucket, claim: Claim, *, after: int
+) -> list[tuple[int, Plan]]:
+    """Plans of claims of this round, which began *after* that number."""
+    root = plan_path(claim.job_id, 0).rpartition("/")[0] + "/"
+    keys: list[tuple[int, str]] = []
+    async for entry in objects.entries(root):
+        match = NUMBERED.fullmatch(entry.key.removeprefix(root))
+        if match and after < int(match[1]) < claim.number:
+            keys.append((int(match[1]), entry.key))
+    found = await read_several(objects, keys, PlannedTry, strange_too=True)
+    return [(number, known.plan) for number, known in found.items()]
+
+
+async def reported_before(
+    objects: Bucket, folder: str, claim: Claim, *, after: int
+) -> tuple[ReportedAttempt, ...]:
+    """Attempts of claims of this round before *claim* of which a report lies there."""
+    root = f"{RECORDS}/{folder}/"
+    found: dict[tuple[int, str], set[str]] = {}
+    async for entry in objects.entries(root):
+        token, _, rest = entry.key.removeprefix(root).partition("/")
+        name, _, what = rest.partition("/")
+        if token.isdecimal() and after < int(token) < claim.number:
+            found.setdefault((int(token), f"{root}{token}/{name}"), set()).add(what)
+    there = [key for key, lies in found.items() if {ORDER, REPORT} <= lies]
+    orders = await read_several(
+        objects,
+        [(it, f"{it[1]}/{ORDER}") for it in there],
+        OrderedWork,
+        strange_too=True,
+    )
+    reports = await read_several(
+        objects,
+        [(it, f"{it[1]}/{REPORT}") for it in there],
+        InvocationReport,
+        strange_too=True,
+    )
+    return tuple(
+        ReportedAttempt(it[0], orders[it].work, reports[it])
+        for it in sorted(there)
+        if it in orders and it in reports
+    )
+
+
+async def those_there(
+    objects: Bucket, reported: Sequence[ReportedAttempt]
+) -> tuple[ReportedAttempt, ...]:
+    """
+    *reported*, without what somebody has removed by hand since: of those that made
+    something, the ones of which every file is there.
+    """
+    root, there = objects.uri(), list[ReportedAttempt]()
+    for one in reported:
+        produced, place = one.report.produced, one.order.place
+        if produced is not None and place is not None:
+            under = place.removeprefix(root).strip("/") + "/"
+            sizes = {
+                entry.key.removeprefix(under): entry.bytes
+                async for entry in objects.entries(under)
+            }
+            if any(sizes.get(it.path) != it.bytes for it in produced.artifacts):
+                continue
+        there.append(one)
+    return tuple(there)
