@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import pytest
 
 
@@ -42,6 +43,12 @@ UNFIT = """
   .concat(document.documentElement.scrollWidth > innerWidth ? ['wider than it is'] : [])
 """
 """What a screen reader could not name, ids given twice, and a page that is too wide."""
+FAULTS = """
+axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] })
+  .then((found) => found.violations.map((one) =>
+    `${one.id}: ${one.help}: ${one.nodes.map((it) => it.html).join(' ')}`)
+    .concat(found.passes.length < 10 ? ['hardly anything was looked at'] : []))
+"""
 
 
 @pytest.fixture(scope="session")
@@ -91,18 +98,42 @@ async def go(page: Any, to: str, shows: str) -> None:
     await page.until(f"!document.querySelector({shows!r}).hidden")
 
 
-async def check(page: Any, name: str, folder: Path) -> None:
-    """Everything has a name, and nothing sticks out, on a desk and on a phone."""
+async def check(page: Any, name: str, folder: Path, axe: str) -> None:
+    """
+    Everything has a name, nothing sticks out, and axe finds no fault by WCAG 2.2 AA, on
+    a desk and on a phone.
+    """
     for width, dark in SIZES:
         picture = folder / f"{name}-{width}.png"
         await page.photograph(picture, width=width, dark=dark)
         assert [] == await page.value(UNFIT), (name, width)
+        await page.value(f"window.axe ? 0 : (() => {{ {axe}; return 0 }})()")
+        assert [] == await page.value(FAULTS), (name, width)
+
+
+async def play_alone(page: Any, result: Path, axe: str) -> None:
+    """`transcode play FOLDER`: one result, with nothing but the address it prints."""
+    argv = [sys.executable, "-m", "transcode", "play", str(result), "--no-open"]
+    told = result.parents[1] / "play.txt"
+    with running(argv, told):
+        url = await anyio.to_thread.run_sync(
+            lambda: servers.until(lambda: told.read_text().strip(), told)
+        )
+        await page.call("Page.navigate", url=url)
+        await page.until("document.querySelector('video')?.readyState >= 2")
+        await page.value("document.querySelectorAll('.thumbs button')[1].click()")
+        await page.until("document.querySelector('video').currentTime >= 2")
+        shown = await page.value("document.querySelector('main').innerText")
+        assert {"seen.mp4", "240p", "Bill"} <= {*shown.replace("/", "\n").split("\n")}
+        assert "#" not in await page.value("location.href")
+        await check(page, "play", result.parents[1], axe)
 
 
 async def test_a_person_does_all_of_it(  # noqa: PLR0915 - one visit, in its order
-    chromium: str, make_clip: Callable[..., Path], tmp_path: Path
+    chromium: str, players: Path, make_clip: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Token, price, upload, progress, result that plays, spending; then a cancel."""
+    axe = (players / "axe-core/axe.min.js").read_text(encoding="utf-8")
     (tmp_path / "in").mkdir()
     clip = make_clip("seen", 4, "320x240")
     long = make_clip("long", 40, "640x360", audio=False)
@@ -129,7 +160,7 @@ async def test_a_person_does_all_of_it(  # noqa: PLR0915 - one visit, in its ord
             await page.type("#n-tags", "customer=42")
             await page.value("document.querySelector('#n-plan').click()")
             await page.until("document.querySelector('#priced table')")
-            await check(page, "new", tmp_path)
+            await check(page, "new", tmp_path, axe)
             await page.value("document.querySelector('#n-submit').click()")
             await page.until("location.hash.startsWith('#/job/')")
             await page.until(
@@ -146,11 +177,11 @@ async def test_a_person_does_all_of_it(  # noqa: PLR0915 - one visit, in its ord
             assert "predicted" in shown
             assert "chosen" in shown
             assert "customer=42" in shown
-            await check(page, "job", tmp_path)
+            await check(page, "job", tmp_path, axe)
 
             await go(page, "#/spending", "#spending")
             await page.until("document.querySelector('#groups table')")
-            await check(page, "spending", tmp_path)
+            await check(page, "spending", tmp_path, axe)
 
             await go(page, "#/new", "#new")
             await choose(page, "#n-file", long)
@@ -166,9 +197,10 @@ async def test_a_person_does_all_of_it(  # noqa: PLR0915 - one visit, in its ord
             await page.until("!document.querySelector('#retry').hidden")
             await go(page, "#/", "#jobs")
             await page.until("document.querySelectorAll('#rows tr').length == 2")
-            await check(page, "jobs", tmp_path)
+            await check(page, "jobs", tmp_path, axe)
 
             await page.call("Page.navigate", url=f"{url}docs")
             await page.until("document.querySelector('h2#submit')")
+            await play_alone(page, next((tmp_path / "out").glob("seen.hls.*")), axe)
             assert [] == page.complaints, (tmp_path / "server-0.log").read_text()
         assert 0 == server.stop()

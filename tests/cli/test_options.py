@@ -29,7 +29,7 @@ from transcode.store.open import bucket
 
 COMMANDS = [
     *("run", "plan", "probe", "submit", "watch", "serve", "sweep", "cancel", "retry"),
-    *("jobs", "show", "costs", "reprice", "advise", "calibrate", "bench"),
+    *("jobs", "show", "play", "costs", "reprice", "advise", "calibrate", "bench"),
     *("profiles", "platforms", "doctor", "config", "deploy", "completion"),
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from importlib import resources
 
 from starlette.requests import Request
@@ -20,6 +21,7 @@ _FILES = {
     "/docs": "docs.html",
     "/page.css": "page.css",
     "/page.js": "page.js",
+    "/parts.js": "parts.js",
     "/player.js": "player.js",
     "/docs.js": "docs.js",
     "/icon.svg": "icon.svg",
@@ -41,10 +43,14 @@ def pages() -> list[Route]:
     """
     Nothing of the jobs is in them: they ask for it, with the token that a person gives.
     """
+    return constants(_FILES)
+
+
+def constants(files: Mapping[str, str]) -> list[Route]:
+    """Address → a file of the package, for everybody."""
     folder = resources.files("transcode.serve") / "static"
     return [
-        _route(path, (folder / name).read_bytes(), name)
-        for path, name in _FILES.items()
+        _route(path, (folder / name).read_bytes(), name) for path, name in files.items()
     ]
 
 

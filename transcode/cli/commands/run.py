@@ -24,6 +24,7 @@ from .costs import costs
 from .deploy import deploy
 from .info import completion, doctor, platforms, profiles, wiring
 from .jobs import jobs, show
+from .play import play
 from .serve import serve
 from .submit import cancel, retry, submit, sweep, watch
 from .what_if import advise, reprice
@@ -281,7 +282,7 @@ def probe(*, source: str, as_json: bool) -> None:
 
 for command in (
     *(submit, watch, serve, sweep, cancel, retry),
-    *(jobs, show, costs, reprice, advise, calibrate, bench),
+    *(jobs, show, play, costs, reprice, advise, calibrate, bench),
     *(profiles, platforms, doctor, config, deploy, completion),
 ):
     transcode.add_command(command)

@@ -1,66 +1,21 @@
 // The page: what the API says, kept up to date by its events. Nothing is loaded from elsewhere.
 import { play } from "/player.js";
+import { ask, bill, bytes, el, entry, grid, json, look, money, nameOf, number, off, results, seconds, spec, when } from "/parts.js";
 
 const $ = (id) => document.getElementById(id);
 const OPEN = new Set(["waiting", "running", "lost", "retrying"]);
-let token = sessionStorage.getItem("token") || "";
+entry.token = sessionStorage.getItem("token") || "";
 const known = new Set();
 let next = null, shown = null, stop = null, refreshing = 0;
 
-export function el(name, about = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(about)) {
-    if (value === null || value === undefined || value === false) continue;
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else made.setAttribute(key, value === true ? "" : value);
-  }
-  made.append(...children.filter((one) => one !== null && one !== undefined));
-  return made;
-}
-
-export async function ask(path, options = {}) {
-  const headers = { ...(options.headers || {}) };
-  if (token) headers.Authorization = `Bearer ${token}`;
-  if (typeof options.body === "string") headers["Content-Type"] = "application/json";
-  const reply = await fetch(path, { ...options, headers, cache: "no-store" });
-  if (reply.ok) return reply;
-  const problem = await reply.json().catch(() => ({ message: reply.statusText }));
-  if (reply.status === 401) letIn();
-  throw Object.assign(new Error(problem.message), { status: reply.status });
-}
-const json = async (path, options) => (await ask(path, options)).json();
 
 function say(text, bad = false) {
   $("said").textContent = text;
   $("said").classList.toggle("bad", bad);
 }
 const fail = (error) => say(error.message, true);
-
-// ── words ──
-const seconds = (value) => value == null ? "" : value < 60 ? `${Number(value.toPrecision(3))} s`
-  : `${Math.floor(value / 60)} min ${String(Math.round(value % 60)).padStart(2, "0")} s`;
-export const bytes = (value) => value == null ? "" : value < 1e3 ? `${value} B` : value < 1e6 ? `${(value / 1e3).toFixed(0)} kB`
-  : value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(2)} GB`;
-const mib = (value) => value == null ? "" : `${Math.round(value / 2 ** 20)} MiB`;
-function money(amount, currency) {
-  const value = Number(amount);
-  const digits = value === 0 ? 2 : Math.min(12, Math.max(2, 1 - Math.floor(Math.log10(value))));
-  return el("span", { title: `${amount} ${currency}` }, `${value.toFixed(digits)} ${currency}`);
-}
-const nameOf = (uri) => { try { return decodeURIComponent(uri.split("/").pop()) || uri; } catch { return uri; } };
-const when = (text) => new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
-const look = (status) => status === "succeeded" ? "good" : OPEN.has(status) ? "busy" : "bad";
-const spec = (it) => `${it.memory_mib} MiB, ${it.milli_cpus / 1000} vCPU`;
-function grid(caption, heads, rows) {
-  const cell = (one, n) => one instanceof Node && (one.tagName === "TD" || one.tagName === "TH") ? one
-    : el(n ? "td" : "th", n ? {} : { scope: "row" }, one ?? "");
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
-    el("table", {}, el("caption", { class: "away" }, caption),
-      el("thead", {}, el("tr", {}, ...heads.map((head, n) => el("th", { scope: "col", class: rows[0]?.[n]?.className === "number" && "number" }, head)))),
-      el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map(cell))))));
-}
-const off = (actual, predicted) => { const share = Math.round(100 * (actual / predicted - 1)); return `${share > 0 ? "+" : ""}${share} %`; };
-const number = (one) => el("td", { class: "number" }, one);
+entry.failed = fail;
+entry.refused = () => letIn();
 
 // ── jobs ──
 function row(job) {
@@ -129,34 +84,6 @@ function planned(plan, kept) {
   return found;
 }
 
-function bill(manifest) {
-  const rows = manifest.tasks.flatMap((task) => task.attempts.map((one) => [
-    `${task.kind} ${one.number}`, spec(one.spec), el("td", { class: look(one.outcome === "succeeded" ? "succeeded" : "failed") }, one.outcome),
-    number(`${seconds(one.predicted.wall_seconds)} / ${seconds(one.measured?.wall_seconds)}`),
-    number(`${mib(one.predicted.peak_memory_bytes)} / ${mib(one.measured?.peak_memory_bytes)}`), number(money(one.cost.amount, one.cost.currency))]));
-  const { cost } = manifest, far = Number(cost.predicted) ? ` (${off(cost.amount, cost.predicted)})` : "";
-  return [el("h2", {}, "Bill"), grid("Attempts", ["Task, try", "Spec", "Outcome", "Time, predicted / measured", "Memory, predicted / measured", "Cost"], rows),
-    el("p", {}, el("strong", {}, money(cost.amount, cost.currency)), ", predicted ", money(cost.predicted, cost.currency), far)];
-}
-
-export const pathIn = (report, uri) => uri.startsWith(report.manifest.location) ? uri.slice(report.manifest.location.length).replace(/^\//, "") : null;
-export const fileOf = (report, path) => `/jobs/${report.job_id}/files/${path}`;
-async function save(report, path) {
-  const held = URL.createObjectURL(await (await ask(fileOf(report, path))).blob());
-  el("a", { href: held, download: path.split("/").pop() }).click();
-  setTimeout(() => URL.revokeObjectURL(held), 60000);
-}
-function results(report) {
-  const kept = report.manifest.outputs.filter((one) => one.kind !== "segment");
-  if (report.status !== "succeeded") return [];
-  const rows = kept.map((one) => {
-    const path = pathIn(report, one.uri), name = path ?? one.uri;
-    const link = path === null ? name : el("a", { href: fileOf(report, path), onclick: (event) => { event.preventDefault(); save(report, path).catch(fail); } }, name);
-    return [link, one.kind, one.video ? `${one.video.codec} ${one.video.width}×${one.video.height}` : one.audio ? `${one.audio.codec} ${one.audio.language || ""}` : "", one.made_by, number(bytes(one.media_bytes ?? one.bytes))];
-  });
-  return [el("h2", {}, "Results"), el("p", { class: "quiet" }, report.manifest.location), grid("Results", ["Name", "Kind", "What", "Made", "Size"], rows)];
-}
-
 function progress(event) {
   const share = event.total_seconds ? Math.min(1, event.done_seconds / event.total_seconds) : null;
   const bar = $(`p-${event.job_id}`);
@@ -206,7 +133,7 @@ async function source() {
     const made = await new Promise((done, failed) => {
       const sending = new XMLHttpRequest();
       sending.open("PUT", `/uploads/${encodeURIComponent(file.name)}`);
-      if (token) sending.setRequestHeader("Authorization", `Bearer ${token}`);
+      if (entry.token) sending.setRequestHeader("Authorization", `Bearer ${entry.token}`);
       sending.setRequestHeader("Content-Type", "application/octet-stream");
       sending.upload.onprogress = (event) => { if (event.lengthComputable) $("sent").value = event.loaded / event.total; };
       sending.onerror = () => failed(new Error("The upload was cut. What takes longer than 90 s belongs in the bucket."));
@@ -287,7 +214,7 @@ async function route() {
   } catch (error) { fail(error); }
 }
 const on = (id, name, act) => $(id).addEventListener(name, (event) => { event.preventDefault(); const held = event.submitter || event.currentTarget; if (held.disabled !== undefined) held.disabled = true; Promise.resolve(act(event)).catch(fail).finally(() => { if (held.disabled !== undefined) held.disabled = false; }); });
-on("door-form", "submit", async () => { token = $("token").value.trim(); sessionStorage.setItem("token", token); $("token").value = ""; await route(); if ($("door").hidden) listen(); });
+on("door-form", "submit", async () => { entry.token = $("token").value.trim(); sessionStorage.setItem("token", entry.token); $("token").value = ""; await route(); if ($("door").hidden) listen(); });
 on("filter", "submit", () => list());
 on("more", "click", () => list(true));
 on("job-form", "submit", submit);

@@ -1,5 +1,5 @@
 // Plays a job's result where it lies: CMAF through Media Source Extensions, files whole.
-import { ask, el, fileOf, pathIn } from "/page.js";
+import { ask, el, fileOf, pathIn } from "/parts.js";
 
 const AHEAD_SECONDS = 30, WHOLE_BYTES = 64 * 2 ** 20, MOST_LINES = 720, MOST_THUMBS = 80;
 const text = async (report, path) => (await ask(fileOf(report, path))).text();
@@ -10,7 +10,7 @@ export async function play(place, report) {
   const outputs = report.manifest.outputs.map((one) => ({ ...one, path: pathIn(report, one.uri) })).filter((one) => one.path);
   const master = outputs.find((one) => one.path === "master.m3u8");
   const poster = outputs.find((one) => one.kind === "poster");
-  const file = outputs.filter((one) => one.kind === "rendition" && /\.(mp4|webm)$/.test(one.path)).sort((a, b) => a.bytes - b.bytes)[0];
+  const file = outputs.filter((one) => ["rendition", "audio"].includes(one.kind) && /\.(mp4|webm|m4a|ogg)$/.test(one.path)).sort((a, b) => a.bytes - b.bytes)[0];
   if (!master && !(file && file.bytes <= WHOLE_BYTES)) return;
   const video = el("video", { controls: true, preload: "metadata", playsinline: true, "aria-label": "Result" });
   if (poster) video.poster = await blob(report, poster.path);
