@@ -6,9 +6,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from .errors import ClipError, PlatformError, ProfileError, WatermarkError
+from .errors import (
+    ClipError,
+    PlatformError,
+    ProfileError,
+    QualityError,
+    WatermarkError,
+)
 from .media.image import look_at
-from .plan.profile import ClipProfile, Profile, WatermarkProfile, parse_profile
+from .plan.profile import (
+    TARGETS,
+    ClipProfile,
+    Profile,
+    VideoProfile,
+    WatermarkProfile,
+    parse_profile,
+)
 from .platforms.managed_services import Service, parse_service
 from .platforms.platform import Platform, parse_platform
 from .settings import Settings
@@ -46,15 +59,18 @@ class Catalog:
         *,
         clip: ClipProfile | None = None,
         watermark: WatermarkProfile | None = None,
+        target_vmaf: float | None = None,
     ) -> Profile:
         """
         The profile of a job: *name*'s, with what is asked for this one job over it.
 
-        A watermark's image was looked at. Raises `ProfileError`, `ClipError` and
-        `WatermarkError`.
+        A watermark's image was looked at. Raises `ProfileError`, `ClipError`,
+        `QualityError` and `WatermarkError`.
         """
         profile = self.profile(name)
         changes: dict[str, object] = {}
+        if target_vmaf is not None:
+            changes["video"] = _aimed(profile, target_vmaf)
         if clip is not None:
             try:
                 changes["clip"] = clip.over(profile.clip)
@@ -115,6 +131,24 @@ class Catalog:
     def _platforms(self) -> tuple[Platform, ...]:
         folders = _folders("profiles/platforms", self.settings.platforms_dir)
         return tuple(self.platform(name) for name in _names(folders))
+
+
+def _aimed(profile: Profile, target_vmaf: float) -> VideoProfile:
+    """Its pictures, each rendition to be as good as this one job asks."""
+    if profile.video is None:
+        raise QualityError(
+            f"Profile {profile.name} makes no pictures that could have a VMAF."
+        )
+    low, high = TARGETS
+    if not low <= target_vmaf <= high:
+        raise QualityError(
+            f"A target of VMAF {target_vmaf:g} is none: write {low} to {high}; 93 to "
+            "95 looks like the source to nearly everyone."
+        )
+    rungs = tuple(
+        rung.model_copy(update={"target_vmaf": None}) for rung in profile.video.rungs
+    )
+    return profile.video.model_copy(update={"target_vmaf": target_vmaf, "rungs": rungs})
 
 
 def _why(exc: OSError | ValueError) -> str:

@@ -14,6 +14,7 @@ an encode paid for?
     - SettingsError
     - ClipError           the part that was asked for is not in the source
     - WatermarkError      the watermark's image cannot be used
+    - QualityError        a target quality that cannot be measured or searched for
     - EventError          a notification that is none we know; trying again cannot help
     - DestinationError    an address of who is to be told that is none we know
   + MediaError            the upload is at fault; its owner is told (exit 3)
@@ -143,6 +144,10 @@ class ClipError(UsageError):
 
 class WatermarkError(UsageError):
     """The watermark's image is missing, too large, or no picture that is accepted."""
+
+
+class QualityError(UsageError):
+    """A target quality that cannot be measured or searched for; says what to do."""
 
 
 class EventError(UsageError):

@@ -49,6 +49,8 @@ class Options(TypedDict, total=False):
     chunks: int
     sample: Literal["auto", "always", "never"]
     accept_partial: bool
+    target_vmaf: float
+    """So good is each rendition to be; its rate factor is searched for."""
     clip: ClipProfile | Mapping[str, float]
     """`{"start_seconds": 10, "end_seconds": 20}`, or one of both."""
     watermark: WatermarkProfile | Mapping[str, str | float]

@@ -43,7 +43,14 @@ from .deliver.manifest import (
     status_of,
     was_cancelled,
 )
-from .errors import ObjectChanged, ObjectExists, TranscodeError, WorkerLost, revive
+from .errors import (
+    ObjectChanged,
+    ObjectExists,
+    QualityError,
+    TranscodeError,
+    WorkerLost,
+    revive,
+)
 from .hooks import (
     AlreadyDone,
     Listener,
@@ -224,6 +231,12 @@ async def plan_job(
     chosen = (order.profile, order.platform, order.constraints)
     request = order.request.model_copy(update={"sample": "never"})
     try:
+        if order.profile.video is not None and order.profile.video.has_target:
+            raise QualityError(
+                f"Profile {order.profile.name} has a target quality, which is found by "
+                "a sample: where tasks start each other, nobody takes one. Give it a "
+                "crf, or run it where somebody waits (`transcode run`, `watch`)."
+            )
         media = await _probe_and_prepare(order.source, wiring, order.constraints)
         plan = foresee(planner_of(request, wiring, order.source, media, chosen))
     except TranscodeError as exc:

@@ -47,6 +47,8 @@ class Request(Value):
     clip: ClipProfile | None = None
     watermark: WatermarkProfile | None = None
     """Over what the profile says of them."""
+    target_vmaf: float | None = None
+    """How good every rendition is to be; None: as the profile says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,10 @@ def job_of(source: Source, profile: Profile, request: Request) -> tuple[str, str
 def profile_of(request: Request, wiring: Wiring) -> Profile:
     """What is to be made, by name or path, with what this one job asks for over it."""
     return wiring.catalog.asked(
-        request.profile, clip=request.clip, watermark=request.watermark
+        request.profile,
+        clip=request.clip,
+        watermark=request.watermark,
+        target_vmaf=request.target_vmaf,
     )
 
 

@@ -21,7 +21,13 @@ from .contract import (
     WorkOrder,
     attempt_name,
 )
-from .errors import BudgetTooSmall, DeadlineTooShort, PlanError, TranscodeError
+from .errors import (
+    BudgetTooSmall,
+    DeadlineTooShort,
+    PlanError,
+    QualityError,
+    TranscodeError,
+)
 from .hooks import Listener, SampleBegun
 from .invoke.engine import Engine
 from .invoke.journal import Journal
@@ -29,6 +35,7 @@ from .invoke.observer import Reporter
 from .invoke.scheduler import invoke_all
 from .plan.make_plan import make_plan
 from .plan.profile import Profile
+from .plan.quality import has_target
 from .plan.sample_parts import content_of
 from .plan.sampling import consider, failed, less, taken
 from .platforms.platform import Platform
@@ -198,6 +205,11 @@ class Planner:
             free = {"deadline_seconds": None, "budget": None}
             plan = self.plan(self.constraints.model_copy(update=free), None)
         if self.wanted == "never" or not plan.tasks:
+            if any(has_target(it.task.recipe) for it in plan.tasks):
+                raise QualityError(
+                    "A target quality is found by a sample of the source: leave out "
+                    "--sample never, or the target."
+                )
             return plan, refusal
         sampling = self.consider(plan, refusal)
         return plan.model_copy(update={"sampling": sampling}), refusal
@@ -206,7 +218,7 @@ class Planner:
         """Whether the sample is to be taken."""
         if sampling is None or sampling.planned is None:
             return False
-        return self.wanted == "always" or sampling.verdict == "pays"
+        return self.wanted == "always" or sampling.verdict in {"pays", "needed"}
 
 
 def foresee(planner: Planner) -> Plan:
@@ -217,7 +229,7 @@ def foresee(planner: Planner) -> Plan:
     """
     plan, refusal = planner.first()
     if refusal is None:
-        return plan
+        return _with_search(plan)
     sampling = plan.sampling
     if planner.wants(sampling) and sampling is not None:
         refusal.message += (
@@ -225,6 +237,15 @@ def foresee(planner: Planner) -> Plan:
             f"{sampling.reason[1:]} `run` takes it; here, --sample always does."
         )
     raise refusal
+
+
+def _with_search(plan: Plan) -> Plan:
+    """Its cost with that of a sample that is taken in any case."""
+    sampling = plan.sampling
+    if sampling is None or sampling.verdict != "needed" or sampling.planned is None:
+        return plan
+    cost = plan.predicted_cost + sampling.planned.task.predicted_cost
+    return plan.model_copy(update={"predicted_cost": cost})
 
 
 def _is_known_from_here(platform: Platform) -> bool:

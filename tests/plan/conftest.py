@@ -114,6 +114,7 @@ def capable() -> Capabilities:
             {"libx264", "libx265", "libsvtav1", "libvpx-vp9", "aac", "libopus"}
         ),
         decoders=frozenset({"h264", "aac", "libvpx-vp9"}),
+        measures_vmaf=True,
         packager="/usr/bin/packager",
     )
 

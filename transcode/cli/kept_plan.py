@@ -35,6 +35,11 @@ def keep(request: Request, plan: Plan, to: Path) -> None:
             "A plan that a sample has made cannot be kept: another sample would show "
             "another one. Leave out --sample always."
         )
+    if plan.sampling is not None and plan.sampling.verdict == "needed":
+        raise UsageError(
+            "A plan with a target quality cannot be kept: its rate factors are found "
+            "by a sample when it runs. Leave out --out."
+        )
     profile = request.profile
     by_path = "/" in profile or profile.endswith(".toml")
     mark = request.watermark

@@ -301,6 +301,13 @@ def planning_options(command: Command) -> Command:
                 "By default one, or as is best under a deadline.",
             ),
             click.option(
+                "--target-vmaf",
+                type=float,
+                metavar="VMAF",
+                help="Make each rendition so good, from 30 to 99, and no larger than "
+                "that takes: 93 to 95 looks like the source. A sample finds the rate.",
+            ),
+            click.option(
                 "--sample",
                 type=click.Choice(["auto", "always", "never"]),
                 default="auto",

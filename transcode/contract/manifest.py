@@ -7,7 +7,15 @@ from typing import Literal
 from pydantic import Field
 
 from .media import Media
-from .outcome import Attempt, AudioFacts, Check, Failure, Partial, VideoFacts
+from .outcome import (
+    Attempt,
+    AudioFacts,
+    Check,
+    Failure,
+    Partial,
+    QualityFacts,
+    VideoFacts,
+)
 from .plan import PlatformRef, ProfileRef
 from .recipe import ArtifactKind, MadeBy, Rung
 from .source import SourceRecord
@@ -23,6 +31,8 @@ class Output(Value):
     container: str | None = None
     duration_seconds: float | None = None
     video: VideoFacts | None = None
+    quality: QualityFacts | None = None
+    """Of a rendition with a target; None where it was not measured."""
     audio: AudioFacts | None = None
     soundtracks: tuple[AudioFacts, ...] = ()
     media_bytes: int | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from .recipe import ArtifactKind, MadeBy
+from .recipe import ArtifactKind, MadeBy, VmafModel
 from .spec import Interval, Spec, Usage
 from .value import Money, Ratio, Value
 
@@ -56,6 +56,8 @@ class Artifact(Value):
     container: str | None = None
     duration_seconds: float | None = None
     video: VideoFacts | None = None
+    quality: QualityFacts | None = None
+    """None where nobody asked for one, or it could not be measured."""
     audio: AudioFacts | None = None
     soundtracks: tuple[AudioFacts, ...] = ()
     """All of a file with several, in its order; `audio` is the first of them."""
@@ -124,6 +126,40 @@ class SampledPart(Value):
     """Of its ffmpeg, start included."""
 
 
+class Trial(Value):
+    """What a rate factor makes of the parts of a sample."""
+
+    rendition: str
+    crf: float
+    vmaf: float
+    """Mean over the pictures of all parts."""
+    worst_vmaf: float
+    """Of the part that is worst off."""
+    bit_rate: int
+    """Bits per second, with as many keyframes as the whole will have."""
+
+
+class QualityFacts(Value):
+    """How near a finished rendition comes to its source, by VMAF on parts of both."""
+
+    vmaf: float
+    """Mean over the pictures that were looked at."""
+    least: float
+    """Of the picture that is worst off."""
+    deviation: float
+    """Standard deviation between the pictures."""
+    worst_part: float
+    """Mean of the part that is worst off."""
+    pictures: int
+    """So many were compared."""
+    seconds: float
+    """Of the source, in which they lie."""
+    model: VmafModel
+    target: float | None = None
+    crf: float | None = None
+    """That it was made with."""
+
+
 class Sampled(Value):
     """What a sample encode measured."""
 
@@ -132,6 +168,8 @@ class Sampled(Value):
     parts: tuple[SampledPart, ...]
     bit_rates: Mapping[str, int]
     """Rendition → bits per second, with as many keyframes as the whole will have."""
+    trials: tuple[Trial, ...] = ()
+    """Of renditions with a target."""
 
 
 class Produced(Value):

@@ -53,7 +53,9 @@ class PlannedTask(Value):
 class Sampling(Value):
     """Whether to encode a little of the source first: what it brings, or brought."""
 
-    verdict: Literal["taken", "failed", "pays", "no_gain", "too_dear", "impossible"]
+    verdict: Literal[
+        "taken", "failed", "pays", "needed", "no_gain", "too_dear", "impossible"
+    ]
     reason: str
     """One sentence."""
     planned: PlannedTask | None = None

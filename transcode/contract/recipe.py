@@ -51,6 +51,23 @@ class Rung(StrEnum):
     """At least one video rendition is encoded (the top one may still be copied)."""
 
 
+VmafModel = Literal["1080p", "4k", "phone"]
+
+
+class QualityTarget(Value):
+    """How good a rendition is to be, compared at its own size with what it is of."""
+
+    vmaf: float
+    """Mean over the pictures, 0 to 100."""
+    model: VmafModel
+    """Which screen and distance it is judged for."""
+    expected: float | None = None
+    """What the factor that a search found is expected to reach; None: none was found
+    yet, and the profile's own factor stands in for it."""
+    fall: float | None = None
+    """By so much VMAF falls with each unit of the factor, as the search saw it."""
+
+
 class VideoRendition(Value):
     """One video output stream."""
 
@@ -72,6 +89,8 @@ class VideoRendition(Value):
     tune: str | None = None
     frame_rate: Ratio | None = None
     """Constant rate to convert to; None keeps every source frame and its time."""
+    target: QualityTarget | None = None
+    """What `crf` is to be found for by a search; None: it is as the profile says."""
 
 
 class Loudness(Value):
@@ -243,6 +262,8 @@ class Recipe(Value):
     clip: Clip | None = None
     parts: tuple[Clip, ...] = ()
     """Only these are encoded, to learn what the whole takes; nothing of it is kept."""
+    looks: tuple[Clip, ...] = ()
+    """Where the finished renditions are compared with the source."""
     chunks: tuple[Clip, ...] = ()
     """The encoded renditions were made in these parts, by others: they are joined."""
     watermark: Watermark | None = None

@@ -18,6 +18,8 @@ class Capabilities(Value):
     ffmpeg_version: str
     encoders: frozenset[str]
     decoders: frozenset[str]
+    measures_vmaf: bool = False
+    """Whether the binary has libvmaf, with its models."""
     hardware_encoders: frozenset[str] = frozenset()
     """Those that made a picture in a one-frame test encode in this process."""
     packager: str | None
@@ -90,6 +92,23 @@ class Constraints(Value):
     platform."""
 
 
+class FoundFactor(Value):
+    """The rate factor that a search came to, and what is expected of it."""
+
+    crf: float
+    vmaf: float
+    """As interpolated between what was tried."""
+    bit_rate: int
+    """Bits per second, before any cap."""
+    verdict: Literal["found", "unreachable", "exceeded"]
+    """`unreachable`: the best sane factor stays below the target; `exceeded`: the
+    frugalest stays above it."""
+    trials: int
+    """So many factors were tried."""
+    fall: float
+    """VMAF lost with each unit of the factor."""
+
+
 class Content(Value):
     """How the source's pictures differ from what its headers make expect."""
 
@@ -101,6 +120,8 @@ class Content(Value):
     """Factor on peak memory; never below 1, as short parts fill no look-ahead."""
     bit_rates: Mapping[str, int] = Field(default_factory=dict)
     """Rendition → bits per second that it will have."""
+    factors: Mapping[str, FoundFactor] = Field(default_factory=dict)
+    """Rendition with a target → what was found for it."""
 
 
 class Candidate(Value):

@@ -19,7 +19,7 @@ from __future__ import annotations
 from fractions import Fraction
 from math import ceil
 
-from ..contract import VideoRendition, VideoStream
+from ..contract import QualityTarget, VideoRendition, VideoStream
 from .codecs import APPETITE
 from .profile import VideoProfile, VideoRung
 
@@ -31,6 +31,7 @@ _FLOOR_OF_CAP = 8
 _LEAST_CAP = 64_000
 _NOMINAL_SHAPE = 16 / 9
 _RATE_TOLERANCE = 1.05
+_LARGE_SIDE = 1440
 
 
 def ladder(
@@ -73,9 +74,21 @@ def ladder(
                 preset=profile.preset,
                 tune=profile.tune,
                 frame_rate=rate,
+                target=_target(profile, rung, min(width, height)),
             )
         )
     return tuple(made)
+
+
+def _target(profile: VideoProfile, rung: VideoRung, short: int) -> QualityTarget | None:
+    vmaf = profile.target_of(rung)
+    if vmaf is None:
+        return None
+    model = profile.vmaf_model
+    if model == "auto":
+        # The model for 4K was trained on pictures of that size, seen from 1.5 heights.
+        model = "4k" if short > _LARGE_SIDE else "1080p"
+    return QualityTarget(vmaf=vmaf, model=model)
 
 
 def short_sides(video: VideoStream, profile: VideoProfile) -> tuple[int, ...]:

@@ -45,7 +45,9 @@ from .chunk_choice import Why, crowded, decide
 from .chunk_search import ChunkedPlan, ChunkSearch
 from .coefficients import Coefficients
 from .profile import Profile
+from .quality import has_target, said_of, with_factors
 from .recipe import make_recipe
+from .sample_parts import looks_of
 from .tasks import planned_task, tasks_of, together, total
 
 __all__ = ["job_id", "make_plan"]
@@ -107,12 +109,15 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
     recipe = decision.recipe
     if constraints.accept_partial:
         recipe = recipe.model_copy(update={"accept_partial": True})
+    factors = content.factors if content else {}
+    recipe = _held(media, with_factors(recipe, factors))
 
     service = _Desk(media, recipe, machine, coefficients, content)
 
     def encoding_it() -> PlannedTask | None:
         try:
             encoding = make_recipe(media, _encoding_all(profile), capabilities).recipe
+            encoding = _held(media, with_factors(encoding, factors))
             choice = service.choose(platform, constraints, encoding)
         except (PlanError, EncoderMissing, MediaError):
             # What cannot be done is no way out; copying is what was asked for.
@@ -158,6 +163,7 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
             *_cut(media),
             *crowded(divided, platform, engine=engine, machine=machine),
             *decision.warnings,
+            *said_of(recipe, factors),
         ),
     )
 
@@ -227,6 +233,13 @@ def _division(recipe: Recipe, divided: ChunkedPlan | None, why: Why) -> Division
     return Division(
         chunks=divided.count if divided else 1, possible=why.possible, reason=why.said
     )
+
+
+def _held(media: Media, recipe: Recipe) -> Recipe:
+    """With the places where it is shown whether a target was reached."""
+    if not has_target(recipe):
+        return recipe
+    return recipe.model_copy(update={"looks": looks_of(media, recipe)})
 
 
 def _copies(recipe: Recipe) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ..contract import CmafPackaging, Media, Recipe, VideoRendition, VideoStream
 from ..media.pixels import samples_per_pixel
+from ..media.sampling import MOST_VMAF_THREADS
 from .coefficients import Coefficients, EncodeCosts
 from .estimates import ASSUMED_RATE
 
@@ -47,6 +48,8 @@ INDEX_PACKET_BYTES = 56
 """libavformat's index of the rendition being read; measured with 675,000 packets,
 four hours of AAC: 41 MiB with what is kept."""
 SOUND_PACKETS_A_SECOND = 50
+VMAF_BYTES_PER_PIXEL = 60
+"""Of each of its threads; measured at 1080p and 2160p with one and two."""
 TEN_BIT = 1.7
 """Pictures double, analysis does not."""
 
@@ -98,6 +101,16 @@ def read_back_bytes(media: Media, recipe: Recipe) -> float:
     return seconds * (kept + max(rates, default=0.0) * INDEX_PACKET_BYTES)
 
 
+def compared_bytes(recipe: Recipe, threads: int) -> float:
+    """Of what decodes and scores all finished renditions with a target at once."""
+    if not recipe.parts and not recipe.looks:
+        return 0.0
+    pixels = sum(it.width * it.height for it in recipe.video if it.target)
+    used = min(threads, MOST_VMAF_THREADS)
+    waiting = (MOST_REFERENCES + QUEUED_PICTURES) * samples_per_pixel(None)
+    return pixels * (used * VMAF_BYTES_PER_PIXEL + waiting)
+
+
 def peak_bytes(  # noqa: PLR0913 - memory is the sum of just these
     media: Media,
     recipe: Recipe,
@@ -121,6 +134,7 @@ def peak_bytes(  # noqa: PLR0913 - memory is the sum of just these
     if video is None or not decodes:
         return round(max(total, reading))
     total += decoder_bytes(video, threads)
+    comparing = total + compared_bytes(recipe, threads)
     total += sum(rendition_bytes(r, c, threads=threads) for r, c in costs)
     if recipe.deinterlace:
         total += 4 * picture_bytes(video)
@@ -135,4 +149,4 @@ def peak_bytes(  # noqa: PLR0913 - memory is the sum of just these
         it = recipe.sprites
         sheet = it.tile_width * it.columns * it.tile_height * it.rows
         total += 2 * sheet * JPEG_BYTES_PER_PIXEL
-    return round(max(total, reading))
+    return round(max(total, reading, comparing))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
@@ -96,6 +96,9 @@ class WatermarkProfile(Typed):
         return made
 
 
+TARGETS = (30, 99)
+"""VMAF that can be asked for: 100 is only ever the source itself, and below 30 its
+scale was not calibrated."""
 Even = Annotated[int, Field(ge=2, multiple_of=2)]
 
 
@@ -126,6 +129,8 @@ class VideoRung(Typed):
     max_bit_rate_kbps: int = Field(gt=0)
     """Cap in kbit/s for a 16:9 picture of this rung at up to 30 frames per second;
     other shapes and rates are scaled from it, see `ladder.scaled_cap`."""
+    target_vmaf: float | None = Field(None, ge=TARGETS[0], le=TARGETS[1])
+    """Another target than `[video]` has."""
 
 
 class VideoProfile(Typed):
@@ -158,6 +163,12 @@ class VideoProfile(Typed):
     source_bit_rate_ratio: float | None = Field(1.5, gt=0)
     """Never larger: caps are lowered to what the source's own bit rate justifies,
     times this; see `ladder.source_cap`. None switches the rule off."""
+    target_vmaf: float | None = Field(None, ge=TARGETS[0], le=TARGETS[1])
+    """How good each rendition is to be, as VMAF: its rate factor is found by a search
+    on samples of the source. None: `crf` is the same whatever the source shows."""
+    vmaf_model: Literal["auto", "1080p", "4k", "phone"] = "auto"
+    """The screen it is judged for. `auto`: `4k` for renditions whose short side is
+    above 1440 pixels, else `1080p`."""
     copy_conforming: bool = Field(default=True, alias="copy")
     """Copy the source's video into the top rendition when it conforms."""
     copy_bit_rate_ratio: float = Field(1.1, gt=0)
@@ -175,6 +186,14 @@ class VideoProfile(Typed):
     def may_use_hardware(self) -> bool:
         """Whether it is worth asking a GPU for a test picture."""
         return any(encoder not in SOFTWARE for encoder in self.preferred_encoders)
+
+    @property
+    def has_target(self) -> bool:
+        """Whether any rendition is to be as good as somebody said."""
+        return any(self.target_of(rung) is not None for rung in self.rungs)
+
+    def target_of(self, rung: VideoRung) -> float | None:
+        return self.target_vmaf if rung.target_vmaf is None else rung.target_vmaf
 
     @property
     def descending(self) -> tuple[VideoRung, ...]:
@@ -376,6 +395,8 @@ class Profile(Typed):
             if data[name] is None:
                 # As before there were any: a job's id outlives our releases.
                 del data[name]
+        if self.video is not None:
+            _without_quality(data["video"])
         if self.subtitles.burn == "none":
             del data["subtitles"]["burn"]
         if self.watermark is not None and self.watermark.found is not None:
@@ -387,6 +408,15 @@ class Profile(Typed):
             ensure_ascii=False,
         )
         return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
+
+
+def _without_quality(video: dict[str, Any]) -> None:
+    """As before there were targets, where there is none."""
+    if video["vmaf_model"] == "auto":
+        del video["vmaf_model"]
+    for part in (video, *video["rungs"]):
+        if part["target_vmaf"] is None:
+            del part["target_vmaf"]
 
 
 def _one_of(

@@ -31,6 +31,7 @@ from .captions import Captions, choose_burned, choose_captions
 from .clip import beside_copy, choose_clip, clip_reasons, clip_warnings
 from .ladder import fit
 from .profile import Profile
+from .quality import refuse_unmeasurable
 from .video import Picture, choose_picture, choose_video, tone_mapped
 
 _FILE_AUDIO: dict[str, tuple[str, Literal["mp4", "ogg"]]] = {
@@ -56,7 +57,8 @@ def make_recipe(media: Media, profile: Profile, capabilities: Capabilities) -> D
     What to make of *media*, and why.
 
     Raises `ClipError` for a part that is not in it, `WatermarkError` for an image that
-    nobody looked at, `MediaUnsupported` when nothing in it that *profile* asks for can
+    nobody looked at, `QualityError` for a target that cannot be measured,
+    `MediaUnsupported` when nothing in it that *profile* asks for can
     be decoded, `MediaRejected` for a picture larger than any honest one, and
     `EncoderMissing` when a needed encoder or the packager is not on this machine.
     """
@@ -65,6 +67,7 @@ def make_recipe(media: Media, profile: Profile, capabilities: Capabilities) -> D
     burned, unburned = choose_burned(media, main, profile, capabilities)
     drawn = burned is not None
     picture = choose_picture(media, profile, capabilities, clip=clip, burned=drawn)
+    refuse_unmeasurable(profile, picture.stream, picture.renditions, capabilities)
     if clip is not None and picture.copied:
         clip = beside_copy(clip)
     shown = clipped(media, clip)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import statistics
 from bisect import bisect_right
+from collections.abc import Mapping
 
 from ..contract import (
     Attempt,
     Clip,
     Content,
     FilePackaging,
+    FoundFactor,
     Media,
     OutputFile,
     Recipe,
@@ -22,6 +24,7 @@ from ..media.timeline import made, zero_seconds
 from .coefficients import Coefficients
 from .estimates import frames_of
 from .predict import predict, slower
+from .quality import found_factors
 from .workload import MACHINE_SPREAD, Stage, Workload, workload
 
 PARTS = 3
@@ -43,6 +46,24 @@ SHORTEST_SECONDS = 15.0
 
 
 """Sources below this are not worth it: the sample would be a sixth of the work."""
+
+
+SHORT_PART_SECONDS = (1.0, 2.0)
+
+
+"""Of a search where no sample would be taken for the time alone."""
+
+
+LOOKS = 4
+
+
+"""So many parts of a finished rendition are compared with the source."""
+
+
+LOOK_SECONDS = (0.7, 2.0)
+
+
+"""How long each is."""
 
 
 CONTENT_SPREAD = 0.07
@@ -86,17 +107,73 @@ def parts_of(media: Media, recipe: Recipe) -> tuple[Clip, ...] | str | None:
             starts.append(keys[at])
     if len(starts) < PARTS:
         return f"fewer than {PARTS} keyframes to begin at are known"
-    return tuple(_part(start, length, video) for start in starts)
+    return tuple(_part(it, length, video, seek=it or None) for it in starts)
 
 
-def _part(start: float, length: float, video: VideoStream) -> Clip:
+def search_parts(media: Media, recipe: Recipe) -> tuple[Clip, ...] | str | None:
+    """
+    Where rate factors are tried: as `parts_of`, but of whatever length and container.
+
+    Where there is no index, everything before is read, too.
+    """
+    parts = parts_of(media, recipe)
+    if isinstance(parts, tuple):
+        return parts
+    return _spread(media, recipe, PARTS, SHORT_PART_SECONDS)
+
+
+def looks_of(media: Media, recipe: Recipe) -> tuple[Clip, ...]:
+    """Where the finished renditions are compared with the source: between the parts."""
+    return _spread(media, recipe, LOOKS, LOOK_SECONDS)
+
+
+def _spread(
+    media: Media, recipe: Recipe, count: int, limits: tuple[float, float]
+) -> tuple[Clip, ...]:
+    """*count* parts in equal distances, on the pictures' grid; of little, all of it."""
+    video = next(it for it in media.video if it.index == recipe.video_index)
+    lasts = made(media, recipe).duration_seconds
+    begin = recipe.clip.start_seconds if recipe.clip else 0.0
+    low, high = limits
+    if lasts is None or lasts <= low * count * 2:
+        end = begin + min(lasts or high, low * count * 2)
+        return (_part(begin, end - begin, video, seek=_key(media, video, begin)),)
+    length = min(max(lasts * SHARE_OF_SOURCE / count, low), high)
+    parts = []
+    for n in range(count):
+        middle = begin + lasts * (2 * n + 1) / (2 * count)
+        start = _on_grid(video, middle - length / 2)
+        parts.append(_part(start, length, video, seek=_key(media, video, start)))
+    return tuple(parts)
+
+
+def _on_grid(video: VideoStream, start: float) -> float:
+    if not video.frame_rate or video.variable_frame_rate is not False:
+        return start
+    return round(round(start * video.frame_rate) / float(video.frame_rate), 6)
+
+
+def _key(media: Media, video: VideoStream, start: float) -> float | None:
+    """The keyframe that reading may begin at; None: at the source's beginning."""
+    if media.container not in INDEXED or media.fragmented:
+        return None
+    if video.retimed or any(it.retimed for it in media.audio):
+        return None
+    keys = [key - zero_seconds(media) for key in video.keyframe_seconds or ()]
+    at = bisect_right(keys, start) - 1
+    return keys[at] or None if at >= 0 else None
+
+
+def _part(
+    start: float, length: float, video: VideoStream, *, seek: float | None = None
+) -> Clip:
     slack = 0.0
     if video.frame_rate and video.variable_frame_rate is False:
         slack = 0.5 / float(video.frame_rate)
     return Clip(
         start_seconds=start,
         end_seconds=start + length,
-        seek_seconds=start or None,
+        seek_seconds=seek,
         slack_seconds=slack,
     )
 
@@ -121,6 +198,8 @@ def sample_recipe(recipe: Recipe, parts: tuple[Clip, ...]) -> Recipe:
             "sprites": None,
             "clip": None,
             "parts": parts,
+            "looks": (),
+            "chunks": (),
         }
     )
 
@@ -146,6 +225,15 @@ def content_of(
     parts = [part for part in sampled.parts if part.frames > start.frames]
     if not parts or not expected:
         return None
+    factors = found_factors(sampled.trials, task.recipe)
+    if any(it.start_seconds != (it.seek_seconds or 0.0) for it in task.recipe.parts):
+        # What lies before was decoded, too: it tells nothing of the time.
+        return Content(
+            cpu=1.0,
+            spread=math.hypot(picture_spread(work), MACHINE_SPREAD),
+            bit_rates=_rates(sampled.bit_rates, factors),
+            factors=factors,
+        )
     per_frame = expected / frames_of(video, seen.duration_seconds or 0.0)
     ratios = [
         max(part.cpu_seconds - start.cpu_seconds, 1e-4)
@@ -167,8 +255,15 @@ def content_of(
         cpu=math.pow(statistics.mean(ratios), told),
         spread=shown * math.sqrt(told),
         memory=max(1.0, (peak or 0) / promised) if promised else 1.0,
-        bit_rates=sampled.bit_rates,
+        bit_rates=_rates(sampled.bit_rates, factors),
+        factors=factors,
     )
+
+
+def _rates(
+    seen: Mapping[str, int], factors: Mapping[str, FoundFactor]
+) -> dict[str, int]:
+    return {**seen, **{name: it.bit_rate for name, it in factors.items()}}
 
 
 def picture_seconds(work: Workload) -> float:

@@ -26,10 +26,12 @@ from ..contract import (
 from ..errors import PlanError
 from ..media.timeline import made
 from ..platforms.platform import Machine, Platform
+from ..units import bit_rate
 from .choose import PATIENCE, choose
 from .coefficients import Coefficients
 from .predict import NINETY_PERCENT
-from .sample_parts import CONTENT_SPREAD, parts_of, sample_recipe
+from .quality import has_target
+from .sample_parts import CONTENT_SPREAD, parts_of, sample_recipe, search_parts
 
 MOST_OF_JOB = 0.05
 """A sample may be predicted to cost this much of the job it is about."""
@@ -41,7 +43,7 @@ OUTLOOKS = (-1.2816, -0.5244, 0.0, 0.5244, 1.2816)
 """Of a normal distribution, the middles of five equally likely fifths."""
 
 
-def consider(  # noqa: PLR0913 - a plan, and what it was made from
+def consider(  # noqa: PLR0911, PLR0913 - a plan, what it was made from; each a case
     plan: Plan,
     refusal: PlanError | None = None,
     *,
@@ -59,9 +61,11 @@ def consider(  # noqa: PLR0913 - a plan, and what it was made from
     if not plan.tasks:
         return None
     main = plan.tasks[0].task
-    if main.kind == "join":
+    needed = has_target(main.recipe)
+    if main.kind == "join" and not needed:
         return _told("impossible", "All chunks begin at once, none can tell of others.")
-    parts = parts_of(plan.media, main.recipe)
+    look_at = search_parts if needed else parts_of
+    parts = look_at(plan.media, main.recipe)
     if parts is None:
         return None
     if isinstance(parts, str):
@@ -90,10 +94,15 @@ def consider(  # noqa: PLR0913 - a plan, and what it was made from
                 "predicted": best.predicted,
                 "predicted_wall": choice.wall,
                 "predicted_cost": best.cost,
+                "joins": (),
             }
         ),
         candidates=choice.candidates,
     )
+    if needed:
+        return _told(
+            "needed", "The rate factor of a target quality is found by it.", sample
+        )
     share = best.predicted.wall_seconds / main.predicted.wall_seconds
     if main.predicted_cost.amount:  # a machine of one's own may be for nothing
         share = float(best.cost.amount / main.predicted_cost.amount)
@@ -159,11 +168,21 @@ def _judge(
 
 def taken(sampling: Sampling, content: Content, cost: Money) -> Sampling:
     """What was said before the sample, after it."""
+    reason = (
+        f"A sample encode took {content.cpu:.2f} times what the source's bit rate made "
+        "expect."
+    )
+    if content.factors:
+        found = ", ".join(
+            f"{name} crf {it.crf:g} (VMAF {it.vmaf:.1f} expected, "
+            f"{bit_rate(it.bit_rate)})"
+            for name, it in content.factors.items()
+        )
+        reason = f"Found on samples: {found}."
     return sampling.model_copy(
         update={
             "verdict": "taken",
-            "reason": f"A sample encode took {content.cpu:.2f} times what the source's "
-            "bit rate made expect.",
+            "reason": reason,
             "content": content,
             "cost": cost,
         }

@@ -100,6 +100,19 @@ LEFT_OF_START = 0.5
 is probed. Of 0.25, 0.5, 0.75 and 1 what leaves no bias in 183 runs of the benches."""
 
 
+TRIALS = 2.5
+"""Rate factors that a search tries, the profile's own included; 2 to 3 of most."""
+
+
+VMAF_SECONDS = 0.011
+"""CPU seconds per megapixel of every picture that is compared, of which every fourth is
+scored (libvmaf of FFmpeg 9.0.2, 1080p, 3 GHz Xeon)."""
+
+
+SEARCH_SPREAD = 0.4
+"""How many factors it takes is not known before."""
+
+
 LIMITED = 0.6
 """How many programmes have peaks to be held: 9 of 15 of the benches at -16 LUFS."""
 
@@ -196,6 +209,8 @@ def workload(
             )  # fmt: skip
     if content is not None:
         stages = [_as_shown(stage, content) for stage in stages]
+    if video is not None and decodes:
+        stages += _compared(stages, video, recipe)
     stages += [_audio(a, length.seconds, coefficients) for a in recipe.audio]
     shown = content.bit_rates if content else {}
     likely, most = written_bytes(media, recipe, video, length.seconds, shown=shown)
@@ -230,7 +245,43 @@ def _starts(recipe: Recipe, encoded: Sequence[VideoRendition]) -> int:
     """Processes, and in a sample encoders, too: short parts are mostly setting up."""
     if not recipe.parts:
         return 1
-    return (len(recipe.parts) + 1) * (1 + 2 * len(encoded))
+    starts = (len(recipe.parts) + 1) * (1 + 2 * len(encoded))
+    if any(it.target for it in encoded):
+        # Another process for each part and factor, and one that scores it.
+        starts += round(len(recipe.parts) * 2 * (TRIALS - 0.5))
+    return starts
+
+
+def _compared(
+    stages: Sequence[Stage], video: VideoStream, recipe: Recipe
+) -> list[Stage]:
+    """
+    Of a search, further factors and scoring each; of an encode, scoring what was made.
+
+    For both the source is decoded and filtered as often again.
+    """
+    aimed = [it for it in recipe.video if it.target and it.made_by == "encoded"]
+    looks = recipe.parts or recipe.looks
+    if not aimed or not looks:
+        return []
+    seconds = sum((it.end_seconds or 0.0) - it.start_seconds for it in looks)
+    pixels = sum(it.width * it.height for it in aimed) / 1e6
+    rate = float(video.frame_rate or ASSUMED_RATE)
+    scored = seconds * rate * pixels * VMAF_SECONDS
+    before_encoders = sum(
+        it.cpu_seconds for it in stages if it.name in {"decode", "filter"}
+    )
+    total = scored + before_encoders
+    if recipe.parts:
+        encoders = sum(it.cpu_seconds for it in stages if it.name.startswith("encode "))
+        total = TRIALS * total + (TRIALS - 1) * (before_encoders + encoders)
+    else:
+        total = scored + before_encoders * min(1.0, seconds / _lasting(video, seconds))
+    return [Stage("quality", total, longest_share=0.5, spread=SEARCH_SPREAD)]
+
+
+def _lasting(video: VideoStream, least: float) -> float:
+    return max(video.duration_seconds or least, least)
 
 
 def _as_shown(stage: Stage, content: Content) -> Stage:

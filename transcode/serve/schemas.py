@@ -19,7 +19,7 @@ from ..contract.job import Tag
 from ..errors import UsageError
 from ..jobs.ingest import Rule
 from ..jobs.sources import ELSEWHERE, comes_from
-from ..plan.profile import ClipProfile
+from ..plan.profile import TARGETS, ClipProfile
 from ..request import Request
 
 _LONGEST_SECONDS = 366 * 86_400
@@ -101,6 +101,8 @@ class PlanAsked(Value):
     """Encode in so many parts at once; 1: in one piece."""
     accept_partial: bool | None = None
     """Of a cut or damaged source, make what is there."""
+    target_vmaf: Annotated[float, Field(ge=TARGETS[0], le=TARGETS[1])] | None = None
+    """So good is each rendition to be; its rate factor is searched for."""
     clip: ClipProfile | None = None
     """Only this part of the source."""
     watermark: MarkAsked | None = None

@@ -167,7 +167,8 @@ def _facts(
                 height=facts.height or rendition.height,
                 frames=facts.frames,
                 frame_rate=facts.frame_rate,
-            )
+            ),
+            "quality": facts.quality,
         }
     loud = facts.loudness
     if loud is None:

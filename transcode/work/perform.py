@@ -28,6 +28,7 @@ from .command.build import build
 from .command.gain import Gain
 from .encode import run
 from .hardware import Way, ways_to_do
+from .held import Compared, corrected, look, said_of
 from .indexes import mend
 from .join import join
 from .measure import FirstPass, measure_loudness, phase
@@ -126,6 +127,13 @@ def _perform(
         bench = replace(bench, joined=join(task, bench.scratch))
     done, encoded, taken = _encode_what_can_be(task, bench, first.gains)
     encoded = encoded.having_read(first.read_bytes + lines.read_bytes)
+    held, again = Compared({}), 0
+    if task.recipe.looks:
+        bench.report(phase(task, "quality"))
+        done, encoded, held, said = _hold(done, encoded, bench, first.gains)
+        taken += said
+        again = held.read_bytes
+    encoded = encoded.having_read(again)
     if task.kind == "join":
         # Pictures are decoded for stills alone here, and as far as those need.
         encoded = replace(encoded, decoded_frames=None)
@@ -146,7 +154,11 @@ def _perform(
 
     if verified.partial is not None:
         notes = (in_words(verified.partial), *notes)
-    artifacts = collect(done, verified.facts, staging=bench.staging)
+    facts = {
+        name: replace(it, quality=held.facts.get(name))
+        for name, it in verified.facts.items()
+    }
+    artifacts = collect(done, facts, staging=bench.staging)
     return Produced(
         artifacts=artifacts,
         checks=verified.checks,
@@ -156,6 +168,43 @@ def _perform(
         read_bytes=encoded.read_bytes,
         written_bytes=sum(artifact.bytes for artifact in artifacts),
     )
+
+
+def _hold(
+    task: Task, encoded: EncodeReport, bench: _Bench, gains: Mapping[str, Gain]
+) -> tuple[Task, EncodeReport, Compared, tuple[str, ...]]:
+    """
+    How good it has become; made anew, once, where it is worse than it was to be.
+
+    Chunks are not made anew: others have made them.
+    """
+
+    def seen(task: Task) -> Compared:
+        return look(
+            task,
+            program=bench.ffmpeg,
+            staging=bench.staging,
+            scratch=bench.scratch,
+            lines=bench.lines,
+        )
+
+    try:
+        held = seen(task)
+        better = None if task.kind == "join" else corrected(task, held)
+        if better is None:
+            return task, encoded, held, said_of(task.recipe, held, None)
+        clear(bench.staging)
+        task, encoded, taken = _encode_what_can_be(better, bench, gains)
+        after = seen(task)
+    except EncoderFailed as exc:
+        return (
+            task,
+            encoded,
+            Compared({}),
+            (f"The target was not checked: {exc.message}",),
+        )
+    said = said_of(task.recipe, after, held)
+    return task, encoded, after, (*taken, *said)
 
 
 def _encode_what_can_be(

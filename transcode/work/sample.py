@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Sequence
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from ..contract import Clip, OutcomeKind, Produced, Progress, Sampled, SampledPart, Task
+from ..contract import (
+    Clip,
+    OutcomeKind,
+    Produced,
+    Progress,
+    Recipe,
+    Sampled,
+    SampledPart,
+    Task,
+    Trial,
+)
 from ..errors import EncoderFailed
-from .command.build import build
+from ..media.rate_factors import next_factor
+from .command.build import MadeFile, build
+from .compare import Scores, alone, compare_part
 from .encode import run
 from .verify.decode import open_media
 
@@ -46,20 +60,30 @@ def take_sample(
         report(_progress(task, len(parts)))
     if not start.frames or not any(part.frames > start.frames for part in parts):
         raise EncoderFailed("The sample has too few pictures.")
+    tried: tuple[_Tried, ...] = ()
+    if any(it.target for it in recipe.video):
+        tried, more = _search(task, program, scratch, report)
+        read += more
     notes = seal((scratch,))
-    sizes: dict[str, _Sizes] = {it.name: _Sizes() for it in recipe.video}
-    for name, found in sizes.items():
-        for file in sorted(scratch.glob(f"part-*/{name}.mp4")):
-            found.add(file)
+    rates = {
+        it.name: _bit_rate(scratch, "part", it.name, recipe) for it in recipe.video
+    }
     return Produced(
         outcome=OutcomeKind.SUCCEEDED,
         sampled=Sampled(
             start=start,
             parts=tuple(parts),
-            bit_rates={
-                name: round(found.bit_rate(recipe.gop_seconds))
-                for name, found in sizes.items()
-            },
+            bit_rates=rates,
+            trials=tuple(
+                Trial(
+                    rendition=it.name,
+                    crf=it.crf,
+                    vmaf=round(statistics.mean(it.scores), 3),
+                    worst_vmaf=round(it.worst, 3),
+                    bit_rate=_bit_rate(scratch, it.folders, it.name, recipe),
+                )
+                for it in tried
+            ),
         ),
         notes=tuple(notes),
         read_bytes=read,
@@ -87,6 +111,103 @@ def _encode(
         cpu_seconds=_children_seconds() - before,
     )
     return took, made.read_bytes or 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """One rate factor of one rendition, on all parts."""
+
+    name: str
+    crf: float
+    folders: str
+    """What the folders of its parts are called, before their number."""
+    scores: tuple[float, ...]
+    worst: float
+    """Mean of the part that is worst off."""
+
+
+def _search(
+    task: Task,
+    program: str,
+    scratch: Path,
+    report: Callable[[Progress], None],
+) -> tuple[tuple[_Tried, ...], int]:
+    """
+    Score what was made of the parts, and try other factors until they tell enough.
+
+    The first round is the sample itself, by the profile's own factors.
+    """
+    parts = task.recipe.parts
+    tried: list[_Tried] = []
+    read, rounds, folders = 0, 0, "part"
+    now = {it.name: it.crf for it in task.recipe.video if it.target and it.crf}
+    while now:
+        changed = task.model_copy(update={"recipe": _with_factors(task.recipe, now)})
+        several: list[Scores] = []
+        for number, clip in enumerate(parts):
+            folder = scratch / f"{folders}-{number}"
+            part = alone(changed, clip, now)
+            if rounds:
+                _, more = _encode(part, clip, program, folder, scratch)
+                read += more
+            made = {
+                name: MadeFile(f"{folder.absolute()}/{name}.mp4", "mov") for name in now
+            }
+            told = compare_part(
+                part, made, program=program, folder=scratch / f"{folders}-{number}-seen"
+            )
+            read += told.read_bytes
+            several.append(told.scores)
+            report(_progress(task, len(parts)))
+        for name, crf in now.items():
+            each = [scores[name] for scores in several]
+            tried.append(
+                _Tried(
+                    name=name,
+                    crf=crf,
+                    folders=folders,
+                    scores=tuple(score for scores in each for score in scores),
+                    worst=min(map(statistics.mean, each)),
+                )
+            )
+        now = _next(task.recipe, tried)
+        rounds += 1
+        folders = f"trial-{rounds}"
+    return tuple(tried), read
+
+
+def _next(recipe: Recipe, tried: Sequence[_Tried]) -> dict[str, float]:
+    """Which factors are to be tried now, by rendition."""
+    wanted = {}
+    for rendition in recipe.video:
+        if rendition.target is None:
+            continue
+        points = [
+            (it.crf, statistics.mean(it.scores))
+            for it in tried
+            if it.name == rendition.name
+        ]
+        if not points:
+            continue
+        crf = next_factor(points, rendition.target.vmaf, rendition.codec)
+        if crf is not None:
+            wanted[rendition.name] = crf
+    return wanted
+
+
+def _with_factors(recipe: Recipe, factors: Mapping[str, float]) -> Recipe:
+    video = tuple(
+        it.model_copy(update={"crf": factors.get(it.name, it.crf)})
+        for it in recipe.video
+    )
+    return recipe.model_copy(update={"video": video})
+
+
+def _bit_rate(scratch: Path, folders: str, name: str, recipe: Recipe) -> int:
+    sizes = _Sizes()
+    for file in sorted(scratch.glob(f"{folders}-[0-9]/{name}.mp4")):
+        sizes.add(file)
+    return round(sizes.bit_rate(recipe.gop_seconds))
 
 
 class _Sizes:

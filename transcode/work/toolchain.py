@@ -112,6 +112,7 @@ def capabilities(settings: Settings, *, prove_hardware: bool = False) -> Capabil
         ffmpeg_version=version,
         encoders=encoders,
         decoders=decoders,
+        measures_vmaf="--enable-libvmaf" in _answer_of_version(ffmpeg),
         hardware_encoders=frozenset(proven),
         packager=packager,
         packager_version=packing.result() if packing else None,
@@ -151,8 +152,13 @@ def _bundled(package: str, pattern: str) -> list[str]:
 
 
 @cache
+def _answer_of_version(ffmpeg: str) -> str:
+    return _answer(ffmpeg, "-version")
+
+
+@cache
 def _ffmpeg_version(ffmpeg: str) -> str:
-    text = _answer(ffmpeg, "-version")
+    text = _answer_of_version(ffmpeg)
     found = re.search(r"libavcodec\s+(\d+)\.\s*(\d+)\.\s*(\d+)", text)
     if found is None:
         raise SettingsError(f"{ffmpeg} -version does not answer like an ffmpeg.")

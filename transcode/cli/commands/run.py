@@ -103,6 +103,7 @@ def run(  # noqa: PLR0913 - one argument per option
     memory_mib: int | None,
     optimize: str,
     chunks: int | None,
+    target_vmaf: float | None,
     sample: str,
     accept_partial: bool,
     quiet: bool,
@@ -153,6 +154,7 @@ def run(  # noqa: PLR0913 - one argument per option
             memory_mib=memory_mib,
             optimize=optimize,
             chunks=chunks,
+            target_vmaf=target_vmaf,
             sample=sample,
             accept_partial=accept_partial,
         )
@@ -209,6 +211,7 @@ def plan(  # noqa: PLR0913 - one argument per option
     memory_mib: int | None,
     optimize: str,
     chunks: int | None,
+    target_vmaf: float | None,
     sample: str,
     accept_partial: bool,
     plot: Path | None,
@@ -240,6 +243,7 @@ def plan(  # noqa: PLR0913 - one argument per option
         memory_mib=memory_mib,
         optimize=optimize,
         chunks=chunks,
+        target_vmaf=target_vmaf,
         sample=sample,
         accept_partial=accept_partial,
     )
@@ -321,6 +325,7 @@ def _request(  # noqa: PLR0913 - one argument per option
     memory_mib: int | None,
     optimize: str,
     chunks: int | None,
+    target_vmaf: float | None,
     sample: str,
     accept_partial: bool,
 ) -> Request:
@@ -338,6 +343,7 @@ def _request(  # noqa: PLR0913 - one argument per option
             "memory_mib": memory_mib,
             "optimize": optimize,
             "chunks": chunks,
+            "target_vmaf": target_vmaf,
             "sample": sample,
             "accept_partial": accept_partial,
             **treatment(),

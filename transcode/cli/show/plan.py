@@ -171,7 +171,7 @@ def _video_row(it: VideoRendition) -> tuple[str, str, str, str, str]:
     if it.made_by == "copied":
         return it.name, f"{it.width}x{it.height}", it.codec, "copied", "as it is"
     rate = f", {frame_rate(it.frame_rate)} fps" if it.frame_rate else ""
-    quality = f"crf {it.crf:g}" if it.crf is not None else "-"
+    quality = _quality(it)
     return (
         it.name,
         f"{it.width}x{it.height}",
@@ -179,6 +179,14 @@ def _video_row(it: VideoRendition) -> tuple[str, str, str, str, str]:
         f"{it.encoder} {it.preset or ''}".strip() + f", {quality}{rate}",
         "-" if it.max_bit_rate is None else f"at most {bit_rate(it.max_bit_rate)}",
     )
+
+
+def _quality(it: VideoRendition) -> str:
+    if it.target is None:
+        return "-" if it.crf is None else f"crf {it.crf:g}"
+    if it.target.expected is None:
+        return f"VMAF {it.target.vmaf:g}"
+    return f"VMAF {it.target.vmaf:g}, crf {it.crf:g}"
 
 
 def _audio_row(it: AudioRendition) -> tuple[str, str, str, str, str]:

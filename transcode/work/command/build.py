@@ -21,6 +21,7 @@ from ...contract import (
     VideoRendition,
 )
 from ...media.demuxers import CLOCKED
+from ...media.sampling import COMPARED_EVERY, MOST_VMAF_THREADS
 from ...media.timeline import (
     between_keyframes,
     clipped,
@@ -60,6 +61,15 @@ _GLOBAL = (
     # Not the same a second time for people.
     "-nostats",
 )
+VMAF_MODELS: Mapping[str, str] = MappingProxyType(
+    {
+        "1080p": "version=vmaf_v0.6.1",
+        "4k": "version=vmaf_4k_v0.6.1",
+        # The same model; its scores are bent for a small screen.
+        "phone": "version=vmaf_v0.6.1:enable_transform=true",
+    }
+)
+"""Those built into libvmaf, as its filter names them."""
 _SPARE_SECONDS = 10.0
 _LEAP_SECONDS = 9
 """From 10 s on ffmpeg takes a step in a stream of these demuxers for a new clock."""
@@ -201,6 +211,80 @@ def measure(
     output = ffmpeg.output(stream, "-", f="null")
     # The findings are printed at the level of information, what was read below it.
     return (program, *_GLOBAL, *output.get_args())
+
+
+@dataclass(frozen=True, slots=True)
+class MadeFile:
+    """A rendition that was made, where it is to be compared with its source."""
+
+    path: str
+    demuxer: str
+    seek_seconds: float | None = None
+    """In it, where the part begins; None: it is nothing but the part."""
+    lasts_seconds: float | None = None
+    early_seconds: float = 0.0
+    """So far before the part's first picture reading begins."""
+
+
+def compare(
+    task: Task,
+    finished_ones: Mapping[str, MadeFile],
+    *,
+    program: str,
+    lines: str | None = None,
+) -> tuple[str, ...]:
+    """
+    Measures each rendition of *task*'s clip against the pictures it is made of.
+
+    Those come from the source by the very graph that the encoder is fed by; both are
+    set side by side by their times. Findings are written to `NAME.json` in the folder
+    it is started in. *lines* as in `build`.
+    """
+    recipe = task.recipe
+    picture = upload(task)[str(recipe.video_index)]
+    burned = None if lines is None else burned_lines(task, lines)
+    pictures = lay(
+        task,
+        picture,
+        image=mark_image(recipe),
+        lines=burned["s"] if burned else None,
+        pair=_pair,
+    )
+    threads = str(min(task.spec.threads, MOST_VMAF_THREADS))
+    outputs = []
+    for rendition in recipe.video:
+        one = finished_ones[rendition.name]
+        options = {"threads": threads}
+        if one.seek_seconds is not None:
+            options["ss"] = f"{one.seek_seconds:.6f}"
+            options["t"] = f"{one.lasts_seconds:.6f}"
+        made = ffmpeg.input(
+            f"file:{one.path}",
+            f=one.demuxer,
+            format_whitelist=one.demuxer,
+            protocol_whitelist="file",
+            **options,
+        )["v"]
+        if one.early_seconds:
+            made = made.filter("setpts", f"PTS-{one.early_seconds:.6f}/TB")
+        model = rendition.target.model if rendition.target else "1080p"
+        vmaf = ffmpeg.filter(
+            [made, pictures.renditions[rendition.name].pop()],
+            "libvmaf",
+            model=VMAF_MODELS[model],
+            n_threads=threads,
+            n_subsample=COMPARED_EVERY,
+            log_fmt="json",
+            log_path=f"{rendition.name}.json",
+            shortest=1,
+            repeatlast=0,
+            ts_sync_mode="nearest",
+        )
+        outputs.append(ffmpeg.output(vmaf, "-", f="null"))
+    if burned is not None:
+        outputs.append(ffmpeg.output(burned["a"], "-", f="null", c="copy"))
+    shared = ("-filter_complex_threads", threads)
+    return (program, *_GLOBAL, *shared, *ffmpeg.merge_outputs(*outputs).get_args())
 
 
 def extract(task: Task, *, program: str, path: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from ...contract import (
     CmafPackaging,
     LoudnessFacts,
     Partial,
+    QualityFacts,
     Task,
     VideoRendition,
 )
@@ -54,6 +55,8 @@ class RenditionFacts:
     """None for audio."""
     loudness: LoudnessFacts | str | None = None
     """Of sound; a clause that says why where there is none."""
+    quality: QualityFacts | None = None
+    """Of a picture that was to have one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,81 @@
+"""A target quality, judged from outside: by another ffmpeg, over the whole file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Command = Callable[..., Any]
+TARGET = 88.0
+
+
+@pytest.fixture(scope="module")
+def film(make_clip: Callable[..., Path]) -> Path:
+    """Nothing of it can be copied; it moves, and is grained."""
+    grain = ("-vf", "noise=alls=12:allf=t", "-c:v", "mpeg4", "-q:v", "2", "-g", "25")
+    return make_clip("film", seconds=6, size="480x270", audio=False, extra=grain)
+
+
+@pytest.fixture
+def vmaf(ffmpeg: str, tmp_path: Path) -> Callable[[Path, Path], float]:
+    """Of a finished file, each of its pictures beside the source's."""
+
+    def measure(made: Path, source: Path) -> float:
+        log = "libvmaf=log_fmt=json:log_path=vmaf.json"
+        graph = f"[0:v]settb=1/25,setpts=N[a];[1:v]settb=1/25,setpts=N[b];[a][b]{log}"
+        argv = [ffmpeg, "-v", "error", "-i", str(made), "-i", str(source)]
+        argv += ["-lavfi", graph, "-f", "null", "-"]
+        subprocess.run(argv, cwd=tmp_path, check=True)
+        found = json.loads((tmp_path / "vmaf.json").read_bytes())
+        return float(found["pooled_metrics"]["vmaf"]["mean"])
+
+    return measure
+
+
+def test_a_target_is_reached(
+    transcode: Command, film: Path, vmaf: Callable[[Path, Path], float]
+) -> None:
+    """Searched as a task of its own, held, told in the manifest, and true."""
+    done = transcode(
+        *("run", film, "--profile", "mp4", "--target-vmaf", TARGET, "--json")
+    )
+    assert 0 == done.code, done.err
+    manifest = done.document
+
+    assert ["sample", "encode"] == [task["kind"] for task in manifest["tasks"]]
+    (rendition,) = (it for it in manifest["outputs"] if it["kind"] == "rendition")
+    quality = rendition["quality"]
+    assert (TARGET, "1080p") == (quality["target"], quality["model"])
+    assert TARGET == pytest.approx(quality["vmaf"], abs=1.0)
+    assert quality["least"] <= quality["worst_part"] <= quality["vmaf"]
+    seen = vmaf(Path(rendition["uri"].removeprefix("file://")), film)
+    assert TARGET == pytest.approx(seen, abs=1.5)
+    trials = manifest["tasks"][0]["attempts"][0]["sampled"]["trials"]
+    assert 22.0 == trials[0]["crf"] != quality["crf"]
+
+
+def test_a_plan_says_what_it_will_cost(transcode: Command, film: Path) -> None:
+    """The search is in the price, and who would have none of it is refused."""
+    plain = transcode("plan", film, "--profile", "mp4", "--json")
+    aimed = transcode(
+        *("plan", film, "--profile", "mp4", "--target-vmaf", TARGET, "--json")
+    )
+    never = transcode(
+        *("run", film, "--profile", "mp4", "--target-vmaf", TARGET),
+        *("--sample", "never"),
+    )
+    beyond = transcode("plan", film, "--target-vmaf", "101")
+
+    sampling = aimed.document["sampling"]
+    assert "needed" == sampling["verdict"]
+    search = float(sampling["planned"]["task"]["predicted_cost"]["amount"])
+    cost = [float(it.document["predicted_cost"]["amount"]) for it in (plain, aimed)]
+    assert cost[1] > cost[0] + 0.99 * search > 0
+    assert (2, 2) == (never.code, beyond.code)
+    assert "leave out --sample never" in never.err
+    assert "write 30 to 99" in beyond.err

@@ -1,0 +1,78 @@
+"""Rate factors: what is tried next, and what meets a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transcode.media.rate_factors import (
+    MOST_TRIALS,
+    SANE,
+    interpolated,
+    next_factor,
+)
+
+Curve = Callable[[float], float]
+
+
+def concave(top: float, knee: float) -> Curve:
+    """Near *top* below the knee, and falling faster and faster above it."""
+    return lambda crf: max(0.0, top - 0.03 * max(crf - knee, 0.0) ** 2)
+
+
+def searched(curve: Curve, target: float, *, seed: float, codec: str) -> list[float]:
+    """Every factor that a search tries."""
+    tried = [seed]
+    while (more := next_factor([(it, curve(it)) for it in tried], target, codec)) and (
+        len(tried) <= MOST_TRIALS
+    ):
+        tried.append(more)
+    return tried
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9"])
+@given(
+    top=st.floats(95, 100),
+    knee=st.floats(5, 20),
+    target=st.floats(75, 94),
+    seed=st.integers(18, 34),
+)
+def test_a_search_ends_near_its_target(
+    codec: str, top: float, knee: float, target: float, seed: int
+) -> None:
+    """Within four trials, all sane, whatever the curve and wherever it begins."""
+    curve = concave(top, knee)
+
+    tried = searched(curve, target, seed=float(seed), codec=codec)
+    crf, _ = interpolated([(it, curve(it)) for it in tried], target, codec)
+
+    sane = SANE[codec]
+    assert len(set(tried)) == len(tried) <= MOST_TRIALS
+    assert sane.best <= crf <= sane.frugal
+    reachable = curve(sane.frugal) < target < curve(sane.best)
+    assert not reachable or abs(curve(crf) - target) < 1.5
+
+
+def test_what_is_good_enough_is_not_tried_again() -> None:
+    """A first trial that is right is all there is."""
+    assert next_factor([(23.0, 94.2)], 94.0, "h264") is None
+
+
+def test_what_cannot_be_reached_ends_at_the_best_sane_factor() -> None:
+    """Grain: no factor helps, and the search does not go on for ever."""
+    tried = searched(lambda _: 80.0, 94.0, seed=22.0, codec="h264")
+
+    assert SANE["h264"].best in tried
+
+
+def test_noise_does_not_turn_the_curve_around() -> None:
+    """A higher factor that came out better by chance counts as no better."""
+    points = [(20.0, 95.0), (24.0, 95.3), (28.0, 90.0)]
+
+    crf, vmaf = interpolated(points, 93.0, "h264")
+
+    assert 24 < crf < 28
+    assert vmaf == pytest.approx(93.0, abs=0.3)

@@ -1,0 +1,183 @@
+"""A target quality: asked for, refused, found, and said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from transcode.catalog import Catalog
+from transcode.contract import Capabilities, DynamicRange, Media, Recipe, Trial
+from transcode.errors import ProfileError, QualityError
+from transcode.plan.profile import Profile, parse_profile
+from transcode.plan.quality import found_factors, said_of, with_factors
+from transcode.plan.recipe import make_recipe
+from transcode.plan.sample_parts import looks_of, search_parts
+from transcode.settings import Settings
+
+Change = Callable[..., Media]
+
+TEXT = """
+name = "aimed"
+title = "aimed"
+[packaging]
+type = "file"
+[video]
+codec = "h264"
+preset = "veryfast"
+copy = false
+{0}
+[[video.rungs]]
+short_side = 1080
+crf = 23
+max_bit_rate_kbps = 6000
+[[video.rungs]]
+short_side = 360
+crf = 23
+max_bit_rate_kbps = 900
+{1}
+"""
+
+
+def aimed(video: str = "target_vmaf = 94", rung: str = "") -> Profile:
+    return parse_profile(TEXT.format(video, rung), origin="aimed.toml")
+
+
+def tried(*points: tuple[float, float, int], name: str = "720p") -> list[Trial]:
+    return [
+        Trial(rendition=name, crf=crf, vmaf=vmaf, worst_vmaf=vmaf - 1, bit_rate=rate)
+        for crf, vmaf, rate in points
+    ]
+
+
+@pytest.fixture
+def recipe(conforming: Media, capable: Capabilities) -> Recipe:
+    return make_recipe(conforming, aimed(), capable).recipe
+
+
+@pytest.mark.parametrize("given", ["29.9", "99.5", "0", "nan", '"94"'])
+def test_a_target_that_is_none_is_refused(given: str) -> None:
+    """Never clamped, in the profile as on the command line."""
+    with pytest.raises(ProfileError, match="target_vmaf"):
+        aimed(f"target_vmaf = {given}")
+
+
+def test_asked_for_by_hand_it_counts_for_every_rung() -> None:
+    """Over what the profile says; another target is another job."""
+    catalog = Catalog(Settings())
+
+    asked = catalog.asked("mp4", target_vmaf=94.0)
+
+    assert asked.digest != catalog.profile("mp4").digest
+    assert asked.video is not None
+    assert [asked.video.target_of(it) for it in asked.video.rungs] == [94.0]
+    with pytest.raises(QualityError, match="30 to 99"):
+        catalog.asked("mp4", target_vmaf=100.0)
+    with pytest.raises(QualityError, match="no pictures"):
+        catalog.asked("audio", target_vmaf=94.0)
+
+
+def test_a_profile_without_a_target_keeps_its_digest() -> None:
+    """Jobs of before are the same jobs."""
+    assert "vmaf" not in str(aimed("").digest)
+    assert aimed("").digest == aimed('vmaf_model = "auto"').digest
+    assert aimed("").digest != aimed().digest
+
+
+def test_a_rung_may_have_its_own(conforming: Media, capable: Capabilities) -> None:
+    """And the model goes by the size."""
+    profile = aimed(rung="target_vmaf = 88")
+
+    made = make_recipe(conforming, profile, capable).recipe.video
+
+    assert [(it.target.vmaf, it.target.model) for it in made if it.target] == [
+        (94.0, "1080p"),
+        (88.0, "1080p"),
+    ]
+
+
+def test_what_vmaf_cannot_tell_is_refused(
+    change: Change, conforming: Media, capable: Capabilities
+) -> None:
+    """By name, with what to do."""
+    blind = capable.model_copy(update={"measures_vmaf": False})
+    with pytest.raises(QualityError, match="no libvmaf"):
+        make_recipe(conforming, aimed(), blind)
+    size = {"width": 128, "height": 72, "display_width": 128, "display_height": 72}
+    with pytest.raises(QualityError, match="as small as 128x72"):
+        make_recipe(change(video=size), aimed(), capable)
+    hdr = change(video={"dynamic_range": DynamicRange.HDR10, "bit_depth": 10})
+    keeping = parse_profile(
+        TEXT.format(
+            'target_vmaf = 94\ndynamic_range = "keep"\npixel_format = "yuv420p10le"',
+            "",
+        ).replace("h264", "hevc"),
+        origin="aimed.toml",
+    )
+    with pytest.raises(QualityError, match="knows no HDR"):
+        make_recipe(hdr, keeping, capable)
+
+
+def test_a_factor_is_found_between_two_that_were_tried(recipe: Recipe) -> None:
+    """With the rate it will have, on a line of its logarithm."""
+    factors = found_factors(tried((23, 96.0, 4_000_000), (27, 92.0, 2_000_000)), recipe)
+
+    found = factors["720p"]
+    assert (found.crf, found.vmaf, found.verdict) == (25.0, 94.0, "found")
+    assert found.bit_rate == pytest.approx(2_828_427)
+    top = with_factors(recipe, factors).video[0]
+    assert top.crf == 25.0
+    assert top.target is not None
+    assert (top.target.expected, top.target.fall) == (94.0, 1.0)
+    assert said_of(recipe, factors) == ()
+
+
+def test_what_cannot_be_reached_is_made_as_well_as_makes_sense(recipe: Recipe) -> None:
+    """And said, before anything is encoded."""
+    factors = found_factors(tried((23, 80.0, 4_000_000), (13, 88.0, 9_000_000)), recipe)
+
+    assert factors["720p"].verdict == "unreachable"
+    (said,) = said_of(recipe, factors)
+    assert "cannot reach VMAF 94" in said
+    assert "88.0" in said
+
+
+def test_what_needs_no_target_is_made_frugally(recipe: Recipe) -> None:
+    """Screen text: 99 at any rate."""
+    factors = found_factors(tried((23, 99.5, 90_000), (38, 98.9, 60_000)), recipe)
+
+    assert (factors["720p"].verdict, factors["720p"].crf) == ("exceeded", 38.0)
+    assert "better than VMAF 94" in said_of(recipe, factors)[0]
+
+
+def test_parts_and_looks_lie_apart(change: Change, recipe: Recipe) -> None:
+    """What a search was tuned on shows nothing of what it did not see."""
+    lasts = {"duration_seconds": 60.0}
+    keys = tuple(2.0 * n for n in range(30))
+    media = change(media=lasts, video={**lasts, "keyframe_seconds": keys})
+
+    parts, looks = search_parts(media, recipe), looks_of(media, recipe)
+
+    assert isinstance(parts, tuple)
+    assert (len(parts), len(looks)) == (3, 4)
+    assert all(
+        look.end_seconds <= part.start_seconds or part.end_seconds <= look.start_seconds
+        for look in looks
+        for part in parts
+        if look.end_seconds and part.end_seconds
+    )
+
+
+def test_without_an_index_everything_before_is_read(
+    change: Change, recipe: Recipe
+) -> None:
+    """A transport stream is searched, too, and so is what is very short."""
+    stream = change(media={"container": "mpegts"})
+    brief = change(media={"duration_seconds": 3.0}, video={"duration_seconds": 3.0})
+
+    parts, whole = search_parts(stream, recipe), search_parts(brief, recipe)
+
+    assert isinstance(parts, tuple)
+    assert isinstance(whole, tuple)
+    assert [it.seek_seconds for it in parts] == [None, None, None]
+    assert [(it.start_seconds, it.end_seconds) for it in whole] == [(0.0, 3.0)]

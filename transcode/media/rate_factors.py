@@ -1,0 +1,141 @@
+"""
+Rate factor and quality: which factor to try next, and which one meets a target.
+
+Quality falls as the factor rises, nearly on a line over a few steps and flatter near
+either end; so two factors that enclose a target and stand close tell it by
+interpolation.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["SANE", "interpolated", "next_factor", "slope_of", "stepped"]
+
+
+@dataclass(frozen=True, slots=True)
+class FactorRange:
+    """Of one codec: what is worth trying, and how quality falls in it."""
+
+    best: float
+    """Below it bits grow and nobody sees a difference."""
+    frugal: float
+    """Above it pictures fall to pieces."""
+    step: float
+    """The finest that its encoder knows."""
+    fall: float
+    """VMAF per unit, typically; measured near 93."""
+    near: float
+    """Between two factors so far apart the curve is as good as a line."""
+
+
+SANE: Final[Mapping[str, FactorRange]] = {
+    "h264": FactorRange(best=13, frugal=38, step=0.25, fall=1.5, near=5),
+    "hevc": FactorRange(best=13, frugal=40, step=0.25, fall=1.5, near=5),
+    "av1": FactorRange(best=12, frugal=58, step=1, fall=0.6, near=11),
+    "vp9": FactorRange(best=12, frugal=58, step=1, fall=0.6, near=11),
+}
+"""By codec, in the words of its software encoder. libsvtav1 and libvpx take whole
+numbers (FFmpeg 9.0.2, `-h encoder=`)."""
+
+MOST_TRIALS: Final = 4
+GOOD_ENOUGH: Final = 0.4
+"""VMAF: a trial that is so near a target needs no second one."""
+_LEAST_FALL, _MOST_FALL = 0.3, 3.0
+"""Of the typical fall: two trials may lie in noise."""
+
+Points = Sequence[tuple[float, float]]
+"""(rate factor, VMAF), any order."""
+
+
+def next_factor(points: Points, target: float, codec: str) -> float | None:
+    """
+    What to try after *points*, at least one; None where they tell enough.
+
+    None, too, where the last sane factor was tried and does not reach *target*.
+    """
+    sane = SANE[codec]
+    tried = sorted(points)
+    if len(tried) >= MOST_TRIALS:
+        return None
+    if any(abs(vmaf - target) <= GOOD_ENOUGH for _, vmaf in tried):
+        return None
+    above = [point for point in tried if point[1] >= target]
+    below = [point for point in tried if point[1] < target]
+    if above and below:
+        low, high = above[-1], below[0]
+        if high[0] - low[0] <= sane.near:
+            return None
+        wanted = stepped(_between(low, high, target), codec)
+        return None if wanted in (low[0], high[0]) else wanted
+    edge = tried[0] if below else tried[-1]
+    limit = sane.best if below else sane.frugal
+    if edge[0] <= sane.best if below else edge[0] >= sane.frugal:
+        return None
+    # A little further than it seems, so that the target is enclosed.
+    away = 1.15 * (edge[1] - target) / slope_of(tried, codec)
+    least = 4 * sane.step if sane.step < 1 else 2.0
+    away = max(away, least) if above else min(away, -least)
+    wanted = edge[0] + away
+    wanted = max(wanted, limit) if below else min(wanted, limit)
+    return stepped(wanted, codec)
+
+
+def interpolated(points: Points, target: float, codec: str) -> tuple[float, float]:
+    """
+    The factor for *target* and the quality expected of it, within what is sane.
+
+    Beyond the outermost point the line goes on with its slope.
+    """
+    sane = SANE[codec]
+    tried = _falling(points)
+    factors = [factor for factor, _ in tried]
+    above = [point for point in tried if point[1] >= target]
+    below = [point for point in tried if point[1] < target]
+    if above and below:
+        wanted = _between(above[-1], below[0], target)
+    else:
+        edge = tried[0] if below else tried[-1]
+        wanted = edge[0] + (edge[1] - target) / slope_of(tried, codec)
+    factor = stepped(min(max(wanted, sane.best), sane.frugal), codec)
+    place = min(max(bisect_left(factors, factor), 1), len(tried) - 1)
+    if len(tried) > 1 and factors[0] <= factor <= factors[-1]:
+        return factor, _at(tried[place - 1], tried[place], factor)
+    edge = tried[0] if factor < factors[0] else tried[-1]
+    return factor, edge[1] - (factor - edge[0]) * slope_of(tried, codec)
+
+
+def slope_of(points: Points, codec: str) -> float:
+    """By how much VMAF falls with each unit of the factor; positive."""
+    typical = SANE[codec].fall
+    tried = sorted(points)
+    first, last = tried[0], tried[-1]
+    if last[0] - first[0] < SANE[codec].step:
+        return typical
+    seen = (first[1] - last[1]) / (last[0] - first[0])
+    return min(max(seen, _LEAST_FALL * typical), _MOST_FALL * typical)
+
+
+def stepped(factor: float, codec: str) -> float:
+    """The nearest that the encoder knows."""
+    step = SANE[codec].step
+    return round(factor / step) * step
+
+
+def _falling(points: Points) -> list[tuple[float, float]]:
+    """In order, and never rising: noise must not turn the curve around."""
+    kept: list[tuple[float, float]] = []
+    for factor, vmaf in sorted(points):
+        kept.append((factor, min(vmaf, kept[-1][1]) if kept else vmaf))
+    return kept
+
+
+def _between(low: tuple[float, float], high: tuple[float, float], vmaf: float) -> float:
+    return low[0] + (low[1] - vmaf) / (low[1] - high[1]) * (high[0] - low[0])
+
+
+def _at(low: tuple[float, float], high: tuple[float, float], factor: float) -> float:
+    return low[1] + (factor - low[0]) / (high[0] - low[0]) * (high[1] - low[1])
