@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 # ruff: noqa: PLC0415
 
 if TYPE_CHECKING:
+    from transcode.access.credentials import Credentials
     from transcode.functions.runtime import Function
-    from transcode.store.credentials import Credentials
 
 
 def initializer(context: Any) -> None:
@@ -33,8 +33,8 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     """
     import anyio
 
+    from transcode.access.credentials import lent
     from transcode.functions.upload import Invocation, answer
-    from transcode.store.credentials import lent
 
     from .log import write
 
@@ -77,7 +77,7 @@ def credentials(
     The keys of the function's agency. They change about daily, so each call brings
     them; None without an agency: then the environment's count.
     """
-    from transcode.store.credentials import Credentials
+    from transcode.access.credentials import Credentials
 
     return Credentials(key, secret, token or None) if key and secret else None
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from transcode.store.credentials import Credentials
+    from transcode.access.credentials import Credentials
 
 PORT = 8000
 _BODY_BYTES = 6 * 2**20
@@ -100,10 +100,10 @@ async def _invoke(request: Request) -> Response:
     """200 with what became of it, 400 for no event, 500 to have it repeated."""
     import anyio.to_thread
 
+    from transcode.access.credentials import lent
     from transcode.errors import EventError, TranscodeError
     from transcode.functions.upload import Invocation, answer
     from transcode.serve.responses import HttpRefusal, body_of
-    from transcode.store.credentials import lent
 
     arrived = time.monotonic()
     memory_mib, seconds = _memory(request), _timeout(request)

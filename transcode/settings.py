@@ -147,8 +147,47 @@ class Settings(Value):
 
     functiongraph_function: str | None = Field(
         None,
-        description="with the engine `functiongraph`: the function that does tasks, as "
-        "destinations are written (urn:fss:…)",
+        description="with the engine `functiongraph`: the functions that do tasks, as "
+        "destinations are written, with what no call sets behind commas "
+        "(urn:fss:…,seconds=900,scratch=512); separated by spaces",
+    )
+    functiongraph_image: str | None = Field(
+        None, description="for `deploy`: the image of the functions, swr.…/…:tag"
+    )
+    functiongraph_agency: str | None = Field(
+        None, description="for `deploy`: the agency whose rights the functions have"
+    )
+    functiongraph_memory_mib: int = Field(
+        512,
+        ge=128,
+        description="for `deploy`: memory of calls that ask for none, such as planning",
+    )
+    functiongraph_instances: int = Field(
+        100,
+        ge=1,
+        le=1000,
+        description="for `deploy`: the most instances that a function may have",
+    )
+    functiongraph_reserved: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="for `deploy`: instances of the first function that are kept warm",
+    )
+    functiongraph_event_age_seconds: int = Field(
+        300,
+        ge=1,
+        le=86400,
+        description="for `deploy`: how long an asynchronous call may wait, seconds",
+    )
+    functiongraph_on_success: str | None = Field(
+        None,
+        description="for `deploy`: whom the platform tells of a call that succeeded: "
+        "urn:smn:…, urn:fss:…, obs://bucket/prefix or dis://stream",
+    )
+    functiongraph_on_failure: str | None = Field(
+        None,
+        description="for `deploy`: whom the platform tells of a call that failed",
     )
 
     lambda_function: str | None = Field(

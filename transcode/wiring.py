@@ -17,13 +17,14 @@ from .catalog import Catalog
 from .contract import Capabilities
 from .contract.job import Delivery
 from .deliver import Announcer, Senders, Target, check, parse_targets
-from .deliver.targets import GraphFunction
+from .deliver.targets import GraphFunction, parse_target
 from .errors import (
     DestinationError,
     SettingsError,
     UsageError,
 )
 from .invoke.engine import Engine
+from .invoke.variants import VARIABLE, FunctionVariant, narrowed, parse_variants
 from .ledger.budgets import Cap, parse_caps
 from .plan.coefficients import Coefficients, parse_coefficients
 from .platforms.machine import this_machine
@@ -172,6 +173,8 @@ class Wiring:
                 engine=engine,
                 platform=platform.name,
             )
+        if engine == "functiongraph":
+            return narrowed(platform, [one for one, _ in self.graph_functions])
         return held_to_tier(platform) if engine == "aws-lambda" else platform
 
     def engine(
@@ -209,16 +212,22 @@ class Wiring:
     @asynccontextmanager
     async def _functiongraph_engine(self, platform: Platform) -> AsyncIterator[Engine]:
         # Loads aiohttp, and nothing of it for whoever works here.
-        from .invoke.functiongraph import FunctionGraphInvoker  # noqa: PLC0415
+        from .invoke.functiongraph import (  # noqa: PLC0415
+            FunctionGraphFunction,
+            FunctionGraphInvoker,
+        )
         from .invoke.remote import RemoteEngine  # noqa: PLC0415
         from .store.open import bucket  # noqa: PLC0415
 
         async with self.senders() as senders:
+            check([target for _, target in self.graph_functions], self.settings)
             calls = await senders.function_calls()
+            functions = [
+                FunctionGraphFunction(variant, _TaskFunction(calls, target))
+                for variant, target in self.graph_functions
+            ]
             yield RemoteEngine(
-                FunctionGraphInvoker(
-                    _TaskFunction(calls, self.task_function), platform
-                ),
+                FunctionGraphInvoker(functions, platform),
                 platform,
                 self.settings,
                 lambda place: bucket(place, self.settings),
@@ -254,26 +263,26 @@ class Wiring:
             )
         return prefix
 
-    @property
-    def task_function(self) -> GraphFunction:
-        """That of the engine `functiongraph`; raises `SettingsError`."""
-        text = self.settings.functiongraph_function
-        variable = "TRANSCODE_FUNCTIONGRAPH_FUNCTION"
-        try:
-            (target,) = parse_targets(text or "")
-        except (DestinationError, ValueError) as exc:
-            target = None
-            why = f" ({exc.message})" if isinstance(exc, DestinationError) else ""
-        else:
-            why = ""
-        if not isinstance(target, GraphFunction):
-            raise SettingsError(
-                f"{variable}: name the one function that does tasks, as in "
-                f"urn:fss:region:project:function:default:transcode:latest{why}.",
-                setting=variable,
-            )
-        check((target,), self.settings)
-        return target
+    @cached_property
+    def graph_functions(self) -> tuple[tuple[FunctionVariant, GraphFunction], ...]:
+        """Those of the engine `functiongraph`; raises `SettingsError`."""
+        found = []
+        for variant in parse_variants(self.settings.functiongraph_function or ""):
+            try:
+                target = parse_target(variant.address)
+            except DestinationError as exc:
+                why = f" ({exc.message})"
+                target = None
+            else:
+                why = ""
+            if not isinstance(target, GraphFunction):
+                raise SettingsError(
+                    f"{VARIABLE}: name the functions that do tasks, as in "
+                    f"urn:fss:region:project:function:default:transcode:latest{why}.",
+                    setting=VARIABLE,
+                )
+            found.append((variant, target))
+        return tuple(found)
 
     def told_of(self, *, success: bool) -> tuple[Target, ...]:
         """Who is told of a result, or of a job that failed; raises `SettingsError`."""

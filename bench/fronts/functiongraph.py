@@ -2,7 +2,8 @@
 An emulator of FunctionGraph for one function, where the service cannot be reached.
 
 It answers the documented calls that we make (asynchronous invocation, its state,
-cancelling), with their signature checked, and runs the real image handler
+cancelling, and those of `functiongraph_management`), with their signature checked, and
+runs the real image handler
 (`handlers/functiongraph_image.py`): one process for each instance, in a control group
 with the memory and the CPU share that `X-Cff-Instance-Memory` asks for. What the
 platform does is done here: a call in a memory that does not exist is refused, what is
@@ -10,7 +11,7 @@ above the account's concurrency is discarded silently, an instance is kept warm 
 minute, killed whole when its group is out of memory, billed per millisecond with its
 initializer.
 
-    python bench/fronts/functiongraph.py --port 8900 --memory 512 --dynamic
+    python -m bench.fronts.functiongraph --port 8900 --memory 512 --dynamic
 
 prints its address, then one JSON line for each invocation as it ends; port 0 takes any.
 """
@@ -37,6 +38,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from bench.fronts.functiongraph_management import Functions, name_of
 from transcode.contract import Usage
 from transcode.invoke.local.cgroup import Group
 from transcode.platforms.huawei_signing import Keys, authorization
@@ -62,6 +64,7 @@ class Call:
     request: str
     memory_mib: int
     body: bytes
+    function: str = ""
     status: str = "WAIT"
     error_code: str = ""
     error_message: str = ""
@@ -79,6 +82,7 @@ class Call:
     def told(self) -> dict[str, Any]:
         return {
             "request_id": self.request,
+            "function": self.function,
             "memory_mib": self.memory_mib,
             "group_mib": self.limit_mib,
             "milli_cpus": self.milli_cpus,
@@ -92,13 +96,28 @@ class Call:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request, as it arrived."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def managed(self) -> tuple[str, str, str, bytes]:
+        return self.method, self.path, self.query, self.body
+
+
 class Instance:
     """A container: one process of the image, in a group of its own."""
 
     _numbers = itertools.count()
 
-    def __init__(self, front: Front, memory_mib: int) -> None:
-        self.memory_mib = memory_mib
+    def __init__(self, front: Front, memory_mib: int, name: str = "") -> None:
+        self.memory_mib, self.name = memory_mib, name
         self.group = Group.create(f"front-{next(self._numbers)}")
         spec = spec_for_memory(front.platform, memory_mib)
         if self.group is not None:
@@ -110,7 +129,7 @@ class Instance:
         self.idle_since = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "transcode.handlers.functiongraph_image"],
-            env=front.environment | {"PORT": str(self.port)},
+            env=front.environment | front.variables(name) | {"PORT": str(self.port)},
             cwd=front.folder,
             stdout=subprocess.DEVNULL,
             stderr=front.log,
@@ -172,6 +191,12 @@ class Front:
     log: Any = subprocess.DEVNULL
     heard: Any = None
     """Called with each call that has ended."""
+    agency: Keys | None = None
+    """Temporary keys of the function's agency: each call brings them, and they sign."""
+    functions: Functions = field(default_factory=Functions)
+    """Those that were set up; others are as the fields here say."""
+    asked: list[Asked] = field(default_factory=list)
+    """Every request whose signature was good."""
     calls: dict[str, Call] = field(default_factory=dict)
     warm: list[Instance] = field(default_factory=list)
     platform: Platform = field(default_factory=platform)
@@ -180,18 +205,42 @@ class Front:
         self._lock = threading.Lock()
         self._running = 0
 
-    def take(self, headers: Mapping[str, str], body: bytes) -> tuple[int, Any]:
-        """An asynchronous invocation: queued, or refused."""
+    def variables(self, name: str) -> dict[str, str]:
+        """The environment that the function *name* was set up with."""
+        config = self.functions.config.get(name, {})
+        plain: dict[str, str] = json.loads(config.get("user_data") or "{}")
+        hidden: dict[str, str] = json.loads(config.get("encrypted_user_data") or "{}")
+        return plain | hidden
+
+    def states(self, request: str) -> dict[str, Any]:
+        """What is kept of one asynchronous invocation, or of all."""
+        found = [
+            {
+                "request_id": it.request,
+                "status": it.status,
+                "error_code": it.error_code,
+                "error_message": it.error_message,
+            }
+            for it in self.calls.values()
+            if request in {"", it.request}
+        ]
+        return {"invocations": found, "count": len(found)}
+
+    def take(
+        self, headers: Mapping[str, str], body: bytes, name: str = ""
+    ) -> tuple[int, Any]:
+        """An asynchronous invocation of the function *name*: queued, or refused."""
         asked = headers.get("x-cff-instance-memory")
-        memory = self.memory_mib
-        if asked is not None and self.dynamic:
+        config = self.functions.config.get(name, {})
+        memory = config.get("memory_size", self.memory_mib)
+        if asked is not None and config.get("enable_dynamic_memory", self.dynamic):
             allowed = {str(it) for it in self.platform.lattice.memory_mib}  # type: ignore[union-attr]
             if asked not in allowed:
                 return 406, {"error_code": "FSS.0406", "error_msg": "Not acceptable"}
             memory = int(asked)
         if len(body) > 256_000:
             return 413, {"error_code": "FSS.0413", "error_msg": "Too large"}
-        call = Call(request=secrets.token_hex(8), memory_mib=memory, body=body)
+        call = Call(secrets.token_hex(8), memory, body, function=name)
         self.calls[call.request] = call
         with self._lock:
             full = self._running >= self.concurrency
@@ -226,9 +275,10 @@ class Front:
 
     def _carry_out(self, call: Call) -> None:
         call.began = time.monotonic()
-        instance = self._warm(call.memory_mib)
+        config = self.functions.config.get(call.function, {})
+        instance = self._warm(call.memory_mib, call.function)
         call.cold = instance is None
-        instance = instance or Instance(self, call.memory_mib)
+        instance = instance or Instance(self, call.memory_mib, call.function)
         call.instance, call.status = instance, "RUNNING"
         spec = spec_for_memory(self.platform, call.memory_mib)
         call.milli_cpus = spec.milli_cpus
@@ -237,8 +287,14 @@ class Front:
             "Content-Type": "application/json",
             "x-cff-request-id": call.request,
             "x-cff-memory": str(call.memory_mib),
-            "x-cff-timeout": "3600",
+            "x-cff-timeout": str(config.get("timeout", 3600)),
         }
+        if self.agency is not None and config.get("enable_auth_in_header", True):
+            headers |= {
+                "x-cff-security-access-key": self.agency.access,
+                "x-cff-security-secret-key": self.agency.secret,
+                "x-cff-security-token": self.agency.token or "",
+            }
         try:
             instance.wait()
             began = time.monotonic()
@@ -272,7 +328,7 @@ class Front:
         else:
             instance.end()
 
-    def _warm(self, memory_mib: int) -> Instance | None:
+    def _warm(self, memory_mib: int, name: str) -> Instance | None:
         """One that waits for a call in this memory; those that waited too long end."""
         with self._lock:
             old = [
@@ -282,7 +338,9 @@ class Front:
                 or it.process.poll() is not None
             ]
             self.warm = [it for it in self.warm if it not in old]
-            found = next((it for it in self.warm if it.memory_mib == memory_mib), None)
+            wanted = (memory_mib, name)
+            fresh = (it for it in self.warm if (it.memory_mib, it.name) == wanted)
+            found = next(fresh, None)
             if found is not None:
                 self.warm.remove(found)
         for one in old:
@@ -312,49 +370,63 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
+        self._handle()
+
+    def do_PUT(self) -> None:
+        self._handle()
+
+    def do_DELETE(self) -> None:
+        self._handle()
+
+    def do_GET(self) -> None:
+        self._handle()
+
+    def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if not self._is_signed(body):
             self._answer(401, {"error_code": "APIGW.0301", "error_msg": "signature"})
             return
-        parts = urlsplit(self.path)
-        _, _, call = unquote(parts.path).rpartition("/")
+        parts, front = urlsplit(self.path), self.front
         headers = {name.lower(): value for name, value in self.headers.items()}
-        if call == "invocations-async":
-            self._answer(*self.front.take(headers, body))
-        elif call == "cancel":
-            self.front.cancel(json.loads(body)["request_id"])
-            self._answer(200, {})
-        else:
-            self._answer(404, {"error_code": "APIGW.0101", "error_msg": "no such API"})
-
-    def do_GET(self) -> None:
-        if not self._is_signed(b""):
-            self._answer(401, {"error_code": "APIGW.0301", "error_msg": "signature"})
+        asked = Asked(self.command, parts.path, parts.query, headers, body)
+        front.asked.append(asked)
+        managed = front.functions.answer(*asked.managed)
+        if managed is not None:
+            self._answer(*managed)
             return
-        asked = parse_qs(urlsplit(self.path).query).get("request_id", [""])[0]
-        found = [
-            {
-                "request_id": it.request,
-                "status": it.status,
-                "error_code": it.error_code,
-                "error_message": it.error_message,
-            }
-            for it in self.front.calls.values()
-            if asked in {"", it.request}
-        ]
-        self._answer(200, {"invocations": found, "count": len(found)})
+        *_, urn, call = [unquote(part) for part in parts.path.split("/")]
+        match self.command, call:
+            case "POST", "invocations-async":
+                self._answer(*front.take(headers, body, name_of(urn)))
+            case "POST", "cancel":
+                front.cancel(json.loads(body)["request_id"])
+                self._answer(200, {})
+            case "GET", "async-invocations":
+                one = parse_qs(parts.query).get("request_id", [""])[0]
+                self._answer(200, front.states(one))
+            case _:
+                self._answer(404, {"error_code": "APIGW.0101", "error_msg": "no API"})
 
     def _is_signed(self, body: bytes) -> bool:
         given = self.headers.get("Authorization", "")
         names = given.partition("SignedHeaders=")[2].partition(",")[0].split(";")
         signed = {name: self.headers.get(name, "") for name in names}
         url = f"http://{self.headers.get('Host')}{self.path}"
+        keys, agency = self.front.keys, self.front.agency
+        token = self.headers.get("X-Security-Token")
+        if agency is not None and f"Access={agency.access}," in given:
+            # Temporary keys count together with their token, which is signed, too.
+            keys = agency
+            if token != agency.token or (token and "x-security-token" not in names):
+                return False
+        elif token is not None:
+            return False
         return bool(names[0]) and given == authorization(
-            self.command, url, headers=signed, body=body, keys=self.front.keys
+            self.command, url, headers=signed, body=body, keys=keys
         )
 
     def _answer(self, status: int, document: Any) -> None:
-        body = json.dumps(document).encode()
+        body = b"" if document is None else json.dumps(document).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -381,7 +453,16 @@ def main() -> None:
     parser.add_argument("--memory", type=int, default=512, help="of the function, MiB")
     parser.add_argument("--dynamic", action="store_true", help="enable_dynamic_memory")
     parser.add_argument(
-        "--self", metavar="URN", help="tell the function its own name, to start others"
+        "--self",
+        metavar="URN",
+        nargs="+",
+        help="tell the function its own name and those of others, to start them",
+    )
+    parser.add_argument(
+        "--agency",
+        nargs="+",
+        metavar="KEY",
+        help="access, secret and token to hand to each call, which gets no other keys",
     )
     parser.add_argument("--access-key", default="AK")
     parser.add_argument("--secret-key", default="SK")
@@ -392,18 +473,21 @@ def main() -> None:
         keys=Keys(given.access_key, given.secret_key),
         memory_mib=given.memory,
         dynamic=given.dynamic,
+        agency=Keys(*given.agency[:2], *filter(None, given.agency[2:]))
+        if given.agency
+        else None,
         heard=lambda call: print(json.dumps(call.told()), flush=True),
     )
     server = serve(front, given.port)
     port = server.server_address[1]
     if given.self is not None:
-        front.environment |= {
-            "TRANSCODE_FUNCTIONGRAPH_FUNCTION": (
-                f"functiongraph+http://127.0.0.1:{port}/{given.self}"
-            ),
-            "TRANSCODE_HUAWEI_ACCESS_KEY": given.access_key,
-            "TRANSCODE_HUAWEI_SECRET_KEY": given.secret_key,
-        }
+        words = [f"functiongraph+http://127.0.0.1:{port}/{it}" for it in given.self]
+        front.environment["TRANSCODE_FUNCTIONGRAPH_FUNCTION"] = " ".join(words)
+        if given.agency is None:
+            front.environment |= {
+                "TRANSCODE_HUAWEI_ACCESS_KEY": given.access_key,
+                "TRANSCODE_HUAWEI_SECRET_KEY": given.secret_key,
+            }
     print(f"http://127.0.0.1:{port}", flush=True)
     try:
         signal.pause()

@@ -16,7 +16,8 @@ from .message import Notice
 from .response import judge
 from .targets import GraphFunction
 
-_STATUS_BYTES = 64 * 1024
+_STATUS_BYTES = 256 * 1024
+"""A function's whole configuration is some 10 KiB at most, a list of triggers more."""
 
 AsyncState = Literal["WAIT", "RUNNING", "SUCCESS", "FAIL", "DISCARD"]
 """Of an asynchronous invocation; `ListAsyncInvocations`."""
@@ -78,6 +79,29 @@ class FunctionCalls:
         headers = {"Content-Type": "application/json"}
         await self._ask(function, "POST", "/cancel", headers=headers, body=body)
 
+    async def manage(
+        self,
+        function: GraphFunction,
+        method: Literal["GET", "POST", "PUT", "DELETE"],
+        path: str,
+        *,
+        query: str = "",
+        document: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """
+        What the API says at *path* (below `/v2/<project>/fgs`) of *function*'s project.
+        """
+        body = b"" if document is None else json.dumps(document).encode()
+        reply = await self._send(
+            function,
+            method,
+            path,
+            query=query,
+            headers={"Content-Type": "application/json"},
+            body=body,
+        )
+        return _parsed(reply)
+
     async def _ask(  # noqa: PLR0913 - one request
         self,
         function: GraphFunction,
@@ -88,8 +112,26 @@ class FunctionCalls:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
     ) -> Reply:
-        urn = quote(function.urn, safe="~")
-        url = f"{function.endpoint}/v2/{function.project}/fgs/functions/{urn}{path}"
+        return await self._send(
+            function,
+            method,
+            f"/functions/{quoted(function.urn)}{path}",
+            query=query,
+            headers=headers,
+            body=body,
+        )
+
+    async def _send(  # noqa: PLR0913 - one request
+        self,
+        function: GraphFunction,
+        method: str,
+        path: str,
+        *,
+        query: str,
+        headers: Mapping[str, str] | None,
+        body: bytes,
+    ) -> Reply:
+        url = f"{function.endpoint}/v2/{function.project}/fgs{path}"
         url += f"?{query}" if query else ""
         signed = dict(headers or {}) | {
             "Host": urlsplit(url).netloc,
@@ -107,12 +149,17 @@ class FunctionCalls:
             url,
             body=body,
             headers=signed | {"Authorization": signature},
-            most=_STATUS_BYTES if method == "GET" else None,
+            most=_STATUS_BYTES,
         )
         judge(
             function, reply.status, answer=reply.answer, retry_after=reply.retry_after
         )
         return reply
+
+
+def quoted(urn: str) -> str:
+    """A function's name as it stands in a path."""
+    return quote(urn, safe="~")
 
 
 class GraphSender:
@@ -127,8 +174,12 @@ class GraphSender:
 
 
 def _document(reply: Reply) -> Mapping[str, Any]:
+    found = _parsed(reply)
+    return found if isinstance(found, dict) else {}
+
+
+def _parsed(reply: Reply) -> Any:
     try:
-        found = json.loads(reply.answer or "{}")
+        return json.loads(reply.answer or "{}")
     except ValueError as exc:
         raise DestinationDown("FunctionGraph answered with no JSON.") from exc
-    return found if isinstance(found, dict) else {}

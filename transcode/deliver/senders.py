@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 from pydantic import SecretStr
 
+from ..access.credentials import credentials
 from ..errors import (
     DeliveryError,
     DestinationDown,
@@ -52,7 +53,10 @@ def check(targets: Iterable[Target], settings: Settings) -> None:
     for target in targets:
         needed = {
             Webhook: ("webhook_secret",),
-            GraphFunction: ("huawei_access_key", "huawei_secret_key"),
+            # Inside a function those of its agency will do.
+            GraphFunction: ()
+            if credentials()
+            else ("huawei_access_key", "huawei_secret_key"),
         }.get(type(target), ())
         for name in needed:
             if getattr(settings, name) is None:
@@ -140,16 +144,21 @@ class Senders:
         await GraphSender(await self.function_calls()).send(target, notice)
 
     async def function_calls(self) -> FunctionCalls:
-        """FunctionGraph's API, with our keys."""
+        """
+        FunctionGraph's API: with the keys that the platform lends to the call we are
+        in, otherwise with those of the settings.
+        """
         from ..platforms.huawei_signing import Keys  # noqa: PLC0415  loads aiohttp
         from .functiongraph import FunctionCalls  # noqa: PLC0415  loads aiohttp
 
-        given = self._settings
+        given, lent = self._settings, credentials()
         keys = Keys(
             access=given.huawei_access_key or "",
             secret=_plain(given.huawei_secret_key) or "",
             token=_plain(given.huawei_security_token),
         )
+        if lent is not None:
+            keys = Keys(access=lent.access, secret=lent.secret, token=lent.token)
         return FunctionCalls(await self._http_door(), keys, lambda: datetime.now(UTC))
 
     async def lambda_calls(self) -> LambdaCalls:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..contract import Attempt, Produced, Spec, WorkOrder
 from .observer import AttemptObserver
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "Refusing"]
 
 
 class Engine(Protocol):
@@ -36,3 +36,11 @@ class Engine(Protocol):
         lived to give one; what it names lies at the order's place if and only if the
         attempt succeeded. It is stopped before it costs more than its `spend_limit`.
         """
+
+
+@runtime_checkable
+class Refusing(Protocol):
+    """What can say why a spec does not fit, where more is to be said than its size."""
+
+    def misfit(self, spec: Spec) -> str | None:
+        """A sentence that names what is missing where; None without one."""

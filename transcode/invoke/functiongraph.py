@@ -2,13 +2,15 @@
 Attempts as asynchronous invocations of one function of Huawei Cloud FunctionGraph, each
 in the memory that was chosen for it: `X-Cff-Instance-Memory`.
 
-The function is the image of `handlers/functiongraph_image.py` with dynamic memory on;
-its time limit and scratch are its own. Tries are ours to count, so its retries are 0.
+The function is the image of `handlers/functiongraph_image.py` with dynamic memory on.
+Time limit, scratch and GPU are its own, so there may be several (`variants`), of which
+each task gets the cheapest that fits. Tries are ours to count, so its retries are 0.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,14 +22,21 @@ from ..errors import (
     DestinationDown,
     OutOfMemory,
     OutOfTime,
+    PlanError,
     SettingsError,
     TranscodeError,
     WorkerLost,
 )
 from ..platforms.platform import Platform, on_lattice
 from .remote import refuse_paths
+from .variants import FunctionVariant, cheapest, misfit
 
-__all__ = ["ASYNC_CONCURRENCY", "FunctionGraphInvoker", "FunctionGraphTasks"]
+__all__ = [
+    "ASYNC_CONCURRENCY",
+    "FunctionGraphFunction",
+    "FunctionGraphInvoker",
+    "FunctionGraphTasks",
+]
 
 ASYNC_CONCURRENCY = 100
 """Concurrent executions of an account unless it was raised; what is above it is
@@ -63,43 +72,63 @@ class FunctionGraphTasks(Protocol):
         """Stop it at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class FunctionGraphFunction:
+    """One of those that do tasks."""
+
+    variant: FunctionVariant
+    tasks: FunctionGraphTasks
+
+
 class FunctionGraphInvoker:
     """Starts tasks, no more at a time than the account may have."""
 
     def __init__(
         self,
-        tasks: FunctionGraphTasks,
+        functions: Sequence[FunctionGraphFunction],
         platform: Platform,
         *,
         concurrency: int = ASYNC_CONCURRENCY,
     ) -> None:
-        self._tasks = tasks
+        self._tasks = {one.variant: one.tasks for one in functions}
         self._platform = platform
         self._room = anyio.Semaphore(concurrency)
 
     def fits(self, spec: Spec) -> bool:
-        """Whether the platform has it, whatever this machine has."""
-        return on_lattice(self._platform, spec)
+        """Whether the platform has it, and a function, whatever this machine has."""
+        on = on_lattice(self._platform, spec)
+        return on and cheapest(tuple(self._tasks), spec) is not None
+
+    def misfit(self, spec: Spec) -> str | None:
+        """Why it does not fit, where that is a matter of the functions."""
+        variants = tuple(self._tasks)
+        return misfit(variants, spec) if cheapest(variants, spec) is None else None
 
     async def start(self, records: str, task: Task) -> None:
         refuse_paths(records, task, engine="functiongraph")
-        try:
-            await self._tasks.invoke(_event(records), memory_mib=task.spec.memory_mib)
-        except DeliveryError as exc:
-            raise _refused(exc) from exc
+        await self._invoke(records, task)
 
     async def invoke(self, records: str, task: Task) -> FunctionGraphTask:
         refuse_paths(records, task, engine="functiongraph")
         await self._room.acquire()
-        body = _event(records)
         try:
-            request = await self._tasks.invoke(body, memory_mib=task.spec.memory_mib)
-        except BaseException as exc:
+            tasks, request = await self._invoke(records, task)
+        except BaseException:
             self._room.release()
-            if isinstance(exc, DeliveryError):
-                raise _refused(exc) from exc
             raise
-        return FunctionGraphTask(self._tasks, request, self._room)
+        return FunctionGraphTask(tasks, request, self._room)
+
+    async def _invoke(self, records: str, task: Task) -> tuple[FunctionGraphTasks, str]:
+        """By the cheapest function; what it is called by there."""
+        chosen = cheapest(tuple(self._tasks), task.spec)
+        if chosen is None:
+            raise PlanError(misfit(tuple(self._tasks), task.spec))
+        tasks = self._tasks[chosen]
+        body = json.dumps({"transcode": "task", "records": records}).encode()
+        try:
+            return tasks, await tasks.invoke(body, memory_mib=task.spec.memory_mib)
+        except DeliveryError as exc:
+            raise _refused(exc) from exc
 
 
 @dataclass(slots=True)
@@ -129,10 +158,6 @@ class FunctionGraphTask:
                 await self.tasks.cancel(self.request)
             except DeliveryError:
                 return  # it ends by its own limits, and counts for nothing
-
-
-def _event(records: str) -> bytes:
-    return json.dumps({"transcode": "task", "records": records}).encode()
 
 
 def _said(found: State) -> TranscodeError | None:

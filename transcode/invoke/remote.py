@@ -44,6 +44,7 @@ from ..platforms.platform import Platform
 from ..platforms.price import bill, billed_milliseconds
 from ..settings import Settings
 from ..store.bucket import Bucket
+from .engine import Refusing
 from .observer import AttemptObserver
 
 __all__ = [
@@ -155,6 +156,10 @@ class RemoteEngine:
 
     def fits(self, spec: Spec) -> bool:
         return self.invoker.fits(spec)
+
+    def misfit(self, spec: Spec) -> str | None:
+        """Where the platform's functions say it."""
+        return self.invoker.misfit(spec) if isinstance(self.invoker, Refusing) else None
 
     async def order(self, order: WorkOrder, job: AdvancingJob, at: datetime) -> bool:
         """Say that it is to be started, by us; False where somebody else has."""

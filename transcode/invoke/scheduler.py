@@ -32,7 +32,7 @@ from .advance import (
     whole_of,
     with_whole,
 )
-from .engine import Engine
+from .engine import Engine, Refusing
 from .observer import AttemptObserver, JobObserver
 from .policy import final
 
@@ -68,11 +68,17 @@ async def invoke_all(  # noqa: PLR0913 - what, where, for how much, who hears of
     """
     for one in planned:
         if not engine.fits(one.task.spec):
-            raise PlanError(
-                f"Task {one.task.task_id} was given {one.task.spec.memory_mib} MiB, "
+            task, spec = one.task.task_id, one.task.spec
+            why = engine.misfit(spec) if isinstance(engine, Refusing) else None
+            said = (
                 "more than this machine has: choose a smaller --memory, or run it on "
-                "another engine.",
-                memory_mib=one.task.spec.memory_mib,
+                "another engine."
+            )
+            raise PlanError(
+                f"Task {task} cannot run. {why}"
+                if why
+                else f"Task {task} was given {spec.memory_mib} MiB, {said}",
+                memory_mib=spec.memory_mib,
             )
     job = _Job(
         {

@@ -29,6 +29,7 @@ from botocore.exceptions import (
 from botocore.loaders import Loader, create_loader
 from botocore.parsers import ResponseParserError
 
+from ..access.credentials import credentials
 from ..errors import (
     DestinationUnwritable,
     ObjectChanged,
@@ -45,7 +46,6 @@ from ..errors import (
 from ..retry import RetryPolicy
 from ..settings import Settings
 from .connections import kept
-from .credentials import credentials
 
 Result = TypeVar("Result")
 

@@ -1,4 +1,4 @@
-"""Keys to the store that belong to one call, and to no process."""
+"""Keys to the platform that belong to one call, and to no process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def credentials() -> Credentials | None:
 @contextmanager
 def lent(keys: Credentials | None) -> Iterator[None]:
     """
-    Within the block S3 is opened with *keys*, where there are any.
+    Within the block S3 is opened, and functions are started, with *keys*, where there
+    are any.
 
     Not through the environment: that is one for all calls of a process, and every
     process that it starts inherits it.
