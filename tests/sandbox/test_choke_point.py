@@ -60,6 +60,7 @@ PLACES = {
         ("bench/children.py", "__init__"): "ourselves, and the operator's own files",
         ("cli/commands/doctor.py", "_fence"): "tries the fence; opens nothing",
         ("invoke/local/prestart.py", "start"): "the worker",
+        ("invoke/local/forkserver.py", "__init__"): "the one workers are forked from",
         ("invoke/local/reaper.py", "__init__"): "cleans up after us",
         ("probe/prestart.py", "start"): "the probing child",
         ("work/toolchain.py", "_run"): "asks the tools what they can do",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from ..contract import Produced, Progress, Task, Value
 from ..settings import Settings
 
+FORKS = "--forks"
+"""To a worker: fork others, asked over this descriptor. See `worker.fork_on_demand`."""
+
 
 class StagedOrder(Value):
     """Engine → worker, on stdin, once: what to do and where."""

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 import os
 import resource
 import signal
+import socket
 import sys
 import traceback
 from collections.abc import Callable
@@ -25,7 +27,7 @@ from ..contract import Failure, OutcomeKind, Produced, Task
 from ..errors import TranscodeError
 from ..sandbox.environment import WORKING
 from ..settings import Settings
-from .wire import Report, StagedOrder
+from .wire import FORKS, Report, StagedOrder
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
@@ -37,6 +39,57 @@ Perform = Callable[..., Produced]
 def main() -> None:
     """Serve one order. Exits with status 0 whatever became of it, once reported."""
     _confine()
+    if sys.argv[1:2] == [FORKS]:
+        fork_on_demand(int(sys.argv[2]))
+    work()
+
+
+def fork_on_demand(channel: int) -> None:
+    """
+    Import everything, then fork a worker whenever the engine asks over *channel*:
+    returns in each of them, its standard streams in place, and in nobody else.
+
+    `fork`, with its three streams, is answered with its process id; `reap PID` is not.
+    """
+    from ..work import perform  # noqa: F401, PLC0415 - for those that are forked
+
+    gc.freeze()
+    asked = socket.socket(fileno=channel)
+    over: set[int] = set()
+    own = os.getpid()
+    while True:
+        message, streams, _, _ = socket.recv_fds(asked, 64, 3)
+        if not message:
+            os._exit(0)
+        word, _, rest = message.partition(b" ")
+        if word == b"reap":
+            over.add(int(rest))
+            over -= {pid for pid in over if os.waitpid(pid, os.WNOHANG)[0]}
+            continue
+        waited, ready = os.pipe()
+        pid = os.fork()
+        if not pid:
+            # Killed with its parent from here on; who is an orphan by now goes, too.
+            os.setsid()
+            _confine()
+            if os.getppid() != own:
+                os._exit(1)
+            for number, stream in enumerate(streams):
+                os.dup2(stream, number)
+            for held in (*streams, channel, waited, ready):
+                os.close(held)
+            asked.detach()
+            return
+        for held in (*streams, ready):
+            os.close(held)
+        # It has a session of its own before anybody looks for it there.
+        os.read(waited, 1)
+        os.close(waited)
+        asked.send(b"%d" % pid)
+
+
+def work() -> None:
+    """Read one order, serve it and exit."""
     # What others print must not end up between reports.
     reports = os.dup(1)
     os.dup2(2, 1)

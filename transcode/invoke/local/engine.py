@@ -16,12 +16,14 @@ import anyio.to_thread
 
 from ...contract import Attempt, Produced, Spec, Task
 from ...errors import DestinationUnwritable, OutOfDisk, SettingsError
-from ...platforms.platform import Machine, Platform
+from ...platforms.platform import Machine, MachineLattice, Platform
 from ...settings import Settings
 from ..observer import AttemptObserver
 from . import cgroup, prestart
 from .admission import Admission
 from .attempt import Run
+from .forkserver import Forked, ForkServer
+from .prestart import Started
 from .process import Worker
 from .reaper import Reaper, ScratchLock, sweep
 
@@ -60,6 +62,13 @@ class LocalEngine:
         self._kept_mib = kept_mib
         self._turns = itertools.count()
         self._warm: Worker | None = None
+        # Elsewhere each task pays for what its worker imports, and so it does here
+        # where that is shown.
+        own = isinstance(platform.lattice, MachineLattice)
+        self._may_fork = own and self._argv == prestart.WORKER
+        self._forks: ForkServer | None = None
+        self._several = False
+        """A worker was started: who needs a second one needs more."""
 
     async def __aenter__(self) -> Self:
         parent = Path(self._settings.scratch or tempfile.gettempdir())
@@ -76,6 +85,7 @@ class LocalEngine:
         waiting = prestart.take(self._argv, cgroup_root=self._cgroup_root)
         if waiting is not None:
             self._warm = Worker(waiting.worker)
+            self._several = True
         self._reaper = Reaper() if waiting is None else waiting.reaper
         self._reaper.remove(self._scratch.path)
         return self
@@ -90,12 +100,15 @@ class LocalEngine:
             warm, self._warm = self._warm, None
             if warm is not None:
                 await self._end(warm)
+            self._fork_no_more()
             await anyio.to_thread.run_sync(self._scratch.release)
             self._reaper.close()
 
     async def prewarm(self) -> None:
         """Start a worker now, so that it imports while the source is looked at."""
-        if self._warm is None:
+        if self._may_fork and self._several:
+            self._import_once()
+        elif self._warm is None:
             self._warm = self._start()
 
     @contextmanager
@@ -171,7 +184,31 @@ class LocalEngine:
             return warm
         if warm is not None:
             await self._end(warm)
+        if self._may_fork and self._several:
+            self._import_once()
+            if self._forks is not None:
+                started = await self._forks.start(cgroup_root=self._cgroup_root)
+                if started is not None:
+                    return self._known(started)
+                self._fork_no_more()
         return self._start()
+
+    def _import_once(self) -> None:
+        if self._forks is None:
+            try:
+                self._forks = ForkServer()
+            except OSError:
+                # Whoever starts a worker instead says what is wrong.
+                return
+            self._reaper.end(self._forks.pid, ())
+
+    def _fork_no_more(self) -> None:
+        """One that was killed is not tried again: memory is short, most likely."""
+        forks, self._forks = self._forks, None
+        if forks is not None:
+            self._may_fork = False
+            forks.close()
+            self._reaper.forget(forks.pid, ())
 
     async def _end(self, worker: Worker) -> None:
         with anyio.CancelScope(shield=True):
@@ -180,7 +217,11 @@ class LocalEngine:
             self._reaper.forget(worker.pid, worker.box.directories)
 
     def _start(self) -> Worker:
-        worker = Worker(prestart.start(self._argv, cgroup_root=self._cgroup_root))
+        return self._known(prestart.start(self._argv, cgroup_root=self._cgroup_root))
+
+    def _known(self, started: Started | Forked) -> Worker:
+        self._several = True
+        worker = Worker(started)
         self._reaper.end(worker.pid, worker.box.directories)
         return worker
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import IO
@@ -11,7 +12,9 @@ import anyio
 
 from ...contract import Produced, Progress
 from ..wire import Report, StagedOrder
+from .forkserver import Forked, has_ended
 from .prestart import Started
+from .procfs import exit_code
 
 _CHUNK = 65536
 _TAIL_BYTES = 16384
@@ -24,10 +27,14 @@ _TEARDOWN_SECONDS = 2.0
 class Worker:
     """A worker that was started: given its order, listened to, ended, reaped."""
 
-    def __init__(self, started: Started) -> None:
-        self.process, self.box = started.process, started.box
-        self.pid = self.process.pid
-        self._pidfd = os.pidfd_open(self.pid)
+    def __init__(self, started: Started | Forked) -> None:
+        self.process: subprocess.Popen[bytes] | Forked
+        if isinstance(started, Started):
+            self.process = started.process
+            self._pidfd = os.pidfd_open(self.process.pid)
+        else:
+            self.process, self._pidfd = started, started.pidfd
+        self.box, self.pid = started.box, self.process.pid
         self._stdin = _unblocked(self.process.stdin)
         self._stdout = _unblocked(self.process.stdout)
         self._stderr = _unblocked(self.process.stderr)
@@ -40,16 +47,24 @@ class Worker:
     @property
     def alive(self) -> bool:
         """False once it exited; does not reap it, its counters stay readable."""
-        return self._exit_info() is None
+        return not has_ended(self._pidfd)
 
     @property
     def exit_status(self) -> str:
         """How it ended, in words."""
-        info = self._exit_info()
-        if info is None:
+        if self.alive:
             return "still running"
-        how = "signal" if info.si_code != os.CLD_EXITED else "status"
-        return f"{how} {info.si_status}"
+        try:
+            info = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            code = exit_code(self.pid)
+        else:
+            assert info is not None  # noqa: S101 - it has ended
+            exited = info.si_code == os.CLD_EXITED
+            code = info.si_status if exited else -info.si_status
+        if code is None:
+            return "an unknown status"
+        return f"status {code}" if code >= 0 else f"signal {-code}"
 
     @property
     def stderr_tail(self) -> str:
@@ -151,12 +166,6 @@ class Worker:
             held += len(chunk)
             while held - len(self._tail[0]) > _TAIL_BYTES:
                 held -= len(self._tail.popleft())
-
-    def _exit_info(self) -> os.waitid_result | None:
-        try:
-            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return None
 
 
 def _unblocked(pipe: IO[bytes] | None) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")
-_SESSION, _UTIME, _CSTIME = 3, 11, 15
+_SESSION, _UTIME, _CSTIME, _EXIT_CODE = 3, 11, 15, 49
 """Positions in /proc/<pid>/stat counted after the command's name; proc(5)."""
 
 
@@ -82,6 +82,17 @@ class Tree:
                 ticks = sum(int(field) for field in fields[_UTIME:_CSTIME])
                 members.append((int(entry.name), fields[0], ticks / _TICKS))
         return members
+
+
+def exit_code(pid: int) -> int | None:
+    """
+    Of a zombie, whoever its parent is: its status, or less than 0 the signal that ended
+    it; None where it was reaped.
+    """
+    fields = _text(_PROC / str(pid) / "stat").rpartition(")")[2].split()
+    if len(fields) <= _EXIT_CODE:
+        return None
+    return os.waitstatus_to_exitcode(int(fields[_EXIT_CODE]))
 
 
 def _text(path: Path) -> str:
