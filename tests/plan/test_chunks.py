@@ -215,6 +215,9 @@ FORBIDDEN: list[tuple[str, dict[str, Any], str]] = [
     *((where, {"retimed": it},
        "its times are wrong and have to be counted from the beginning")
       for where, it in (("video", "start"), ("video", "count"), ("audio", "count"))),
+    *((("media of Matroska", it, "its index does not say how many pictures it has"))
+      for it in ({"duration_seconds": None}, {"duration_estimated": True},
+                 {"container": "mp4"})),
     *((where, it, "what is missing of a damaged source shows only from its beginning")
       for where, it in (("media", {"truncated": Truncation(reason="its end is gone")}),
                         ("recipe", {"accept_partial": True}))),
@@ -236,7 +239,8 @@ FORBIDDEN: list[tuple[str, dict[str, Any], str]] = [
       for it in (None, ())),
 ]  # fmt: skip
 ALLOWED: list[tuple[str, dict[str, Any]]] = [
-    *(("media", {"container": it}) for it in ("mp4", "mov", "matroska", "webm")),
+    *(("media", {"container": it}) for it in ("mp4", "mov", "3gp", "matroska", "webm")),
+    *(("media of Matroska", {"container": it}) for it in ("matroska", "webm")),
     ("media", {"fragmented": None}),
     ("media", {"start_seconds": -0.021}),
     ("media", {"video": (MILLISECONDS,)}),
@@ -252,6 +256,11 @@ ALLOWED: list[tuple[str, dict[str, Any]]] = [
 def changed(where: str, change: dict[str, Any]) -> tuple[Media, Recipe]:
     """The film or its recipe with one thing changed."""
     media = film()
+    if where == "media of Matroska":
+        uncounted = media.video[0].model_copy(update={"frames": None})
+        media = media.model_copy(
+            update={"video": (uncounted,), "container": "matroska"}
+        )
     if where == "recipe":
         return media, RECIPE.model_copy(update=change)
     if where in {"video", "audio"}:

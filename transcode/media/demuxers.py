@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-INDEXED: Final = frozenset({"mp4", "mov", "matroska", "webm"})
+INDEXED: Final = frozenset({"mp4", "mov", "3gp", "matroska", "webm"})
 """Containers (as `Media.container` names them) whose index says where each keyframe is,
 and whose packets say when they are shown. Transport and program streams, Ogg, AVI and
 FLV are searched or guessed."""

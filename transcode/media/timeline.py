@@ -206,26 +206,29 @@ def pictures(video: VideoStream, zero: float, clip: Clip) -> int | None:
     """
     How many pictures *clip* has: those that begin in [start, end).
 
-    Known at a constant rate only, where picture k begins at k / rate.
+    Known at a constant rate only, where picture k begins at k / rate; where nobody has
+    counted them, of what ends before the source does.
     """
     rate = video.frame_rate
-    if not rate or video.variable_frame_rate is not False or video.frames is None:
+    if not rate or video.variable_frame_rate is not False:
         return None
     late = (video.start_seconds or 0.0) - zero
     first = max(0, ceil((clip.start_seconds - late) * rate - 2 * _NEARLY * rate))
     last = video.frames
     if clip.end_seconds is not None:
-        last = min(last, ceil((clip.end_seconds - late) * rate - 2 * _NEARLY * rate))
-    return max(0, last - first)
+        due = ceil((clip.end_seconds - late) * rate - 2 * _NEARLY * rate)
+        last = due if last is None else min(last, due)
+    return None if last is None else max(0, last - first)
 
 
 def _video(video: VideoStream, zero: float, clip: Clip) -> VideoStream:
     late = (video.start_seconds or 0.0) - zero
     length = _length(min(late, clip.start_seconds), _to_end(video, late, clip), clip)
-    count = pictures(video, zero, clip)
+    # Of what nobody has counted a promise by time alone would be too strict.
+    count = None if video.frames is None else pictures(video, zero, clip)
     unknown = dict(video.unknown)
     if count is None:
-        unknown["frames"] = "only a part is made, at no constant rate"
+        unknown["frames"] = "only a part is made, and not all of it is counted"
     return video.model_copy(
         update={
             "start_seconds": 0.0,

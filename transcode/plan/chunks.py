@@ -61,7 +61,10 @@ def obstacle(media: Media, recipe: Recipe) -> str | None:
             media.truncated is not None or recipe.accept_partial,
             "what is missing of a damaged source shows only from its beginning",
         ),
-        (not video.frames, "its index does not say how many pictures it has"),
+        (
+            not video.frames and not _counts_by_time(media, video),
+            "its index does not say how many pictures it has",
+        ),
         (
             not _counts(video, exactly=_follows(recipe) or not _constant(video)),
             "its clock cannot count its pictures",
@@ -100,7 +103,7 @@ def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
     zero, rate = zero_seconds(media), Fraction(video.frame_rate or 1)
     keys = sorted(key - zero for key in video.keyframe_seconds or ())
     lasts = (video.frames or 0) / float(rate)
-    if not _constant(video):
+    if not _constant(video) or video.frames is None:
         lasts = video.duration_seconds or media.duration_seconds or 0.0
     if count * LEAST_SECONDS > lasts:
         return None
@@ -208,6 +211,17 @@ def _counts(video: VideoStream, *, exactly: bool) -> bool:
         steady = exact or not _constant(video)
         return steady and base.numerator == 1 and base.denominator <= _FINEST
     return exact or rate.denominator in {1, 1001}
+
+
+def _counts_by_time(media: Media, video: VideoStream) -> bool:
+    """
+    Whether how many pictures lie between two times is known though nobody has counted
+    them: cues lead to the first, and each follows at one rate until the end.
+    """
+    lasts = video.duration_seconds or media.duration_seconds
+    known = lasts is not None and not media.duration_estimated
+    cued = media.container in {"matroska", "webm"}
+    return video.frames is None and cued and known and _constant(video)
 
 
 def _grid(recipe: Recipe) -> Fraction:
