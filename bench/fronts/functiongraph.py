@@ -30,12 +30,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from bench.fronts.functiongraph_management import Functions, name_of
@@ -176,6 +176,16 @@ class Instance:
                 time.sleep(0.02)
 
 
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of an invocation that was taken."""
+
+    kind: Literal["fine", "dropped", "discarded", "twice", "late", "killed"] = "fine"
+    """Dropped: never run, and for ever `WAIT`; killed: with its instance."""
+    seconds: float = 0.0
+    """Until it starts, where late; until the kill."""
+
+
 @dataclass
 class Front:
     """The platform: an account with one function."""
@@ -195,6 +205,10 @@ class Front:
     """Temporary keys of the function's agency: each call brings them, and they sign."""
     functions: Functions = field(default_factory=Functions)
     """Those that were set up; others are as the fields here say."""
+    fate: Callable[[Call], Fate] = lambda _call: Fate()
+    """Asked once for each invocation that is taken."""
+    most_running: int = 0
+    """At once, until now."""
     asked: list[Asked] = field(default_factory=list)
     """Every request whose signature was good."""
     calls: dict[str, Call] = field(default_factory=dict)
@@ -242,16 +256,43 @@ class Front:
             return 413, {"error_code": "FSS.0413", "error_msg": "Too large"}
         call = Call(secrets.token_hex(8), memory, body, function=name)
         self.calls[call.request] = call
+        fate = self.fate(call)
+        again = Call(secrets.token_hex(8), memory, body, function=name)
+        match fate.kind:
+            case "dropped":
+                pass
+            case "late":
+                later = threading.Timer(fate.seconds, self._begin, (call, Fate()))
+                later.daemon = True
+                later.start()
+            case "twice":
+                self.calls[again.request] = again
+                self._begin(call, fate)
+                self._begin(again, fate)
+            case _:
+                self._begin(call, fate)
+        return 202, {"request_id": call.request}
+
+    def _begin(self, call: Call, fate: Fate) -> None:
         with self._lock:
-            full = self._running >= self.concurrency
+            full = fate.kind == "discarded" or self._running >= self.concurrency
             self._running += not full
+            self.most_running = max(self.most_running, self._running)
         if full:
             call.status = "DISCARD"
             call.error_code, call.error_message = "FSS.0429", "discarded"
             self._tell(call)
-        else:
-            threading.Thread(target=self._run, args=(call,), daemon=True).start()
-        return 202, {"request_id": call.request}
+            return
+        if fate.kind == "killed":
+            killer = threading.Timer(fate.seconds, self.cancel, (call.request,))
+            killer.daemon = True
+            killer.start()
+        threading.Thread(target=self._run, args=(call,), daemon=True).start()
+
+    @property
+    def running(self) -> int:
+        """Invocations, now."""
+        return self._running
 
     def cancel(self, request: str) -> None:
         call = self.calls.get(request)

