@@ -25,6 +25,7 @@ from transcode.errors import ObjectExists, SettingsError, UsageError
 from transcode.ledger.amounts import join, split
 from transcode.ledger.index import Index
 from transcode.ledger.job_filter import Cursor, JobFilter
+from transcode.ledger.job_rows import JobLine
 from transcode.ledger.log import LEDGER, append
 from transcode.ledger.queries import GROUPS
 from transcode.ledger.totals import (
@@ -61,7 +62,9 @@ def state(folder: Path) -> AbstractAsyncContextManager[Bucket]:
 
 def answers(index: Index) -> list[object]:
     """Everything that an index can be asked."""
-    jobs = list(index.jobs())
+    jobs, now = list(index.jobs()), NOON + timedelta(days=1)
+    lines = list(index.lines(JobFilter(now=now)))
+    assert [JobLine.of(job, job.status(now)) for job in jobs] == lines
     return [
         jobs,
         [job.status(NOON + timedelta(days=1)) for job in jobs],
@@ -365,7 +368,9 @@ async def test_jobs_are_found_by_what_they_are_of(tmp_path: Path) -> None:
             await index.sync(store)
             every = [job.job_id for job in index.jobs()]
             first = next(index.jobs())
-            after = JobFilter(after=Cursor.parse(str(Cursor.after(first))))
+            line = next(index.lines())
+            assert first.job_id == line.job_id
+            after = JobFilter(after=Cursor.parse(str(Cursor.after(line))))
             assert every[1:] == [job.job_id for job in index.jobs(after)]
             source = first.submission.source.uri
             name = first.submission.profile.name

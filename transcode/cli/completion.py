@@ -46,8 +46,7 @@ def known_jobs(to: str, begins: str) -> list[tuple[str, str]]:
     Id and status of the newest jobs, as the index last saw them: a shell that waits
     for a store is no help.
     """
-    from datetime import UTC, datetime  # noqa: PLC0415 - only when a shell asks
-    from itertools import islice  # noqa: PLC0415
+    from itertools import islice  # noqa: PLC0415 - only when a shell asks
 
     import anyio  # noqa: PLC0415
 
@@ -63,11 +62,10 @@ def known_jobs(to: str, begins: str) -> list[tuple[str, str]]:
     try:
         settings = known_settings()
         with Index.open(folder(settings), anyio.run(named)) as index:
-            now = datetime.now(UTC)
-            found = (job for job in index.jobs() if job.job_id.startswith(begins))
+            found = (it for it in index.lines() if it.job_id.startswith(begins))
             return [
-                (job.job_id[:_DIGITS], f"{job.status(now)} {job.submission.folder}")
-                for job in islice(found, _MOST_JOBS)
+                (it.job_id[:_DIGITS], f"{it.status} {it.folder}")
+                for it in islice(found, _MOST_JOBS)
             ]
     except TranscodeError:
         return []

@@ -35,7 +35,7 @@ def settings_here() -> Settings:
 
 def known_settings() -> Settings:
     """As `settings_here`, and nothing is said."""
-    layers = [one.layer() for one in settings_file.files()]
+    layers = [one.layer() for one in settings_file.files() if one.there]
     return Settings.from_environment(os.environ, layers)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Annotated, Self
 
@@ -21,11 +21,13 @@ RESULT_VERSION = 1
 """Part of every job id: raised when the same request would give other results."""
 
 
+EXACT = Context(prec=60)
+"""Enough digits that no product of a price and a quantity is ever rounded."""
 _RATIO = re.compile(r"-?[0-9]{1,40}(?:/[0-9]{1,40}|\.[0-9]{1,40})?")
 _MOST_DIGITS = 30
 """Before the point of an amount; no money has as many."""
 _FINEST_DIGITS = 60
-"""Behind it: what a price times a quantity may need (`price.EXACT`)."""
+"""Behind it: what a price times a quantity may need (`EXACT`)."""
 
 
 def ratio(text: str) -> Fraction:

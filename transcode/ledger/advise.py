@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
 from ..contract import Candidate, Spec
+from ..contract.value import EXACT
 from ..media.margins import MEMORY_MARGIN
 from ..platforms.platform import Platform
-from ..platforms.price import EXACT
 
 MIB = 2**20
 

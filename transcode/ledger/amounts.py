@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
 
-from ..platforms.price import EXACT
+from ..contract.value import EXACT
 
 LIMBS = 4
 DIGITS = 9

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..contract.job import LedgerRecord
 from ..errors import SettingsError
@@ -27,6 +27,7 @@ from .job_rows import (
     JOBS,
     OPEN_MARKS,
     Job,
+    JobLine,
     by_job,
     digest,
     end_marks,
@@ -37,9 +38,11 @@ from .log import AT_A_TIME, LEDGER, Unreadable, entries, fetch_bodies, parse
 from .queries import GROUPS, job_totals, totals, used
 from .results import BY_HAND, FOLDER, job_of, key_of, records_of
 from .results import parse as parse_result
-from .statement import Used
 from .tables import add_records, connect, remove_records, sum_up, tags_text, unfit
 from .totals import Total
+
+if TYPE_CHECKING:
+    from .statement import Used
 
 __all__ = ["GROUPS", "JOBS", "Index", "Job", "JobFilter", "Synced"]
 
@@ -368,6 +371,25 @@ class Index:
             if not wanted.statuses or job.status(wanted.now) in wanted.statuses:
                 yield job
 
+    def lines(self, wanted: JobFilter | None = None) -> Iterator[JobLine]:
+        """
+        As `jobs`, what a list shows of each. One that is over is read from its columns:
+        for a job as a whole everything that is known of jobs has to be loaded.
+        """
+        wanted = wanted or JobFilter()
+        where, values = wanted.where()
+        for row in self._base.execute(
+            "SELECT tags, final, job_id, source, profile, folder, submitted_at, body "  # noqa: S608 - ours
+            f"FROM jobs WHERE {where} ORDER BY submitted_at DESC, job_id",
+            values,
+        ):
+            tags = json.loads(row[0])
+            if wanted.tags and not {*wanted.tags} <= tags.items():
+                continue
+            line = _line(row, tags, wanted.now)
+            if not wanted.statuses or line.status in wanted.statuses:
+                yield line
+
     def find(self, text: str) -> list[Job]:
         """The jobs whose id begins with *text*, or whose folder it is."""
         rows = self._base.execute(
@@ -426,6 +448,27 @@ class Index:
     ) -> tuple[Used, ...]:
         """What ran in these days, as a platform counts it: by month and spec."""
         return used(self._base, _days(since, until))
+
+
+def _line(row: tuple[Any, ...], tags: Mapping[str, str], now: datetime) -> JobLine:
+    _, final, job_id, source, profile, folder, submitted_at, body = row
+    if not final:
+        job = Job.from_json(body)
+        return JobLine.of(job, job.status(now))
+    more = json.loads(body)
+    return JobLine(
+        job_id=job_id,
+        status=final,
+        source=source,
+        profile=profile,
+        tags=tags,
+        folder=folder,
+        submitted_at=submitted_at,
+        finished_at=more["finished_at"],
+        wall_seconds=more["wall_seconds"],
+        tries=more["claim"]["number"] if more["claim"] else 0,
+        by_hand=more["by_hand"],
+    )
 
 
 def _days(since: date | None, until: date | None) -> tuple[str, str]:

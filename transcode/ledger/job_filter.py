@@ -11,7 +11,7 @@ from typing import Self
 from ..contract.job import JobStatus
 from ..contract.state import FINAL
 from ..errors import UsageError
-from .job_rows import Job
+from .job_rows import JobLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class Cursor:
     job_id: str
 
     @classmethod
-    def after(cls, job: Job) -> Self:
-        return cls(job.submission.submitted_at.isoformat(), job.job_id)
+    def after(cls, line: JobLine) -> Self:
+        return cls(line.submitted_at, line.job_id)
 
     def __str__(self) -> str:
         text = f"{self.submitted_at}\n{self.job_id}"

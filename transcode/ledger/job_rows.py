@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -78,6 +79,40 @@ class Job(StoredRecord):
             return None
         own = ending if ending is not None and ending.claim == claim.number else None
         return ClaimHistory.of(claim, written_at, own)
+
+
+@dataclass(frozen=True, slots=True)
+class JobLine:
+    """Of a job what a list shows."""
+
+    job_id: str
+    status: JobStatus
+    source: str
+    profile: str
+    tags: Mapping[str, str]
+    folder: str
+    submitted_at: str
+    finished_at: str | None
+    wall_seconds: float | None
+    tries: int
+    by_hand: bool
+
+    @classmethod
+    def of(cls, job: Job, status: JobStatus) -> Self:
+        submission = job.submission
+        return cls(
+            job_id=job.job_id,
+            status=status,
+            source=submission.source.uri,
+            profile=submission.profile.name,
+            tags=dict(submission.tags),
+            folder=submission.folder,
+            submitted_at=submission.submitted_at.isoformat(),
+            finished_at=job.finished_at,
+            wall_seconds=job.wall_seconds,
+            tries=job.claim_number,
+            by_hand=job.by_hand,
+        )
 
 
 def by_job(entries: Iterable[Entry]) -> dict[str, dict[str, Entry]]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from .amounts import join
-from .statement import Used
 from .tables import ACTUAL, COST, PREDICTED
 from .totals import NO_TAG, Total, fold
+
+if TYPE_CHECKING:
+    from .statement import Used
 
 GROUPS = ("day", "month", "profile", "platform", "engine", "function")
 """What costs can be grouped by, beside `tag:KEY`."""
@@ -65,6 +68,9 @@ def job_totals(base: sqlite3.Connection, job_id: str) -> tuple[Total, ...]:
 
 def used(base: sqlite3.Connection, days: tuple[str, str]) -> tuple[Used, ...]:
     """What ran in *days*, by month, platform, price table, kind and spec."""
+    # With platforms and prices, which nothing else here needs.
+    from .statement import Used  # noqa: PLC0415
+
     keys = f"{_MONTH}, platform, price_table, kind, memory_mib, milli_cpus, scratch_mib"
     rows = base.execute(
         f"SELECT {keys}, SUM(tries), SUM(requests), SUM(billed) "  # noqa: S608 - ours

@@ -16,8 +16,9 @@ from typing import Literal
 
 from ..contract import Money, OutcomeKind, Spec, Usage
 from ..contract.job import LedgerRecord
+from ..contract.value import EXACT
 from ..platforms.platform import Platform
-from ..platforms.price import EXACT, bill
+from ..platforms.price import bill
 from .totals import billed, used
 
 Basis = Literal["measured", "predicted"]

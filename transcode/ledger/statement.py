@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
 from ..contract import Money, Spec
+from ..contract.value import EXACT
 from ..platforms.platform import Platform
-from ..platforms.price import EXACT, Bill, OnDemand, ReservedInstance, statement
+from ..platforms.price import Bill, OnDemand, ReservedInstance, statement
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Self
 
 from ..contract import Amount, Money, Value
 from ..contract.job import JobStatus
-from .job_rows import Job
+from .job_rows import JobLine
 from .totals import Total
 
 
@@ -31,21 +31,20 @@ class JobSummary(Value):
     or tried again."""
 
     @classmethod
-    def of(cls, job: Job, spent: Sequence[Total], status: JobStatus) -> Self:
-        submission = job.submission
+    def of(cls, line: JobLine, spent: Sequence[Total]) -> Self:
         return cls(
-            job_id=job.job_id,
-            status=status,
-            source=submission.source.uri,
-            profile=submission.profile.name,
-            tags=dict(submission.tags),
-            folder=submission.folder,
-            submitted_at=submission.submitted_at.isoformat(),
-            finished_at=job.finished_at,
-            wall_seconds=job.wall_seconds,
-            tries=job.claim_number,
+            job_id=line.job_id,
+            status=line.status,
+            source=line.source,
+            profile=line.profile,
+            tags=dict(line.tags),
+            folder=line.folder,
+            submitted_at=line.submitted_at,
+            finished_at=line.finished_at,
+            wall_seconds=line.wall_seconds,
+            tries=line.tries,
             cost=tuple(Money(amount=one.cost, currency=one.currency) for one in spent),
-            by_hand=job.by_hand,
+            by_hand=line.by_hand,
         )
 
 

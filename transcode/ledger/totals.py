@@ -13,7 +13,7 @@ from decimal import Decimal, localcontext
 
 from ..contract import OutcomeKind, Usage
 from ..contract.job import LedgerRecord
-from ..platforms.price import EXACT
+from ..contract.value import EXACT
 
 NO_TAG = "(none)"
 """The group of what does not have the tag."""

@@ -12,8 +12,8 @@ from decimal import Decimal, localcontext
 from pydantic import NonNegativeInt, PositiveInt
 
 from ..contract import Media, Money, Recipe, ServicePrice, Value, VideoRendition
+from ..contract.value import EXACT
 from .platform import parse_table
-from .price import EXACT
 
 
 class Band(Value):

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from decimal import Context, Decimal, localcontext
+from decimal import Decimal, localcontext
 
 from pydantic import NonNegativeInt, PositiveInt
 
 from ..contract import Amount, Gpu, Money, Spec, Usage, Value
+from ..contract.value import EXACT
 from ..errors import PlatformError
 from .platform import Platform, Prices
 
-EXACT = Context(prec=60)
-"""Enough digits that no product of a price and a quantity is ever rounded."""
 PER_HOUR_DIGITS = Decimal("1e-15")
 """A price per hour has no finite price per second; this is where it is cut."""
 MIB_PER_GIB = 1024

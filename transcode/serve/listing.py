@@ -146,12 +146,11 @@ class Listing:
             after=None if asked.cursor is None else Cursor.parse(asked.cursor),
             now=now,
         )
-        found = list(islice(self.index.jobs(wanted), asked.limit + 1))
+        found = list(islice(self.index.lines(wanted), asked.limit + 1))
         page, more = found[: asked.limit], len(found) > asked.limit
         return JobPage(
             jobs=tuple(
-                JobSummary.of(job, self.index.spent(job.job_id), job.status(now))
-                for job in page
+                JobSummary.of(line, self.index.spent(line.job_id)) for line in page
             ),
             next=str(Cursor.after(page[-1])) if more else None,
             as_of=as_of.isoformat(),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...contract.job import JobStatus
     from ...ledger.index import Index
     from ...store.bucket import Bucket
-    from ..show.jobs import JobDetails, JobListing
+    from ..show.jobs import JobDetails
 
 # As `transcode.contract.state.STATUSES`; that module is not loaded for `--help`.
 STATUSES = (
@@ -79,15 +79,15 @@ def jobs(
     from itertools import islice
 
     from ...ledger.index import JobFilter
-    from ..show.jobs import jobs_json, jobs_text, listed
+    from ..show.jobs import JobListing, jobs_json, jobs_text
     from ..state import ask_index
 
     now = datetime.now(UTC)
     wanted = JobFilter(frozenset(status), tags, now=now)
 
     def question(index: Index) -> list[JobListing]:
-        found = islice(index.jobs(wanted), limit)
-        return [listed(job, index.spent(job.job_id), now) for job in found]
+        found = islice(index.lines(wanted), limit)
+        return [JobListing(line, index.spent(line.job_id)) for line in found]
 
     found = ask_index(to, question)
     click.echo(jobs_json(found) if as_json else jobs_text(found, to))

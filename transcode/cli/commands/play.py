@@ -99,14 +99,14 @@ async def _result(index: Index, store: Bucket, job: str, to: str) -> JobReport:
     listed = found.listed
     if found.manifest is None or listed.status != "succeeded":
         raise UsageError(
-            f"Job {listed.job.job_id[:12]} has nothing to play: it is {listed.status}. "
-            "`transcode show` says more.",
+            f"Job {listed.line.job_id[:12]} has nothing to play: it is "
+            f"{listed.status}. `transcode show` says more.",
             job=job,
         )
     return JobReport(
-        job_id=listed.job.job_id,
-        folder=listed.job.submission.folder,
+        job_id=found.job.job_id,
+        folder=found.job.submission.folder,
         status=listed.status,
-        submission=listed.job.submission,
+        submission=found.job.submission,
         manifest=found.manifest,
     )

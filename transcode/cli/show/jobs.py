@@ -15,9 +15,8 @@ from pydantic import ValidationError
 from ...contract import Attempt, Manifest, OutcomeKind
 from ...contract.job import Delivery, JobStatus, LedgerRecord
 from ...errors import UsageError
-from ...jobs import told_of
 from ...ledger.index import Index
-from ...ledger.job_rows import JOBS, Job
+from ...ledger.job_rows import JOBS, Job, JobLine
 from ...ledger.log import fetch_bodies
 from ...ledger.results import BY_HAND
 from ...ledger.summaries import JobSummary
@@ -34,13 +33,17 @@ _FIRST_TIME = 10**12
 
 @dataclass(frozen=True, slots=True)
 class JobListing:
-    job: Job
-    status: JobStatus
+    line: JobLine
     spent: tuple[Total, ...]
+
+    @property
+    def status(self) -> JobStatus:
+        return self.line.status
 
 
 @dataclass(frozen=True, slots=True)
 class JobDetails:
+    job: Job
     listed: JobListing
     attempts: tuple[LedgerRecord, ...]
     unfinished: tuple[LedgerRecord, ...]
@@ -51,10 +54,6 @@ class JobDetails:
     """What became of each destination, as far as its name was written down."""
 
 
-def listed(job: Job, spent: tuple[Total, ...], now: datetime) -> JobListing:
-    return JobListing(job, job.status(now), spent)
-
-
 def jobs_text(found: Sequence[JobListing], to: str) -> str:
     if not found:
         return f"No such jobs in {place(to)}."
@@ -62,13 +61,13 @@ def jobs_text(found: Sequence[JobListing], to: str) -> str:
     head = ("job", "status", "submitted", "source", "profile", "tries", "took", "cost")
     rows = [
         (
-            it.job.job_id[:_SHOWN_DIGITS],
+            it.line.job_id[:_SHOWN_DIGITS],
             it.status,
-            _when(it.job.submission.submitted_at),
-            PurePosixPath(place(it.job.submission.source.uri)).name,
-            it.job.submission.profile.name,
-            "" if it.job.by_hand else str(it.job.claim_number),
-            "" if it.job.wall_seconds is None else duration(it.job.wall_seconds),
+            _when(datetime.fromisoformat(it.line.submitted_at)),
+            PurePosixPath(place(it.line.source)).name,
+            it.line.profile,
+            "" if it.line.by_hand else str(it.line.tries),
+            "" if it.line.wall_seconds is None else duration(it.line.wall_seconds),
             _spent(it.spent),
         )
         for it in found
@@ -82,6 +81,9 @@ def jobs_json(found: Sequence[JobListing]) -> str:
 
 async def gather(index: Index, store: Bucket, text: str, *, to: str) -> JobDetails:
     """Everything of the one job that *text* names; raises `UsageError` otherwise."""
+    # With all that works on jobs, which a list does without.
+    from ...jobs import told_of  # noqa: PLC0415
+
     name = PurePosixPath(text.rstrip("/")).name
     found = index.find(name)
     if len(found) != 1:
@@ -106,7 +108,10 @@ async def gather(index: Index, store: Bucket, text: str, *, to: str) -> JobDetai
             # Of another release; what it says of outputs is left out.
             manifest = None
     return JobDetails(
-        listed=listed(job, index.spent(job.job_id), datetime.now(UTC)),
+        job=job,
+        listed=JobListing(
+            JobLine.of(job, job.status(datetime.now(UTC))), index.spent(job.job_id)
+        ),
         attempts=known,
         unfinished=_unfinished(known, [bodies[k] for k in begun if k in bodies]),
         manifest=manifest,
@@ -131,7 +136,7 @@ def _unfinished(
 
 def shown_text(shown: JobDetails) -> str:
     shown = legible(shown)
-    job, submission = shown.listed.job, shown.listed.job.submission
+    job, submission = shown.job, shown.job.submission
     rows = [
         ("source", place(submission.source.uri)),
         ("profile", submission.profile.name),
@@ -186,7 +191,7 @@ def _attempts_text(shown: JobDetails) -> str:
         rows.append((*second, attempt.cost.currency))
     running = shown.listed.status == "running"
     for record in shown.unfinished:
-        mine = running and record.claim == shown.listed.job.claim_number
+        mine = running and record.claim == shown.job.claim_number
         first, second = attempt_rows(record.task_id, _numbered(record))
         outcome = "running" if mine else "not heard of"
         rows += [(*first, ""), (*second[:3], outcome, "", "", "", "")]
@@ -219,7 +224,7 @@ def _of_failed(total: Total) -> str:
 
 
 def _failure(shown: JobDetails) -> str:
-    ending = shown.listed.job.ending
+    ending = shown.job.ending
     if shown.listed.status == "succeeded":
         return ""
     failure = None if ending is None else ending.failure
@@ -237,7 +242,7 @@ def _failure(shown: JobDetails) -> str:
 
 
 def _told_text(shown: JobDetails) -> str:
-    told = shown.listed.job.told
+    told = shown.job.told
     head = f"Told: {plural(told, 'destination')}" if told else "Told: nobody"
     rows = [
         (one.target, "told" if one.ok else f"not told{_why_untold(one)}")
@@ -255,7 +260,7 @@ def _why_untold(one: Delivery) -> str:
 
 def shown_json(shown: JobDetails) -> str:
     data = _listed_data(shown.listed)
-    data["job"] = shown.listed.job.model_dump(mode="json")
+    data["job"] = shown.job.model_dump(mode="json")
     data["location"] = shown.location
     data["attempts"] = [record.model_dump(mode="json") for record in shown.attempts]
     data["told"] = [record.model_dump(mode="json") for record in shown.told]
@@ -264,7 +269,7 @@ def shown_json(shown: JobDetails) -> str:
 
 
 def _listed_data(it: JobListing) -> dict[str, Any]:
-    return JobSummary.of(it.job, it.spent, it.status).model_dump(mode="json")
+    return JobSummary.of(it.line, it.spent).model_dump(mode="json")
 
 
 def _spent(totals: Sequence[Total]) -> str:
