@@ -7,10 +7,22 @@ from collections.abc import Callable
 import pytest
 
 from transcode.catalog import Catalog
-from transcode.contract import Capabilities, DynamicRange, Media, Recipe, Trial
+from transcode.contract import (
+    Capabilities,
+    DynamicRange,
+    FilePackaging,
+    Media,
+    Recipe,
+    Trial,
+)
 from transcode.errors import ProfileError, QualityError
 from transcode.plan.profile import Profile, parse_profile
-from transcode.plan.quality import found_factors, said_of, with_factors
+from transcode.plan.quality import (
+    found_factors,
+    said_of,
+    with_factors,
+    without_idle_rungs,
+)
 from transcode.plan.recipe import make_recipe
 from transcode.plan.sample_parts import looks_of, search_parts
 from transcode.settings import Settings
@@ -51,8 +63,8 @@ def tried(*points: tuple[float, float, int], name: str = "720p") -> list[Trial]:
 
 
 @pytest.fixture
-def recipe(conforming: Media, capable: Capabilities) -> Recipe:
-    return make_recipe(conforming, aimed(), capable).recipe
+def recipe(change: Change, capable: Capabilities) -> Recipe:
+    return make_recipe(change(video={"bit_rate": 9_000_000}), aimed(), capable).recipe
 
 
 @pytest.mark.parametrize("given", ["29.9", "99.5", "0", "nan", '"94"'])
@@ -181,3 +193,52 @@ def test_without_an_index_everything_before_is_read(
     assert isinstance(whole, tuple)
     assert [it.seek_seconds for it in parts] == [None, None, None]
     assert [(it.start_seconds, it.end_seconds) for it in whole] == [(0.0, 3.0)]
+
+
+def test_a_poor_source_is_not_made_larger(
+    change: Change, capable: Capabilities
+) -> None:
+    """H.264 of 500 kbit/s, whose artefacts would take four times that to keep."""
+    media = change(video={"bit_rate": 500_000})
+    recipe = make_recipe(media, aimed(), capable).recipe
+
+    factors = found_factors(tried((23, 94.0, 2_000_000)), recipe)
+
+    found = factors["720p"]
+    assert ("poor_source", 2_000_000) == (found.verdict, found.wanted_bit_rate)
+    assert found.bit_rate <= 500_000 * 1.03
+    assert found.crf == 35.0
+    assert found.vmaf == 94.0 - 12 * 1.5
+    assert "no larger than its source justifies" in said_of(recipe, factors)[0]
+
+
+def test_a_rung_that_adds_nothing_is_left_out(recipe: Recipe) -> None:
+    """It takes nearly what the larger one takes; the plan says so."""
+    near = tried((25, 94.0, 1_000_000)) + tried((25, 94.0, 900_000), name="360p")
+    far = tried((25, 94.0, 1_000_000)) + tried((25, 94.0, 300_000), name="360p")
+
+    fewer, said = without_idle_rungs(recipe, found_factors(near, recipe), None)
+    same, nothing = without_idle_rungs(recipe, found_factors(far, recipe), None)
+
+    assert ["720p"] == [it.name for it in fewer.video]
+    assert isinstance(fewer.packaging, FilePackaging)
+    assert ["720p"] == [it.video for it in fewer.packaging.files]
+    assert "360p is left out" in said[0]
+    assert (recipe, ()) == (same, nothing)
+
+
+def test_beside_a_copy_rungs_are_measured_by_it(
+    conforming: Media, capable: Capabilities
+) -> None:
+    """What is copied has the source's rate, and nothing of it is searched for."""
+    copying = parse_profile(
+        TEXT.format("target_vmaf = 94", "").replace("copy = false", ""),
+        origin="aimed.toml",
+    )
+    recipe = make_recipe(conforming, copying, capable).recipe
+    dear = found_factors(tried((25, 94.0, 650_000), name="360p"), recipe)
+
+    fewer, _ = without_idle_rungs(recipe, dear, 700_000)
+
+    assert ["copied", "encoded"] == [it.made_by for it in recipe.video]
+    assert ["720p"] == [it.name for it in fewer.video]

@@ -137,6 +137,9 @@ class Trial(Value):
     """Of the part that is worst off."""
     bit_rate: int
     """Bits per second, with as many keyframes as the whole will have."""
+    spread: float | None = None
+    """Of that rate's logarithm, the standard error from part to part; None: one part
+    tells none."""
 
 
 class QualityFacts(Value):

@@ -66,6 +66,9 @@ class QualityTarget(Value):
     yet, and the profile's own factor stands in for it."""
     fall: float | None = None
     """By so much VMAF falls with each unit of the factor, as the search saw it."""
+    most_bit_rate: int | None = None
+    """Bits per second, on average, that the source's own rate justifies; None: it says
+    nothing of it."""
 
 
 class VideoRendition(Value):

@@ -100,9 +100,14 @@ class FoundFactor(Value):
     """As interpolated between what was tried."""
     bit_rate: int
     """Bits per second, before any cap."""
-    verdict: Literal["found", "unreachable", "exceeded"]
+    bit_rate_within: Interval | None = None
+    """Nine times out of ten; None: one part tells no spread."""
+    verdict: Literal["found", "unreachable", "exceeded", "poor_source"]
     """`unreachable`: the best sane factor stays below the target; `exceeded`: the
-    frugalest stays above it."""
+    frugalest stays above it; `poor_source`: it would take more bits than the source
+    has, so that there would be more artefacts than picture to keep."""
+    wanted_bit_rate: int | None = None
+    """Of a poor source: what the target would take."""
     trials: int
     """So many factors were tried."""
     fall: float

@@ -28,15 +28,17 @@ class FactorRange:
     """The finest that its encoder knows."""
     fall: float
     """VMAF per unit, typically; measured near 93."""
+    octave: float
+    """So much more halves the bits, typically."""
     near: float
     """Between two factors so far apart the curve is as good as a line."""
 
 
 SANE: Final[Mapping[str, FactorRange]] = {
-    "h264": FactorRange(best=13, frugal=38, step=0.25, fall=1.5, near=5),
-    "hevc": FactorRange(best=13, frugal=40, step=0.25, fall=1.5, near=5),
-    "av1": FactorRange(best=12, frugal=58, step=1, fall=0.6, near=11),
-    "vp9": FactorRange(best=12, frugal=58, step=1, fall=0.6, near=11),
+    "h264": FactorRange(best=13, frugal=38, step=0.25, fall=1.5, octave=6, near=5),
+    "hevc": FactorRange(best=13, frugal=40, step=0.25, fall=1.5, octave=6, near=5),
+    "av1": FactorRange(best=12, frugal=58, step=1, fall=0.6, octave=11, near=11),
+    "vp9": FactorRange(best=12, frugal=58, step=1, fall=0.6, octave=11, near=11),
 }
 """By codec, in the words of its software encoder. libsvtav1 and libvpx take whole
 numbers (FFmpeg 9.0.2, `-h encoder=`)."""

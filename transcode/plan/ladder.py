@@ -74,21 +74,31 @@ def ladder(
                 preset=profile.preset,
                 tune=profile.tune,
                 frame_rate=rate,
-                target=_target(profile, rung, min(width, height)),
+                target=_target(video, profile, rung, (width, height), bit_rate),
             )
         )
     return tuple(made)
 
 
-def _target(profile: VideoProfile, rung: VideoRung, short: int) -> QualityTarget | None:
+def _target(
+    video: VideoStream,
+    profile: VideoProfile,
+    rung: VideoRung,
+    size: tuple[int, int],
+    bit_rate: int | None,
+) -> QualityTarget | None:
     vmaf = profile.target_of(rung)
     if vmaf is None:
         return None
     model = profile.vmaf_model
     if model == "auto":
         # The model for 4K was trained on pictures of that size, seen from 1.5 heights.
-        model = "4k" if short > _LARGE_SIDE else "1080p"
-    return QualityTarget(vmaf=vmaf, model=model)
+        model = "4k" if min(size) > _LARGE_SIDE else "1080p"
+    most = None
+    if bit_rate is not None and profile.source_bit_rate_ratio is not None:
+        rate = justified_rate(video, profile, size, bit_rate=bit_rate)
+        most = None if rate is None else round(rate)
+    return QualityTarget(vmaf=vmaf, model=model, most_bit_rate=most)
 
 
 def short_sides(video: VideoStream, profile: VideoProfile) -> tuple[int, ...]:
@@ -174,13 +184,23 @@ def source_cap(
     (pixels / source pixels)^0.75. None for codecs of single pictures, whose rate says
     nothing.
     """
+    if profile.source_bit_rate_ratio is None:
+        return None
+    rate = justified_rate(video, profile, size, bit_rate=bit_rate)
+    return None if rate is None else round(rate * profile.source_bit_rate_ratio)
+
+
+def justified_rate(
+    video: VideoStream, profile: VideoProfile, size: tuple[int, int], *, bit_rate: int
+) -> float | None:
+    """Bits per second that hold at *size* what the source holds; see `source_cap`."""
     hunger = APPETITE.get(video.codec)
-    if hunger is None or profile.source_bit_rate_ratio is None:
+    if hunger is None:
         return None
     pixels = size[0] * size[1] / (video.display_width * video.display_height)
     share = float(min(1.0, pixels) ** _PIXEL_EXPONENT)
     codec = APPETITE[profile.codec] / hunger
-    return round(bit_rate * profile.source_bit_rate_ratio * codec * share)
+    return bit_rate * codec * share
 
 
 def kept_frame_rate(video: VideoStream, limit: float | None) -> Fraction | None:

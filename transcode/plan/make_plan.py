@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -17,6 +17,7 @@ from ..contract import (
     Constraints,
     Content,
     Division,
+    FoundFactor,
     Media,
     Money,
     Plan,
@@ -45,7 +46,7 @@ from .chunk_choice import Why, crowded, decide
 from .chunk_search import ChunkedPlan, ChunkSearch
 from .coefficients import Coefficients
 from .profile import Profile
-from .quality import has_target, said_of, with_factors
+from .quality import has_target, said_of, with_factors, without_idle_rungs
 from .recipe import make_recipe
 from .sample_parts import looks_of
 from .tasks import planned_task, tasks_of, together, total
@@ -110,14 +111,14 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
     if constraints.accept_partial:
         recipe = recipe.model_copy(update={"accept_partial": True})
     factors = content.factors if content else {}
-    recipe = _held(media, with_factors(recipe, factors))
+    recipe, idle = _aimed(media, recipe, factors)
 
     service = _Desk(media, recipe, machine, coefficients, content)
 
     def encoding_it() -> PlannedTask | None:
         try:
             encoding = make_recipe(media, _encoding_all(profile), capabilities).recipe
-            encoding = _held(media, with_factors(encoding, factors))
+            encoding, _ = _aimed(media, encoding, factors)
             choice = service.choose(platform, constraints, encoding)
         except (PlanError, EncoderMissing, MediaError):
             # What cannot be done is no way out; copying is what was asked for.
@@ -143,7 +144,7 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         engine=engine,
         media=media,
         rung=decision.rung,
-        reasons=decision.reasons,
+        reasons=(*decision.reasons, *idle),
         tasks=tasks,
         predicted=together(tasks, divided),
         predicted_cost=total(task.task.predicted_cost for task in tasks),
@@ -235,11 +236,22 @@ def _division(recipe: Recipe, divided: ChunkedPlan | None, why: Why) -> Division
     )
 
 
-def _held(media: Media, recipe: Recipe) -> Recipe:
-    """With the places where it is shown whether a target was reached."""
+def _aimed(
+    media: Media, recipe: Recipe, factors: Mapping[str, FoundFactor]
+) -> tuple[Recipe, tuple[str, ...]]:
+    """
+    With what a search found, without rungs that add nothing, and with the places where
+    it is shown whether a target was reached.
+    """
     if not has_target(recipe):
-        return recipe
-    return recipe.model_copy(update={"looks": looks_of(media, recipe)})
+        return recipe, ()
+    recipe = with_factors(recipe, factors)
+    video = next((it for it in media.video if it.index == recipe.video_index), None)
+    rate = video.bit_rate if video else None
+    recipe, idle = without_idle_rungs(recipe, factors, rate)
+    if not has_target(recipe):
+        return recipe, idle
+    return recipe.model_copy(update={"looks": looks_of(media, recipe)}), idle
 
 
 def _copies(recipe: Recipe) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from ..contract import (
     Capabilities,
     DynamicRange,
+    FilePackaging,
     FoundFactor,
     QualityTarget,
     Recipe,
@@ -22,7 +23,14 @@ from ..contract import (
     VideoStream,
 )
 from ..errors import QualityError
-from ..media.rate_factors import GOOD_ENOUGH, SANE, interpolated, slope_of
+from ..media.rate_factors import (
+    GOOD_ENOUGH,
+    SANE,
+    interpolated,
+    slope_of,
+    stepped,
+)
+from ..units import bit_rate
 from .profile import Profile
 
 __all__ = [
@@ -31,8 +39,17 @@ __all__ = [
     "refuse_unmeasurable",
     "said_of",
     "with_factors",
+    "without_idle_rungs",
 ]
 
+FEW_PARTS = 1.4
+"""Three parts know their own scatter badly: Student's t over the normal, tempered."""
+NINETY_PERCENT = 1.645
+"""Standard deviations; as in `predict`."""
+_ROUNDING = 1.03
+"""So much more than the source is no more."""
+_NEARLY = 0.8
+"""Of a larger rung's rate: fewer connections lie between the two than rungs help."""
 LEAST_SIDE = 96
 """Pixels. The coarsest of VMAF's four scales is an eighth of the picture, of which its
 filters take windows of 17."""
@@ -106,6 +123,13 @@ def said_of(recipe: Recipe, factors: Mapping[str, FoundFactor]) -> tuple[str, ..
                 f"{found.crf:g}, the best that makes sense, comes to {found.vmaf:.1f}. "
                 "It is made so."
             )
+        elif found.verdict == "poor_source":
+            said.append(
+                f"{rendition.name} is made no larger than its source justifies: VMAF "
+                f"{target.vmaf:g} would take {bit_rate(found.wanted_bit_rate or 0)}; "
+                f"crf {found.crf:g} takes {bit_rate(found.bit_rate)} and comes to "
+                f"{found.vmaf:.1f}."
+            )
         elif found.verdict == "exceeded":
             said.append(
                 f"{rendition.name} is better than VMAF {target.vmaf:g} at any rate: "
@@ -122,35 +146,96 @@ def _encoded(recipe: Recipe) -> tuple[VideoRendition, ...]:
 def _found(
     trials: Sequence[Trial], rendition: VideoRendition, target: QualityTarget
 ) -> FoundFactor:
+    codec, sane = rendition.codec, SANE[rendition.codec]
     points = [(it.crf, it.vmaf) for it in trials]
-    crf, vmaf = interpolated(points, target.vmaf, rendition.codec)
-    sane = SANE[rendition.codec]
-    verdict = "found"
+    fall = slope_of(points, codec)
+    crf, vmaf = interpolated(points, target.vmaf, codec)
+    rate, verdict, wanted = _rate_at(crf, trials, codec), "found", None
     if vmaf < target.vmaf - GOOD_ENOUGH and crf <= sane.best:
         verdict = "unreachable"
     elif vmaf > target.vmaf + GOOD_ENOUGH and crf >= sane.frugal:
         verdict = "exceeded"
+    most = target.most_bit_rate
+    if most is not None and rate > most * _ROUNDING:
+        verdict, wanted = "poor_source", rate
+        octaves = math.log2(rate / most)
+        frugal = min(crf + octaves * _octave(trials, codec), sane.frugal)
+        lower = stepped(max(frugal, crf), codec)
+        vmaf -= (lower - crf) * fall
+        crf, rate = lower, _rate_at(lower, trials, codec)
+    spreads = [it.spread for it in trials if it.spread is not None]
+    within = None
+    if spreads:
+        # Of three parts: Student's t over the normal, tempered, as of their time.
+        factor = math.exp(NINETY_PERCENT * FEW_PARTS * max(spreads))
+        within = {"low": rate / factor, "high": rate * factor}
     return FoundFactor.model_validate(
         {
             "crf": crf,
             "vmaf": round(vmaf, 2),
-            "bit_rate": _rate_at(crf, trials),
+            "bit_rate": rate,
+            "bit_rate_within": within,
             "verdict": verdict,
+            "wanted_bit_rate": wanted,
             "trials": len(trials),
-            "fall": round(slope_of(points, rendition.codec), 3),
+            "fall": round(fall, 3),
         }
     )
 
 
-def _rate_at(crf: float, trials: Sequence[Trial]) -> int:
-    """Bits per second: a line through the nearest two, of the rate's logarithm."""
-    near = sorted(trials, key=lambda it: abs(it.crf - crf))[:2]
-    first, last = near[0], near[-1]
-    if first.crf == last.crf or min(first.bit_rate, last.bit_rate) <= 0:
-        return first.bit_rate
-    share = (crf - first.crf) / (last.crf - first.crf)
-    low, high = math.log(first.bit_rate), math.log(last.bit_rate)
-    return round(math.exp(low + share * (high - low)))
+def _rate_at(crf: float, trials: Sequence[Trial], codec: str) -> int:
+    """Bits per second: a line through the logarithms of what was seen."""
+    near = min(trials, key=lambda it: abs(it.crf - crf))
+    octaves = (near.crf - crf) / _octave(trials, codec)
+    return round(near.bit_rate * math.pow(2, octaves))
+
+
+def _octave(trials: Sequence[Trial], codec: str) -> float:
+    """By so much a factor rises for half the bits; as seen, within what is usual."""
+    usual = SANE[codec].octave
+    first, last = (it(trials, key=lambda trial: trial.crf) for it in (min, max))
+    if last.crf - first.crf < SANE[codec].step or last.bit_rate >= first.bit_rate:
+        return usual
+    seen = (last.crf - first.crf) / math.log2(first.bit_rate / last.bit_rate)
+    return min(max(seen, usual / 2), usual * 2)
+
+
+def without_idle_rungs(
+    recipe: Recipe, factors: Mapping[str, FoundFactor], source_rate: int | None
+) -> tuple[Recipe, tuple[str, ...]]:
+    """
+    *recipe* without the rungs that add nothing, and a sentence for each of them.
+
+    A rung that takes nearly the bits of a larger one serves nobody: whoever can load
+    it can load that. *source_rate* is what a copied rendition has.
+    """
+    kept: list[VideoRendition] = []
+    above: tuple[str, int] | None = None
+    said = []
+    for rendition in recipe.video:
+        rate = source_rate
+        if rendition.made_by == "encoded":
+            found = factors.get(rendition.name)
+            rate = found.bit_rate if found else None
+        if rate is not None and above is not None and rate > _NEARLY * above[1]:
+            said.append(
+                f"{rendition.name} is left out: it would take {bit_rate(rate)}, and "
+                f"{above[0]}, which is larger, takes {bit_rate(above[1])}."
+            )
+            continue
+        kept.append(rendition)
+        if rate is not None:
+            above = rendition.name, rate
+    if not said:
+        return recipe, ()
+    names = {it.name for it in kept}
+    changes: dict[str, object] = {"video": tuple(kept)}
+    if isinstance(recipe.packaging, FilePackaging):
+        files = tuple(
+            it for it in recipe.packaging.files if it.video is None or it.video in names
+        )
+        changes["packaging"] = recipe.packaging.model_copy(update={"files": files})
+    return recipe.model_copy(update=changes), tuple(said)
 
 
 def _aimed(rendition: VideoRendition, found: FoundFactor | None) -> VideoRendition:

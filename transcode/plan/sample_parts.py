@@ -24,7 +24,7 @@ from ..media.timeline import made, zero_seconds
 from .coefficients import Coefficients
 from .estimates import frames_of
 from .predict import predict, slower
-from .quality import found_factors
+from .quality import FEW_PARTS, found_factors
 from .workload import MACHINE_SPREAD, Stage, Workload, workload
 
 PARTS = 3
@@ -70,12 +70,6 @@ CONTENT_SPREAD = 0.07
 
 
 """What is left of the content's spread after a sample: parts are not the whole."""
-
-
-FEW_PARTS = 1.4
-
-
-"""Three parts know their own scatter badly: Student's t over the normal, tempered."""
 
 
 def parts_of(media: Media, recipe: Recipe) -> tuple[Clip, ...] | str | None:

@@ -18,6 +18,7 @@ from ..contract import (
     Candidate,
     Constraints,
     Content,
+    FoundFactor,
     Money,
     Plan,
     PlannedTask,
@@ -174,8 +175,7 @@ def taken(sampling: Sampling, content: Content, cost: Money) -> Sampling:
     )
     if content.factors:
         found = ", ".join(
-            f"{name} crf {it.crf:g} (VMAF {it.vmaf:.1f} expected, "
-            f"{bit_rate(it.bit_rate)})"
+            f"{name} crf {it.crf:g} (VMAF {it.vmaf:.1f}, {_rate(it)} expected)"
             for name, it in content.factors.items()
         )
         reason = f"Found on samples: {found}."
@@ -187,6 +187,14 @@ def taken(sampling: Sampling, content: Content, cost: Money) -> Sampling:
             "cost": cost,
         }
     )
+
+
+def _rate(found: FoundFactor) -> str:
+    said = bit_rate(found.bit_rate)
+    if found.bit_rate_within is None:
+        return said
+    low, high = found.bit_rate_within.low, found.bit_rate_within.high
+    return f"{said}, {bit_rate(round(low))} to {bit_rate(round(high))},"
 
 
 def failed(sampling: Sampling, why: str, cost: Money) -> Sampling:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -81,6 +82,7 @@ def take_sample(
                     vmaf=round(statistics.mean(it.scores), 3),
                     worst_vmaf=round(it.worst, 3),
                     bit_rate=_bit_rate(scratch, it.folders, it.name, recipe),
+                    spread=_spread(scratch, it.folders, it.name, recipe),
                 )
                 for it in tried
             ),
@@ -205,9 +207,25 @@ def _with_factors(recipe: Recipe, factors: Mapping[str, float]) -> Recipe:
 
 def _bit_rate(scratch: Path, folders: str, name: str, recipe: Recipe) -> int:
     sizes = _Sizes()
-    for file in sorted(scratch.glob(f"{folders}-[0-9]/{name}.mp4")):
+    for file in _files(scratch, folders, name):
         sizes.add(file)
     return round(sizes.bit_rate(recipe.gop_seconds))
+
+
+def _spread(scratch: Path, folders: str, name: str, recipe: Recipe) -> float | None:
+    """Standard error of the rate's logarithm, from part to part."""
+    logs = []
+    for file in _files(scratch, folders, name):
+        sizes = _Sizes()
+        sizes.add(file)
+        logs.append(math.log(max(sizes.bit_rate(recipe.gop_seconds), 1.0)))
+    if len(logs) < 2:  # noqa: PLR2004 - one has no spread
+        return None
+    return round(statistics.stdev(logs) / math.sqrt(len(logs)), 4)
+
+
+def _files(scratch: Path, folders: str, name: str) -> list[Path]:
+    return sorted(scratch.glob(f"{folders}-[0-9]/{name}.mp4"))
 
 
 class _Sizes:
