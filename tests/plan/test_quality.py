@@ -242,3 +242,13 @@ def test_beside_a_copy_rungs_are_measured_by_it(
 
     assert ["copied", "encoded"] == [it.made_by for it in recipe.video]
     assert ["720p"] == [it.name for it in fewer.video]
+
+
+def test_a_cap_ends_a_search(recipe: Recipe) -> None:
+    """Lower factors that take no more bits: the most frugal of them is as good."""
+    trials = tried((23, 88.0, 1_484_000), (20, 87.1, 1_484_000), (13, 87.0, 1_490_000))
+
+    factors = found_factors(trials, recipe)
+
+    assert ("capped", 23.0) == (factors["720p"].verdict, factors["720p"].crf)
+    assert "within its cap" in said_of(recipe, factors)[0]

@@ -102,9 +102,10 @@ class FoundFactor(Value):
     """Bits per second, before any cap."""
     bit_rate_within: Interval | None = None
     """Nine times out of ten; None: one part tells no spread."""
-    verdict: Literal["found", "unreachable", "exceeded", "poor_source"]
+    verdict: Literal["found", "unreachable", "exceeded", "capped", "poor_source"]
     """`unreachable`: the best sane factor stays below the target; `exceeded`: the
-    frugalest stays above it; `poor_source`: it would take more bits than the source
+    frugalest stays above it; `capped`: the rendition's cap holds it below the target,
+    whatever the factor; `poor_source`: it would take more bits than the source
     has, so that there would be more artefacts than picture to keep."""
     wanted_bit_rate: int | None = None
     """Of a poor source: what the target would take."""

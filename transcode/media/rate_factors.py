@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["SANE", "interpolated", "next_factor", "slope_of", "stepped"]
+__all__ = ["SANE", "adds_bits", "interpolated", "next_factor", "slope_of", "stepped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ numbers (FFmpeg 9.0.2, `-h encoder=`)."""
 MOST_TRIALS: Final = 4
 GOOD_ENOUGH: Final = 0.4
 """VMAF: a trial that is so near a target needs no second one."""
+_MORE_BITS = 1.05
 _LEAST_FALL, _MOST_FALL = 0.3, 3.0
 """Of the typical fall: two trials may lie in noise."""
 
@@ -108,6 +109,11 @@ def interpolated(points: Points, target: float, codec: str) -> tuple[float, floa
         return factor, _at(tried[place - 1], tried[place], factor)
     edge = tried[0] if factor < factors[0] else tried[-1]
     return factor, edge[1] - (factor - edge[0]) * slope_of(tried, codec)
+
+
+def adds_bits(at_higher: float, at_lower: float) -> bool:
+    """Whether a lower factor takes more bits than a higher one; else a cap holds."""
+    return at_lower > at_higher * _MORE_BITS
 
 
 def slope_of(points: Points, codec: str) -> float:

@@ -26,6 +26,7 @@ from ..errors import QualityError
 from ..media.rate_factors import (
     GOOD_ENOUGH,
     SANE,
+    adds_bits,
     interpolated,
     slope_of,
     stepped,
@@ -123,6 +124,12 @@ def said_of(recipe: Recipe, factors: Mapping[str, FoundFactor]) -> tuple[str, ..
                 f"{found.crf:g}, the best that makes sense, comes to {found.vmaf:.1f}. "
                 "It is made so."
             )
+        elif found.verdict == "capped":
+            said.append(
+                f"{rendition.name} cannot reach VMAF {target.vmaf:g} within its cap of "
+                f"{bit_rate(rendition.max_bit_rate or 0)}: it comes to "
+                f"{found.vmaf:.1f}."
+            )
         elif found.verdict == "poor_source":
             said.append(
                 f"{rendition.name} is made no larger than its source justifies: VMAF "
@@ -147,11 +154,16 @@ def _found(
     trials: Sequence[Trial], rendition: VideoRendition, target: QualityTarget
 ) -> FoundFactor:
     codec, sane = rendition.codec, SANE[rendition.codec]
+    tried, trials = trials, _useful(trials)
     points = [(it.crf, it.vmaf) for it in trials]
     fall = slope_of(points, codec)
     crf, vmaf = interpolated(points, target.vmaf, codec)
     rate, verdict, wanted = _rate_at(crf, trials, codec), "found", None
-    if vmaf < target.vmaf - GOOD_ENOUGH and crf <= sane.best:
+    lowest = min(trials, key=lambda it: it.crf)
+    if len(trials) < len(tried) and crf < lowest.crf:
+        crf, vmaf, rate = lowest.crf, lowest.vmaf, lowest.bit_rate
+        verdict = "capped" if vmaf < target.vmaf - GOOD_ENOUGH else "found"
+    elif vmaf < target.vmaf - GOOD_ENOUGH and crf <= sane.best:
         verdict = "unreachable"
     elif vmaf > target.vmaf + GOOD_ENOUGH and crf >= sane.frugal:
         verdict = "exceeded"
@@ -177,10 +189,19 @@ def _found(
             "bit_rate_within": within,
             "verdict": verdict,
             "wanted_bit_rate": wanted,
-            "trials": len(trials),
+            "trials": len(tried),
             "fall": round(fall, 3),
         }
     )
+
+
+def _useful(trials: Sequence[Trial]) -> list[Trial]:
+    """Without those that take no more bits than a higher factor: a cap held them."""
+    kept: list[Trial] = []
+    for trial in sorted(trials, key=lambda it: -it.crf):
+        if not kept or adds_bits(kept[-1].bit_rate, trial.bit_rate):
+            kept.append(trial)
+    return kept
 
 
 def _rate_at(crf: float, trials: Sequence[Trial], codec: str) -> int:

@@ -129,8 +129,9 @@ def _spread(
     lasts = made(media, recipe).duration_seconds
     begin = recipe.clip.start_seconds if recipe.clip else 0.0
     low, high = limits
-    if lasts is None or lasts <= low * count * 2:
-        end = begin + min(lasts or high, low * count * 2)
+    least = low * count * 1.25
+    if lasts is None or lasts <= least:
+        end = begin + min(lasts or high, least)
         return (_part(begin, end - begin, video, seek=_key(media, video, begin)),)
     length = min(max(lasts * SHARE_OF_SOURCE / count, low), high)
     parts = []

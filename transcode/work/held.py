@@ -125,7 +125,7 @@ def said_of(recipe: Recipe, held: Compared, before: Compared | None) -> tuple[st
         if abs(off) > TOLERANCE:
             how = "misses" if off < 0 else "is better than"
             said.append(
-                f"{rendition.name} {how} VMAF {goal:g}: {facts.vmaf:.1f} on "
+                f"{rendition.name} {how} VMAF {round(goal, 1):g}: {facts.vmaf:.1f} on "
                 f"{facts.seconds:.1f} s of it, from {facts.least:.1f} up."
             )
     return tuple(said)

@@ -21,7 +21,7 @@ from ..contract import (
     Trial,
 )
 from ..errors import EncoderFailed
-from ..media.rate_factors import next_factor
+from ..media.rate_factors import adds_bits, next_factor
 from .command.build import MadeFile, build
 from .compare import Scores, alone, compare_part
 from .encode import run
@@ -126,6 +126,8 @@ class _Tried:
     scores: tuple[float, ...]
     worst: float
     """Mean of the part that is worst off."""
+    bytes: int
+    """Of the files of all parts."""
 
 
 def _search(
@@ -170,6 +172,9 @@ def _search(
                     folders=folders,
                     scores=tuple(score for scores in each for score in scores),
                     worst=min(map(statistics.mean, each)),
+                    bytes=sum(
+                        it.stat().st_size for it in _files(scratch, folders, name)
+                    ),
                 )
             )
         now = _next(task.recipe, tried)
@@ -184,17 +189,21 @@ def _next(recipe: Recipe, tried: Sequence[_Tried]) -> dict[str, float]:
     for rendition in recipe.video:
         if rendition.target is None:
             continue
-        points = [
-            (it.crf, statistics.mean(it.scores))
-            for it in tried
-            if it.name == rendition.name
-        ]
-        if not points:
+        own = [it for it in tried if it.name == rendition.name]
+        if not own or _capped(own):
             continue
+        points = [(it.crf, statistics.mean(it.scores)) for it in own]
         crf = next_factor(points, rendition.target.vmaf, rendition.codec)
         if crf is not None:
             wanted[rendition.name] = crf
     return wanted
+
+
+def _capped(tried: Sequence[_Tried]) -> bool:
+    """Whether the last trial's lower factor took no more bits than another's."""
+    last = tried[-1]
+    higher = [it for it in tried if it.crf > last.crf]
+    return any(not adds_bits(it.bytes, last.bytes) for it in higher)
 
 
 def _with_factors(recipe: Recipe, factors: Mapping[str, float]) -> Recipe:
