@@ -29,6 +29,7 @@ from .command.build import Command
 from .fetcher import FetchFault
 from .progress import Lines, ProgressLines, Summary, Tail, without_secrets
 from .report import EncodeReport
+from .reshaped import Reshaped, read_reshaped
 from .seen import read_seen, seen_beside
 from .shown import read_shown
 
@@ -179,7 +180,19 @@ def _report(
         seen=None
         if command.shown is None
         else read_seen(Path(seen_beside(command.shown))),
+        reshaped=_reshaped(task, command),
+        followed=command.reshaped,
     )
+
+
+def _reshaped(task: Task, command: Command) -> tuple[Reshaped, ...]:
+    if command.shown is None or command.headers is None:
+        return ()
+    clip, index = task.recipe.clip, task.recipe.video_index
+    aspects = (it.sample_aspect_ratio for it in task.media.video if it.index == index)
+    late = clip is not None and clip.seek_seconds is not None
+    before = next(aspects, None) if late else None
+    return read_reshaped(command.headers, command.shown, before=before)
 
 
 def _failure(

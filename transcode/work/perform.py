@@ -33,6 +33,7 @@ from .indexes import mend
 from .join import join
 from .measure import FirstPass, measure_loudness, phase
 from .report import EncodeReport
+from .reshaped import Reshaped, headers_beside
 from .sample import take_sample
 from .seen import seen_beside
 from .segment_times import restate
@@ -239,7 +240,18 @@ def _encode(
             clear(bench.staging)
         prepare(way.task.recipe, bench.staging)
         try:
-            return way.task, _attempt(way, bench, gains), tuple(notes)
+            made = _attempt(way, bench, gains)
+            if _is_to_follow(way.task, made):
+                times = ", ".join(f"{it.seconds:.2f} s" for it in made.reshaped[1:])
+                notes.append(
+                    f"The source's pixels change their shape at {times}: found out "
+                    "while encoding, which was done twice."
+                )
+                clear(bench.staging)
+                prepare(way.task.recipe, bench.staging)
+                again = _attempt(way, bench, gains, made.reshaped)
+                made = again.having_read(made.read_bytes or 0)
+            return way.task, made, tuple(notes)
         except EncoderFailed as exc:
             if position == len(ways) - 1:
                 raise
@@ -247,7 +259,18 @@ def _encode(
     raise AssertionError  # there is always one way
 
 
-def _attempt(way: Way, bench: _Bench, gains: Mapping[str, Gain]) -> EncodeReport:
+def _is_to_follow(task: Task, made: EncodeReport) -> bool:
+    """Whether another encode can show every picture in its own shape."""
+    copied = any(it.made_by == "copied" for it in task.recipe.video)
+    return bool(made.reshaped) and not copied
+
+
+def _attempt(
+    way: Way,
+    bench: _Bench,
+    gains: Mapping[str, Gain],
+    reshaped: tuple[Reshaped, ...] = (),
+) -> EncodeReport:
     fifo = str(bench.scratch / "media.fifo")
     # Of a join's source no picture is decoded but for stills.
     shown = None if way.task.recipe.chunks else str(bench.scratch / "shown")
@@ -261,6 +284,7 @@ def _attempt(way: Way, bench: _Bench, gains: Mapping[str, Gain]) -> EncodeReport
             joined=bench.joined,
             hardware_decode=way.hardware_decode,
             shown=shown,
+            reshaped=reshaped,
         )
     except KeyError as exc:
         raise EncoderMissing(f"No options are known for the encoder {exc}.") from exc
@@ -277,8 +301,13 @@ def _attempt(way: Way, bench: _Bench, gains: Mapping[str, Gain]) -> EncodeReport
             report=bench.report,
         )
     finally:
-        for path in filter(None, (fifo, shown, shown and seen_beside(shown))):
+        for path in (fifo, *(() if shown is None else _told(shown))):
             Path(path).unlink(missing_ok=True)
+
+
+def _told(shown: str) -> tuple[str, ...]:
+    """Every file in which ffmpeg tells of the source."""
+    return shown, seen_beside(shown), *headers_beside(shown)
 
 
 def _last(task: Task, name: str) -> Progress:

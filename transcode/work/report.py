@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from .reshaped import Reshaped
 from .seen import Seen
 from .shown import Shown
 
@@ -60,6 +61,11 @@ class EncodeReport:
     """The source's first picture; None where none was decoded."""
     shown: Shown | None = None
     """When the source's pictures are shown; None where nobody told."""
+
+    reshaped: tuple[Reshaped, ...] = ()
+    """Where the source's pixels change their shape, by its headers."""
+    followed: tuple[Reshaped, ...] = ()
+    """What of it the filters have gone by."""
 
     def having_read(self, more: int) -> EncodeReport:
         """With bytes of the source that were read before this encode."""

@@ -95,6 +95,73 @@ def test_row_09_pixels_that_are_not_square(
     assert size == pytest.approx(float(shape), rel=0.01)
 
 
+X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "0")
+MPEG2 = ("-c:v", "mpeg2video", "-b:v", "2M")
+
+
+@pytest.fixture
+def reshaped(made: Made) -> Callable[..., Path]:
+    """
+    A recording whose pixels become wider after a second, as at a change from 4:3 to
+    16:9: a white disc before, and one after it that is as round.
+    """
+
+    def make(name: str, *codec: str, container: str) -> Path:
+        parts = []
+        for n, aspect in enumerate((Fraction(12, 11), Fraction(16, 11))):
+            disc = f"hypot((X-180)*{float(aspect)},Y-144)"
+            chain = f"geq=lum='if(lt({disc},90),235,16)':cb=128:cr=128,setsar={aspect}"
+            source = f"color=s=360x288:r=25:d=1,{chain}"
+            options = ("-f", "lavfi", "-i", source, *codec, "-g", "25")
+            parts.append(made(f"{name}.{n}.ts", *options))
+        joined = f"concat:{parts[0]}|{parts[1]}"
+        again = ("-fflags", "+genpts", "-i", joined, "-c", "copy", "-f", container)
+        return made(f"{name}.{container}", *again)
+
+    return make
+
+
+def disc(eyes: Any, path: str | Path, number: int) -> tuple[int, int]:
+    """How wide and how high it is in a frame, in pixels."""
+    argv = [eyes.ffmpeg, "-v", "error", "-i", f"file:{path}", "-vf"]
+    argv += [f"select=eq(n\\,{number}),format=gray", "-frames:v", "1"]
+    argv += ["-f", "rawvideo", "-"]
+    grey = subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout
+    wide = eyes.video(path)["width"]
+    rows = [grey[at : at + wide] for at in range(0, len(grey), wide)]
+    high = sum(max(row) > SIDE * 4 for row in rows)
+    return max(sum(it > SIDE * 4 for it in row) for row in rows), high
+
+
+@pytest.mark.parametrize(
+    ("codec", "container", "options"),
+    [
+        (X264, "mpegts", ()),
+        (X264, "mpegts", ("--start", "1.4")),
+        (MPEG2, "vob", ()),
+    ],
+    ids=["transport", "late", "program"],
+)
+def test_pixels_that_change_their_shape(  # noqa: PLR0917
+    ran: Run,
+    eyes: Any,
+    reshaped: Any,
+    codec: tuple[str, ...],
+    container: str,
+    options: tuple[str, ...],
+) -> None:
+    """What is round stays round, though the number of pixels says nothing of it."""
+    clip = reshaped(codec[1], *codec, container=container)
+
+    result = ran(clip, "mp4", *options)
+
+    frames = int(eyes.video(result.path)["nb_frames"])
+    for number in {0, frames - 3}:
+        wide, high = disc(eyes, result.path, number)
+        assert wide == pytest.approx(high, rel=0.04)
+    assert any("change their shape" in it for it in result.document["warnings"])
+
+
 def test_row_10_interlaced(ran: Run, eyes: Any, made: Made) -> None:
     """Two fields of two moments become one picture without combs."""
     clip = made(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from transcode.work.reshaped import Reshaped
 from transcode.work.seen import SIDE, Seen, read_seen
 
 
@@ -34,6 +35,20 @@ def test_the_source_s_own_picture_passes(finished: Any, seen: Seen) -> None:
     assert Fraction(4, 3) == seen.aspect
     assert set() == told.failed()
     assert "the source's first picture as it was decoded" == told.detail("picture")
+
+
+def test_pixels_whose_new_shape_was_not_followed_are_found(
+    finished: Any, seen: Seen
+) -> None:
+    """As where a rendition was copied; what the filters went by passes."""
+    changes = (Reshaped(0.0, Fraction(12, 11)), Reshaped(0.5, Fraction(16, 11)))
+
+    told = finished.with_report(seen=seen, reshaped=changes)
+    followed = finished.with_report(seen=seen, reshaped=changes, followed=changes)
+
+    assert {"picture"} == told.failed()
+    assert "pixels change theirs at 0.50 s" in told.detail("picture")
+    assert set() == followed.failed()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import ceil
@@ -30,6 +30,7 @@ from ...media.timeline import (
     looks_at_joined,
 )
 from ..captions_listing import captions_file
+from ..reshaped import Reshaped, header_options, headers_beside
 from ..seen import OPTIONS as SEEN_OPTIONS
 from ..seen import seen_beside
 from ..shown import OPTIONS, PACKET_OPTIONS
@@ -41,7 +42,7 @@ from .inputs import address, burned_lines, joined_file, mark_image, upload
 from .muxers import JPEG, MUXERS, POSTERS, SPRITES, labels, metadata
 from .pace import pace
 from .subtitles import CLOCK, CLOCK_OPTIONS
-from .video import Pictures, finished, lay
+from .video import Pictures, finished, headers_of, lay
 
 _GLOBAL = (
     # Errors and the closing summary need no banner.
@@ -100,6 +101,10 @@ class Command:
     """Which of the inputs the upload is: ffmpeg-python orders them as it likes."""
     shown: str | None = None
     """The file that tells when the source's pictures are shown; see `shown`."""
+    headers: str | None = None
+    """The codec of the headers that lie beside it; see `reshaped`."""
+    reshaped: tuple[Reshaped, ...] = ()
+    """What the filters go by."""
 
 
 def build(  # noqa: PLR0913  each is one fact about this machine
@@ -112,6 +117,7 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     joined: Mapping[str, str] = MappingProxyType({}),
     hardware_decode: bool = False,
     shown: str | None = None,
+    reshaped: Sequence[Reshaped] = (),
 ) -> Command:
     """
     The one ffmpeg process that does *task*: decode once, make everything.
@@ -121,7 +127,8 @@ def build(  # noqa: PLR0913  each is one fact about this machine
 
     *gains* holds what levels each audio rendition; one without is left at its level.
     *lines* is what `extract` made of the subtitles that are drawn into the picture.
-    *shown* is where to write when the source's pictures are shown.
+    *shown* is where to write when the source's pictures are shown. *reshaped*: where
+    its pixels are known to change their shape.
     *joined* has a file for each rendition that others have encoded in chunks. Raises
     KeyError for an encoder that has no mapping in `codecs`, ValueError where the
     recipe contradicts itself.
@@ -140,6 +147,7 @@ def build(  # noqa: PLR0913  each is one fact about this machine
             lines=burned["s"] if burned else None,
             pair=_pair,
             tell=shown is not None,
+            reshaped=reshaped,
         )
     sounds = mix(task, source, gains)
     outputs: list[Any] = []
@@ -178,13 +186,15 @@ def build(  # noqa: PLR0913  each is one fact about this machine
         outputs.append(ffmpeg.output(burned["a"], "-", f="null", c="copy"))
     if shown is not None:
         outputs += _told(pictures, picture, shown)
+        outputs += _headers(task, picture, shown)
     # The spec's share of cores for the filters, too.
     shared = ("-filter_complex_threads", str(task.spec.threads))
     arguments = ffmpeg.merge_outputs(*outputs).get_args()
     argv = (program, *_GLOBAL, *shared, *_patience(task), *arguments)
     inputs = [value for flag, value in pairwise(argv) if flag == "-i"]
     number = next((n for n, it in enumerate(inputs) if it == address(task)), 0)
-    return Command(argv, tuple(streams), number, shown)
+    headers = None if shown is None else headers_of(task)
+    return Command(argv, tuple(streams), number, shown, headers, tuple(reshaped))
 
 
 def _patience(task: Task) -> tuple[str, ...]:
@@ -518,6 +528,15 @@ def _told(pictures: Pictures, picture: Any, shown: str) -> list[Any]:
             told.append(ffmpeg.output(pictures.seen, path, **SEEN_OPTIONS))
         return told
     return [ffmpeg.output(picture, f"file:{shown}", **PACKET_OPTIONS)]
+
+
+def _headers(task: Task, picture: Any, shown: str) -> list[Any]:
+    """What says whether pixels change their shape, where such things are recorded."""
+    codec = headers_of(task)
+    if picture is None or codec is None:
+        return []
+    pairs = zip(headers_beside(shown), header_options(codec), strict=True)
+    return [ffmpeg.output(picture, f"file:{path}", **it) for path, it in pairs]
 
 
 def _listed(output: int, group: _Group) -> list[OutputStream]:

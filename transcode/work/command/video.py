@@ -16,9 +16,11 @@ from ...contract import (
     VideoStream,
 )
 from ...media.colours import is_converted, output_colour, strange_matrix
-from ...media.demuxers import RECORDED, short
+from ...media.demuxers import CLOCKED, RECORDED, short
 from ...media.pixels import columns_per_chroma
+from ...media.sequence_headers import UNITS
 from ...media.timeline import clipped, end_seconds, joined, tail_seconds
+from ..reshaped import Reshaped, stretch
 from ..seen import SIDE
 from .conversion import harmless
 from .filters import (
@@ -66,6 +68,7 @@ def lay(  # noqa: PLR0913  each is one input of the graph
     lines: Stream | None = None,
     pair: Pair | None = None,
     tell: bool = False,
+    reshaped: Sequence[Reshaped] = (),
 ) -> Pictures:
     """
     The graph from the decoded *source* to all renditions and stills of *task*.
@@ -74,7 +77,8 @@ def lay(  # noqa: PLR0913  each is one input of the graph
     the smaller ones are scaled from that. Stills have it too, at their own size.
     *lines* are subtitles of pictures, drawn before anything else is done. *pair* makes
     the filters that hold pictures which stand still; without it none is held. With
-    *tell* there is a stream of what was decoded, at the times it has.
+    *tell* there is a stream of what was decoded, at the times it has. *reshaped*:
+    where pixels change their shape, which decoded pictures do not tell.
 
     Raises ValueError when the recipe decodes a picture that the media do not have.
     """
@@ -110,7 +114,7 @@ def lay(  # noqa: PLR0913  each is one input of the graph
         if is_converted(video):
             source = harmless(source, video)
         # One size from here on: filters that begin anew with each would lose sprites.
-        source = _fitted(source, video)
+        source = _fitted(source, video, reshaped)
     decoded, source = _told(source, hdr) if tell else (None, source)
     if lines is not None:
         source = drawn_lines(source, video, lines)
@@ -234,7 +238,18 @@ def may_change(task: Task) -> bool:
     )
 
 
-def _fitted(source: Stream, video: VideoStream) -> Stream:
+def headers_of(task: Task) -> str | None:
+    """
+    The codec of the picture used, where its headers lie among its pictures and may
+    say of others that their pixels have another shape.
+    """
+    video = _picture_stream(task)
+    if video is None or video.codec not in UNITS or not may_change(task):
+        return None
+    return video.codec if short(task.media.format_name) in CLOCKED else None
+
+
+def _fitted(source: Stream, video: VideoStream, reshaped: Sequence[Reshaped]) -> Stream:
     """
     Every picture in the first one's size and its own shape, between black bars.
 
@@ -243,8 +258,10 @@ def _fitted(source: Stream, video: VideoStream) -> Stream:
     # The frame is laid on whole samples of chroma.
     whole = columns_per_chroma(video.pixel_format)
     width, height = (side - side % whole for side in (video.width, video.height))
-    wide = f"{height}*dar/{float(video.sample_aspect_ratio):.9g}"
-    high = f"{width}/dar*{float(video.sample_aspect_ratio):.9g}"
+    pixels = f"{float(video.sample_aspect_ratio):.9g}"
+    seen = f"(dar*{stretch(reshaped)})" if reshaped else "dar"
+    wide = f"{height}*{seen}/{pixels}"
+    high = f"{width}/{seen}*{pixels}"
     source = source.filter(
         "scale",
         w=f"if(lt(abs({width}-{wide}),3),{width},min({width},max(1,round({wide}))))",
@@ -252,7 +269,12 @@ def _fitted(source: Stream, video: VideoStream) -> Stream:
         # Or the first picture's shape would be everyone's.
         eval="frame",
     )
-    return source.filter("pad", w=width, h=height, x=-1, y=-1, eval="frame")
+    source = source.filter("pad", w=width, h=height, x=-1, y=-1, eval="frame")
+    if not reshaped:
+        return source
+    # To the filter before, what was made narrower has other pixels.
+    aspect = video.sample_aspect_ratio
+    return source.filter("setsar", f"{aspect.numerator}/{aspect.denominator}")
 
 
 def _told(source: Stream, hdr: VideoStream | None) -> tuple[Stream, Stream]:

@@ -9,6 +9,7 @@ from statistics import fmean, pstdev
 from ...contract import DynamicRange, Task, VideoStream
 from ...media.colours import is_converted
 from ..report import EncodeReport
+from ..reshaped import begins_reshaped
 from ..seen import Seen
 from .source import source_video
 from .tracks import Track
@@ -38,8 +39,13 @@ def pictured(
     Shapes always; how alike they are where nothing is drawn on it, and colours where
     they stay what they were.
     """
+    if report.reshaped != report.followed:
+        at = report.reshaped[1].seconds
+        yield f"not every picture is in its shape: pixels change theirs at {at:.2f} s"
     seen, video = report.seen, source_video(task)
     if seen is None or video is None or not _is_as_planned(video, seen):
+        return
+    if report.followed and begins_reshaped(report.followed, task.recipe.clip):
         return
     drawn = task.recipe.watermark is not None or task.recipe.burned_index is not None
     plain = not drawn and not video.has_alpha

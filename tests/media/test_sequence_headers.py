@@ -1,0 +1,52 @@
+"""The shape of pixels, read from headers that encoders have written."""
+
+from __future__ import annotations
+
+import subprocess
+from fractions import Fraction
+
+import pytest
+
+from transcode.media.sequence_headers import UNITS, pixel_aspect
+
+X264 = ("-c:v", "libx264", "-preset", "ultrafast")
+
+
+def header(ffmpeg: str, codec: str, aspect: str, *options: str) -> bytes:
+    """The one that *codec*'s encoder writes for pixels of *aspect*."""
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "color=s=352x288:d=0.1"]
+    argv += ["-vf", f"setsar={aspect}", *options, "-frames:v", "1", "-map", "0:v"]
+    argv += ["-bsf:v", f"filter_units=pass_types={UNITS[codec]}", "-f", "data", "-"]
+    return subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout
+
+
+@pytest.mark.parametrize("aspect", ["1/1", "12/11", "40/33", "16/11", "7/5", "0"])
+@pytest.mark.parametrize(
+    "options",
+    [X264, (*X264, "-pix_fmt", "yuv444p10le"), (*X264, "-x264-params", "cqm=jvt")],
+    ids=["plain", "444", "scaled"],
+)
+def test_h264_says_what_was_asked_for(
+    ffmpeg: str, aspect: str, options: tuple[str, ...]
+) -> None:
+    """By a number of the table or by both sides; 0 is left open."""
+    unit = header(ffmpeg, "h264", aspect, *options)
+
+    assert Fraction(aspect) == pixel_aspect("h264", unit)
+
+
+@pytest.mark.parametrize(("shown", "pixel"), [("4/3", "12/11"), ("16/9", "16/11")])
+def test_mpeg_2_says_the_shape_of_the_whole(
+    ffmpeg: str, shown: str, pixel: str
+) -> None:
+    """And that over the picture's size is a pixel's."""
+    unit = header(ffmpeg, "mpeg2video", pixel, "-c:v", "mpeg2video")
+
+    assert Fraction(shown) / Fraction(352, 288) == pixel_aspect("mpeg2video", unit)
+
+
+@pytest.mark.parametrize("codec", ["h264", "mpeg2video", "mpeg1video", "vp9"])
+@pytest.mark.parametrize("unit", [b"", b"\0\0\1", b"\0\0\1\x67\x42", b"\0" * 40])
+def test_what_cannot_be_read_says_nothing(codec: str, unit: bytes) -> None:
+    """Cut off, empty, or of a codec that nobody asked for."""
+    assert pixel_aspect(codec, unit) is None

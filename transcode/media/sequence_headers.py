@@ -1,0 +1,53 @@
+"""The shape of a stream's pixels, by the headers that pictures come with."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from .h264 import SPS, sequence_parameters
+
+__all__ = ["UNITS", "pixel_aspect"]
+
+UNITS = {"h264": SPS, "mpeg1video": 0xB3, "mpeg2video": 0xB3}
+"""Codec → the kind of unit that says it: sequence parameter sets (ITU-T H.264 table
+7-1), sequence headers (ISO 13818-2 table 6-1)."""
+_MPEG_BYTES = 4
+_SHOWN = {2: Fraction(4, 3), 3: Fraction(16, 9), 4: Fraction(221, 100)}
+"""ISO 13818-2 table 6-3: of the whole picture; 1 is square pixels."""
+_MPEG1 = (
+    None, 1.0, 0.6735, 0.7031, 0.7615, 0.8055, 0.8437, 0.8935, 0.9157, 0.9815, 1.0255,
+    1.0695, 1.0950, 1.1575, 1.2015,
+)  # fmt: skip
+"""ISO 11172-2 §2.4.3.2, pel_aspect_ratio: a pixel's height over its width."""
+
+
+def pixel_aspect(codec: str, unit: bytes) -> Fraction | None:
+    """
+    Width over height of one pixel, by a *unit* of `UNITS`, start code included.
+
+    0 where the header leaves it open; None where it cannot be read.
+    """
+    at = unit.find(b"\0\0\1")
+    if at < 0 or codec not in UNITS:
+        return None
+    body = unit[at + 4 :]
+    if codec == "h264":
+        found = sequence_parameters(body)
+        return None if found is None else found.pixel_aspect
+    return _mpeg(codec, body)
+
+
+def _mpeg(codec: str, body: bytes) -> Fraction | None:
+    if len(body) < _MPEG_BYTES:
+        return None
+    width, height = body[0] << 4 | body[1] >> 4, (body[1] & 15) << 8 | body[2]
+    code = body[3] >> 4
+    if not width or not height:
+        return None
+    if codec == "mpeg1video":
+        tall = _MPEG1[code] if code < len(_MPEG1) else None
+        return None if tall is None else 1 / Fraction(str(tall))
+    if code == 1:
+        return Fraction(1)
+    shown = _SHOWN.get(code)
+    return None if shown is None else shown * height / width
