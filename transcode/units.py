@@ -189,12 +189,52 @@ def columns(rows: Sequence[Sequence[str]], *, right: Iterable[int]) -> list[str]
     ]
 
 
+def shortened(text: str, most: int) -> str:
+    """At most so many characters: beginning and end tell names apart."""
+    text = one_line(text)
+    if len(text) <= most:
+        return text
+    end = most // 2
+    return f"{text[: most - end - 1]}…{text[-end:]}"
+
+
+def narrowed(
+    rows: Sequence[Sequence[str]], *, width: int | None, drop: Sequence[int]
+) -> list[list[str]]:
+    """
+    *rows* without as many of the columns *drop*, the first first, as it takes for them
+    to stand within *width* two spaces apart; None: there is no limit.
+    """
+    lines = [list(map(one_line, row)) for row in rows]
+    gone: list[int] = []
+    for column in drop if width is not None else ():
+        widths = [
+            max((len(row[n]) for row in lines if n < len(row)), default=0)
+            for n in range(max(map(len, lines), default=0))
+            if n not in gone
+        ]
+        if sum(widths) + 2 * (len(widths) - 1) <= (width or 0):
+            break
+        gone.append(column)
+    return [[it for n, it in enumerate(row) if n not in gone] for row in lines]
+
+
 def table(
-    rows: Iterable[Sequence[str]], *, head: Sequence[str] = (), indent: str = "  "
+    rows: Iterable[Sequence[str]],
+    *,
+    head: Sequence[str] = (),
+    indent: str = "  ",
+    width: int | None = None,
+    drop: Sequence[int] = (),
 ) -> str:
-    """Left-aligned columns two spaces apart, as wide as their widest cell."""
-    lines = [list(map(one_line, row)) for row in ([head] if head else [])]
-    lines += [list(map(one_line, row)) for row in rows]
+    """
+    Left-aligned columns two spaces apart, as wide as their widest cell.
+
+    Where that is more than *width*, columns are left out, those in *drop* in their
+    order.
+    """
+    room = None if width is None else width - len(indent)
+    lines = narrowed([*([head] if head else []), *rows], width=room, drop=drop)
     if not lines:
         return ""
     columns = max(len(row) for row in lines)

@@ -15,8 +15,12 @@ from subprocess import CompletedProcess
 import anyio
 import pytest
 
+from transcode.cli.show.costs import costs_text
+from transcode.cli.show.jobs import JobListing, jobs_text
 from transcode.contract.job import Claim, Ending, LedgerRecord, Submission
+from transcode.ledger.job_rows import JobLine
 from transcode.ledger.log import append
+from transcode.ledger.totals import Total
 from transcode.settings import Settings
 from transcode.store.open import bucket
 
@@ -99,6 +103,34 @@ def test_jobs_are_listed_with_status_and_cost(
     assert [cost.model_dump(mode="json")] == listed[0]["cost"]
     assert "No such jobs in transcoded.\n" == none
     assert [] == json.loads(other)
+
+
+def test_jobs_and_costs_fit_a_terminal_of_few_columns() -> None:
+    """The id, where it stands, what it is and what it cost are the last to go."""
+    line = JobLine(
+        job_id=32 * "0",
+        status="cancelled",
+        source=f"/in/{40 * 'long'}-1.mp4",
+        profile="a-profile",
+        tags={},
+        folder="x",
+        submitted_at=NOON.isoformat(),
+        finished_at=None,
+        wall_seconds=1234.5,
+        tries=3,
+        by_hand=False,
+    )
+    spent = Total("2026-11-28", "USD", 10, Decimal("0.0000123456"), failed=3)
+    found = [JobListing(line, (spent,))]
+
+    jobs = jobs_text(found, "out", width=60).splitlines()
+    costs = costs_text([spent], by="day", width=60).splitlines()
+
+    assert 60 >= max(map(len, [*jobs, *costs]))
+    assert ["job", "status", "source", "cost"] == jobs[0].split()
+    assert jobs[1].endswith("-1.mp4  0.0000123 USD")
+    assert "0.0000123 USD" in costs[1]
+    assert "submitted" in jobs_text(found, "out")
 
 
 def test_a_job_is_shown_with_every_attempt_and_its_failure(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +51,20 @@ def test_a_result_that_was_there_says_so(manifest: Manifest) -> None:
         "Already done on 2026-11-22T19:00:00+00:00, nothing was done again: "
         "clip.mov, profile hls, job 0123456789ab" == first
     )
+
+
+def test_tables_fit_a_terminal_of_few_columns(manifest: Manifest) -> None:
+    """What an attempt is moves to a line of its own; what it cost stays."""
+    wide, text = result_text(manifest), result_text(manifest, width=60)
+
+    blocks = {one.split("\n")[0][:4]: one for one in text.split("\n\n")}
+    for name in ("Outp", "Bill"):
+        assert 60 >= max(map(len, blocks[name].splitlines())), blocks[name]
+    assert "encode, try 1" in blocks["Bill"]
+    costs = re.findall(r"0\.\d{4,}", wide)
+    assert costs
+    assert costs == re.findall(r"0\.\d{4,}", text)
+    assert wide == result_text(manifest, width=200)
 
 
 def test_an_attempt_without_a_trace_has_no_figures(manifest: Manifest) -> None:

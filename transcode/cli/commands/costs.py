@@ -129,6 +129,7 @@ def costs(  # noqa: PLR0913 - one argument per option
       transcode costs --reconcile bill.csv
     """
     from ...ledger.drift import LAST, drift
+    from ..columns import columns
     from ..show import costs as show
     from ..state import ask_index
 
@@ -171,7 +172,7 @@ def costs(  # noqa: PLR0913 - one argument per option
             if as_json
             else show.costs_csv(found, by=by)
             if as_csv
-            else show.costs_text(found, by=by)
+            else show.costs_text(found, by=by, width=columns())
         )
 
 

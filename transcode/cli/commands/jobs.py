@@ -79,6 +79,7 @@ def jobs(
     from itertools import islice
 
     from ...ledger.index import JobFilter
+    from ..columns import columns
     from ..show.jobs import JobListing, jobs_json, jobs_text
     from ..state import ask_index
 
@@ -90,7 +91,7 @@ def jobs(
         return [JobListing(line, index.spent(line.job_id)) for line in found]
 
     found = ask_index(to, question)
-    click.echo(jobs_json(found) if as_json else jobs_text(found, to))
+    click.echo(jobs_json(found) if as_json else jobs_text(found, to, width=columns()))
 
 
 def destination_of(job: str, to: str) -> str:
@@ -127,6 +128,7 @@ def show(*, job: str, to: str, as_json: bool) -> None:
       transcode show transcoded/clip.hls.0261d3f6ac5e
       transcode show s3://media/out/clip.hls.0261d3f6ac5e
     """
+    from ..columns import columns
     from ..show.jobs import gather, shown_json, shown_text
     from ..state import ask
 
@@ -136,4 +138,4 @@ def show(*, job: str, to: str, as_json: bool) -> None:
         return await gather(index, store, job, to=to)
 
     found = ask(to, question)
-    click.echo(shown_json(found) if as_json else shown_text(found))
+    click.echo(shown_json(found) if as_json else shown_text(found, width=columns()))

@@ -11,10 +11,19 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from ... import units
 from ...ledger.reconcile import Reconciled
 from ...ledger.statement import Statement
 from ...ledger.totals import Total, grand
-from ...units import amount, duration, one_line, plural, printable, table
+from ...units import (
+    amount,
+    duration,
+    narrowed,
+    one_line,
+    plural,
+    printable,
+    table,
+)
 from .legible import legible
 
 _MOST_DIFFERENCES = 20
@@ -23,19 +32,24 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _FORMULA = re.compile(r"(^|[;|])[\s'\"\N{REPLACEMENT CHARACTER}]*[=+\-@＝＋－＠]")
 
 
-def costs_text(found: Sequence[Total], *, by: str) -> str:
+def costs_text(found: Sequence[Total], *, by: str, width: int | None = None) -> str:
+    """A line each; on a terminal of few columns, with less in it."""
     if not found:
         return "Nothing was spent."
     head = (by, "attempts", "failed", "cost", "for failed", "predicted", "actual is")
     rows = [_total_row(one) for one in found]
     rows += [("", "", "", "", "", "", "")]
     rows += [("total", *_total_row(one)[1:]) for one in grand(found)]
-    return printable(aligned(rows, head=head, left=1))
+    # How predictions did, and the share of failures; what was spent stays.
+    first, *lines = narrowed([head, *rows], width=width, drop=(6, 5, 4, 2))
+    return printable(aligned(lines, head=first, left=1))
 
 
 def _total_row(one: Total) -> tuple[str, ...]:
     share = f"{one.failed_share:.1%}" if one.failed else ""
-    predicted = f"{amount(one.predicted)} {one.currency}" if one.compared else "unknown"
+    predicted = "unknown"
+    if one.compared:
+        predicted = f"{units.rounded(one.predicted)} {one.currency}"
     deviation = "" if one.deviation is None else f"{one.deviation:+.1%}"
     if one.compared and one.compared != one.attempts - one.failed:
         predicted += f" for {one.compared}"
@@ -43,7 +57,7 @@ def _total_row(one: Total) -> tuple[str, ...]:
         one.group,
         str(one.attempts),
         str(one.failed),
-        f"{rounded(one.cost)} {one.currency}",
+        f"{units.rounded(one.cost)} {one.currency}",
         share,
         predicted,
         deviation,

@@ -22,11 +22,23 @@ from ...ledger.results import BY_HAND
 from ...ledger.summaries import JobSummary
 from ...ledger.totals import Total
 from ...store.bucket import Bucket
-from ...units import duration, money, place, plural, printable, rounded, table
+from ...units import (
+    duration,
+    money,
+    place,
+    plural,
+    printable,
+    rounded,
+    shortened,
+    table,
+)
 from .legible import legible
-from .result import attempt_rows
+from .result import attempt_rows, attempts_table
 
 _SHOWN_DIGITS = 12
+_LEAST_NAME = 12
+_BESIDE_NAME = 12 + 9 + 15 + 3 * 2
+"""Columns of id, status and cost, and between them."""
 _FIRST_TIME = 10**12
 """In milliseconds, and in 2001: a claim from here on is when somebody ran it."""
 
@@ -54,17 +66,19 @@ class JobDetails:
     """What became of each destination, as far as its name was written down."""
 
 
-def jobs_text(found: Sequence[JobListing], to: str) -> str:
+def jobs_text(found: Sequence[JobListing], to: str, *, width: int | None = None) -> str:
+    """A line each; on a terminal of few columns, with less in it."""
     if not found:
         return f"No such jobs in {place(to)}."
     found = legible(list(found))
+    longest = 200 if width is None else max(_LEAST_NAME, width - _BESIDE_NAME)
     head = ("job", "status", "submitted", "source", "profile", "tries", "took", "cost")
     rows = [
         (
             it.line.job_id[:_SHOWN_DIGITS],
             it.status,
             _when(datetime.fromisoformat(it.line.submitted_at)),
-            PurePosixPath(place(it.line.source)).name,
+            shortened(PurePosixPath(place(it.line.source)).name, longest),
             it.line.profile,
             "" if it.line.by_hand else str(it.line.tries),
             "" if it.line.wall_seconds is None else duration(it.line.wall_seconds),
@@ -72,7 +86,9 @@ def jobs_text(found: Sequence[JobListing], to: str) -> str:
         )
         for it in found
     ]
-    return printable(table(rows, head=head, indent=""))
+    # Tries, profile, time, and when; what it is and where it stands stay.
+    drop = (5, 4, 6, 2)
+    return printable(table(rows, head=head, indent="", width=width, drop=drop))
 
 
 def jobs_json(found: Sequence[JobListing]) -> str:
@@ -134,7 +150,8 @@ def _unfinished(
     return tuple(found)
 
 
-def shown_text(shown: JobDetails) -> str:
+def shown_text(shown: JobDetails, *, width: int | None = None) -> str:
+    """Everything of one; on a terminal of few columns, with less of its specs."""
     shown = legible(shown)
     job, submission = shown.job, shown.job.submission
     rows = [
@@ -167,7 +184,7 @@ def shown_text(shown: JobDetails) -> str:
     blocks = [
         f"Job {job.job_id}: {shown.listed.status}",
         table(rows),
-        _attempts_text(shown),
+        _attempts_text(shown, width),
     ]
     failure = _failure(shown)
     if failure:
@@ -177,7 +194,7 @@ def shown_text(shown: JobDetails) -> str:
     return printable("\n\n".join(blocks))
 
 
-def _attempts_text(shown: JobDetails) -> str:
+def _attempts_text(shown: JobDetails, width: int | None) -> str:
     if not shown.attempts and not shown.unfinished:
         return "Attempts: none yet"
     head = ("task", "try", "spec", "", "wall", "CPU", "memory", "cost")
@@ -201,7 +218,7 @@ def _attempts_text(shown: JobDetails) -> str:
         for one in shown.listed.spent
     )
     total = [f"  Total {totals}"] if totals else []
-    return "\n".join(["Attempts", table(lines, head=head), *total])
+    return "\n".join(["Attempts", attempts_table(lines, head, width), *total])
 
 
 def _joined(row: Sequence[str]) -> Sequence[str]:

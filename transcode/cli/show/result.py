@@ -37,15 +37,21 @@ _ORDER = ("rendition", "audio", "captions", "poster", "thumbnails", "sprite")
 _ENTRANCES = (("master.m3u8", "HLS"), ("manifest.mpd", "DASH"))
 
 
-def result_text(manifest: Manifest, *, already: bool = False) -> str:
-    """The summary printed after `run`; *already*: it was found, not made now."""
+def result_text(
+    manifest: Manifest, *, already: bool = False, width: int | None = None
+) -> str:
+    """
+    The summary printed after `run`; *already*: it was found, not made now. On a
+    terminal of few columns tables have less in them.
+    """
     manifest = legible(manifest)
     blocks = [
         _headline(manifest, already=already),
         *([] if manifest.partial is None else [partial_line(manifest.partial)]),
-        "Outputs\n" + table(_outputs(manifest)),
+        # Who made it, what it is called, how long it lasts.
+        "Outputs\n" + table(_outputs(manifest), width=width, drop=(1, 5, 3)),
         "Where to look\n" + table(_entrances(manifest)),
-        bill_text(manifest),
+        bill_text(manifest, width=width),
         _verification(manifest),
     ]
     if manifest.warnings:
@@ -61,7 +67,7 @@ def partial_line(partial: Partial) -> str:
     return one_line(f"In part only: {made}. The source: {partial.reason}.")
 
 
-def bill_text(manifest: Manifest) -> str:
+def bill_text(manifest: Manifest, *, width: int | None = None) -> str:
     """Every attempt with what was predicted and what was measured, and the total."""
     currency = manifest.cost.currency
     head = ("task", "try", "spec", "", "wall", "CPU", "memory", f"cost ({currency})")
@@ -88,7 +94,30 @@ def bill_text(manifest: Manifest) -> str:
     )
     platform = f"{manifest.platform.name}, prices of {manifest.platform.price_table}"
     title = f"Bill ({platform})"
-    return "\n".join([title, table(rows, head=head), f"{note}  {total}"])
+    return "\n".join([title, attempts_table(rows, head, width), f"{note}  {total}"])
+
+
+def attempts_table(
+    rows: Sequence[Sequence[str]], head: Sequence[str], width: int | None
+) -> str:
+    """
+    *rows* of `attempt_rows`; where they are too wide, what an attempt is stands on a
+    line of its own.
+    """
+    wide = table(rows, head=head)
+    if width is None or max(map(len, wide.splitlines())) <= width:
+        return wide
+    lines: list[Sequence[str]] = [("", *head[4:])]
+    titles: dict[int, str] = {}
+    for task, number, spec_, *figures in rows:
+        if task:
+            titles[len(lines)] = f"  {one_line(task)}, try {number}: {one_line(spec_)}"
+        lines.append(figures)
+    # Processor time is what can be spared.
+    made = table(lines, width=width, drop=(2, 3)).splitlines()
+    return "\n".join(
+        f"{titles[n]}\n{line}" if n in titles else line for n, line in enumerate(made)
+    )
 
 
 def _went_well(task: TaskRecord) -> bool:

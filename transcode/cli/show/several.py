@@ -11,7 +11,8 @@ import click
 
 from ...contract import Manifest
 from ...jobs.several import RunEnd
-from ...units import duration, one_line, place, printable, rounded, table
+from ...units import duration, one_line, place, printable, rounded, shortened, table
+from ..columns import columns
 from ..failure import evidence, paragraph
 from .progress_state import source_name
 from .result import partial_line, result_text
@@ -28,7 +29,7 @@ def tell_end(end: RunEnd, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         click.echo(manifest.to_json(indent=2))
     elif not quiet:
-        click.echo(result_text(manifest, already=end.already))
+        click.echo(result_text(manifest, already=end.already, width=columns()))
 
 
 def tell_ends(ends: Sequence[RunEnd], *, as_json: bool, quiet: bool) -> None:
@@ -53,7 +54,10 @@ def tell_ends(ends: Sequence[RunEnd], *, as_json: bool, quiet: bool) -> None:
         if verbose:
             for end in ends:
                 if end.manifest is not None:
-                    click.echo(result_text(end.manifest, already=end.already) + "\n")
+                    text = result_text(
+                        end.manifest, already=end.already, width=columns()
+                    )
+                    click.echo(f"{text}\n")
         click.echo(ends_text(ends))
 
 
@@ -131,11 +135,7 @@ _NAME_LENGTH = 18
 
 
 def _short(source: str) -> str:
-    name = one_line(source_name(source))
-    if len(name) <= _NAME_LENGTH:
-        return name
-    half = _NAME_LENGTH // 2
-    return f"{name[: half - 1]}…{name[-half:]}"
+    return shortened(source_name(source), _NAME_LENGTH)
 
 
 def _spent(ends: Sequence[RunEnd]) -> list[tuple[str, Decimal]]:
