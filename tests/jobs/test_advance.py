@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -23,6 +23,7 @@ import pytest
 
 import transcode.jobs.advance
 from tests.jobs.test_model import (
+    ADDRESS,
     LEASE,
     Destination,
     Killed,
@@ -32,13 +33,13 @@ from tests.jobs.test_model import (
     World,
     at_random,
     looked_up,
+    results,
 )
 from transcode.contract import (
     Artifact,
     Attempt,
     Heartbeat,
     InvocationReport,
-    Manifest,
     Money,
     OutcomeKind,
     Plan,
@@ -62,11 +63,8 @@ from transcode.jobs.service import JobService
 from transcode.request import ResolvedRequest
 from transcode.settings import Settings
 from transcode.store.destination import (
-    FIRST,
     MANIFEST_NAME,
     RECORDS,
-    Commit,
-    freely,
     token_of,
 )
 from transcode.wiring import Wiring
@@ -90,58 +88,17 @@ class Beneath:
         return operation
 
 
-@dataclass(frozen=True)
-class Results:
-    """Results in that store, as on S3."""
+def key_of(address: str | None) -> str:
+    """Where in the store of the model it lies."""
+    assert address is not None
+    return address.removeprefix(ADDRESS)
 
-    view: View
-    in_place = True
 
-    def uri(self, folder: str, path: str = "", *, name: str, token: str = FIRST) -> str:
-        return f"memory://{folder}/{token}.{name}/{path}"
-
-    async def find(self, folder: str) -> Manifest | None:
-        try:
-            body, _ = await self.view.read(f"{folder}/{MANIFEST_NAME}")
-        except ObjectMissing:
-            return None
-        return Manifest.from_json(body)
-
-    async def prepare(self, folder: str, *, token: str = FIRST) -> None:
-        """It can be written to."""
-
-    def place(self, folder: str, name: str, *, token: str = FIRST) -> str:
-        return f"{folder}/{token}.{name}"
-
-    def records(self, folder: str, name: str, *, token: str = FIRST) -> str:
-        return f"{RECORDS}/{folder}/{token}/{name}"
-
-    async def discard(self, folder: str, *, token: str = FIRST) -> None:
-        found = await self.find(folder)
-        named = {one.uri.rpartition("/")[0] for one in found.outputs} if found else ()
-        try:
-            for root in (f"{folder}/{token}.", f"{RECORDS}/{folder}/{token}/"):
-                for key in [e.key async for e in self.view.entries(root)]:
-                    if key.rpartition("/")[0] not in named:
-                        await self.view.delete(key)
-        except TranscodeError:
-            return
-
-    async def publish(
-        self,
-        folder: str,
-        manifest: Manifest,
-        *,
-        made: Sequence[str],
-        token: str = FIRST,
-        commit: Commit = freely,
-    ) -> None:
-        assert made
-        assert token
-        with anyio.CancelScope(shield=True):
-            await commit()
-            key = f"{folder}/{MANIFEST_NAME}"
-            await self.view.create(key, manifest.to_json().encode())
+async def removed(view: View, folder: str, token: str) -> None:
+    """All that a try has made, and its records: what nobody may do while it counts."""
+    for root in (f"{folder}/{token}.", f"{RECORDS}/{folder}/{token}/"):
+        for key in [entry.key async for entry in view.entries(root)]:
+            await view.delete(key)
 
 
 class AdvancingService(JobService):
@@ -152,14 +109,14 @@ class AdvancingService(JobService):
     async def _look_up(self, submission: Submission) -> ResolvedRequest:
         order = self.model.orders[submission.job_id]
         view: Any = self.bucket
-        return replace(order, target=Results(view))
+        return replace(order, target=results(view))
 
     async def _engine(self, order: ResolvedRequest) -> Any:
         view: Any = self.bucket
 
         @asynccontextmanager
         async def opened(place: str) -> AsyncIterator[Any]:
-            yield Beneath(view, place)
+            yield Beneath(view, key_of(place))
 
         cloud = Cloud(self.model)
         settings = Settings(lease_seconds=LEASE)
@@ -184,7 +141,7 @@ class Cloud:
         calm = self.model.world.calm
         times = 1 if calm else 0 if dice < 0.1 else 2 if dice < 0.2 else 1
         for _ in range(times):
-            self.model.group.start_soon(self.model.function, records)
+            self.model.group.start_soon(self.model.function, key_of(records))
 
 
 @dataclass
@@ -347,7 +304,7 @@ class AdvanceModel:
         discards = self.breaks.get("discards")
         if discards and not await service.wanted(job.job_id, job.claim):
             folder, token = self.orders[job.job_id].folder, token_of(job.claim)
-            await Results(view).discard(folder, token=token)
+            await removed(view, folder, token)
         await service.advance(job.job_id, job.claim)
 
     async def _encode(
@@ -376,7 +333,7 @@ class AdvanceModel:
         ours = f"{work.name} {view.name}".encode()
         artifacts: tuple[Artifact, ...] = ()
         if outcome is OutcomeKind.SUCCEEDED:
-            await view.put(f"{work.place}/out.mp4", ours)
+            await view.put(f"{key_of(work.place)}/out.mp4", ours)
             await self._bring(view, service, order)
             artifacts = (
                 Artifact(
@@ -413,7 +370,7 @@ class AdvanceModel:
         """A join needs its chunks."""
         for place in order.work.task.inputs:
             try:
-                await view.read(f"{place}/out.mp4")
+                await view.read(f"{key_of(place)}/out.mp4")
             except ObjectMissing:
                 job = order.job
                 if job is not None and await service.wanted(job.job_id, job.claim):
