@@ -171,7 +171,7 @@ def test_parts_and_looks_lie_apart(change: Change, recipe: Recipe) -> None:
     parts, looks = search_parts(media, recipe), looks_of(media, recipe)
 
     assert isinstance(parts, tuple)
-    assert (len(parts), len(looks)) == (3, 4)
+    assert (len(parts), len(looks)) == (3, 6)
     assert all(
         look.end_seconds <= part.start_seconds or part.end_seconds <= look.start_seconds
         for look in looks

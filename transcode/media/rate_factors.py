@@ -46,6 +46,8 @@ numbers (FFmpeg 9.0.2, `-h encoder=`)."""
 MOST_TRIALS: Final = 4
 GOOD_ENOUGH: Final = 0.4
 """VMAF: a trial that is so near a target needs no second one."""
+_NEAR_ENOUGH = 1.0
+"""And two no third: the line through them errs by a tenth of that."""
 _MORE_BITS = 1.05
 _LEAST_FALL, _MOST_FALL = 0.3, 3.0
 """Of the typical fall: two trials may lie in noise."""
@@ -64,7 +66,8 @@ def next_factor(points: Points, target: float, codec: str) -> float | None:
     tried = sorted(points)
     if len(tried) >= MOST_TRIALS:
         return None
-    if any(abs(vmaf - target) <= GOOD_ENOUGH for _, vmaf in tried):
+    nearest = min(abs(vmaf - target) for _, vmaf in tried)
+    if nearest <= (GOOD_ENOUGH if len(tried) == 1 else _NEAR_ENOUGH):
         return None
     above = [point for point in tried if point[1] >= target]
     below = [point for point in tried if point[1] < target]

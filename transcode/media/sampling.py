@@ -12,6 +12,8 @@ _MOST_PIXELS = 600e6
 """Of a copied picture that is decoded throughout: about 2 s of CPU."""
 MOST_SOUND_SECONDS = 600.0
 """Likewise of copied sound: about 1 s."""
+SCORED_AT_LEAST = 5
+"""Pictures of each part, where it has so many."""
 MOST_VMAF_THREADS = 4
 """Each of them holds memory."""
 COMPARED_EVERY = 4

@@ -166,6 +166,7 @@ def chunk_recipe(recipe: Recipe, clip: Clip) -> Recipe:
             "sprites": None,
             "keep_metadata": False,
             "clip": clip,
+            "looks": (),
         }
     )
 

@@ -103,8 +103,6 @@ def read_back_bytes(media: Media, recipe: Recipe) -> float:
 
 def compared_bytes(recipe: Recipe, threads: int) -> float:
     """Of what decodes and scores all finished renditions with a target at once."""
-    if not recipe.parts and not recipe.looks:
-        return 0.0
     pixels = sum(it.width * it.height for it in recipe.video if it.target)
     used = min(threads, MOST_VMAF_THREADS)
     waiting = (MOST_REFERENCES + QUEUED_PICTURES) * samples_per_pixel(None)
@@ -131,10 +129,12 @@ def peak_bytes(  # noqa: PLR0913 - memory is the sum of just these
     video = next((v for v in media.video if v.index == recipe.video_index), None)
     reading = (start.worker_mib + READER_MIB + UNSEEN_MIB) * MIB
     reading += read_back_bytes(media, recipe)
+    if video is not None and (recipe.parts or recipe.looks):
+        comparing = total + decoder_bytes(video, threads)
+        reading = max(reading, comparing + compared_bytes(recipe, threads))
     if video is None or not decodes:
         return round(max(total, reading))
     total += decoder_bytes(video, threads)
-    comparing = total + compared_bytes(recipe, threads)
     total += sum(rendition_bytes(r, c, threads=threads) for r, c in costs)
     if recipe.deinterlace:
         total += 4 * picture_bytes(video)
@@ -149,4 +149,4 @@ def peak_bytes(  # noqa: PLR0913 - memory is the sum of just these
         it = recipe.sprites
         sheet = it.tile_width * it.columns * it.tile_height * it.rows
         total += 2 * sheet * JPEG_BYTES_PER_PIXEL
-    return round(max(total, reading, comparing))
+    return round(max(total, reading))

@@ -45,8 +45,8 @@ __all__ = [
 
 FEW_PARTS = 1.4
 """Three parts know their own scatter badly: Student's t over the normal, tempered."""
-NINETY_PERCENT = 1.645
-"""Standard deviations; as in `predict`."""
+STUDENT = 2.92
+"""Standard errors within which a mean of three lies nine times out of ten."""
 _ROUNDING = 1.03
 """So much more than the source is no more."""
 _NEARLY = 0.8
@@ -178,8 +178,7 @@ def _found(
     spreads = [it.spread for it in trials if it.spread is not None]
     within = None
     if spreads:
-        # Of three parts: Student's t over the normal, tempered, as of their time.
-        factor = math.exp(NINETY_PERCENT * FEW_PARTS * max(spreads))
+        factor = math.exp(STUDENT * max(spreads))
         within = {"low": rate / factor, "high": rate * factor}
     return FoundFactor.model_validate(
         {

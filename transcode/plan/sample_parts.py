@@ -54,13 +54,13 @@ SHORT_PART_SECONDS = (1.0, 2.0)
 """Of a search where no sample would be taken for the time alone."""
 
 
-LOOKS = 4
+LOOKS = 6
 
 
 """So many parts of a finished rendition are compared with the source."""
 
 
-LOOK_SECONDS = (0.7, 2.0)
+LOOK_SECONDS = (0.6, 1.5)
 
 
 """How long each is."""

@@ -209,7 +209,7 @@ def workload(
             )  # fmt: skip
     if content is not None:
         stages = [_as_shown(stage, content) for stage in stages]
-    if video is not None and decodes:
+    if video is not None:
         stages += _compared(stages, video, recipe)
     stages += [_audio(a, length.seconds, coefficients) for a in recipe.audio]
     shown = content.bit_rates if content else {}

@@ -18,6 +18,7 @@ from ..contract import (
     VideoRendition,
 )
 from ..media.rate_factors import SANE, stepped
+from ..media.timeline import clipped
 from .command.build import MadeFile
 from .compare import Scores, alone, compare_part, facts_of
 from .package import INIT, folder
@@ -30,6 +31,8 @@ TOLERANCE = 1.0
 
 _STEP = 0.5
 """VMAF: so far what was found may lie below the target, as factors go in steps."""
+_AT_CAP = 0.85
+"""Of its cap: on average so near, a rendition is held by it most of the time."""
 _DEMUXERS = {"mp4": "mov", "webm": "matroska"}
 _HAIR_SECONDS = 0.001
 
@@ -75,11 +78,12 @@ def look(
     return Compared({name: it for name, it in found.items() if it is not None}, read)
 
 
-def corrected(task: Task, held: Compared) -> Task | None:
+def corrected(task: Task, held: Compared, staging: Path) -> Task | None:
     """
     *task* with better factors for what came out worse than it was to be; None where
-    all is well, or nothing more can be done.
+    all is well, or nothing more can be done: what is at its cap stays there.
     """
+    seconds = clipped(task.media, task.recipe.clip).duration_seconds
     changed = {}
     for rendition in task.recipe.video:
         facts, target = held.facts.get(rendition.name), rendition.target
@@ -92,6 +96,10 @@ def corrected(task: Task, held: Compared) -> Task | None:
             continue
         sane = SANE[rendition.codec]
         if missing <= TOLERANCE or rendition.crf <= sane.best:
+            continue
+        size = _bytes(task.recipe, rendition, staging)
+        most = rendition.max_bit_rate
+        if most and seconds and 8 * size / seconds > _AT_CAP * most:
             continue
         away = missing / (target.fall or sane.fall)
         crf = stepped(max(rendition.crf - away, sane.best), rendition.codec)
@@ -129,6 +137,16 @@ def said_of(recipe: Recipe, held: Compared, before: Compared | None) -> tuple[st
                 f"{facts.seconds:.1f} s of it, from {facts.least:.1f} up."
             )
     return tuple(said)
+
+
+def _bytes(recipe: Recipe, rendition: VideoRendition, staging: Path) -> int:
+    """Of the finished rendition; with its sound, where that is in the same file."""
+    if isinstance(recipe.packaging, CmafPackaging):
+        paths = list((staging / folder(rendition)).glob("*.m4s"))
+    else:
+        files = recipe.packaging.files
+        paths = [staging / it.name for it in files if it.video == rendition.name][:1]
+    return sum(path.stat().st_size for path in paths)
 
 
 def _goal(target: QualityTarget) -> float:

@@ -191,7 +191,7 @@ def _hold(
 
     try:
         held = seen(task)
-        better = None if task.kind == "join" else corrected(task, held)
+        better = None if task.kind == "join" else corrected(task, held, bench.staging)
         if better is None:
             return task, encoded, held, said_of(task.recipe, held, None)
         clear(bench.staging)

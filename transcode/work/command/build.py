@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import pairwise
 from math import ceil
 from types import MappingProxyType
@@ -21,7 +22,7 @@ from ...contract import (
     VideoRendition,
 )
 from ...media.demuxers import CLOCKED
-from ...media.sampling import COMPARED_EVERY, MOST_VMAF_THREADS
+from ...media.sampling import COMPARED_EVERY, MOST_VMAF_THREADS, SCORED_AT_LEAST
 from ...media.timeline import (
     between_keyframes,
     clipped,
@@ -283,7 +284,7 @@ def compare(
             "libvmaf",
             model=VMAF_MODELS[model],
             n_threads=threads,
-            n_subsample=COMPARED_EVERY,
+            n_subsample=_scored_every(task, pictures.frame_rate),
             log_fmt="json",
             log_path=f"{rendition.name}.json",
             shortest=1,
@@ -295,6 +296,15 @@ def compare(
         outputs.append(ffmpeg.output(burned["a"], "-", f="null", c="copy"))
     shared = ("-filter_complex_threads", threads)
     return (program, *_GLOBAL, *shared, *ffmpeg.merge_outputs(*outputs).get_args())
+
+
+def _scored_every(task: Task, rate: Fraction | None) -> int:
+    """Fewer are left out of a part with few pictures."""
+    clip = task.recipe.clip
+    if clip is None or clip.end_seconds is None or rate is None:
+        return COMPARED_EVERY
+    pictures = int((clip.end_seconds - clip.start_seconds) * rate)
+    return max(1, min(COMPARED_EVERY, pictures // SCORED_AT_LEAST))
 
 
 def extract(task: Task, *, program: str, path: str) -> tuple[str, ...]:
