@@ -198,18 +198,18 @@ def test_without_an_index_everything_before_is_read(
 def test_a_poor_source_is_not_made_larger(
     change: Change, capable: Capabilities
 ) -> None:
-    """H.264 of 500 kbit/s, whose artefacts would take four times that to keep."""
-    media = change(video={"bit_rate": 500_000})
+    """H.264 whose artefacts would take more than it has itself: up to 3 are given."""
+    media = change(video={"bit_rate": 1_000_000})
     recipe = make_recipe(media, aimed(), capable).recipe
 
-    factors = found_factors(tried((23, 94.0, 2_000_000)), recipe)
+    near = found_factors(tried((23, 94.0, 1_150_000)), recipe)["720p"]
+    far = found_factors(tried((23, 94.0, 4_000_000)), recipe)["720p"]
 
-    found = factors["720p"]
-    assert ("poor_source", 2_000_000) == (found.verdict, found.wanted_bit_rate)
-    assert found.bit_rate <= 500_000 * 1.03
-    assert found.crf == 35.0
-    assert found.vmaf == 94.0 - 12 * 1.5
-    assert "no larger than its source justifies" in said_of(recipe, factors)[0]
+    assert ("poor_source", 1_150_000) == (near.verdict, near.wanted_bit_rate)
+    assert near.bit_rate <= 1_000_000 * 1.03
+    assert 91.0 < near.vmaf < 94.0
+    assert (25.0, 91.0) == (far.crf, far.vmaf)
+    assert "its source's rate justifies" in said_of(recipe, {"720p": far})[0]
 
 
 def test_a_rung_that_adds_nothing_is_left_out(recipe: Recipe) -> None:

@@ -47,6 +47,9 @@ FEW_PARTS = 1.4
 """Three parts know their own scatter badly: Student's t over the normal, tempered."""
 STUDENT = 2.92
 """Standard errors within which a mean of three lies nine times out of ten."""
+GIVEN_UP = 3.0
+"""VMAF that a poor source may lose beside the target for taking no more bits than it
+has; beyond it people see that it was encoded twice, and its caps are what holds it."""
 _ROUNDING = 1.03
 """So much more than the source is no more."""
 _NEARLY = 0.8
@@ -132,10 +135,10 @@ def said_of(recipe: Recipe, factors: Mapping[str, FoundFactor]) -> tuple[str, ..
             )
         elif found.verdict == "poor_source":
             said.append(
-                f"{rendition.name} is made no larger than its source justifies: VMAF "
-                f"{target.vmaf:g} would take {bit_rate(found.wanted_bit_rate or 0)}; "
-                f"crf {found.crf:g} takes {bit_rate(found.bit_rate)} and comes to "
-                f"{found.vmaf:.1f}."
+                f"{rendition.name} is held back: VMAF {target.vmaf:g} would take "
+                f"{bit_rate(found.wanted_bit_rate or 0)}, and its source's rate "
+                f"justifies {bit_rate(target.most_bit_rate or 0)}; crf {found.crf:g} "
+                f"takes {bit_rate(found.bit_rate)} and comes to {found.vmaf:.1f}."
             )
         elif found.verdict == "exceeded":
             said.append(
@@ -171,7 +174,8 @@ def _found(
     if most is not None and rate > most * _ROUNDING:
         verdict, wanted = "poor_source", rate
         octaves = math.log2(rate / most)
-        frugal = min(crf + octaves * _octave(trials, codec), sane.frugal)
+        away = min(octaves * _octave(trials, codec), GIVEN_UP / fall)
+        frugal = min(crf + away, sane.frugal)
         lower = stepped(max(frugal, crf), codec)
         vmaf -= (lower - crf) * fall
         crf, rate = lower, _rate_at(lower, trials, codec)
