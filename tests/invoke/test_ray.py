@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -89,7 +92,8 @@ def pictures(manifest: Manifest) -> list[str]:
     argv = [find_ffmpeg(Settings()), "-v", "error", "-i", video]
     argv += ["-map", "0:v", "-f", "framemd5", "-"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    return [line.rpartition(",")[2] for line in done.stdout.splitlines() if "," in line]
+    lines = (it for it in done.stdout.splitlines() if not it.startswith("#"))
+    return [line.rpartition(",")[2] for line in lines]
 
 
 def test_the_same_pictures_as_on_one_machine(
@@ -174,23 +178,55 @@ def test_who_is_killed_leaves_nothing_running(
     assert _gone(worker)
 
 
-def test_without_a_cluster_one_is_started_here_and_ends(
-    make_clip: MakeClip, tmp_path: Path
-) -> None:
+def test_the_ten_lines_of_the_readme(make_clip: MakeClip, tmp_path: Path) -> None:
     """
-    Also beside one that somebody else has: that one is not asked for.
+    A cluster for one run, and one of two nodes that stands: as they are written, but
+    for the port and for `ray stop`, which would end those of others, too.
     """
     quiet = {k: v for k, v in os.environ.items() if k != "TRANSCODE_RAY_ADDRESS"}
-    argv = [sys.executable, "-m", "transcode", "run", str(make_clip("ray"))]
-    argv += ["--engine", "ray", "--profile", "preview", "--to", str(tmp_path / "out")]
-    done = subprocess.run(
-        argv, env=quiet, capture_output=True, text=True, timeout=300, check=False
+    mark = f"CLUSTER_OF_THIS_TEST={tmp_path}"
+    # Who has a token for Ray has clusters that ask for it.
+    quiet |= dict([mark.split("=", 1)]) | {"RAY_AUTH_MODE": "disabled"}
+    # An `export` for the shell alone; what is installed is installed.
+    quiet["PATH"] = f"{Path(sys.executable).parent}:{quiet['PATH']}"
+    readme = Path(__file__).parents[2] / "README.md"
+    (block,) = re.findall(
+        r"```sh\n(pip install 'ray[^`]*)```", readme.read_text("utf-8")
     )
+    lines = [it for it in block.splitlines() if it and not it.startswith("#")]
+    assert (10, "ray stop") == (len(block.strip().splitlines()), lines.pop())
+    assert "pip install 'ray>=2.56'" == lines.pop(0)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    clip = make_clip("ray-lines", 24, "64x36", rate="10")
+    shutil.copyfile(clip, tmp_path / "clip.mov")
+    script = "set -e\n" + "\n".join(it.replace("6379", port) for it in lines)
+    try:
+        done = subprocess.run(
+            ["/bin/bash", "-c", script], cwd=tmp_path, env=quiet, capture_output=True,
+            text=True, timeout=300, check=False,
+        )  # fmt: skip
+    finally:
+        _end_all(mark)
 
-    assert 0 == done.returncode, done.stderr
-    assert "Bill (ray, " in done.stdout
-    (folder,) = (tmp_path / "out").iterdir()
-    assert (folder / "manifest.json").exists()
+    assert 0 == done.returncode, done.stderr + done.stdout
+    assert 2 == done.stdout.count("Bill (ray, ")
+    manifests = [
+        Manifest.from_json(path.read_bytes())
+        for to in ("transcoded", "chunked")
+        for path in (tmp_path / to).glob("*/manifest.json")
+    ]
+    kinds = [[task.kind for task in it.tasks] for it in manifests]
+    assert [["encode"], ["chunk", "chunk", "join"]] == kinds
+
+
+def _end_all(mark: str) -> None:
+    """The processes that have this in their environment, and no others."""
+    for path in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            if mark.encode() in (path / "environ").read_bytes().split(b"\0"):
+                os.kill(int(path.name), signal.SIGKILL)
 
 
 def test_a_cluster_that_does_not_answer_is_named(
@@ -206,18 +242,74 @@ def test_a_cluster_that_does_not_answer_is_named(
     assert "TRANSCODE_RAY_ADDRESS='127.0.0.1:9': no Ray cluster answers" in done.stderr
 
 
+def test_a_frozen_worker_and_a_dead_node_change_nothing(
+    cluster: RayNodes, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    """
+    Of two chunks one is done by a worker that stands still, the other on a node whose
+    raylet dies: the first is given up after a lease and done by another, the second's
+    report counts if it comes. One result, every attempt on the bill, nothing runs on.
+    """
+    clip = make_clip("ray-faults", seconds=60, size="640x360")
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "transcode", "run", "--json", str(clip)),
+            *("--profile", "preview", "--engine", "ray", "--chunks", "2"),
+            *("--to", str(tmp_path / "out")),
+        ],
+        env=cluster.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        first, second = _encoders(running, cluster, 2)
+        frozen, raylet = _ancestors(first)[0], _raylet(second)
+        os.kill(frozen, signal.SIGSTOP)
+        os.kill(raylet, signal.SIGKILL)
+        said, complaint = running.communicate(timeout=300)
+
+    assert 0 == running.returncode, complaint
+    manifest = Manifest.from_json(said)
+    *chunks, join = (task.attempts for task in manifest.tasks)
+    outcomes = sorted([str(it.outcome) for it in one] for one in chunks)
+    assert ["lost", "succeeded"] in outcomes
+    assert {"succeeded"} == {one[-1] for one in outcomes}
+    assert "succeeded" == join[-1].outcome
+    paid = sum(it.cost.amount for task in manifest.tasks for it in task.attempts)
+    assert manifest.cost.amount == paid
+    (folder,) = (tmp_path / "out").iterdir()
+    assert 1500 == len(pictures(manifest))
+    assert (folder / "manifest.json").exists()
+    assert all(_gone(it) for it in (first, second))
+
+
+def _raylet(pid: int) -> int:
+    """That of the node which *pid* works on."""
+    return next(it for it in _ancestors(pid) if _runs(it, "raylet"))
+
+
 def _encoding(running: subprocess.Popen[Any], cluster: RayNodes) -> int:
     """The worker that encodes for *running* on the cluster."""
+    (worker,) = _encoders(running, cluster, 1)
+    return worker
+
+
+def _encoders(
+    running: subprocess.Popen[Any], cluster: RayNodes, count: int
+) -> list[int]:
+    """So many workers that encode for *running*, at once."""
     until = time.monotonic() + 120
     while time.monotonic() < until:
         assert running.poll() is None
-        for pid in map(
-            int, filter(str.isdecimal, (it.name for it in Path("/proc").iterdir()))
-        ):
-            ours = cluster.process.pid in _ancestors(pid)
-            if ours and _runs(pid, "ffmpeg"):
-                return next(it for it in _ancestors(pid) if _runs(it, "invoke.worker"))
-        time.sleep(0.1)
+        pids = (int(it.name) for it in Path("/proc").iterdir() if it.name.isdecimal())
+        found = {
+            next(it for it in _ancestors(pid) if _runs(it, "invoke.worker"))
+            for pid in pids
+            if _runs(pid, "ffmpeg") and cluster.process.pid in _ancestors(pid)
+        }
+        if len(found) == count:
+            return sorted(found)
+        time.sleep(0.05)
     raise AssertionError
 
 
