@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import kubernetes_validate
+import pytest
 import yaml
 
 from transcode.catalog import Catalog
 from transcode.cli.commands.run import transcode as commands
+from transcode.deploy.kubernetes import RIGHTS
 from transcode.serve.metrics import SERIES
 from transcode.settings import PREFIX, Settings
 
@@ -166,3 +169,37 @@ def test_the_template_for_lambda_has_the_functions_that_are_called() -> None:
     (policy,) = template["Resources"]["Role"]["Properties"]["Policies"]
     allowed = policy["PolicyDocument"]["Statement"]
     assert not [it for it in allowed if "*" in (it["Action"], it["Resource"])]
+
+
+@pytest.mark.parametrize("name", ["rbac", "serve"])
+def test_manifests_for_kubernetes_are_what_its_api_takes(name: str) -> None:
+    """Each by the schema of its kind; and only settings that there are."""
+    text = (ROOT / f"deploy/kubernetes/{name}.yaml").read_text(encoding="utf-8")
+    documents = [*yaml.safe_load_all(text)]
+
+    for document in documents:
+        kubernetes_validate.validate(document, "1.34", strict=True)
+    named = {*re.findall(r"TRANSCODE_[A-Z0-9_]+", text)}
+    assert named
+    assert named <= {*Settings.variables()}
+
+
+def test_the_role_for_kubernetes_gives_what_is_asked_for() -> None:
+    """No more: `deploy --check` asks for each of these, and the engine uses them."""
+    text = (ROOT / "deploy/kubernetes/rbac.yaml").read_text(encoding="utf-8")
+    (role,) = (it for it in yaml.safe_load_all(text) if it["kind"] == "Role")
+
+    assert {*RIGHTS} == {
+        (verb, group, resource)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    serving = [*yaml.safe_load_all((ROOT / "deploy/kubernetes/serve.yaml").read_text())]
+    (deployment,) = (it for it in serving if it["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    program, command, *given = container["command"]
+    known = {option for it in commands.commands[command].params for option in it.opts}
+    assert "transcode" == program
+    assert {word.partition("=")[0] for word in given} <= known

@@ -190,6 +190,32 @@ class Settings(Value):
         description="for `deploy`: whom the platform tells of a call that failed",
     )
 
+    kubernetes_image: str | None = Field(
+        None,
+        description="with the engine `kubernetes`: the image of the Jobs, with its tag "
+        "or digest",
+    )
+    kubernetes_namespace: str | None = Field(
+        None,
+        description="with the engine `kubernetes`: where Jobs are made; the current "
+        "context's by default",
+    )
+    kubernetes_service_account: str | None = Field(
+        None,
+        description="with the engine `kubernetes`: what Jobs run as; the namespace's "
+        "default one by default",
+    )
+    kubernetes_secret: str | None = Field(
+        None,
+        description="with the engine `kubernetes`: the Secret whose entries are the "
+        "environment of Jobs, such as keys to the store",
+    )
+    kubernetes_queue: str | None = Field(
+        None,
+        description="with the engine `kubernetes`: the LocalQueue of Kueue that Jobs "
+        "wait in",
+    )
+
     lambda_function: str | None = Field(
         None,
         description="with the engine `aws-lambda`: what the functions that do tasks "

@@ -35,12 +35,16 @@ from .work.toolchain import capabilities, find_ffmpeg, yardstick_seconds
 
 if TYPE_CHECKING:
     from .deliver.functiongraph import AsyncStatus, FunctionCalls
+    from .invoke.kubernetes import KubernetesCluster
+    from .invoke.kubernetes_job import JobSetup
     from .invoke.ray import RayCluster
 
-ENGINES = ("local", "ray", "functiongraph", "aws-lambda")
+ENGINES = ("local", "ray", "functiongraph", "aws-lambda", "kubernetes")
 _OF_ONE_PLATFORM = ("functiongraph", "aws-lambda")
 """Engines that call a platform's own functions: they serve none that names them not."""
 
+_IN_A_CONTAINER = (*_OF_ONE_PLATFORM, "kubernetes")
+"""Engines whose platform kills all that runs in a container, us among it."""
 _LAMBDA_NAME = re.compile(r"[a-zA-Z0-9_-]{1,58}")
 """A function's name has 64 characters at most; six are for the memory."""
 _RESTING_SECONDS = (20.0, 60.0, 300.0, 600.0)
@@ -54,7 +58,7 @@ loaded, measured, and some to grow."""
 
 def own_mib(engine: str) -> int:
     """What a function of *engine* itself needs of every spec; 0 where it is apart."""
-    return _OWN_MIB if engine in _OF_ONE_PLATFORM else 0
+    return _OWN_MIB if engine in _IN_A_CONTAINER else 0
 
 
 @dataclass(frozen=True)
@@ -187,6 +191,8 @@ class Wiring:
             return self._functiongraph_engine(platform)
         if name == "aws-lambda":
             return self._lambda_engine(platform)
+        if name == "kubernetes":
+            return self._kubernetes_engine(platform)
         # Only what runs something needs them.
         from .invoke.local.engine import LocalEngine  # noqa: PLC0415
         from .invoke.local.staging import StagingEngine  # noqa: PLC0415
@@ -248,6 +254,54 @@ class Wiring:
                 self.settings,
                 lambda place: bucket(place, self.settings),
             )
+
+    @asynccontextmanager
+    async def _kubernetes_engine(self, platform: Platform) -> AsyncIterator[Engine]:
+        # An extra, and nothing of it for whoever works here.
+        from .invoke.kubernetes import KubernetesInvoker  # noqa: PLC0415
+        from .invoke.remote import RemoteEngine  # noqa: PLC0415
+        from .store.open import bucket  # noqa: PLC0415
+
+        setup = self.job_setup
+        async with self.kubernetes_cluster() as cluster:
+            yield RemoteEngine(
+                KubernetesInvoker(cluster, setup, platform),
+                platform,
+                self.settings,
+                lambda place: bucket(place, self.settings),
+            )
+
+    @asynccontextmanager
+    async def kubernetes_cluster(self) -> AsyncIterator[KubernetesCluster]:
+        """Where the engine `kubernetes` makes its Jobs; raises `SettingsError`."""
+        from .invoke.kubernetes import KubernetesCluster  # noqa: PLC0415
+
+        cluster = await KubernetesCluster.open(self.settings.kubernetes_namespace)
+        try:
+            yield cluster
+        finally:
+            await cluster.close()
+
+    @property
+    def job_setup(self) -> JobSetup:
+        """What is the same of all Jobs; raises `SettingsError`."""
+        from .invoke.kubernetes_job import JobSetup  # noqa: PLC0415
+
+        given = self.settings
+        if given.kubernetes_image is None:
+            raise SettingsError(
+                "TRANSCODE_KUBERNETES_IMAGE is not set: name the image of the Jobs, "
+                "made by the repository's Dockerfile and pushed where the nodes find "
+                "it.",
+                setting="TRANSCODE_KUBERNETES_IMAGE",
+            )
+        return JobSetup(
+            image=given.kubernetes_image,
+            service_account=given.kubernetes_service_account,
+            secret=given.kubernetes_secret,
+            queue=given.kubernetes_queue,
+            settings=given.for_engines().to_json(),
+        )
 
     @property
     def task_functions(self) -> str:

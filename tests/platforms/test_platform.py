@@ -32,7 +32,7 @@ def load(name: str) -> Platform:
     return parse_platform(path.read_text(encoding="utf-8"), origin=path.name)
 
 
-def test_seven_platforms_ship() -> None:
+def test_eight_platforms_ship() -> None:
     """
     Named as their files are.
     """
@@ -42,6 +42,7 @@ def test_seven_platforms_ship() -> None:
         "aws-lambda-arm",
         "cloud-run",
         "functiongraph",
+        "kubernetes",
         "local",
         "ray",
     )

@@ -245,7 +245,8 @@ def engine_option(command: Command) -> Command:
         type=Text("NAME"),
         default="local",
         show_default=True,
-        help="Where the work runs: `local`, `ray`, `functiongraph` or `aws-lambda`.",
+        help="Where the work runs: `local`, `ray`, `functiongraph`, `aws-lambda` or "
+        "`kubernetes`.",
     )(command)
 
 
