@@ -252,3 +252,19 @@ def test_a_cap_ends_a_search(recipe: Recipe) -> None:
 
     assert ("capped", 23.0) == (factors["720p"].verdict, factors["720p"].crf)
     assert "within its cap" in said_of(recipe, factors)[0]
+
+
+def test_looks_begin_at_keyframes_where_some_are_near(
+    change: Change, recipe: Recipe
+) -> None:
+    """So that nothing before them is decoded; none begins where a part did."""
+    lasts = {"duration_seconds": 60.0}
+    keys = tuple(2.0 * n for n in range(30))
+    media = change(media=lasts, video={**lasts, "keyframe_seconds": keys})
+
+    looks, parts = looks_of(media, recipe), search_parts(media, recipe)
+
+    assert isinstance(parts, tuple)
+    assert all(it.start_seconds == (it.seek_seconds or 0.0) for it in looks)
+    starts = {it.start_seconds for it in looks}
+    assert starts.isdisjoint(it.start_seconds for it in parts)

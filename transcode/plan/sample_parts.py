@@ -118,11 +118,18 @@ def search_parts(media: Media, recipe: Recipe) -> tuple[Clip, ...] | str | None:
 
 def looks_of(media: Media, recipe: Recipe) -> tuple[Clip, ...]:
     """Where the finished renditions are compared with the source: between the parts."""
-    return _spread(media, recipe, LOOKS, LOOK_SECONDS)
+    parts = search_parts(media, recipe)
+    taken = {it.start_seconds for it in parts} if isinstance(parts, tuple) else set()
+    return _spread(media, recipe, LOOKS, LOOK_SECONDS, but=frozenset(taken))
 
 
 def _spread(
-    media: Media, recipe: Recipe, count: int, limits: tuple[float, float]
+    media: Media,
+    recipe: Recipe,
+    count: int,
+    limits: tuple[float, float],
+    *,
+    but: frozenset[float] = frozenset(),
 ) -> tuple[Clip, ...]:
     """*count* parts in equal distances, on the pictures' grid; of little, all of it."""
     video = next(it for it in media.video if it.index == recipe.video_index)
@@ -136,8 +143,13 @@ def _spread(
     length = min(max(lasts * SHARE_OF_SOURCE / count, low), high)
     parts = []
     for n in range(count):
-        middle = begin + lasts * (2 * n + 1) / (2 * count)
-        start = _on_grid(video, middle - length / 2)
+        wanted = begin + lasts * (2 * n + 1) / (2 * count) - length / 2
+        start = _on_grid(video, wanted)
+        later = _key(media, video, wanted + lasts / (4 * count))
+        near = later is not None and wanted - later <= lasts / (4 * count)
+        if later is not None and near and later not in but:
+            # At a keyframe nothing before it has to be decoded.
+            start = later
         parts.append(_part(start, length, video, seek=_key(media, video, start)))
     return tuple(parts)
 

@@ -104,7 +104,7 @@ TRIALS = 2.5
 """Rate factors that a search tries, the profile's own included; 2 to 3 of most."""
 
 
-VMAF_SECONDS = 0.011
+VMAF_SECONDS = 0.013
 """CPU seconds per megapixel of every picture that is compared, of which every fourth is
 scored (libvmaf of FFmpeg 9.0.2, 1080p, 3 GHz Xeon)."""
 
@@ -244,7 +244,7 @@ def workload(
 def _starts(recipe: Recipe, encoded: Sequence[VideoRendition]) -> int:
     """Processes, and in a sample encoders, too: short parts are mostly setting up."""
     if not recipe.parts:
-        return 1
+        return 1 + len(recipe.looks)
     starts = (len(recipe.parts) + 1) * (1 + 2 * len(encoded))
     if any(it.target for it in encoded):
         # Another process for each part and factor, and one that scores it.
@@ -268,15 +268,22 @@ def _compared(
     pixels = sum(it.width * it.height for it in aimed) / 1e6
     rate = float(video.frame_rate or ASSUMED_RATE)
     scored = seconds * rate * pixels * VMAF_SECONDS
-    before_encoders = sum(
-        it.cpu_seconds for it in stages if it.name in {"decode", "filter"}
-    )
-    total = scored + before_encoders
+    decoding = sum(it.cpu_seconds for it in stages if it.name == "decode")
+    before_encoders = decoding
+    before_encoders += sum(it.cpu_seconds for it in stages if it.name == "filter")
+    # What lies between a part and where reading begins is decoded, too.
+    skipped = sum(it.start_seconds - (it.seek_seconds or 0.0) for it in looks)
     if recipe.parts:
         encoders = sum(it.cpu_seconds for it in stages if it.name.startswith("encode "))
-        total = TRIALS * total + (TRIALS - 1) * (before_encoders + encoders)
+        before_encoders += decoding * skipped / max(seconds, 1e-3)
+        total = TRIALS * (scored + before_encoders)
+        total += (TRIALS - 1) * (before_encoders + encoders)
     else:
-        total = scored + before_encoders * min(1.0, seconds / _lasting(video, seconds))
+        whole = _lasting(video, seconds)
+        # Of what was made a keyframe is as far away as half of its distances.
+        read = seconds + skipped + len(looks) * recipe.gop_seconds / 2
+        total = scored + before_encoders * seconds / whole
+        total += decoding * (read - seconds) / whole
     return [Stage("quality", total, longest_share=0.5, spread=SEARCH_SPREAD)]
 
 
