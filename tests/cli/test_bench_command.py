@@ -49,10 +49,10 @@ def test_what_is_no_report_is_refused(tmp_path: Path) -> None:
     """Before anything is measured."""
     (tmp_path / "no.json").write_text("{}")
     argv = [sys.executable, "-m", "transcode", "bench", "throughput"]
-    argv += ["--against", str(tmp_path / "no.json")]
+    argv += ["--against", str(tmp_path / "no.json"), "--json", str(tmp_path / "x")]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
 
-    assert 2 == done.returncode
+    assert (2, "") == (done.returncode, done.stdout)
     assert "is no report of `transcode bench --json`" in done.stderr
 
 

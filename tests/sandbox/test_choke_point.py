@@ -43,6 +43,13 @@ PLACES = {
     },
     "encoder argument": {
         ("bench/clips.py", "own_clip"): "a test picture of lavfi's own, no upload",
+        ("bench/by_hand.py", "_reading"): "the operator's own file, as by hand",
+        ("bench/chunks.py", "_told"): "our own results, copied to nowhere",
+        (
+            "bench/peers.py",
+            "_streamed",
+        ): "no ffmpeg: -i is its configuration",
+        ("bench/quality.py", "vmaf"): "our own result beside the operator's own file",
         ("work/toolchain.py", "_refusal"): "a test picture of lavfi's own, no upload",
         ("work/toolchain.py", ""): "the yardstick: lavfi's own pictures, no upload",
         ("work/command/build.py", "build"): "tells which input the upload is",

@@ -55,7 +55,7 @@ def refuse_others(report: BenchReport, earlier: BenchReport) -> None:
         ("processor", report.machine.processor, earlier.machine.processor),
         ("cores", report.machine.cores, earlier.machine.cores),
         *(
-            (f"--{name}", report.asked.get(name), earlier.asked.get(name))
+            (name, report.asked.get(name), earlier.asked.get(name))
             for name in sorted({*report.asked, *earlier.asked})
         ),
     ):

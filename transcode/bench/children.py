@@ -9,13 +9,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError, WorkError
+from ..errors import MediaError, PlanError, TranscodeError, UsageError, WorkError
 
 _SAID = 2000
 """The last characters of standard error that a failure quotes."""
@@ -53,8 +53,9 @@ def run(
     """
     Run it to its end; *heard* gets its standard error line by line.
 
-    Raises `UsageError` where it calls its request wrong (exit 2), `WorkError` where it
-    fails otherwise. Where we are interrupted, it is asked to end, and is waited for.
+    Raises `UsageError`, `MediaError` or `PlanError` where it is `transcode` and ends
+    with their exit codes, `WorkError` where it fails otherwise. Where we are
+    interrupted, it is asked to end, and is waited for.
     """
     with begun(argv, heard=heard, folder=folder) as child:
         return child.end()
@@ -83,6 +84,8 @@ class ChildProcess:
             text=True,
             errors="replace",
         )
+        assert self._child.stderr is not None  # noqa: S101 - asked for above
+        self._said_by = self._child.stderr
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
@@ -116,11 +119,12 @@ class ChildProcess:
             except subprocess.TimeoutExpired:
                 self._child.kill()
                 self._child.wait()
+        self._listener.join(_PATIENCE_SECONDS)
+        self._said_by.close()
         self._out.close()
 
     def _listen(self) -> None:
-        assert self._child.stderr is not None  # noqa: S101 - asked for above
-        for line in self._child.stderr:
+        for line in self._said_by:
             self._said.append(line.rstrip())
             if self._heard is not None:
                 self._heard(line.rstrip())
@@ -141,13 +145,18 @@ def begun(
         child.close()
 
 
-def _failure(argv: Sequence[str], code: int, said: str) -> UsageError | WorkError:
+_KINDS: Mapping[int, type[TranscodeError]] = {
+    kind.exit_code: kind for kind in (UsageError, MediaError, PlanError)
+}
+"""Of ours: whose fault it was, by the exit code."""
+
+
+def _failure(argv: Sequence[str], code: int, said: str) -> TranscodeError:
     # `python -P -m transcode`, or the tool's own path.
     ours = list(argv[1:4]) == ["-P", "-m", "transcode"]
     name = " ".join(["transcode", *argv[4:6]]) if ours else Path(argv[0]).name
     last = said.strip().splitlines()[-1:] or [f"status {code}"]
     what = f"{name} failed: {last[0].removeprefix('transcode: ')}"
     evidence = {"argv": list(argv), "status": code, "stderr": said}
-    if ours and code == UsageError.exit_code:
-        return UsageError(what, **evidence)
-    return WorkError(what, **evidence)
+    kind = _KINDS.get(code, WorkError) if ours else WorkError
+    return kind(what, **evidence)

@@ -72,7 +72,7 @@ def where(report: BenchReport) -> str:
         "unknown" if it is None else f"{it:.1f}"
         for it in (machine.load_before, machine.load_after)
     )
-    asked = " ".join(f"--{name} {value}" for name, value in report.asked.items())
+    asked = " ".join(f"{name} {value}" for name, value in report.asked.items())
     return (
         f"{report.began_at[:16].replace('T', ' ')} UTC, transcode {report.version}, "
         f"{machine.processor or 'unknown processor'}, {machine.cores:g} cores, "

@@ -10,6 +10,9 @@ from pydantic import Field, model_validator
 
 from ..contract import Value
 
+Better = Literal["more", "less"] | None
+"""Which way is good; None: it is neither, and no regression."""
+
 
 class Figure(Value):
     """
@@ -22,8 +25,7 @@ class Figure(Value):
     """What, in words that are a key: `jobs_per_hour`."""
     unit: str
     """`jobs/h`, `s`, `USD/min`; empty for a ratio."""
-    better: Literal["more", "less"] | None = None
-    """Which way is good; None: it is neither, and no regression."""
+    better: Better = None
     of: Mapping[str, str] = Field(default_factory=dict)
     """Of what: `{"profile": "mp4", "side by side": "2"}`; a row of the table."""
     values: tuple[float, ...] = ()

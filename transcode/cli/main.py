@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def _readers_that_leave() -> Iterator[None]:
 
 def _run(argv: Sequence[str]) -> int:
     asked = list(argv[: argv.index("--")] if "--" in argv else argv)
-    as_json, verbose = "--json" in asked, bool({"-v", "--verbose"} & {*asked})
+    as_json, verbose = _wants_json(asked), bool({"-v", "--verbose"} & {*asked})
     try:
         return _attempt(argv, as_json=as_json, verbose=verbose)
     except KeyboardInterrupt:
@@ -125,6 +126,13 @@ def _run(argv: Sequence[str]) -> int:
         if as_json:
             _print_json(130, "Cancelled", "Interrupted.")
         return 130
+
+
+def _wants_json(asked: Sequence[str]) -> bool:
+    """Whether standard output is for one document; `bench` names a file, or it: -."""
+    if asked[:1] == ["bench"]:
+        return "--json=-" in asked or ("--json", "-") in pairwise(asked)
+    return "--json" in asked
 
 
 def _attempt(argv: Sequence[str], *, as_json: bool, verbose: bool) -> int:

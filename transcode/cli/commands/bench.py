@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ...bench.telling import Tell
     from ...wiring import Wiring
 
+_BESIDES = frozenset({"repeat", "keep", "runs_file"})
+"""Options that change no question."""
 WORSE = 4
 """How `--against` ends where something became worse, beyond chance."""
 _FILES = click.argument(
@@ -179,7 +181,7 @@ def _asked(own: Mapping[str, Any]) -> dict[str, str]:
             it.name if isinstance(it, Path) else str(it) for it in several
         )
         for name, value in own.items()
-        if name != "repeat" and value not in {None, ()}
+        if name not in _BESIDES and value not in {None, ()}
         for several in (value if isinstance(value, tuple) else (value,),)
     }
 
@@ -319,3 +321,285 @@ def throughput(  # noqa: PLR0913 - one argument per option
         options=tuple(options),
     )
     return measured(files, asked, wired, tell)
+
+
+@measures("overhead", "Beside the best command written by hand.", repeat=5)
+@_FILES
+@click.option(
+    "--profile",
+    "profiles",
+    type=PROFILE,
+    multiple=True,
+    default=("hls", "mp4"),
+    show_default="hls and mp4",
+    help="What is made; may be repeated.",
+)
+def overhead(
+    *,
+    wired: Wiring,
+    tell: Tell,
+    files: tuple[Path, ...],
+    profiles: tuple[str, ...],
+    repeat: int,
+) -> Found:
+    """
+    `transcode run` beside one ffmpeg and Shaka Packager, written by hand.
+
+    \b
+    Examples:
+      transcode bench overhead
+      transcode bench overhead clip.mov --profile mp4 --repeat 9
+    """
+    from ...bench.overhead import overhead as measured
+
+    for name in profiles:
+        wired.catalog.profile(name)
+    return measured(files, profiles, repeat=repeat, wired=wired, tell=tell)
+
+
+@measures("peers", "Beside shaka-streamer, where it is installed.")
+@_FILES
+def peers(*, wired: Wiring, tell: Tell, files: tuple[Path, ...], repeat: int) -> Found:
+    """
+    The same ladder with the same preset, by another tool.
+
+    \b
+    Examples:
+      transcode bench peers clip.mov
+    """
+    from ...bench.peers import peers as measured
+
+    return measured(files, repeat=repeat, wired=wired, tell=tell)
+
+
+@measures("quality", "Rate and VMAF of codecs and presets; what one saves.", repeat=0)
+@_FILES
+@click.option(
+    "--way",
+    "ways",
+    multiple=True,
+    metavar="CODEC:PRESET",
+    default=("h264:veryfast", "h264:medium", "hevc:fast", "av1:10"),
+    show_default="h264:veryfast h264:medium hevc:fast av1:10",
+    help="How it is encoded; may be repeated. Others are set beside the first.",
+)
+def quality(
+    *, wired: Wiring, tell: Tell, files: tuple[Path, ...], ways: tuple[str, ...]
+) -> Found:
+    """
+    Encode in several ways at four rate factors each: curves, and BD-rate.
+
+    \b
+    Examples:
+      transcode bench quality film.mov --page curves.html
+      transcode bench quality film.mov --way h264:veryfast --way av1:8
+    """
+    from ...bench.quality import quality as measured
+    from ...bench.quality import way_of
+
+    return measured(files, [way_of(it) for it in ways], wired=wired, tell=tell)
+
+
+@measures("chunks", "In chunks beside one piece: what it costs and brings.")
+@_FILES
+@click.option("--profile", type=PROFILE, default="hls", show_default=True,
+              help="What is made.")  # fmt: skip
+@click.option(
+    "--count",
+    "counts",
+    type=click.IntRange(min=2),
+    multiple=True,
+    default=(2,),
+    show_default="2",
+    help="How many chunks; may be repeated.",
+)
+@click.option(
+    "--memory",
+    "memory_mib",
+    type=click.IntRange(min=1),
+    default=1024,
+    show_default=True,
+    help="MiB of every task, on functiongraph.",
+)
+def chunks(  # noqa: PLR0913 - one argument per option
+    *,
+    wired: Wiring,
+    tell: Tell,
+    files: tuple[Path, ...],
+    profile: str,
+    counts: tuple[int, ...],
+    memory_mib: int,
+    repeat: int,
+) -> Found:
+    """
+    The same job in chunks and in one piece, each task in the same spec.
+
+    \b
+    Examples:
+      transcode bench chunks film.mov --count 2 --count 4
+    """
+    from ...bench.chunks import chunks as measured
+
+    return measured(
+        files,
+        counts,
+        profile=profile,
+        memory_mib=memory_mib,
+        repeat=repeat,
+        wired=wired,
+        tell=tell,
+    )
+
+
+_KEEP = click.option(
+    "--keep",
+    type=_file(),
+    metavar="FILE",
+    help="Write every run, as `--runs` reads them.",
+)
+_RUNS = click.option(
+    "--runs",
+    "runs_file",
+    type=_file(exists=True),
+    metavar="FILE",
+    help="Judge those that `--keep` has written, instead of running.",
+)
+
+
+@measures("accuracy", "Predictions beside what files took.", repeat=0)
+@_FILES
+@click.option(
+    "--profile",
+    "profiles",
+    type=PROFILE,
+    multiple=True,
+    default=("preview", "mp4"),
+    show_default="preview and mp4",
+    help="What is made; may be repeated.",
+)
+@click.option(
+    "--memory",
+    type=click.IntRange(min=1),
+    multiple=True,
+    default=(512, 1024, 2048),
+    show_default="512 1024 2048",
+    help="MiB of the specs; may be repeated.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=6.0,
+    show_default=True,
+    help="Of each file, from its beginning.",
+)
+@click.option("--platform", type=PLATFORM, default="functiongraph", show_default=True,
+              help="Whose specs and prices.")  # fmt: skip
+@click.option(
+    "--sample/--no-sample", default=True, show_default=True, help="Take one of each."
+)
+@_KEEP
+@_RUNS
+def accuracy(  # noqa: PLR0913 - one argument per option
+    *,
+    wired: Wiring,
+    tell: Tell,
+    files: tuple[Path, ...],
+    profiles: tuple[str, ...],
+    memory: tuple[int, ...],
+    seconds: float,
+    platform: str,
+    sample: bool,
+    keep: Path | None,
+    runs_file: Path | None,
+) -> Found:
+    """
+    Run FILES in several specs, and set what they took beside the predictions.
+
+    \b
+    Examples:
+      transcode bench accuracy *.mp4 --keep runs.json
+      transcode bench accuracy --runs runs.json
+    """
+    from ...bench import accuracy as bench_
+    from ...bench.clips import clips_for
+
+    if runs_file is not None:
+        return bench_.accuracy(bench_.read(runs_file), wired)
+    with clips_for(files, wired.settings) as given:
+        cells = [
+            bench_.Cell(
+                file=file,
+                profile=profile,
+                memory=mib,
+                milli_cpus=0,
+                platform=platform,
+                seconds=seconds,
+                sample=sample,
+                settings=wired.settings,
+            )
+            for file in given
+            for profile in profiles
+            for mib in memory
+        ]
+        runs = bench_.measure(cells, seen=bench_.kept(keep), milli_cpus=None, tell=tell)
+    return bench_.accuracy(runs, wired)
+
+
+@measures("frontier", "Our choices beside the best of every file.", repeat=0)
+@_FILES
+@click.option(
+    "--profile",
+    "profiles",
+    type=PROFILE,
+    multiple=True,
+    default=("preview",),
+    show_default="preview",
+    help="What is made; may be repeated.",
+)
+@click.option(
+    "--memory",
+    type=click.IntRange(min=1),
+    multiple=True,
+    help="MiB of the specs; may be repeated. Default: eleven of functiongraph's.",
+)
+@click.option(
+    "--longest",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Predicted seconds; what takes longer is not run, and counts as late.",
+)
+@_KEEP
+@_RUNS
+def frontier(  # noqa: PLR0913 - one argument per option
+    *,
+    wired: Wiring,
+    tell: Tell,
+    files: tuple[Path, ...],
+    profiles: tuple[str, ...],
+    memory: tuple[int, ...],
+    longest: float,
+    keep: Path | None,
+    runs_file: Path | None,
+) -> Found:
+    """
+    Every file in every spec, and what our choice cost over the best: regret.
+
+    Takes long: files times specs. A quiet machine, or its neighbours are measured.
+
+    \b
+    Examples:
+      transcode bench frontier *.mp4 --keep runs.json --page frontier.html
+      transcode bench frontier --runs runs.json
+    """
+    from ...bench.accuracy import kept, read
+    from ...bench.clips import clips_for
+    from ...bench.frontier import Search, exhaust
+    from ...bench.frontier import frontier as judged
+
+    if runs_file is not None:
+        return judged(read(runs_file), wired)
+    asked = Search(profiles=profiles, memory=memory, longest=longest)
+    with clips_for(files, wired.settings) as given:
+        runs = exhaust(given, asked, wired, tell, seen=kept(keep))
+    return judged(runs, wired)

@@ -1,33 +1,10 @@
-"""
-How well jobs are predicted whose files calibration has not seen.
-
-    python bench/accuracy.py [--files FILE …] [--profiles preview mp4]
-                             [--memory 512 2048] [--seconds 6] [--platform NAME]
-                             [--keep RUNS.json] [--no-sample]
-    python bench/accuracy.py --runs RUNS.json      # the table again, without running
-
-Every file is run under every profile in every spec, held to it by cgroup, one at a
-time. `shipped` is predicted with the coefficients that ship. `learned` is what
-`transcode calibrate --from-ledger` makes of the other files' runs: each file is
-predicted by a fit that has not seen it (five folds by file). `+ sample` adds what a
-sample encode of each file told, of those that one could be taken of; what it cost
-beside the job is printed. Only first tries count;
-one that was killed for its memory counts as under-predicted and in no other figure.
-
-Aims: median error of wall time and cost at most 25 % shipped and 10 % learned; 90 % of
-wall times inside the interval; memory under-predicted on 1 % at most, over-predicted
-1.5 times in the median. On a machine that does anything else the errors measure that,
-so its load is printed; CPU time suffers least.
-"""
+"""How well jobs are predicted whose files the model has not seen."""
 
 from __future__ import annotations
 
-import compileall
 import math
 import os
 import statistics
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,9 +13,7 @@ from pathlib import Path
 
 import anyio
 
-from bench.harness import parser_of
-from bench.together import Weighed, side_by_side
-from transcode.contract import (
+from ..contract import (
     Attempt,
     Content,
     Media,
@@ -49,34 +24,43 @@ from transcode.contract import (
     Task,
     Value,
 )
-from transcode.errors import TranscodeError, UsageError
-from transcode.hooks import AttemptEnded, Event, Planned, SampleBegun
-from transcode.invoke.local import prestart
-from transcode.media.margins import MEMORY_MARGIN
-from transcode.media.timeline import made
-from transcode.pipeline import run
-from transcode.plan.coefficients import Coefficients
-from transcode.plan.predict import predict
-from transcode.plan.profile import ClipProfile
-from transcode.plan.refit import Observation, learn
-from transcode.plan.sample_parts import content_of
-from transcode.platforms.price import bill
-from transcode.request import Request
-from transcode.settings import Settings
-from transcode.wiring import Wiring, wire
-from transcode.work.toolchain import find_ffmpeg, small_encode_seconds
+from ..errors import TranscodeError, UsageError
+from ..hooks import AttemptEnded, Event, Planned, SampleBegun
+from ..invoke.local import prestart
+from ..media.margins import MEMORY_MARGIN
+from ..media.timeline import made
+from ..pipeline import run
+from ..plan.coefficients import Coefficients
+from ..plan.predict import predict
+from ..plan.profile import ClipProfile
+from ..plan.refit import Observation, learn
+from ..plan.sample_parts import content_of
+from ..platforms.price import bill
+from ..request import Request
+from ..settings import Settings
+from ..wiring import Wiring, wire
+from ..work.toolchain import find_ffmpeg, small_encode_seconds
+from .jobs import figure, scratch
+from .parallel import Weighed, side_by_side
+from .report import Figure, Found
+from .telling import Tell
 
-ROOT = Path(__file__).resolve().parents[1]
-WORKLOAD = ROOT.parent / "shared" / "media" / "workload"
 FOLDS = 5
 IMPORTS_SECONDS = 0.4
-HEAD = """\
-| prediction | runs | wall | CPU | cost | inside 90 % | memory under | memory over |
-| --- | --- | --- | --- | --- | --- | --- | --- |"""
-"""Errors are medians of |actual / predicted - 1|; `over` is predicted / actual."""
+_NOTE = (
+    "Every file is run under every profile in every spec, held to it, one at a time. "
+    "`shipped` is predicted with the coefficients that ship, `learned` with what "
+    "`calibrate --from-ledger` makes of the other files' runs: each file by a fit that "
+    "has not seen it (five folds by file). `+ sample` adds what a sample encode told, "
+    "of those that one could be taken of. Errors are |actual / predicted - 1| of first "
+    "tries that succeeded; the median is told, in brackets the least and the most. "
+    "memory_over is predicted over actual, memory_under the share of tries that needed "
+    "more than the prediction with its margin, those that were killed for it among "
+    "them."
+)
 
 
-class Run(Value):
+class FirstTry(Value):
     """One first try: what it was, and what it took."""
 
     file: str
@@ -101,7 +85,7 @@ class Runs(Value):
     cores: int
     yardstick_seconds: float | None = None
     """CPU seconds of a small encode, the median of one before each file."""
-    runs: tuple[Run, ...]
+    runs: tuple[FirstTry, ...]
 
     def coefficients(self, wired: Wiring) -> Coefficients:
         """Those that are shipped, for the machine as fast as it was then."""
@@ -124,10 +108,11 @@ class Cell:
     seconds: float | None
     """Of the source; None: all."""
     sample: bool
+    settings: Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class BesideTold:
     """One run beside its prediction."""
 
     wall: float
@@ -140,30 +125,34 @@ class Told:
 
 
 def measure(
-    cells: Sequence[Cell], *, seen: Callable[[Runs], None], milli_cpus: int | None
+    cells: Sequence[Cell],
+    *,
+    seen: Callable[[Runs], None],
+    milli_cpus: int | None,
+    tell: Tell,
 ) -> Runs:
     """
     Run everything: one after the other, or side by side on so many *milli_cpus*.
 
     *seen* gets what is there after each.
     """
-    # What is installed has its bytecode; a checkout may be kept from writing it.
-    compileall.compile_dir(ROOT / "transcode", quiet=1)
     before = os.getloadavg()[0]
-    found: list[Run] = []
+    found: list[FirstTry] = []
     yardsticks: list[float] = []
-    several: Iterator[tuple[Cell, float, Run | None]] = map(run_cell, cells)
+    several: Iterator[tuple[Cell, float, FirstTry | None]] = map(run_cell, cells)
     if milli_cpus is not None:
         several = side_by_side(
             run_cell,
             [Weighed(it, it.milli_cpus) for it in cells],
             milli_cpus=milli_cpus,
-            preload="bench.accuracy",
+            preload=__name__,
         )
-    for cell, yardstick, run_ in several:
+    runs = Runs(load=(before, before), cores=len(os.sched_getaffinity(0)), runs=())
+    for number, (cell, yardstick, run_) in enumerate(several, 1):
         said = "not run" if run_ is None else run_.attempt.outcome.value
-        memory = cell.memory or "any memory"
-        print(f"{cell.file.name} {cell.profile} {memory}: {said}", file=sys.stderr)
+        size = f"{cell.memory} MiB" if cell.memory else "as planned"
+        what = f"{cell.file.name}, {cell.profile}, {size}: {said}"
+        tell.show(f"{number} of {len(cells)}: {what}")
         yardsticks.append(yardstick)
         found += [] if run_ is None else [run_]
         runs = Runs(
@@ -176,15 +165,15 @@ def measure(
     return runs
 
 
-def run_cell(cell: Cell) -> tuple[Cell, float, Run | None]:
+def run_cell(cell: Cell) -> tuple[Cell, float, FirstTry | None]:
     """One run, and the yardstick before it: a machine's speed changes in minutes."""
-    wired = wire(Settings.from_environment(os.environ))
+    wired = wire(cell.settings)
     yardstick = small_encode_seconds.__wrapped__(find_ffmpeg(wired.settings))
-    with tempfile.TemporaryDirectory(prefix="accuracy-") as folder:
-        return cell, yardstick or math.nan, _measure(cell, Path(folder), wired)
+    with scratch() as folder:
+        return cell, yardstick or math.nan, _measure(cell, folder, wired)
 
 
-def _measure(cell: Cell, folder: Path, wired: Wiring) -> Run | None:
+def _measure(cell: Cell, folder: Path, wired: Wiring) -> FirstTry | None:
     heard: list[Event] = []
     request = Request(
         source=str(cell.file),
@@ -205,7 +194,9 @@ def _measure(cell: Cell, folder: Path, wired: Wiring) -> Run | None:
     try:
         anyio.run(work)
     except TranscodeError as exc:
-        print(f"  {exc.message}", file=sys.stderr)
+        # What an attempt was killed for is in what was heard of it.
+        if exc.exit_code == UsageError.exit_code:
+            raise
     finally:
         prestart.abandon()
     plan = next((it.plan for it in heard if isinstance(it, Planned)), None)
@@ -218,7 +209,7 @@ def _measure(cell: Cell, folder: Path, wired: Wiring) -> Run | None:
     if tried.outcome not in (OutcomeKind.SUCCEEDED, OutcomeKind.OUT_OF_MEMORY):
         return None
     task = plan.tasks[0].task
-    return Run(
+    return FirstTry(
         file=cell.file.name,
         profile=cell.profile,
         media=made(task.media, task.recipe),
@@ -232,8 +223,8 @@ def _measure(cell: Cell, folder: Path, wired: Wiring) -> Run | None:
 
 
 def compare(
-    runs: Iterable[Run], coefficients: Coefficients, wired: Wiring, *, sample: bool
-) -> list[Told]:
+    runs: Iterable[FirstTry], coefficients: Coefficients, wired: Wiring, *, sample: bool
+) -> list[BesideTold]:
     """Successful runs beside what is predicted of them, *sample* or headers alone."""
     found = []
     for one in runs:
@@ -257,7 +248,7 @@ def compare(
             wired.catalog.platform(one.platform), one.attempt.spec, told.usage
         ).total
         found.append(
-            Told(
+            BesideTold(
                 wall=real.wall_seconds / told.usage.wall_seconds,
                 cpu=real.cpu_seconds / told.usage.cpu_seconds,
                 cost=float(one.attempt.cost.amount / price.amount),
@@ -269,7 +260,7 @@ def compare(
     return found
 
 
-def content_of_run(one: Run, coefficients: Coefficients) -> Content | None:
+def content_of_run(one: FirstTry, coefficients: Coefficients) -> Content | None:
     """What the sample told, by these coefficients."""
     if one.sample is None or one.sampled is None:
         return None
@@ -279,7 +270,7 @@ def content_of_run(one: Run, coefficients: Coefficients) -> Content | None:
 
 
 def fits(
-    runs: Sequence[Run], shipped: Coefficients
+    runs: Sequence[FirstTry], shipped: Coefficients
 ) -> Iterator[tuple[frozenset[str], Coefficients]]:
     """Files, and what was learned of all the others; each file once."""
     files = sorted({one.file for one in runs})
@@ -301,105 +292,91 @@ def fits(
             and one.attempt.measured is not None
             and one.attempt.outcome is OutcomeKind.SUCCEEDED
         ]
-        yield held, learn(seen, shipped, origin="bench/accuracy", today=today)
+        yield held, learn(seen, shipped, origin="bench accuracy", today=today)
 
 
 def learned(
-    runs: Sequence[Run], shipped: Coefficients, wired: Wiring, *, sample: bool
-) -> list[Told]:
+    runs: Sequence[FirstTry], shipped: Coefficients, wired: Wiring, *, sample: bool
+) -> list[BesideTold]:
     """Each file as a fit to the other folds' files predicts it."""
-    found: list[Told] = []
+    found: list[BesideTold] = []
     for held, fit in fits(runs, shipped):
         rest = (one for one in runs if one.file in held)
         found += compare(rest, fit, wired, sample=sample)
     return found
 
 
-def row(name: str, told: Sequence[Told], killed: int) -> str:
-    """One line of the table."""
-    tries = len(told) + killed
-    under = killed + sum(it.memory * MEMORY_MARGIN < 1 for it in told)
-    wall = statistics.median(abs(it.wall - 1) for it in told)
-    cost = statistics.median(abs(it.cost - 1) for it in told)
-    cpu = statistics.median(abs(it.cpu - 1) for it in told)
-    inside = sum(it.inside for it in told) / len(told)
-    over = statistics.median(it.memory for it in told)
-    return (
-        f"| {name} | {len(told)} | {wall:.0%} | {cpu:.0%} | {cost:.0%} | "
-        f"{inside:.0%} | {under}/{tries} | {over:.2f} × |"
-    )
-
-
-def table(runs: Runs, wired: Wiring) -> str:
-    """Both predictions side by side, and whether the machine was fit to judge them."""
+def judged(runs: Runs, wired: Wiring) -> Iterator[Figure]:
+    """Both predictions, of headers alone and with a sample."""
     shipped = runs.coefficients(wired)
     killed = sum(r.attempt.outcome is OutcomeKind.OUT_OF_MEMORY for r in runs.runs)
-    lines = [HEAD]
     for sample, also in ((False, ""), (True, " + sample")):
-        if told := compare(runs.runs, shipped, wired, sample=sample):
-            lines.append(row(f"shipped{also}", told, killed))
+        told = compare(runs.runs, shipped, wired, sample=sample)
+        yield from _errors(f"shipped{also}", told, killed)
+        of = f"learned{also}"
         try:
-            if told := learned(runs.runs, shipped, wired, sample=sample):
-                lines.append(row(f"learned{also}", told, killed))
+            told = learned(runs.runs, shipped, wired, sample=sample)
         except UsageError as exc:
-            lines.append(f"\nlearned: not measured. {exc.message}")
+            yield _unknown(of, exc.message)
+        else:
+            yield from _errors(of, told, killed)
     shares = [
         float(it.sampled.cost.amount / it.attempt.cost.amount)
         for it in runs.runs
         if it.sampled is not None
     ]
     if shares:
-        lines.append(f"\nSamples cost {statistics.median(shares):.0%} of the job.")
+        of_all = {"of": "samples"}
+        yield figure("share_of_the_job", "", "less", of_all, shares)
+
+
+def _unknown(name: str, why: str) -> Figure:
+    of = {"prediction": name}
+    return Figure(name="wall_error", unit="", better="less", of=of, reason=why)
+
+
+def _errors(name: str, told: Sequence[BesideTold], killed: int) -> Iterator[Figure]:
+    if not told:
+        yield _unknown(name, "of no file could a sample be taken, or none succeeded")
+        return
+    of = {"prediction": name}
+    under = killed + sum(it.memory * MEMORY_MARGIN < 1 for it in told)
+    yield figure("wall_error", "", "less", of, [abs(it.wall - 1) for it in told])
+    yield figure("cpu_error", "", "less", of, [abs(it.cpu - 1) for it in told])
+    yield figure("cost_error", "", "less", of, [abs(it.cost - 1) for it in told])
+    inside = sum(it.inside for it in told) / len(told)
+    yield figure("inside_90", "", "more", of, [inside])
+    under_share = under / (len(told) + killed)
+    yield figure("memory_under", "", "less", of, [under_share])
+    yield figure("memory_over", "", "less", of, [it.memory for it in told])
+    yield figure("runs", "", None, of, [len(told)])
+
+
+def accuracy(runs: Runs, wired: Wiring) -> Found:
+    """What *runs* say of the model."""
     files = len({one.file for one in runs.runs})
-    lines.append(
-        f"\n{files} files; load {runs.load[0]:.1f} before, {runs.load[1]:.1f} after, "
-        f"on {runs.cores} cores."
-    )
+    notes = [_NOTE, f"{files} files in {len(runs.runs)} runs."]
     if max(runs.load[0], runs.load[1] - 1) > runs.cores / 2:
-        lines.append("The machine was busy: these errors are not the model's.")
-    return "\n".join(lines)
+        notes.append("The machine was busy: these errors are not the model's alone.")
+    return Found(figures=tuple(judged(runs, wired)), notes=tuple(notes))
 
 
-def unseen(wired: Wiring) -> list[Path]:
-    """The workload without what calibration measured."""
-    used = wired.coefficients.measured.content.split(", ")
-    return [path for path in sorted(WORKLOAD.glob("*")) if path.name not in used]
+def kept(path: Path | None) -> Callable[[Runs], None]:
+    """Writes runs there, if anywhere."""
+
+    def keep(runs: Runs) -> None:
+        if path is not None:
+            path.write_text(runs.to_json(indent=1), encoding="utf-8")
+
+    return keep
 
 
-def keep(runs: Runs, path: Path | None) -> None:
-    """Write them, if anywhere."""
-    if path is not None:
-        path.write_text(runs.to_json(indent=1), encoding="utf-8")
-
-
-def main() -> None:
-    """Measure or read, then print."""
-    parser = parser_of(__doc__)
-    parser.add_argument("--files", type=Path, nargs="+")
-    parser.add_argument("--profiles", nargs="+", default=["preview", "mp4"])
-    parser.add_argument("--memory", type=int, nargs="+", default=[512, 1024, 2048])
-    parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--platform", default="functiongraph")
-    parser.add_argument("--keep", type=Path)
-    parser.add_argument("--no-sample", dest="sample", action="store_false")
-    parser.add_argument("--runs", type=Path)
-    options = parser.parse_args()
-    wired = wire(Settings.from_environment(os.environ))
-    if options.runs:
-        runs = Runs.from_json(options.runs.read_text(encoding="utf-8"))
-    else:
-        cells = [
-            Cell(file, profile, memory, 0, options.platform, options.seconds,
-                 options.sample)
-            for file in options.files or unseen(wired)
-            for profile in options.profiles
-            for memory in options.memory
-        ]  # fmt: skip
-        runs = measure(
-            cells, seen=lambda runs: keep(runs, options.keep), milli_cpus=None
-        )
-    print(table(runs, wired))
-
-
-if __name__ == "__main__":
-    main()
+def read(path: Path) -> Runs:
+    """What was kept. Raises `UsageError`."""
+    try:
+        return Runs.from_json(path.read_bytes())
+    except (OSError, ValueError) as exc:
+        raise UsageError(
+            f"{str(path)!r} holds no runs that --keep of this release has written.",
+            path=str(path),
+        ) from exc
