@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|)", re.ASCII)
+_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -70,6 +71,36 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
                 ctx,
             )
         return amount
+
+
+class ExchangeRate(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
+    """What one of a currency is worth in the plan's, as `CNY=0.14`; becomes a pair."""
+
+    name = "CURRENCY=AMOUNT"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, Decimal]:
+        if isinstance(value, tuple):
+            return value
+        from ..contract.value import decimal_amount  # noqa: PLC0415 - as above
+
+        currency, _, text = str(value).partition("=")
+        try:
+            rate = decimal_amount(text)
+        except ValueError:
+            rate = Decimal(0)
+        if not _CURRENCY.fullmatch(currency) or rate <= 0:
+            self.fail(
+                f"{value!r} is no rate; write what one of a currency is worth in the "
+                "plan's own: CNY=0.14.",
+                param,
+                ctx,
+            )
+        return currency, rate
 
 
 class Day(click.ParamType):  # type: ignore[type-arg]  # since click 8.4

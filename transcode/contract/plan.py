@@ -122,6 +122,24 @@ class ServicePrice(Value):
     """Why `cost` is None."""
 
 
+class RankedPrice(Value):
+    """One way to have it made, among all of them."""
+
+    name: str
+    kind: Literal["chosen", "platform", "service"]
+    wall_seconds: float | None
+    """None: nobody knows, as of a service."""
+    per_minute: Money
+    """Of the source's length, all renditions together, at list price."""
+    compared: Money | None
+    """The same in the plan's currency; None: no rate was given."""
+    cpu: float | None
+    """CPU seconds of its vCPU beside one of where predictions were measured; None: a
+    service does not say."""
+    learned_from: int = 0
+    """Attempts there that tell so; 0: it is taken to be as fast as this machine."""
+
+
 class ProfileRef(Value):
     name: str
     digest: str
@@ -157,6 +175,8 @@ class Plan(Value):
     elsewhere: tuple[Elsewhere, ...] = ()
     services: tuple[ServicePrice, ...] = ()
     hardware: tuple[HardwareOffer, ...] = ()
+    ranking: tuple[RankedPrice, ...] = ()
+    """Cheapest first; made by whoever shows a plan, with the rates that were given."""
     deadline_seconds: float | None = None
     budget: Money | None = None
     warnings: tuple[str, ...] = ()

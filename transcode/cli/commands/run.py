@@ -11,6 +11,7 @@ import click
 from ...version import __version__
 from ..edit_options import treatment, treatment_options
 from ..options import (
+    ExchangeRate,
     Text,
     engine_option,
     output_options,
@@ -200,6 +201,14 @@ def run(  # noqa: PLR0913 - one argument per option
     metavar="FILE",
     help="Keep the plan here, for `transcode run --plan FILE`.",
 )
+@click.option(
+    "--rate",
+    "rates",
+    type=ExchangeRate(),
+    multiple=True,
+    help="What one of another currency is worth in the plan's, to rank platforms "
+    "across currencies: CNY=0.14. May be repeated.",
+)
 @output_options
 def plan(  # noqa: PLR0913 - one argument per option
     *,
@@ -216,6 +225,7 @@ def plan(  # noqa: PLR0913 - one argument per option
     accept_partial: bool,
     plot: Path | None,
     out: Path | None,
+    rates: tuple[tuple[str, Decimal], ...],
     as_json: bool,
 ) -> None:
     """
@@ -229,10 +239,13 @@ def plan(  # noqa: PLR0913 - one argument per option
       transcode plan clip.mov --platform functiongraph --deadline 5m
       transcode plan clip.mov --platform aws-lambda --optimize cost --json
       transcode plan clip.mov --platform functiongraph --plot frontier.png
+      transcode plan clip.mov --rate CNY=0.14
     """
     from ... import pipeline
+    from ...plan.ranking import ranked
     from ...signals import run_to_the_end
     from ..show.plan import explain
+    from ..show.ranking import ranking_text
 
     request = _request(
         source=source,
@@ -257,7 +270,12 @@ def plan(  # noqa: PLR0913 - one argument per option
         from ..show.plot import draw
 
         draw(made, plot)
-    click.echo(made.to_json(indent=2) if as_json else explain(made).rstrip())
+    found = ranked(made, dict(rates), wired.coefficients)
+    if as_json:
+        click.echo(made.model_copy(update={"ranking": found}).to_json(indent=2))
+    else:
+        told = ranking_text(found, dict(rates), wired.coefficients)
+        click.echo(f"{explain(made).rstrip()}\n\n{told}".rstrip())
 
 
 @transcode.command(short_help="Show what is in a file.")
