@@ -25,16 +25,19 @@ from ..errors import (
 from ..media.timeline import clipped
 from ..sandbox.fence import Permissions, shortfall
 from .children import ChildExit, Children, Program
-from .command.build import Command
+from .command.build import Command, list_headers
+from .command.video import headers_of as coded
 from .fetcher import FetchFault
 from .progress import Lines, ProgressLines, Summary, Tail, without_secrets
 from .report import EncodeReport
-from .reshaped import Reshaped, read_reshaped
+from .reshaped import Headers, Reshaped, ReshapedLate
 from .seen import read_seen, seen_beside
 from .shown import read_shown
 
 _FULL = 1 << 20
 """Bytes free below which a failed write is put down to a full disk."""
+_LOOK_SECONDS = 0.5
+"""Between two looks at what the source's headers say."""
 _DISK_FULL = r"No space left on device|Disk quota exceeded"
 _TOO_MANY_ERRORS = 69
 """ffmpeg's status when more than two thirds of the packets did not decode."""
@@ -94,7 +97,18 @@ def run(
     summary, muxing = Summary(source=command.source_input), Tail()
     seconds_due = clipped(task.media, task.recipe.clip).duration_seconds
     progress = ProgressLines(task.task_id, seconds_due, report)
-    out, err, packing = Lines(progress.take), Lines(summary.take), Lines(muxing.take)
+    headers = headers_of(task, command)
+
+    looked = time.monotonic()
+
+    def heard(line: str) -> None:
+        nonlocal looked
+        progress.take(line)
+        if headers is not None and time.monotonic() > looked + _LOOK_SECONDS:
+            _refuse_reshaped(task, command, headers)
+            looked = time.monotonic()
+
+    out, err, packing = Lines(heard), Lines(summary.take), Lines(muxing.take)
 
     started = time.monotonic()
     folder = folders[0]
@@ -128,7 +142,41 @@ def run(
         # ffmpeg takes what is left of a source for all of it.
         raise fault.error(stderr_tail=summary.tail.text)
     made = _report(task, command, summary, progress, seconds=seconds)
-    return replace(made, notes=notes)
+    reshaped = () if headers is None else headers.reshaped()
+    return replace(made, notes=notes, reshaped=reshaped)
+
+
+def find_reshaped(
+    task: Task, *, program: str, shown: str, folder: Path
+) -> tuple[Reshaped, ...]:
+    """Where pixels change their shape, by all headers of the source, none decoded."""
+    argv = list_headers(task, program=program, shown=shown)
+    tail = Tail()
+    lines = Lines(tail.take)
+    with Children(folder) as children:
+        may = allowed(argv, writes=(folder,))
+        ignored = Program("ffmpeg", argv, lambda _: None, lines.feed, may, task.source)
+        children.start(ignored)
+        ended = children.wait()
+        fault = children.fault
+    lines.close()
+    if ended.first_to_fail is not None:
+        argvs = {"ffmpeg": argv}
+        raise _failure(ended, {"ffmpeg": tail}, argvs, folders=(folder,), fault=fault)
+    if fault is not None:
+        raise fault.error(stderr_tail=tail.text)
+    headers = headers_of(task, Command(argv, shown=shown, headers=coded(task)))
+    return () if headers is None else headers.reshaped()
+
+
+def _refuse_reshaped(task: Task, command: Command, headers: Headers) -> None:
+    """Nobody pays for the rest of what is to be done again."""
+    copied = any(it.made_by == "copied" for it in task.recipe.video)
+    if copied or command.reshaped:
+        return
+    found = headers.reshaped()
+    if found:
+        raise ReshapedLate(found)
 
 
 def allowed(argv: Sequence[str], *, writes: Sequence[Path]) -> Permissions:
@@ -180,19 +228,19 @@ def _report(
         seen=None
         if command.shown is None
         else read_seen(Path(seen_beside(command.shown))),
-        reshaped=_reshaped(task, command),
         followed=command.reshaped,
     )
 
 
-def _reshaped(task: Task, command: Command) -> tuple[Reshaped, ...]:
+def headers_of(task: Task, command: Command) -> Headers | None:
+    """What will be known of pixels' shapes; None where nothing tells."""
     if command.shown is None or command.headers is None:
-        return ()
+        return None
     clip, index = task.recipe.clip, task.recipe.video_index
     aspects = (it.sample_aspect_ratio for it in task.media.video if it.index == index)
     late = clip is not None and clip.seek_seconds is not None
     before = next(aspects, None) if late else None
-    return read_reshaped(command.headers, command.shown, before=before)
+    return Headers(command.headers, command.shown, before=before)
 
 
 def _failure(

@@ -26,14 +26,14 @@ from .artifacts import clear, collect, prepare
 from .captions import finish_captions, without_guilty
 from .command.build import build
 from .command.gain import Gain
-from .encode import run
+from .encode import find_reshaped, run
 from .hardware import Way, ways_to_do
 from .held import Compared, corrected, look, said_of
 from .indexes import mend
 from .join import join
 from .measure import FirstPass, measure_loudness, phase
 from .report import EncodeReport
-from .reshaped import Reshaped, headers_beside
+from .reshaped import Reshaped, ReshapedLate, headers_beside
 from .sample import take_sample
 from .seen import seen_beside
 from .segment_times import restate
@@ -45,6 +45,8 @@ from .verify.verify import Verified, verify
 
 __all__ = ["perform"]
 
+_MOST_NAMED = 5
+"""Times in a warning; a day of television has hundreds."""
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -240,29 +242,52 @@ def _encode(
             clear(bench.staging)
         prepare(way.task.recipe, bench.staging)
         try:
-            made = _attempt(way, bench, gains)
-            if _is_to_follow(way.task, made):
-                times = ", ".join(f"{it.seconds:.2f} s" for it in made.reshaped[1:])
-                notes.append(
-                    f"The source's pixels change their shape at {times}: found out "
-                    "while encoding, which was done twice."
-                )
-                clear(bench.staging)
-                prepare(way.task.recipe, bench.staging)
-                again = _attempt(way, bench, gains, made.reshaped)
-                made = again.having_read(made.read_bytes or 0)
-            return way.task, made, tuple(notes)
+            made, followed = _following(way, bench, gains)
         except EncoderFailed as exc:
             if position == len(ways) - 1:
                 raise
             notes.append(f"Encoding in hardware failed: {exc.message}")
+        else:
+            return way.task, made, (*notes, *followed)
     raise AssertionError  # there is always one way
 
 
-def _is_to_follow(task: Task, made: EncodeReport) -> bool:
-    """Whether another encode can show every picture in its own shape."""
-    copied = any(it.made_by == "copied" for it in task.recipe.video)
-    return bool(made.reshaped) and not copied
+def _following(
+    way: Way, bench: _Bench, gains: Mapping[str, Gain]
+) -> tuple[EncodeReport, tuple[str, ...]]:
+    """As `_attempt`; begun anew where pixels turn out to change their shape."""
+    shown = str(bench.scratch / "shown")
+    try:
+        made = _attempt(way, bench, gains)
+        copied = any(it.made_by == "copied" for it in way.task.recipe.video)
+        if copied or not made.reshaped:
+            # Of a copy no filter could change it; verification tells what is wrong.
+            return made, ()
+        reshaped = made.reshaped
+    except ReshapedLate as exc:
+        # All of them at once, so that it is begun anew but once.
+        try:
+            found = find_reshaped(
+                way.task, program=bench.ffmpeg, shown=shown, folder=bench.scratch
+            )
+        finally:
+            _forget(shown)
+        reshaped = found or exc.reshaped
+    clear(bench.staging)
+    prepare(way.task.recipe, bench.staging)
+    times = ", ".join(f"{it.seconds:.2f} s" for it in reshaped[1 : _MOST_NAMED + 1])
+    more = ", …" if len(reshaped) > _MOST_NAMED + 1 else ""
+    note = (
+        f"The source's pixels change their shape at {times}{more}: found out while "
+        "encoding, which was begun anew."
+    )
+    return _attempt(way, bench, gains, reshaped), (note,)
+
+
+def _forget(shown: str) -> None:
+    """Every file in which ffmpeg tells of the source."""
+    for path in (shown, seen_beside(shown), *headers_beside(shown)):
+        Path(path).unlink(missing_ok=True)
 
 
 def _attempt(
@@ -301,13 +326,9 @@ def _attempt(
             report=bench.report,
         )
     finally:
-        for path in (fifo, *(() if shown is None else _told(shown))):
-            Path(path).unlink(missing_ok=True)
-
-
-def _told(shown: str) -> tuple[str, ...]:
-    """Every file in which ffmpeg tells of the source."""
-    return shown, seen_beside(shown), *headers_beside(shown)
+        Path(fifo).unlink(missing_ok=True)
+        if shown is not None:
+            _forget(shown)
 
 
 def _last(task: Task, name: str) -> Progress:

@@ -9,10 +9,11 @@ process that reads everything anyhow, of these alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import IO
 
 from ..contract import Clip
 from ..media.sequence_headers import UNITS, pixel_aspect
@@ -35,6 +36,15 @@ class Reshaped:
     """A pixel's width over its height."""
 
 
+class ReshapedLate(Exception):
+    """Pixels change their shape, which the filters at work do not know."""
+
+    def __init__(self, reshaped: tuple[Reshaped, ...]) -> None:
+        super().__init__()
+        self.reshaped = reshaped
+        """As far as it was read."""
+
+
 def headers_beside(shown: str) -> tuple[str, str]:
     """Files of their times and of themselves, by that of the pictures' times."""
     return f"{shown}.headers.crc", f"{shown}.headers"
@@ -42,59 +52,87 @@ def headers_beside(shown: str) -> tuple[str, str]:
 
 def header_options(codec: str) -> tuple[dict[str, str], dict[str, str]]:
     """Of the outputs to these files; *codec* is one of `UNITS`."""
-    both = {"c": "copy", "bsf:v": f"filter_units=pass_types={UNITS[codec]}"}
+    both = {
+        "c": "copy",
+        "bsf:v": f"filter_units=pass_types={UNITS[codec]}",
+        # They are few and short, and waited for.
+        "flush_packets": "1",
+    }
     return {"f": "framecrc", **both}, {"f": "data", **both}
 
 
-def read_reshaped(
-    codec: str, shown: str, *, before: Fraction | None = None
-) -> tuple[Reshaped, ...]:
+class Headers:
     """
-    The shape it begins with and each other one; empty where it stays, or nothing
-    tells. *before*: the source's, where something of it was left out before.
+    What ffmpeg writes to these files, read as it comes.
+
+    *before*: the shape of the source's pixels, where something of it was left out.
     """
-    times, headers = map(Path, headers_beside(shown))
-    try:
-        lines, data = times.read_text(encoding="ascii"), headers.read_bytes()
-    except (FileNotFoundError, UnicodeDecodeError):
-        return ()
-    found: list[Reshaped] = []
-    for seconds, aspect in _aspects(codec, lines, data):
-        if not aspect and not found:
-            # Where nothing is promised, ffmpeg goes by each picture.
+
+    def __init__(
+        self, codec: str, shown: str, *, before: Fraction | None = None
+    ) -> None:
+        self._codec, self._before = codec, before
+        self._times, self._units = map(Path, headers_beside(shown))
+        self._base = Fraction(1)
+        self._read = self._taken = 0
+        self._known: dict[bytes, Fraction | None] = {}
+        self._found: list[Reshaped] = []
+        self._open = False
+
+    def reshaped(self) -> tuple[Reshaped, ...]:
+        """
+        The shape it begins with and each other one so far; empty where it stays, or
+        nothing tells.
+        """
+        try:
+            with self._times.open("rb") as times, self._units.open("rb") as units:
+                times.seek(self._read)
+                units.seek(self._taken)
+                for line in times:
+                    if not line.endswith(b"\n") or not self._take(line, units):
+                        break
+                    self._read += len(line)
+        except FileNotFoundError:
             return ()
+        found = self._found
+        if found and self._before and _differ(found[0].aspect, self._before):
+            found = [Reshaped(found[0].seconds, self._before), *found]
+        return tuple(found) if len(found) > 1 and not self._open else ()
+
+    def _take(self, line: bytes, units: IO[bytes]) -> bool:
+        """False where the header itself has not arrived."""
+        text = line.decode("ascii", "replace")
+        if text.startswith("#"):
+            if match := _BASE.match(text):
+                self._base = Fraction(int(match[1]), int(match[2]))
+            return True
+        fields = text.split(",", 5)
+        time, size = int(fields[2]), int(fields[4])
+        unit = units.read(size)
+        if len(unit) < size:
+            return False
+        self._taken += size
+        if unit not in self._known:
+            self._known[unit] = pixel_aspect(self._codec, unit)
+        aspect = self._known[unit]
+        if aspect is None or time <= _NO_TIME:
+            return True
+        # Where nothing is promised at first, ffmpeg goes by each picture.
+        self._open = self._open or (not aspect and not self._found)
         shape = aspect or Fraction(1)
-        if not found or found[-1].aspect != shape:
-            found.append(Reshaped(seconds, shape))
-    if found and before and abs(found[0].aspect / before - 1) > _ALIKE:
-        found.insert(0, Reshaped(found[0].seconds, before))
-    return tuple(found) if len(found) > 1 else ()
+        if not self._found or self._found[-1].aspect != shape:
+            self._found.append(Reshaped(float(time * self._base), shape))
+        return True
+
+
+def _differ(one: Fraction, other: Fraction) -> bool:
+    return abs(one / other - 1) > _ALIKE
 
 
 def begins_reshaped(reshaped: Sequence[Reshaped], clip: Clip | None) -> bool:
     """Whether the first picture used has another shape than its source began with."""
     first = 0.0 if clip is None else clip.start_seconds - (clip.seek_seconds or 0.0)
     return reshaped[1].seconds <= first + _HAIR_SECONDS
-
-
-def _aspects(codec: str, lines: str, data: bytes) -> Iterator[tuple[float, Fraction]]:
-    """What each header says that can be read, and when."""
-    base, at = Fraction(1), 0
-    known: dict[bytes, Fraction | None] = {}
-    for line in lines.splitlines():
-        if line.startswith("#"):
-            if match := _BASE.match(line):
-                base = Fraction(int(match[1]), int(match[2]))
-            continue
-        fields = line.split(",", 5)
-        time, size = int(fields[2]), int(fields[4])
-        unit = data[at : at + size]
-        at += size
-        if unit not in known:
-            known[unit] = pixel_aspect(codec, unit)
-        aspect = known[unit]
-        if aspect is not None and time > _NO_TIME:
-            yield float(time * base), aspect
 
 
 def stretch(reshaped: Sequence[Reshaped]) -> str:

@@ -323,14 +323,18 @@ def extract(task: Task, *, program: str, path: str) -> tuple[str, ...]:
     }
     line = source[str(recipe.burned_index)]
     taken = ffmpeg.output(line, clock, f"file:{path}", **options)
-    # Times count from where the first of the streams in use begins: use the same.
+    both = ffmpeg.merge_outputs(taken, _used(recipe, source))
+    quiet = ("-loglevel", "level+verbose", "-nostats")
+    return (program, *_GLOBAL[:3], *quiet, *both.get_args())
+
+
+def _used(recipe: Recipe, source: Any) -> Any:
+    """Times count from where the first of the streams in use begins: use the same."""
     used = {it.source_index for it in recipe.audio}
     used |= {index for it in recipe.audio for index in it.channel_indices}
     used |= {it.source_index for it in recipe.captions}
     beside = [source[str(index)] for index in (recipe.video_index, *sorted(used))]
-    both = ffmpeg.merge_outputs(taken, ffmpeg.output(*beside, "-", f="null", c="copy"))
-    quiet = ("-loglevel", "level+verbose", "-nostats")
-    return (program, *_GLOBAL[:3], *quiet, *both.get_args())
+    return ffmpeg.output(*beside, "-", f="null", c="copy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -547,6 +551,14 @@ def _headers(task: Task, picture: Any, shown: str) -> list[Any]:
         return []
     pairs = zip(headers_beside(shown), header_options(codec), strict=True)
     return [ffmpeg.output(picture, f"file:{path}", **it) for path, it in pairs]
+
+
+def list_headers(task: Task, *, program: str, shown: str) -> tuple[str, ...]:
+    """Writes where the source's pixels change their shape, and nothing else."""
+    source = upload(task)
+    told = _headers(task, source[str(task.recipe.video_index)], shown)
+    outputs = ffmpeg.merge_outputs(*told, _used(task.recipe, source))
+    return (program, *_GLOBAL, *_patience(task), *outputs.get_args())
 
 
 def _listed(output: int, group: _Group) -> list[OutputStream]:

@@ -1,0 +1,65 @@
+"""Pixels that change their shape are found out while encoding, once and for all."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+import transcode.work.encode
+from transcode.contract import OutcomeKind, Produced, Task
+from transcode.work.reshaped import Reshaped, stretch
+
+SHAPES = (Fraction(12, 11), Fraction(16, 11), Fraction(12, 11))
+SECONDS = (1, 2, 1)
+
+
+@pytest.fixture(scope="module")
+def recording(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """4:3, 16:9 and 4:3 again, with sound that begins a little before the picture."""
+    folder = tmp_path_factory.mktemp("recording")
+    parts = []
+    for n, (aspect, seconds) in enumerate(zip(SHAPES, SECONDS, strict=True)):
+        part = folder / f"{n}.ts"
+        argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i"]
+        argv += [f"testsrc2=s=352x288:r=25:d={seconds},setsar={aspect}", "-f", "lavfi"]
+        argv += ["-i", f"sine=d={seconds}", "-c:v", "mpeg2video", "-b:v", "2M"]
+        subprocess.run([*argv, "-bf", "2", "-c:a", "mp2", str(part)], check=True)
+        parts.append(str(part))
+    whole = folder / "whole.ts"
+    joined = f"concat:{'|'.join(parts)}"
+    argv = [ffmpeg, "-v", "error", "-fflags", "+genpts", "-i", joined, "-c", "copy"]
+    subprocess.run([*argv, str(whole)], check=True)
+    return whole
+
+
+@pytest.mark.parametrize("pause", [0.0, 1000.0], ids=["early", "at the end"])
+def test_it_is_begun_anew_with_all_changes_known(
+    through: Callable[..., tuple[Produced, Path, Task]],
+    recording: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pause: float,
+) -> None:
+    """Seen at once or when all is encoded: verification finds every change followed."""
+    monkeypatch.setattr(transcode.work.encode, "_LOOK_SECONDS", pause)
+
+    produced, _, _ = through(recording, "hls\n")
+
+    assert produced.outcome is OutcomeKind.SUCCEEDED, produced.failure
+    (said,) = (it for it in produced.notes if "change their shape" in it)
+    times = [float(it) for it in re.findall(r"(\d+\.\d+) s", said)]
+    assert [1.0, 3.0] == pytest.approx(times, abs=0.06)
+
+
+def test_each_stretch_of_a_recording_has_its_width() -> None:
+    """By ffmpeg's own arithmetic, to a hair before each change."""
+    changes = tuple(
+        Reshaped(seconds, aspect)
+        for seconds, aspect in zip((0.0, 1.0, 3.0), SHAPES, strict=True)
+    )
+
+    assert "if(lt(t,0.999000),1,if(lt(t,2.999000),1.33333333,1))" == stretch(changes)
