@@ -20,7 +20,7 @@ from transcode.errors import (
 )
 from transcode.settings import Settings
 from transcode.store.destination import FIRST, Destination, provenance
-from transcode.store.open import destination, locate
+from transcode.store.open import bucket, destination, locate
 from transcode.store.staging import brought, staged
 
 pytestmark = pytest.mark.anyio
@@ -245,3 +245,17 @@ async def test_a_file_has_one_address_from_wherever_it_is_named(
     for text, found in (("..", "job"), ("../out", "out/job")):
         uri = destination(text, Settings()).uri("job", name="encode.1")
         assert str(tmp_path / found) == uri
+
+
+async def test_what_a_killed_try_has_left_is_found_by_a_listing(tmp_path: Path) -> None:
+    """Though it has made nothing yet: an empty folder would stay for ever."""
+    target = destination(str(tmp_path / "out"), Settings())
+    await target.prepare("job")
+
+    async with bucket(str(tmp_path / "out"), Settings()) as objects:
+        left = [entry.key async for entry in objects.entries(".transcode-job.")]
+        for key in left:
+            await objects.delete(key)
+
+    assert left
+    assert [] == [*(tmp_path / "out").iterdir()]

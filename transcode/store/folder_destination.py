@@ -23,6 +23,7 @@ from .files import sync
 from .folder_source import absolute
 
 _HIDDEN = ".transcode-"
+_PREPARED = "prepared"
 
 
 class FolderDestination:
@@ -71,6 +72,8 @@ class FolderDestination:
         staging = self._staging(folder, token)
         try:
             staging.mkdir(parents=True)
+            # A listing knows no empty folder: whoever tidies up after us finds this.
+            (staging / _PREPARED).touch()
         except OSError as exc:
             raise _unwritable(self._root, exc) from exc
         if not os.access(staging, os.W_OK | os.X_OK):
