@@ -114,6 +114,40 @@ def test_docs_name_every_metric(docs: str) -> None:
     assert [] == [series.name for series in SERIES if f"`{series.name}`" not in docs]
 
 
+def test_the_site_has_every_page() -> None:
+    """`mkdocs.yml` lists each once, and so does the page that it begins with."""
+    pages = {page.name for page in PAGES} - {"README.md"}
+    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = re.findall(r"^ +- [^:]+: ([\w-]+\.md)$", site, re.MULTILINE)
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+
+    assert sorted(pages) == sorted(listed)
+    assert pages - {"index.md"} == {*re.findall(r"\]\(([\w-]+\.md)\)", index)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """To a file that is there, and to a heading that is in it."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"\w+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        aim = page.parent / path if path else page
+        assert aim.exists(), link
+        if anchor and aim.suffix == ".md":
+            heads = re.findall(
+                r"^#+ (.*)$", aim.read_text(encoding="utf-8"), re.MULTILINE
+            )
+            assert anchor in {anchor_of(head) for head in heads}, link
+
+
+def anchor_of(heading: str) -> str:
+    """As code hosts make it of a heading."""
+    plain = re.sub(r"[^\w\s-]", "", heading.casefold())
+    return re.sub(r"\s", "-", plain.strip())
+
+
 def test_every_fault_names_tests_that_exist() -> None:
     """Of each row: a file, and after it the tests in it."""
     page = (ROOT / "docs/faults.md").read_text(encoding="utf-8")
