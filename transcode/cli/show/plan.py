@@ -230,7 +230,7 @@ def single_spec(plan: Plan, planned: PlannedTask) -> Iterator[str]:
         ("processor", duration(usage.cpu_seconds), "of one vCPU"),
         ("memory", memory(usage.peak_memory_bytes), _share(planned)),
         ("scratch", memory(usage.scratch_bytes), ""),
-        ("price", money(task.predicted_cost), _limits(plan)),
+        ("price", money(plan.predicted_cost), _with_search(plan) + _limits(plan)),
     ]
     yield ""
     yield "Predicted"
@@ -289,7 +289,7 @@ def sampling_words(plan: Plan) -> Iterator[str]:
     else:
         price = money(planned.task.predicted_cost)
         seconds = duration(planned.task.predicted.wall_seconds)
-        pays = sampling.verdict == "pays"
+        pays = sampling.verdict in {"pays", "needed"}
         when = "`run` takes one first" if pays else "None is taken"
         text = f"{when} ({seconds}, {price}). {text}"
     yield from item("Sample", text)
@@ -301,6 +301,13 @@ def _share(planned: PlannedTask) -> str:
         return ""
     share = peak / (planned.task.spec.memory_mib * 2**20)
     return f"{share:.0%} of the spec"
+
+
+def _with_search(plan: Plan) -> str:
+    sampling = plan.sampling
+    if sampling is None or sampling.verdict not in {"needed", "taken"}:
+        return ""
+    return "sample included  "
 
 
 def _limits(plan: Plan) -> str:

@@ -220,6 +220,8 @@ def _what(output: Output) -> str:
         parts.append(f"{video.codec} {video.width}×{video.height}")
         if video.frame_rate is not None:
             parts.append(exact_rate(video.frame_rate).rpartition("= ")[2])
+        if output.quality is not None:
+            parts.append(f"VMAF {output.quality.vmaf:.1f}")
     if output.audio is not None:
         audio = output.audio
         language = f" {audio.language}" if audio.language else ""
