@@ -299,12 +299,13 @@ def compare(
 
 
 def _scored_every(task: Task, rate: Fraction | None) -> int:
-    """Fewer are left out of a part with few pictures."""
+    """Of a part with few pictures none is left out."""
     clip = task.recipe.clip
     if clip is None or clip.end_seconds is None or rate is None:
         return COMPARED_EVERY
     pictures = int((clip.end_seconds - clip.start_seconds) * rate)
-    return max(1, min(COMPARED_EVERY, pictures // SCORED_AT_LEAST))
+    few = pictures < COMPARED_EVERY * SCORED_AT_LEAST
+    return 1 if few else COMPARED_EVERY
 
 
 def extract(task: Task, *, program: str, path: str) -> tuple[str, ...]:
