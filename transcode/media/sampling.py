@@ -19,7 +19,7 @@ MOST_VMAF_THREADS = 4
 COMPARED_EVERY = 3
 """Of the pictures that are compared with their source, every so many-th is scored:
 scoring is most of the work. An odd number, as encoders repeat themselves every two,
-four or eight pictures: the same parts came to 90.6 with four, and to 89.6 with three."""
+four or eight pictures: the same parts came to 90.6 with four and 89.6 with three."""
 
 
 def groups_between(seconds: float, group_seconds: float) -> int:
