@@ -171,9 +171,10 @@ class _Page(HTMLParser):
 def test_the_page_stands_alone() -> None:
     """All of it is in one file, and what a file is called runs nothing."""
     strange = cpu(1.0, 1.2, profile="<script>alert(1)</script>")
+    gone = Figure(name="jobs", unit="1/h", of={"card": "none"}, reason="no <GPU>")
     curve = Curve(name="rate", label="a&b", x="kbit/s", y="VMAF", points=((1, 2),))
     worse = compare(report(cpu(9, 9.1)), report(cpu(1, 1.1)))
-    text = page(report(strange, curves=(curve,), notes=("<b>",)), worse)
+    text = page(report(strange, gone, curves=(curve,), notes=("<b>",)), worse)
 
     found = _Page()
     found.feed(text)
@@ -181,6 +182,8 @@ def test_the_page_stands_alone() -> None:
     assert ([], []) == (found.open, found.elsewhere)
     assert "<script" not in text
     assert "a&amp;b" in text
+    assert "jobs none: no &lt;GPU&gt;" in text
+    assert 2 == text.count("<table>")
     assert 2 == len(re.findall("<svg", text))
 
 

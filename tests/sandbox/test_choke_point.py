@@ -40,6 +40,7 @@ PLACES = {
             "joined_file",
         ): "our own chunks in one: one format, a file",
         ("work/command/build.py", "extract"): "silence of lavfi's own, no upload",
+        ("work/command/build.py", "compare"): "our own rendition: one format, a file",
     },
     "encoder argument": {
         ("bench/clips.py", "own_clip"): "a test picture of lavfi's own, no upload",

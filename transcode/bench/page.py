@@ -14,7 +14,7 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding
 color:#1e293b;background:#fff}h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}
 table{border-collapse:collapse;margin:.5rem 0}td,th{padding:.2rem .8rem .2rem 0;
 text-align:left;border-bottom:1px solid #e2e8f0;vertical-align:top}
-td.n{text-align:right;
+td.n{text-align:right;white-space:nowrap;
 font-variant-numeric:tabular-nums}small,.spread{color:#64748b}.worse{color:#b91c1c}
 .better{color:#15803d}svg{display:block;margin:.5rem 0 1.5rem;max-width:100%}
 text{font:12px system-ui,sans-serif;fill:#334155}
@@ -46,7 +46,10 @@ def _page(report: BenchReport, differences: Sequence[Change]) -> Iterator[str]:
         yield f"<p>{escape(note)}</p>"
     if differences:
         yield from _against(differences)
-    for keys, names, rows in tables(report.figures):
+    for keys, names, every in tables(report.figures):
+        rows = [row for row in every if any(it and it.values for it in row)]
+        if not rows:
+            continue
         yield from _table(keys, names, rows)
         for column, name in enumerate(names):
             measured = [it for row in rows if (it := row[column]) and it.values]

@@ -175,7 +175,8 @@ class JobExecution:
             journal=journal,
             listen=journal.listening(self.listen),
             started=started,
-            sharing=self.sharing,
+            # What is done elsewhere wants nothing of this machine.
+            sharing=self.sharing if self.submission.engine == "local" else lambda: 1,
         )
         await journal.settle(published=True)
         return manifest

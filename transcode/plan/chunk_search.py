@@ -37,7 +37,7 @@ NEARLY = 1.1
 """How far what chunks cost may be off before each is weighed by itself."""
 UNEVEN = 0.15
 """Standard deviation of the logarithm of what chunks of one source take: scenes differ.
-A judgement between the 0.01 and 0.39 that `bench/chunks.py` found."""
+A judgement between the 0.01 and 0.39 that `transcode bench chunks` found."""
 
 
 @dataclass(frozen=True, slots=True)
