@@ -68,8 +68,12 @@ class Call:
     status: str = "WAIT"
     error_code: str = ""
     error_message: str = ""
+    asked: float = field(default_factory=time.monotonic)
     began: float = 0.0
+    ended: float = 0.0
+    """Moments of this machine's monotonic clock."""
     seconds: float = 0.0
+    """That are billed: from the instance's being there to the answer."""
     cold: bool = False
     peak_mib: int | None = None
     limit_mib: int | None = None
@@ -299,12 +303,18 @@ class Front:
         if call is not None and call.instance is not None:
             call.instance.end()
 
+    def forget(self) -> None:
+        """End the instances that wait: what comes next is cold."""
+        with self._lock:
+            old, self.warm = self.warm, []
+        for one in old:
+            one.end()
+
     def close(self) -> None:
         for call in self.calls.values():
             if call.instance is not None:
                 call.instance.end()
-        for instance in self.warm:
-            instance.end()
+        self.forget()
 
     def _run(self, call: Call) -> None:
         try:
@@ -352,7 +362,8 @@ class Front:
             if instance.out_of_memory:
                 call.error_code = "FSS.0512"
                 call.error_message = "Runtime process out of memory."
-        call.seconds = time.monotonic() - began
+        call.ended = time.monotonic()
+        call.seconds = call.ended - began
         usage = Usage(
             wall_seconds=call.seconds,
             billed_milliseconds=billed_milliseconds(self.platform, call.seconds),

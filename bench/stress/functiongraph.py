@@ -27,6 +27,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,7 @@ class FunctionSoak:
         self.faults = Faults(chance, options)
         self.server = Server(home / "s3", "http://127.0.0.1:9/")
         self.ended: list[Call] = []
+        self._http: ThreadingHTTPServer | None = None
         (home / "profiles").mkdir()
         (home / "profiles" / "soak.toml").write_text(PROFILE)
         self.front = Front(
@@ -102,26 +104,29 @@ class FunctionSoak:
             fate=self.faults,
         )
 
-    def run(self) -> int:
-        began = time.monotonic()
+    def open(self, count: int) -> Any:
+        """Start store and platform, with *count* uploads there; the store's client."""
         self.server.start()
-        server = serve(self.front)
-        address = f"http://127.0.0.1:{server.server_address[1]}"
+        self._http = serve(self.front)
+        address = f"http://127.0.0.1:{self._http.server_address[1]}"
         self.front.environment = self._environment(address)
         s3 = client(self.server.endpoint)
         for bucket in (UPLOADS, RESULTS):
             s3.create_bucket(Bucket=bucket)
         bodies = clips(self._home)
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda n: self._put(s3, bodies, n), range(self.count)))
+            list(pool.map(lambda n: self._put(s3, bodies, n), range(count)))
+        return s3
+
+    def run(self) -> int:
+        began = time.monotonic()
+        s3 = self.open(self.count)
         try:
             for number in range(self.count):
-                self._tell_of(number)
+                self.tell_of(number)
             done = self._heal(s3, began)
         finally:
-            server.shutdown()
-            server.server_close()
-            self.front.close()
+            self._close()
         self._report(time.monotonic() - began)
         broken = audit(s3, self.count)
         left = self._left()
@@ -130,8 +135,15 @@ class FunctionSoak:
         over = self.front.most_running > self.options.concurrency
         return 1 if broken or left or over or not done else 0
 
-    def stop(self) -> None:
+    def _close(self) -> None:
+        if self._http is not None:
+            self._http.shutdown()
+            self._http.server_close()
+            self._http = None
         self.front.close()
+
+    def stop(self) -> None:
+        self._close()
         self.server.kill()
 
     @property
@@ -165,7 +177,7 @@ class FunctionSoak:
         body = bodies[number % len(bodies)] + box
         s3.put_object(Bucket=UPLOADS, Key=_key(number), Body=body)
 
-    def _tell_of(self, number: int) -> None:
+    def tell_of(self, number: int) -> None:
         """As an OBS trigger does, when there is room for the call and for its task."""
         news = self.faults.of(TOLD)
         if news == "not-told":

@@ -26,7 +26,7 @@ SWEEP_EVERY = "15m"
 _OURS = "transcode-"
 """What the names of our triggers begin with; others are left alone."""
 INITIALIZER_SECONDS = 120
-"""Of 1 to 300; measured on 0.6 vCPU: 4 s."""
+"""Of 1 to 300, generously: on the emulator it takes a few with 0.6 vCPU."""
 _MOST_VARIABLES = 20
 _MOST_CHARACTERS = 4096
 """Of a function's environment; "Creating a Function", 2025-08-30."""

@@ -603,3 +603,38 @@ def frontier(  # noqa: PLR0913 - one argument per option
     with clips_for(files, wired.settings) as given:
         runs = exhaust(given, asked, wired, tell, seen=kept(keep))
     return judged(runs, wired)
+
+
+@measures("simulate", "A day of a million uploads on platforms' functions.", repeat=0)
+@click.option(
+    "--uploads",
+    type=click.IntRange(min=1),
+    default=1_000_000,
+    show_default=True,
+    help="How many come on that day.",
+)
+@click.option(
+    "--profile", type=PROFILE, default="hls", show_default=True, help="What is made."
+)
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Of what is drawn by lot."
+)
+def simulate(
+    *, wired: Wiring, tell: Tell, uploads: int, profile: str, seed: int
+) -> Found:
+    """
+    Simulate a day of uploads on FunctionGraph and Lambda, event by event.
+
+    Told are cost and latency with a spec chosen for each task and with one for all,
+    how many run at once, what is discarded or waits, and what the assumptions are
+    worth. Nothing is called, and nothing is encoded.
+
+    \b
+    Examples:
+      transcode bench simulate --page day.html
+      transcode bench simulate --uploads 20000 --profile mp4
+    """
+    from ...bench.simulate import DayAsked, simulated_days
+
+    asked = DayAsked(uploads=uploads, profile=profile, seed=seed)
+    return simulated_days(wired, tell, asked)
