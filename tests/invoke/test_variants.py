@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcode.contract import Spec
+from transcode.contract import Source, Spec, Task
 from transcode.contract.spec import Gpu
-from transcode.errors import SettingsError
+from transcode.errors import PlanError, SettingsError
+from transcode.invoke.functiongraph import FunctionGraphFunction, FunctionGraphInvoker
 from transcode.invoke.variants import (
     FunctionVariant,
     cheapest,
@@ -114,3 +116,48 @@ def test_what_is_none_is_refused(text: str, why: str) -> None:
     """With how it is written."""
     with pytest.raises(SettingsError, match=re.escape(why)):
         parse_variants(text)
+
+
+class Called:
+    """One function's calls; nothing is called."""
+
+    def __init__(self) -> None:
+        self.memory: list[int] = []
+
+    async def invoke(self, body: bytes, *, memory_mib: int) -> str:
+        self.memory.append(memory_mib)
+        return "request"
+
+    async def status(self, request_id: str) -> None:
+        return None
+
+    async def cancel(self, request_id: str) -> None:
+        """Nothing runs."""
+
+
+def asking(specification: Spec) -> Task:
+    """A task of that spec; nothing else of it is looked at."""
+    source = Source(uri="s3://in/a.mp4", bytes=1, etag="-", location="-")
+    unchecked: Any = Task
+    return cast("Task", unchecked.model_construct(spec=specification, source=source))
+
+
+async def test_a_task_is_started_by_the_function_that_fits_or_refused_by_name() -> None:
+    """In the memory of its spec; what fits none is started nowhere."""
+    called = [Called() for _ in FLEET]
+    platform = parse_platform(PLATFORM.read_text(), origin="it")
+    functions = [
+        FunctionGraphFunction(*pair) for pair in zip(FLEET, called, strict=True)
+    ]
+    invoker = FunctionGraphInvoker(functions, platform)
+
+    await invoker.start("s3://out/records/", asking(spec()))
+    await invoker.start("s3://out/records/", asking(spec(scratch=10240)))
+    with pytest.raises(PlanError, match="small may run for 900 s"):
+        await invoker.start("s3://out/records/", asking(spec(seconds=100_000)))
+
+    assert [[512], [], [512]] == [one.memory for one in called]
+    assert invoker.fits(spec())
+    assert invoker.misfit(spec()) is None
+    assert not invoker.fits(spec(seconds=100_000))
+    assert "large may run for 86400 s" in (invoker.misfit(spec(seconds=100_000)) or "")
