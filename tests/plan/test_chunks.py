@@ -217,7 +217,8 @@ FORBIDDEN: list[tuple[str, dict[str, Any], str]] = [
       for where, it in (("video", "start"), ("video", "count"), ("audio", "count"))),
     *((("media of Matroska", it, "its index does not say how many pictures it has"))
       for it in ({"duration_seconds": None}, {"duration_estimated": True},
-                 {"container": "mp4"})),
+                 {"container": "mp4"},
+                 {"video": (MILLISECONDS.model_copy(update={"frames": None}),)})),
     *((where, it, "what is missing of a damaged source shows only from its beginning")
       for where, it in (("media", {"truncated": Truncation(reason="its end is gone")}),
                         ("recipe", {"accept_partial": True}))),
