@@ -23,10 +23,11 @@ import uuid
 from pathlib import Path
 
 from bench.harness import parser_of
+from bench.stress.marked import marked, marking
 
 GRACE_SECONDS = 2.0
-_WORKER = b"transcode.invoke.worker"
 """How long children, scratch and half results may outlive the one who asked."""
+_WORKER = b"transcode.invoke.worker"
 KINDS = ("worker", "parent", "interrupt", "terminate")
 
 
@@ -81,7 +82,7 @@ def _start(
 ) -> tuple[subprocess.Popen[str], Path, Path]:
     scratch, out = home / "scratch", home / "out"
     scratch.mkdir(parents=True, exist_ok=True)
-    environ = os.environ | {"TRANSCODE_SCRATCH": str(scratch), "KILLS_MARK": mark}
+    environ = marking(os.environ, mark) | {"TRANSCODE_SCRATCH": str(scratch)}
     argv = [sys.executable, "-m", "transcode", "run", str(clip), "--to", str(out)]
     run = subprocess.Popen(
         [*argv, "--json", "--quiet"],
@@ -136,7 +137,7 @@ def _round(kind: str, moment: float, clip: Path, home: Path) -> bool:
 
 def _strike(kind: str, run: subprocess.Popen[str], mark: str) -> bool:
     if kind == "worker":
-        workers = [p for p in _marked(mark) if _WORKER in _cmdline(p)]
+        workers = marked(mark, _WORKER)
         for pid in workers:
             _kill(pid, signal.SIGKILL)
         return bool(workers)
@@ -167,20 +168,6 @@ def _kill(pid: int, number: signal.Signals) -> None:
         return
 
 
-def _marked(mark: str) -> list[int]:
-    """Processes that inherited the round's mark."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                environ = (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            if mark.encode() in environ:
-                found.append(int(entry.name))
-    return found
-
-
 def _cmdline(pid: int) -> bytes:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -191,7 +178,7 @@ def _cmdline(pid: int) -> bytes:
 def _until_gone(mark: str, scratch: Path) -> None:
     deadline = time.monotonic() + GRACE_SECONDS
     while True:
-        processes, files = _marked(mark), list(scratch.iterdir())
+        processes, files = marked(mark), list(scratch.iterdir())
         if not processes and not files:
             return
         if time.monotonic() > deadline:

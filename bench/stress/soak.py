@@ -49,6 +49,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bench.harness import parser_of
 from bench.stress.faults import Fault, proxied
+from bench.stress.marked import marked, marking
 
 KEY, SECRET = "soak", "soak-secret"
 UPLOADS, RESULTS = "uploads", "results"
@@ -360,7 +361,7 @@ class Soak:
         (home / "scratch").mkdir()
         (home / "soak.toml").write_text(PROFILE)
         self.environ = {
-            **os.environ,
+            **marking(os.environ, home.name),
             "AWS_ACCESS_KEY_ID": KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET,
             "TRANSCODE_S3_ENDPOINT_URL": self.server.endpoint,
@@ -493,16 +494,7 @@ class Soak:
         if kind == "service":
             return services
         wanted = b"transcode.invoke.worker" if kind == "worker" else b"ffmpeg"
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                argv = (process / "cmdline").read_bytes()
-                environ = (process / "environ").read_bytes()
-            except OSError:
-                continue
-            if wanted in argv and str(self.home).encode() in environ:
-                found.append(int(process.name))
-        return found
+        return marked(self.home.name, wanted)
 
     def _manifests(self) -> list[str]:
         found = []
@@ -554,6 +546,9 @@ class Soak:
             print(f"sweep: {found}", flush=True)
             if found["left"] == 0 and not found["ended"] and not found["uploads_taken"]:
                 break
+            if found.get("ended"):
+                # A first sweep alone may take as long, where the machine is busy.
+                deadline = time.monotonic() + _SWEEP_SECONDS
             if found["left"]:
                 time.sleep(LEASE_SECONDS)
         return swept
