@@ -203,3 +203,22 @@ def test_the_role_for_kubernetes_gives_what_is_asked_for() -> None:
     known = {option for it in commands.commands[command].params for option in it.opts}
     assert "transcode" == program
     assert {word.partition("=")[0] for word in given} <= known
+
+
+def test_the_cluster_of_ray_grows_and_is_what_its_api_takes() -> None:
+    """Its pods by their schema; one worker is there to say how large they are."""
+    cluster = read("deploy/ray/cluster.yaml")
+    spec = cluster["spec"]
+    head, (workers,) = spec["headGroupSpec"], spec["workerGroupSpecs"]
+
+    for group in (head, workers):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}}
+        kubernetes_validate.validate(pod | group["template"], "1.34", strict=True)
+        assert all(isinstance(it, str) for it in group["rayStartParams"].values())
+    assert ("ray.io/v1", "RayCluster") == (cluster["apiVersion"], cluster["kind"])
+    assert spec["enableInTreeAutoscaling"] is True
+    assert "0" == head["rayStartParams"]["num-cpus"]
+    assert 1 <= workers["minReplicas"] <= workers["replicas"] <= workers["maxReplicas"]
+    (container,) = workers["template"]["spec"]["containers"]
+    told = {it["name"] for it in container["env"]}
+    assert told <= {*Settings.variables()}

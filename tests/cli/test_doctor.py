@@ -44,11 +44,25 @@ def test_only_what_is_essential_fails(
     assert ready is json.loads(report_json(findings))["ready"]
 
 
+def test_engines_say_what_they_want() -> None:
+    """Without calling anybody."""
+    named = Settings(lambda_function="transcode", kubernetes_image="transcode:1")
+    bare, set_up = (
+        {f.name: f.detail for f in examine(it)} for it in (Settings(), named)
+    )
+
+    assert bare["engines"].startswith("local, ray;")
+    assert "aws-lambda wants TRANSCODE_LAMBDA_FUNCTION" in bare["engines"]
+    assert "kubernetes wants TRANSCODE_KUBERNETES_IMAGE" in bare["engines"]
+    assert set_up["engines"].startswith("local, ray, aws-lambda, kubernetes;")
+
+
 def test_this_machine_is_examined(tmp_path: Path) -> None:
     """Every subject has a line, and here nothing essential is missing."""
     found = {f.name: f for f in examine(Settings(scratch=str(tmp_path)))}
 
     subjects = {
+        "engines",
         *("python", "ffmpeg", "packager", "nvenc", "profiles", "platforms", "cores"),
         "speed",
         *("memory", "scratch", "scratch writable", "cgroups", "s3", "profile hls"),

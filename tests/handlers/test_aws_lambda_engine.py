@@ -17,15 +17,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import boto3
 import pytest
 
-from transcode.catalog import Catalog
 from transcode.contract import Manifest
 from transcode.deploy.aws_lambda import look
-from transcode.errors import SettingsError
+from transcode.errors import PlatformError, SettingsError, UsageError
 from transcode.invoke.remote import RemoteEngine
 from transcode.jobs.service import JobService
+from transcode.platforms.platform import spec_for_memory
 from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import Wiring, wire
@@ -224,9 +225,16 @@ async def test_nobody_waits_for_the_tasks(
 
 
 def test_a_process_waits_for_its_tasks(
-    make_front: MakeFront, run: Run, objects: Any, prefix: str
+    make_front: MakeFront,
+    known: Callable[..., Wiring],
+    run: Run,
+    objects: Any,
+    prefix: str,
 ) -> None:
-    """The same code, the same manifest; nothing is left of the invocation."""
+    """
+    The same code, the same manifest; nothing is left of the invocation, and of what
+    stands there nothing is said to be missing.
+    """
     front = make_front()
 
     done = run(front, "waited", "320x180", "--memory", "1024")
@@ -239,59 +247,56 @@ def test_a_process_waits_for_its_tasks(
     assert attempt.measured is not None
     assert attempt.measured.billed_milliseconds <= call["billed_milliseconds"]
     assert not [k for k in objects.keys(f"{prefix}/out/") if "invocations" in k]
+    report = anyio.run(look, known(front))
+    assert () == report.drifted
+    assert 5 * 7 + 2 == len(report.findings)
 
 
-@pytest.mark.parametrize(
-    ("more", "variables", "said"),
-    [
-        (
-            ("--retries", "2"),
-            {},
-            "transcode-1024 is not set up for tasks: it retries 2 times what failed",
-        ),
-        (("--retries", "-1"), {}, "it retries 2 times what failed"),
-        ((), {"TRANSCODE_LAMBDA_FUNCTION": "other"}, "AWS Lambda refuses other-1024"),
-        ((), {"AWS_SECRET_ACCESS_KEY": "wrong"}, "refuses transcode-1024"),
-    ],
-)
 async def test_what_would_not_do_is_refused_by_name(
-    make_front: MakeFront,
-    known: Callable[..., Wiring],
-    *,
-    more: tuple[str, ...],
-    variables: dict[str, str],
-    said: str,
-) -> None:
-    """Before anything is called: retries of the platform, no function, wrong keys."""
-    wiring = known(make_front(*more), **variables)
-    platform = wiring.platform_of("aws-lambda", None)
-    task = tasks.made(1024, uri="s3://shared/in.mp4")
-    async with wiring.engine("aws-lambda", platform) as engine:
-        assert isinstance(engine, RemoteEngine)
-        with pytest.raises(SettingsError, match=said):
-            await engine.invoker.invoke("s3://shared/records", task)
-
-
-async def test_what_is_missing_is_said_of_each_function(
     make_front: MakeFront, known: Callable[..., Wiring], tmp_path: Path
 ) -> None:
-    """Nothing of what the template sets up; of a tier with another size, that one."""
-    shipped = Catalog(Settings()).platform("aws-lambda")
-    tier = shipped.tier
-    assert tier is not None
-    wiring = known(make_front())
-    found = await look(wiring)
+    """
+    Before anything is called: retries of the platform that nobody has set, no function
+    of this name, wrong keys. `deploy --check` says the same, of each function.
+    """
+    front = make_front("--retries", "-1")
+    refusals: tuple[tuple[dict[str, str], str], ...] = (
+        ({}, "transcode-1024 is not set up for tasks: it retries 2 times what failed"),
+        ({"TRANSCODE_LAMBDA_FUNCTION": "other"}, "AWS Lambda refuses other-1024"),
+        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "refuses transcode-1024"),
+    )
+    task = tasks.made(1024, uri="s3://shared/in.mp4")
+    for variables, said in refusals:
+        wiring = known(front, **variables)
+        platform = wiring.platform_of("aws-lambda", None)
+        async with wiring.engine("aws-lambda", platform) as engine:
+            assert isinstance(engine, RemoteEngine)
+            with pytest.raises(SettingsError, match=said):
+                await engine.invoker.invoke("s3://shared/records", task)
     (tmp_path / "aws-lambda.toml").write_text(
         AWS.read_text(encoding="utf-8").replace("[1024, 1769, ", "[1024, 2048, ")
     )
-    other = known(make_front("--retries", "1"), TRANSCODE_PLATFORMS_DIR=str(tmp_path))
-    drifted = await look(other)
+    drifted = (await look(known(front, TRANSCODE_PLATFORMS_DIR=str(tmp_path)))).drifted
 
-    assert () == found.drifted
-    assert len(tier.memory_mib) * 7 + 2 == len(found.findings)
     assert ["function transcode-2048"] == [
-        it.what for it in drifted.drifted if it.standing == "missing"
+        it.what for it in drifted if it.standing == "missing"
     ]
-    assert ["1"] * 4 == [
-        it.found for it in drifted.drifted if it.what.endswith("asynchronous retries")
+    assert ["2"] * 4 == [
+        it.found for it in drifted if it.what.endswith("asynchronous retries")
     ]
+    assert 5 == len(drifted)
+
+
+def test_an_engine_runs_what_it_calls_and_no_more() -> None:
+    """A function of another platform, a memory that no function has, a slip."""
+    wiring = wire(Settings())
+    tier = wiring.platform_of("aws-lambda", None)
+
+    with pytest.raises(PlatformError, match="the nearest are 1769 MiB and 3538 MiB"):
+        spec_for_memory(tier, 2048)
+    with pytest.raises(UsageError, match="it calls aws-lambda and aws-lambda-arm"):
+        wiring.platform_of("aws-lambda", "functiongraph")
+    with pytest.raises(UsageError, match="Did you mean aws-lambda"):
+        wiring.platform_of("aws-lamda", None)
+    with pytest.raises(SettingsError, match="TRANSCODE_LAMBDA_FUNCTION: name what"):
+        _ = wiring.task_functions

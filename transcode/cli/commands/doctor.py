@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -56,6 +57,7 @@ def examine(settings: Settings) -> tuple[Diagnosis, ...]:
         _tools,
         _profiles,
         _platforms,
+        _engines,
         _speed,
         _machine,
         _control_groups,
@@ -174,6 +176,26 @@ def _profiles(wiring: Wiring) -> Iterable[Diagnosis]:
 def _platforms(wiring: Wiring) -> Iterable[Diagnosis]:
     names = ", ".join(one.name for one in wiring.catalog.platforms())
     yield Diagnosis("platforms", "ok", names)
+
+
+def _engines(wiring: Wiring) -> Iterable[Diagnosis]:
+    """Those that this machine could start tasks with; nobody is called."""
+    given = wiring.settings
+    lacks = {
+        "ray": None if find_spec("ray") else "pip install 'ray>=2.56'",
+        "functiongraph": None
+        if given.functiongraph_function
+        else "TRANSCODE_FUNCTIONGRAPH_FUNCTION",
+        "aws-lambda": None if given.lambda_function else "TRANSCODE_LAMBDA_FUNCTION",
+        "kubernetes": "pip install 'kr8s>=0.20'"
+        if find_spec("kr8s") is None
+        else None
+        if given.kubernetes_image
+        else "TRANSCODE_KUBERNETES_IMAGE",
+    }
+    ready = ["local", *(name for name, lack in lacks.items() if lack is None)]
+    other = [f"{name} wants {lack}" for name, lack in lacks.items() if lack]
+    yield Diagnosis("engines", "ok", "; ".join([", ".join(ready), *other]))
 
 
 def _speed(wiring: Wiring) -> Iterable[Diagnosis]:
