@@ -10,12 +10,14 @@ import pytest
 
 from transcode.cli.commands.doctor import (
     Diagnosis,
+    _engines,
     examine,
     report_json,
     report_text,
     works,
 )
 from transcode.settings import Settings
+from transcode.wiring import wire
 
 FINE = Diagnosis("cores", "ok", "2")
 LESS = Diagnosis("cgroups", "warn", "none may be made", "Run as root.")
@@ -47,14 +49,12 @@ def test_only_what_is_essential_fails(
 def test_engines_say_what_they_want() -> None:
     """Without calling anybody."""
     named = Settings(lambda_function="transcode", kubernetes_image="transcode:1")
-    bare, set_up = (
-        {f.name: f.detail for f in examine(it)} for it in (Settings(), named)
-    )
+    (bare,), (set_up,) = _engines(wire(Settings())), _engines(wire(named))
 
-    assert bare["engines"].startswith("local, ray;")
-    assert "aws-lambda wants TRANSCODE_LAMBDA_FUNCTION" in bare["engines"]
-    assert "kubernetes wants TRANSCODE_KUBERNETES_IMAGE" in bare["engines"]
-    assert set_up["engines"].startswith("local, ray, aws-lambda, kubernetes;")
+    assert bare.detail.startswith("local, ray;")
+    assert "aws-lambda wants TRANSCODE_LAMBDA_FUNCTION" in bare.detail
+    assert "kubernetes wants TRANSCODE_KUBERNETES_IMAGE" in bare.detail
+    assert set_up.detail.startswith("local, ray, aws-lambda, kubernetes;")
 
 
 def test_this_machine_is_examined(tmp_path: Path) -> None:

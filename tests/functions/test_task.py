@@ -10,7 +10,7 @@ import pytest
 
 from transcode.contract import InvocationReport, OutcomeKind, WorkOrder
 from transcode.functions.task import perform_task
-from transcode.invoke.remote import BEGUN, ORDER, REPORT, RemoteOrder
+from transcode.invoke.remote import BEAT, ORDER, REPORT, RemoteOrder
 from transcode.pipeline import admit
 from transcode.request import Request
 from transcode.settings import Settings
@@ -21,7 +21,7 @@ from transcode.wiring import Wiring, wire
 @pytest.fixture
 async def order(make_clip: Any, tmp_path: Path) -> RemoteOrder:
     """Of work that takes far longer than any test may."""
-    clip = make_clip("long", seconds=30, size="1280x720")
+    clip = make_clip("long", seconds=12, size="1280x720")
     wiring = wire(Settings())
     request = Request(source=str(clip), profile="mp4")
     plan = await admit(request, wiring)
@@ -81,8 +81,10 @@ async def test_what_was_given_up_stops_by_itself(
         with anyio.fail_after(60):
             async with anyio.create_task_group() as group:
                 group.start_soon(work)
-                while not Path(records, BEGUN).exists():  # noqa: ASYNC110, ASYNC240  a disk
+                while not Path(records, BEAT).exists():  # noqa: ASYNC110, ASYNC240  a disk
                     await anyio.sleep(0.01)
                 await objects.create(REPORT, b"{}")
 
     assert [False] == ours
+    # Nothing was made: it did not go on to its end.
+    assert not Path(order.work.place or "").exists()  # noqa: ASYNC240  a disk
