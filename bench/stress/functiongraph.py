@@ -33,6 +33,7 @@ from typing import Any
 
 from bench.fronts.functiongraph import Call, Fate, Front, serve
 from bench.harness import parser_of
+from bench.stress.marked import marked, marking
 from bench.stress.soak import (
     KEY,
     PROFILE,
@@ -152,7 +153,7 @@ class FunctionSoak:
 
     def _environment(self, address: str) -> dict[str, str]:
         return {
-            **os.environ,
+            **marking(os.environ, self._home.name),
             "AWS_ACCESS_KEY_ID": KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET,
             "TRANSCODE_S3_ENDPOINT_URL": self.server.endpoint,
@@ -218,14 +219,12 @@ class FunctionSoak:
         )
 
     def _left(self) -> list[str]:
-        """Processes on this machine that were started for a function of ours."""
-        mark = f"TRANSCODE_INDEX={self._home / 'index'}".encode()
+        """Processes on this machine that came of a function of ours."""
         found = []
-        for path in Path("/proc").glob("[0-9]*"):
+        for pid in marked(self._home.name):
             with suppress(OSError):
-                if mark in (path / "environ").read_bytes():
-                    argv = (path / "cmdline").read_bytes().replace(b"\0", b" ")
-                    found.append(f"{path.name}: {argv.decode('utf-8', 'replace')}")
+                argv = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+                found.append(f"{pid}: {argv.decode('utf-8', 'replace')}")
         return found
 
 

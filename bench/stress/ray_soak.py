@@ -36,10 +36,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.harness import SECOND_FFMPEG, parser_of
+from bench.stress.marked import marked, marking
 
 LEASE_SECONDS = 6
-MARK = "SOAK_ON_RAY"
-"""In the environment of all that is ours: what to hit, and what is left."""
+MARK = f"ray-soak-{os.getpid()}"
+"""What all that is ours inherits: what to hit, and what is left."""
 KINDS = ("driver", "worker", "encoder", "raylet")
 
 
@@ -55,17 +56,14 @@ def clip(path: Path, number: int) -> None:
 
 def alive() -> dict[int, str]:
     """Processes of this soak → how they are called; not this one."""
-    mine = f"{MARK}={os.environ[MARK]}".encode()
     found: dict[int, str] = {}
-    for path in Path("/proc").iterdir():
-        with suppress(OSError, ValueError):
-            pid = int(path.name)
-            if pid != os.getpid() and mine in (path / "environ").read_bytes().split(
-                b"\0"
-            ):
-                words = (path / "cmdline").read_bytes().replace(b"\0", b" ")
-                if words:
-                    found[pid] = words.decode("utf-8", "replace")
+    ours = {*marked(MARK)}
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            pid, argv = int(path.name), (path / "cmdline").read_bytes()
+            # A Ray worker writes its title over its environment.
+            if argv and (pid in ours or argv.startswith(b"ray::")):
+                found[pid] = argv.replace(b"\0", b" ").decode("utf-8", "replace")
     return found
 
 
@@ -281,18 +279,18 @@ def main() -> None:
     )
     options = parser.parse_args()
     os.environ |= {
-        MARK: f"{os.getpid()}",
+        **marking(os.environ, MARK),
         "TRANSCODE_LEASE_SECONDS": str(LEASE_SECONDS),
         "TRANSCODE_TRIES": "20",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": "disabled",
     }
     home = Path(tempfile.mkdtemp(prefix="ray-soak-"))
-    try:
-        broken = RaySoak(options, home).run()
-    finally:
-        if sys.exc_info()[0] is None:
-            shutil.rmtree(home, ignore_errors=True)
+    broken = RaySoak(options, home).run()
+    if broken:
+        print(f"to be looked at: {home}")
+    else:
+        shutil.rmtree(home, ignore_errors=True)
     sys.exit(bool(broken))
 
 

@@ -43,6 +43,8 @@ ASYNC_CONCURRENCY = 100
 discarded without a word. "Notes and Constraints" of FunctionGraph, 2025-07-09."""
 _LOOK_SECONDS = 10.0
 """Between two questions for the state: the report says the same, and sooner."""
+_SILENT_SECONDS = 300.0
+"""An API that is renewed is back by then."""
 _OUT_OF_MEMORY = ("memory", "oom")
 _OUT_OF_TIME = ("timeout", "timed out", "time out")
 """In what is said of an invocation that failed: the codes of it are not documented."""
@@ -140,13 +142,20 @@ class FunctionGraphTask:
     room: anyio.Semaphore
 
     async def ended(self) -> TranscodeError | None:
+        answered = anyio.current_time()
         try:
             while True:
                 await anyio.sleep(_LOOK_SECONDS)
                 try:
                     found = await self.tasks.status(self.request)
-                except DestinationDown:
+                except DestinationDown as exc:
+                    # The report tells; but of what never begins there is none.
+                    if anyio.current_time() - answered > _SILENT_SECONDS:
+                        return WorkerLost(
+                            f"Nothing is to be heard of FunctionGraph: {exc.message}"
+                        )
                     continue
+                answered = anyio.current_time()
                 if found is not None and found.state in {"SUCCESS", "FAIL", "DISCARD"}:
                     return _said(found)
         finally:

@@ -2,9 +2,9 @@
 Workers that are forked from one which has imported everything.
 
 Where a queue of short jobs is worked off, what each new interpreter imports is a good
-part of what it costs: 0.25 s of a processor, beside 1.7 s for six seconds of 720p. The
-process that forks holds no job, no file of anybody and no thread; whoever it forks
-works on one order and ends, like one that was started anew.
+part of what it costs: half a second of a processor, as much as one second of 240p takes
+besides. The process that forks holds no job, no file of anybody and no thread; whoever
+it forks works on one order and ends, like one that was started anew.
 
 They share the layout of their memory. So what opens an upload is never forked: the
 probing child and ffmpeg are programs of their own, started anew each time.
