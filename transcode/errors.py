@@ -27,6 +27,7 @@ an encode paid for?
     - BudgetTooSmall
     - SpecTooSmall
       * ScratchFull       too little is free on this machine, for now
+    - PlatformBusy        as much runs on the platform as may, for now
     - PlanChanged         a plan that was kept is not what would be done now
     - BudgetReached       a day's or a tag's budget leaves too little
   + WorkError             a task started and did not finish (exit 4)
@@ -204,6 +205,12 @@ class ScratchFull(SpecTooSmall):
     """What is free on this machine now is too little; says how much would do."""
 
     outcome = OutcomeKind.OUT_OF_DISK
+    mendable = True
+
+
+class PlatformBusy(PlanError):
+    """As many invocations run as the account may have; the job waits its turn."""
+
     mendable = True
 
 

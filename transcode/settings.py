@@ -151,6 +151,13 @@ class Settings(Value):
         "destinations are written, with what no call sets behind commas "
         "(urn:fss:…,seconds=900,scratch=512); separated by spaces",
     )
+    functiongraph_concurrency: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        description="invocations that the account may have at once (its quota on "
+        "FunctionGraph); the platform discards what is above it",
+    )
     functiongraph_image: str | None = Field(
         None, description="for `deploy`: the image of the functions, swr.…/…:tag"
     )

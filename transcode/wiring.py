@@ -233,7 +233,11 @@ class Wiring:
                 for variant, target in self.graph_functions
             ]
             yield RemoteEngine(
-                FunctionGraphInvoker(functions, platform),
+                FunctionGraphInvoker(
+                    functions,
+                    platform,
+                    concurrency=self.settings.functiongraph_concurrency,
+                ),
                 platform,
                 self.settings,
                 lambda place: bucket(place, self.settings),

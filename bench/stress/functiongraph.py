@@ -166,6 +166,7 @@ class FunctionSoak:
             "TRANSCODE_LEASE_SECONDS": str(self.options.lease),
             "TRANSCODE_TRIES": "20",
             "TRANSCODE_INDEX": str(self._home / "index"),
+            "TRANSCODE_FUNCTIONGRAPH_CONCURRENCY": str(self.options.concurrency),
             "TRANSCODE_FUNCTIONGRAPH_FUNCTION": f"functiongraph+{address}/{URN}",
             "TRANSCODE_HUAWEI_ACCESS_KEY": "AK",
             "TRANSCODE_HUAWEI_SECRET_KEY": "SK",

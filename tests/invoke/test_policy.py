@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcode.contract import Attempt, Candidate, Gpu, Money, OutcomeKind, Spec, Usage
-from transcode.invoke.policy import MAX_LARGER, MIB, GiveUp, Retry, after
+from transcode.invoke.policy import (
+    MAX_LARGER,
+    MIB,
+    MOST_UNBEGUN,
+    GiveUp,
+    Retry,
+    after,
+)
 
 SIZES = (128, 256, 512, 768, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096)
 KILLED = OutcomeKind.OUT_OF_MEMORY
@@ -136,6 +143,23 @@ def test_lost_is_tried_once_more_in_the_same_spec() -> None:
     assert isinstance(decision, Retry)
     assert options[0] == decision.candidate
     assert after(options, [lost, lost]) == GiveUp("The worker was lost twice.")
+
+
+def test_what_was_never_begun_is_begun_again() -> None:
+    """It cost nothing and tells nothing, but not for ever; others count besides."""
+    options = sizes(512, 768)
+    lost = attempt(options[0], OutcomeKind.LOST)
+    unbegun = lost.model_copy(update={"measured": None, "cost": money("0")})
+    vanished = lost.model_copy(update={"measured": None})
+
+    for several in range(1, MOST_UNBEGUN):
+        again = after(options, [lost, *[unbegun] * several])
+        assert isinstance(again, Retry)
+        assert again.candidate == options[0]
+    assert "never began it" in str(after(options, [unbegun] * MOST_UNBEGUN))
+    assert after(options, [lost, unbegun, vanished]) == GiveUp(
+        "The worker was lost twice."
+    )
 
 
 def test_without_a_gpu_it_goes_on_without() -> None:

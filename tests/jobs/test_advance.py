@@ -71,6 +71,9 @@ from transcode.wiring import Wiring
 
 __all__ = ["looked_up"]
 
+AT_ONCE = 2
+"""Jobs that are looked at in one moment: all are told that there is room."""
+
 
 @dataclass(frozen=True)
 class Beneath:
@@ -129,6 +132,10 @@ class Cloud:
 
     model: AdvanceModel
 
+    @property
+    def concurrency(self) -> int | None:
+        return self.model.concurrency
+
     def fits(self, spec: Spec) -> bool:
         return spec.memory_mib > 0
 
@@ -154,6 +161,10 @@ class AdvanceModel:
     order: ResolvedRequest
     wiring: Wiring
     breaks: dict[str, bool]
+    concurrency: int | None = None
+    """Of invocations at once, as the account may have."""
+    running: int = 0
+    most_running: int = 0
     begun: Counter[str] = field(default_factory=Counter)
     reported: list[tuple[float, str, int, str]] = field(default_factory=list)
     """When, of which job, under which claim, which task was finished."""
@@ -197,8 +208,10 @@ class AdvanceModel:
 
     async def _run(self) -> list[str]:
         async with anyio.create_task_group() as self.group:
-            for job in self.jobs:
-                self.group.start_soon(self._deed, "submit", job)
+            for n, job in enumerate(self.jobs):
+                # Of several who ask in one moment, all are told that there is room.
+                at = 0.0 if self.concurrency is None else 10.0 * n
+                self.group.start_soon(self._deed, "submit", job, at)
             self.group.start_soon(self._clock)
             for at, deed, n in self.schedule.deeds:
                 job = self.jobs[n % len(self.jobs)]
@@ -297,10 +310,14 @@ class AdvanceModel:
             return
         self.begun[records] += 1
         self.wrong += self._repeats(order)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
         try:
             await view.head(f"{records}/{REPORT}")
         except ObjectMissing:
             await self._encode(view, service, order, records)
+        finally:
+            self.running -= 1
         discards = self.breaks.get("discards")
         if discards and not await service.wanted(job.job_id, job.claim):
             folder, token = self.orders[job.job_id].folder, token_of(job.claim)
@@ -434,6 +451,9 @@ class AdvanceModel:
         # Who stood still until all was over, and was killed then, leaves what it wrote.
         if left and not {"frozen", "killed"} & {*" ".join(self.world.log).split()}:
             yield f"left: {left}"
+        most = self.most_running
+        if self.concurrency is not None and most > self.concurrency + AT_ONCE:
+            yield f"{most} ran at once, {self.concurrency} may"
         for name, count in self.begun.items():
             if count > 1:
                 yield f"{name} was begun {count} times"
@@ -448,8 +468,12 @@ def run(
     plan, order, wiring = looked_up
     chunked, resume = _in_chunks(plan), JobJournal.resume
 
-    def one(schedule: Schedule, **breaks: bool) -> list[str]:
-        model = AdvanceModel(schedule, memory_bucket, chunked, order, wiring, breaks)
+    def one(
+        schedule: Schedule, concurrency: int | None = None, **breaks: bool
+    ) -> list[str]:
+        model = AdvanceModel(
+            schedule, memory_bucket, chunked, order, wiring, breaks, concurrency
+        )
         monkeypatch.setattr(transcode.jobs.advance, "plan_job", model.plan_job)
         monkeypatch.setattr(
             JobJournal,
@@ -481,6 +505,14 @@ def _in_chunks(plan: Plan) -> Plan:
 def test_a_calm_day(run: Callable[..., list[str]]) -> None:
     """Two chunks at once, then the join, then the result."""
     assert [] == run(Schedule(0))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_no_more_are_started_than_may_run(
+    run: Callable[..., list[str]], seed: int
+) -> None:
+    """Jobs wait their turn, chunks for one another, and all of them succeed."""
+    assert [] == run(Schedule(seed, media=("good",) * 8), concurrency=3)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -74,6 +74,11 @@ class LambdaInvoker:
         self._known: dict[int, FunctionFacts] = {}
         self._lock = anyio.Lock()
 
+    @property
+    def concurrency(self) -> int | None:
+        """None: Lambda keeps events for as long as they may grow old."""
+        return None
+
     def fits(self, spec: Spec) -> bool:
         """Whether the tier has it, whatever this machine has."""
         return on_lattice(self._platform, spec)

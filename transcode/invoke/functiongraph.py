@@ -94,6 +94,7 @@ class FunctionGraphInvoker:
     ) -> None:
         self._tasks = {one.variant: one.tasks for one in functions}
         self._platform = platform
+        self.concurrency: int | None = concurrency
         self._room = anyio.Semaphore(concurrency)
 
     def fits(self, spec: Spec) -> bool:

@@ -22,6 +22,14 @@ MAX_LARGER = 4
 reach the memory of any honest encode; a fifth kill is no matter of size."""
 
 
+MOST_UNBEGUN = 6
+
+
+"""Invocations of one task that a platform took and discarded, or never began: they cost
+nothing but time, and say nothing of the task. Above its concurrency FunctionGraph
+discards without a word, so that a burst loses some of them several times."""
+
+
 FASTER = 0.8
 
 
@@ -57,7 +65,8 @@ def after(
 
     `candidates`: every spec the engine can run, in any order. `left`: what the budget
     still holds, None without one; a hard stop. A spec that failed is never tried
-    again, except once after a worker was lost, which says nothing about the spec.
+    again, except once after a worker was lost, which says nothing about the spec, and
+    where nothing of it was begun.
     """
     decide = _DECIDE.get(attempts[-1].outcome)
     if decide is None:
@@ -137,8 +146,15 @@ def _faster(candidates: Sequence[Candidate], attempts: Sequence[Attempt]) -> Nex
 
 def _again(candidates: Sequence[Candidate], attempts: Sequence[Attempt]) -> Next:
     last = attempts[-1]
-    if sum(a.outcome is OutcomeKind.LOST for a in attempts) > 1:
+    lost = [a for a in attempts if a.outcome is OutcomeKind.LOST]
+    unbegun = [a for a in lost if a.measured is None and not a.cost.amount]
+    if len(lost) - len(unbegun) > 1:
         return GiveUp("The worker was lost twice.")
+    if len(unbegun) >= MOST_UNBEGUN:
+        return GiveUp(
+            f"The platform took it {len(unbegun)} times and never began it: look at "
+            "its function, and at how many may run at once."
+        )
     same = next((c for c in candidates if c.spec == last.spec), None)
     if same is None:
         return GiveUp("Its spec is not among the candidates.")

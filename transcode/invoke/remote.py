@@ -129,6 +129,10 @@ class Invoker(Protocol):
 class Starter(Protocol):
     """An invoker whose invocations outlive whoever started them."""
 
+    @property
+    def concurrency(self) -> int | None:
+        """So many may run at once; the platform loses the others. None: it queues."""
+
     async def start(self, records: str, task: Task) -> None:
         """As `Invoker.invoke`, where nobody waits for the end."""
 
@@ -160,6 +164,11 @@ class RemoteEngine:
     def misfit(self, spec: Spec) -> str | None:
         """Where the platform's functions say it."""
         return self.invoker.misfit(spec) if isinstance(self.invoker, Refusing) else None
+
+    @property
+    def concurrency(self) -> int | None:
+        """Of invocations that nobody waits for."""
+        return self.invoker.concurrency if isinstance(self.invoker, Starter) else None
 
     async def order(self, order: WorkOrder, job: AdvancingJob, at: datetime) -> bool:
         """Say that it is to be started, by us; False where somebody else has."""

@@ -10,7 +10,7 @@ nothing; what was lost is found by the next to look.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -24,7 +24,13 @@ from ..contract import (
     attempt_name,
 )
 from ..contract.job import Claim
-from ..errors import Cancelled, ObjectExists, ObjectMissing, WorkerLost
+from ..errors import (
+    Cancelled,
+    ObjectExists,
+    ObjectMissing,
+    PlatformBusy,
+    WorkerLost,
+)
 from ..hooks import Listener, Planned
 from ..invoke.advance import (
     Begin,
@@ -88,7 +94,17 @@ class JobAdvance:
     listen: Listener
 
     async def begin(self, started: float) -> None:
-        """Plan it and start what is first."""
+        """
+        Plan it and start what is first.
+
+        Raises `PlatformBusy` where the platform would lose what is started now.
+        """
+        room = await self._room()
+        if room is not None and room <= 0:
+            raise PlatformBusy(
+                f"{self.engine.concurrency} invocations run on the platform, as many "
+                "as the account may have. The job waits its turn."
+            )
         resumed = await self.journal.resume(in_place=self.order.target.in_place)
         if resumed is None:
             plan = await plan_job(
@@ -125,7 +141,7 @@ class JobAdvance:
         budget, fits = left_of(plan), self.engine.fits
         steps = next_steps(states, budget=budget, fits=fits)
         if not steps.failed:
-            for one in steps.begin:
+            for one in await self._allowed(steps.begin, states):
                 await self._start(plan, one)
             if steps.begin or not all(state.done for state in states):
                 return None
@@ -147,6 +163,39 @@ class JobAdvance:
             return None
         ended = with_whole(results, results_of([instead], more.gave_up))
         return self._finished(known, ended)
+
+    async def _allowed(
+        self, begin: Sequence[Begin], states: Sequence[TaskState]
+    ) -> Sequence[Begin]:
+        """
+        As many as the platform has room for; the others begin as these end. At least
+        one where nothing runs: nobody else would look at the job.
+        """
+        room = await self._room() if begin else None
+        if room is None:
+            return begin
+        return begin[: max(room, int(not any(state.runs for state in states)))]
+
+    async def _room(self) -> int | None:
+        """
+        How many invocations more may run, by what all jobs here have ordered and nobody
+        has reported or given up; None: as many as we like. Two who ask at once are told
+        the same: a few too many are lost, and begun again.
+        """
+        most = self.engine.concurrency
+        if most is None:
+            return None
+        now, lease = await self.objects.now(), self.wiring.settings.lease_seconds
+        lies: dict[str, dict[str, datetime]] = defaultdict(dict)
+        async for entry in self.objects.entries(f"{RECORDS}/"):
+            attempt, _, what = entry.key.rpartition("/")
+            lies[attempt][what] = entry.modified
+        silent = timedelta(seconds=lease * _QUEUED)
+        live = (
+            REPORT not in it and now - max(it.values()) <= silent
+            for it in lies.values()
+        )
+        return most - sum(live)
 
     def _finished(self, known: PlannedTry, results: tuple[TaskResult, ...]) -> Finished:
         return Finished(known.plan, results, dict(self.journal.begun_at), known.kept)
