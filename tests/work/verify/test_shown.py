@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from transcode.contract import (
+    Clip,
     CmafPackaging,
     FilePackaging,
     OutputFile,
@@ -212,3 +213,27 @@ def test_a_playlist_that_adds_up_samples_is_found(
     report = reported(Shown(array("q"), Fraction(1, 25), 1))
     found = {it.name: it.detail for it in verify(task, report, staging=broken).failed}
     assert "is said to last 4.006 s, it lasts 4.000 s" in found["playlists"]
+
+
+@pytest.mark.parametrize(("late_ms", "found"), [(0, 0), (2, 0), (21, 1), (-21, 1)])
+def test_a_chunk_that_does_not_begin_with_its_picture_is_found(
+    look: Any, still: Path, tmp_path: Path, late_ms: int, found: int
+) -> None:
+    """Joined, it would show it early or late; a clip may begin between two pictures."""
+    made = tmp_path / "made" / "video.mp4"
+    made.parent.mkdir()
+    shutil.copy(still, made)
+    task, report, tracks = look(made)
+    start = 2 - late_ms / 1000
+    part = Clip(start_seconds=start, seek_seconds=None, slack_seconds=0.03)
+    cut = {"recipe": task.recipe.model_copy(update={"clip": part})}
+    told_times = report.shown.times
+    later = array("q", [it + round(2 / report.shown.base) for it in told_times])
+    told_of = replace(report, shown=replace(report.shown, times=later))
+
+    def said(kind: str) -> list[str]:
+        asked = task.model_copy(update={**cut, "kind": kind})
+        return [it for it in shown(asked, told_of, tracks) if "not cut" in it]
+
+    assert found == len(said("chunk"))
+    assert [] == said("encode")

@@ -84,7 +84,17 @@ def _at_its_times(
     if steady and video is not None and video.frame_rate and not copied:
         near = max(near, _GRID_SHARE / float(video.frame_rate))
     times = [float(time * track.time_base) for time in track.times]
-    if task.recipe.clip is not None and times and wanted:
+    clip = task.recipe.clip
+    if task.kind == "chunk" and clip is not None and clip.start_seconds and times:
+        # Joined, it stands beside pictures at their own times.
+        late = wanted[0] - times[0]
+        if abs(late) > 2 * _CLOCK_SECONDS:
+            how = "early" if late > 0 else "late"
+            yield (
+                f"{track.name} begins {abs(late):.3f} s {how} at "
+                f"{clip.start_seconds:.3f} s, where its source is not cut"
+            )
+    if clip is not None and times and wanted:
         # What begins a little late is shown from the start of a clip on.
         wanted = [min(wanted[0], max(times[0], 0.0)), *wanted[1:]]
     missing = [it for it in wanted if not _has(times, it, near)]
