@@ -43,7 +43,10 @@ def searched(curve: Curve, target: float, *, seed: float, codec: str) -> list[fl
 def test_a_search_ends_near_its_target(
     codec: str, top: float, knee: float, target: float, seed: int
 ) -> None:
-    """Within four trials, all sane, whatever the curve and wherever it begins."""
+    """
+    Within four trials, all sane, whatever the curve and wherever it begins: by little
+    more than 1, and half of what a whole step of the encoder's costs there.
+    """
     curve = concave(top, knee)
 
     tried = searched(curve, target, seed=float(seed), codec=codec)
@@ -53,7 +56,8 @@ def test_a_search_ends_near_its_target(
     assert len(set(tried)) == len(tried) <= MOST_TRIALS
     assert sane.best <= crf <= sane.frugal
     reachable = curve(sane.frugal) < target < curve(sane.best)
-    assert not reachable or abs(curve(crf) - target) < 1.5
+    step = curve(crf - sane.step / 2) - curve(crf + sane.step / 2)
+    assert not reachable or abs(curve(crf) - target) < 1.1 + step / 2
 
 
 def test_what_is_good_enough_is_not_tried_again() -> None:

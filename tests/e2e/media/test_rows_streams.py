@@ -231,13 +231,22 @@ def test_row_37_containers_are_closed() -> None:
 
 
 def test_row_38_quality_is_not_measured_while_encoding() -> None:
-    """No command holds libvmaf, whose queue has no end, beside an encoder."""
-    texts = {
-        path.name: path.read_text("utf-8")
-        for path in (ROOT / "transcode" / "work").rglob("*.py")
-    }
+    """libvmaf, whose queue has no end, stands beside no encoder, but after it."""
+    work = ROOT / "transcode" / "work"
+    named = [it for it in work.rglob("*.py") if "libvmaf" in it.read_text("utf-8")]
+    build = ast.parse((work / "command" / "build.py").read_text("utf-8"))
+    users = [
+        one
+        for one in ast.walk(build)
+        if isinstance(one, ast.FunctionDef) and "'libvmaf'" in ast.unparse(one)
+    ]
 
-    assert [] == [name for name, text in texts.items() if "libvmaf" in text]
+    # The one asks whether there is such a filter.
+    assert {"toolchain.py", "build.py"} == {it.name for it in named}
+    assert ["compare"] == [one.name for one in users]
+    outputs = re.findall(r"ffmpeg\.output\((.*)\)", ast.unparse(users[0]))
+    assert outputs
+    assert all("f='null'" in it for it in outputs)
 
 
 def test_every_row_has_its_test() -> None:
