@@ -246,9 +246,10 @@ def test_a_frozen_worker_and_a_dead_node_change_nothing(
     cluster: RayNodes, make_clip: MakeClip, tmp_path: Path
 ) -> None:
     """
-    Of two chunks one is done by a worker that stands still, the other on a node whose
-    raylet dies: the first is given up after a lease and done by another, the second's
-    report counts if it comes. One result, every attempt on the bill, nothing runs on.
+    Of two chunks the one on the head's node is done by a worker that stands still, the
+    other on a node whose raylet dies: the first is given up after a lease and done by
+    another, the second's report counts if it comes. One result, every attempt on the
+    bill, nothing runs on.
     """
     clip = make_clip("ray-faults", seconds=60, size="640x360")
     with subprocess.Popen(
@@ -262,10 +263,10 @@ def test_a_frozen_worker_and_a_dead_node_change_nothing(
         stderr=subprocess.PIPE,
         text=True,
     ) as running:
-        first, second = _encoders(running, cluster, 2)
-        frozen, raylet = _ancestors(first)[0], _raylet(second)
-        os.kill(frozen, signal.SIGSTOP)
-        os.kill(raylet, signal.SIGKILL)
+        first = _encoding(running, cluster)
+        _harm(first, cluster)
+        second = _encoding(running, cluster, but=first)
+        _harm(second, cluster)
         said, complaint = running.communicate(timeout=300)
 
     assert 0 == running.returncode, complaint
@@ -283,32 +284,46 @@ def test_a_frozen_worker_and_a_dead_node_change_nothing(
     assert all(_gone(it) for it in (first, second))
 
 
+def _harm(worker: int, cluster: RayNodes) -> None:
+    """Have who started it stand still; its raylet die, where that is not the head's."""
+    task, raylet = _ancestors(worker)[0], _raylet(worker)
+    if raylet == min(_raylets(cluster)):
+        os.kill(task, signal.SIGSTOP)
+    else:
+        os.kill(raylet, signal.SIGKILL)
+
+
 def _raylet(pid: int) -> int:
     """That of the node which *pid* works on."""
     return next(it for it in _ancestors(pid) if _runs(it, "raylet"))
 
 
-def _encoding(running: subprocess.Popen[Any], cluster: RayNodes) -> int:
-    """The worker that encodes for *running* on the cluster."""
-    (worker,) = _encoders(running, cluster, 1)
-    return worker
+def _raylets(cluster: RayNodes) -> list[int]:
+    """The head's is the oldest."""
+    pids = (int(it.name) for it in Path("/proc").iterdir() if it.name.isdecimal())
+    return [
+        pid
+        for pid in pids
+        if _runs(pid, "raylet/raylet") and cluster.process.pid in _ancestors(pid)
+    ]
 
 
-def _encoders(
-    running: subprocess.Popen[Any], cluster: RayNodes, count: int
-) -> list[int]:
-    """So many workers that encode for *running*, at once."""
+def _encoding(
+    running: subprocess.Popen[Any], cluster: RayNodes, *, but: int | None = None
+) -> int:
+    """A worker that encodes for *running* on the cluster, another one than *but*."""
     until = time.monotonic() + 120
     while time.monotonic() < until:
-        assert running.poll() is None
+        assert running.poll() is None, running.communicate()
         pids = (int(it.name) for it in Path("/proc").iterdir() if it.name.isdecimal())
-        found = {
-            next(it for it in _ancestors(pid) if _runs(it, "invoke.worker"))
+        found = [
+            next((it for it in _ancestors(pid) if _runs(it, "invoke.worker")), but)
             for pid in pids
             if _runs(pid, "ffmpeg") and cluster.process.pid in _ancestors(pid)
-        }
-        if len(found) == count:
-            return sorted(found)
+        ]
+        workers = [it for it in found if it is not None and it != but]
+        if workers:
+            return min(workers)
         time.sleep(0.05)
     raise AssertionError
 
