@@ -584,7 +584,8 @@ def test_either_child_killed(
     make_task: Any, make_recipe: Any, make_clip: Any, tmp_path: Path, *, victim: str
 ) -> None:
     """
-    When one of the two is killed, the other does not wait for it at the pipe.
+    When one of the two is killed, the other does not wait for it at the pipe; and what
+    it worked on is not to blame.
     """
     scratch, killed = tmp_path / "scratch", threading.Event()
 
@@ -610,8 +611,10 @@ def test_either_child_killed(
     )
 
     assert killed.is_set()
-    assert OutcomeKind.ENCODER_FAILED == produced.outcome
+    assert OutcomeKind.LOST == produced.outcome
     assert produced.failure is not None
+    assert "WorkerLost" == produced.failure.type
+    assert produced.failure.retryable
     assert victim == produced.failure.evidence["program"]
     assert -signal.SIGKILL == produced.failure.evidence["status"]
     assert [] == list(scratch.iterdir())

@@ -16,12 +16,18 @@ from types import TracebackType
 from typing import IO, Self
 
 from ..contract import Source
+from ..errors import WorkerLost
 from ..sandbox.fence import Fence, Permissions
 from .command.seek import SERVED
 from .fetcher import Fetcher, FetchFault
 from .opened import handed_on
 
 _CHUNK = 65_536
+_FROM_OUTSIDE = frozenset(
+    {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+)
+"""By which a program never ends itself: somebody has done it, or the kernel for its
+memory, which the engine is told by the kernel."""
 _ENDING_SECONDS = 1.0
 """For a killed process to give back what it held, on a busy machine."""
 
@@ -91,8 +97,8 @@ class Children:
 
     def start(self, program: Program) -> int:
         """
-        Start one; its process id. Raises OSError when it cannot be started, and what
-        `handed_on` raises.
+        Start one; its process id. Raises OSError when it cannot be started,
+        `WorkerLost` when it was killed meanwhile, and what `handed_on` raises.
         """
         argv, may, source = program.argv, program.may, program.source
         if source is not None and source.is_remote and SERVED in argv:
@@ -114,7 +120,14 @@ class Children:
                     stderr=subprocess.PIPE,
                     preexec_fn=_give_up(fence, say, os.getpid()),  # noqa: PLW1509 no threads here
                 )
-            self.refused |= json.loads(os.read(hear, _CHUNK))
+            said = os.read(hear, _CHUNK)
+            if not said:
+                process.wait()
+                raise _lost(program.name, process.returncode)
+            self.refused |= json.loads(said)
+        except ConnectionError as exc:
+            # It was to hand on what its system calls are watched by.
+            raise _lost(program.name, None) from exc
         finally:
             os.close(hear)
             os.close(say)
@@ -130,7 +143,12 @@ class Children:
         return process.pid
 
     def wait(self) -> ChildExit:
-        """Drain them all until they have ended."""
+        """
+        Drain them all until they have ended.
+
+        Raises `WorkerLost` where one was killed by somebody else: that is no fault of
+        what it worked on.
+        """
         statuses: dict[str, int] = {}
         failed: str | None = None
         while self._selector.get_map():
@@ -146,6 +164,8 @@ class Children:
                     failed = failed or key.data
                     for other in self._running.values():
                         _kill(other)
+        if failed is not None and -statuses[failed] in _FROM_OUTSIDE:
+            raise _lost(failed, statuses[failed])
         return ChildExit(statuses, failed)
 
     def _killed(self) -> str | None:
@@ -179,6 +199,13 @@ class Children:
         elif hasattr(file, "close") and hasattr(file, "fileno"):
             self._selector.unregister(file)
             file.close()
+
+
+def _lost(program: str, status: int | None) -> WorkerLost:
+    how = "" if status is None else f" by signal {-status}"
+    return WorkerLost(
+        f"{program} was killed{how}, and not by us.", program=program, status=status
+    )
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
