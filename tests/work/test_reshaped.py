@@ -55,11 +55,14 @@ def test_it_is_begun_anew_with_all_changes_known(
     assert [1.0, 3.0] == pytest.approx(times, abs=0.06)
 
 
-def test_each_stretch_of_a_recording_has_its_width() -> None:
-    """By ffmpeg's own arithmetic, to a hair before each change."""
-    changes = tuple(
-        Reshaped(seconds, aspect)
-        for seconds, aspect in zip((0.0, 1.0, 3.0), SHAPES, strict=True)
-    )
+def test_a_day_of_television_changes_hundreds_of_times(ffmpeg: str) -> None:
+    """ffmpeg takes them all, and to a hair before each the pixels have its width."""
+    changes = [Reshaped(float(n), SHAPES[n % 2]) for n in range(300)]
+    wide = f"scale=w='round(12*{stretch(changes)})':h=16:eval=frame"
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "color=s=16x16:r=1:d=300"]
+    argv += ["-vf", f"{wide},showinfo", "-loglevel", "info", "-f", "null", "-"]
 
-    assert "if(lt(t,0.999000),1,if(lt(t,2.999000),1.33333333,1))" == stretch(changes)
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+
+    widths = re.findall(r"sar:\S+ s:(\d+)x16", done.stderr)
+    assert ["12", "16"] * 150 == widths

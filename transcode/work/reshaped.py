@@ -136,10 +136,17 @@ def begins_reshaped(reshaped: Sequence[Reshaped], clip: Clip | None) -> bool:
 
 
 def stretch(reshaped: Sequence[Reshaped]) -> str:
-    """An expression of ffmpeg's, of `t`: by how much wider pixels are than at first."""
-    first, *others = reshaped
-    before = [1.0, *(float(one.aspect / first.aspect) for one in others)]
-    text = f"{before[-1]:.9g}"
-    for factor, one in zip(reversed(before[:-1]), reversed(others), strict=True):
-        text = f"if(lt(t,{one.seconds - _HAIR_SECONDS:.6f}),{factor:.9g},{text})"
-    return text
+    """
+    An expression of ffmpeg's, of `t`: by how much wider pixels are than at first.
+
+    Halved again and again: libavutil takes no expression that is 100 deep.
+    """
+    return _stretch(reshaped, reshaped[0].aspect)
+
+
+def _stretch(reshaped: Sequence[Reshaped], first: Fraction) -> str:
+    if len(reshaped) == 1:
+        return f"{float(reshaped[0].aspect / first):.9g}"
+    half = len(reshaped) // 2
+    before, after = _stretch(reshaped[:half], first), _stretch(reshaped[half:], first)
+    return f"if(lt(t,{reshaped[half].seconds - _HAIR_SECONDS:.6f}),{before},{after})"
