@@ -39,6 +39,8 @@ from transcode.errors import TranscodeError
 from transcode.probe.probe import ProbeLimits, probe
 
 MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
+GRACE_SECONDS = 2.0
+"""As in `kills`: for children to end after who asked for them."""
 MOST_BYTES = 3_000_000
 """Larger files of the corpus are left out: writing them would be most of the time."""
 KINDS = ("cut", "flip", "splice")
@@ -280,7 +282,7 @@ def _run(verdict: Verdict, upload: Path, scratch: Path) -> Verdict:
         ran = f"{ran}: {(document.get('error') or {}).get('type')}"
         if process.returncode not in {*REFUSALS}:
             faults.append(f"exit {process.returncode}")
-    if orphans := _session(process.pid):
+    if orphans := _outlasting(process.pid):
         faults.append(f"processes are left: {orphans}")
     if files := sorted(path.name for path in scratch.rglob("*")):
         faults.append(f"temporary files are left: {files[:5]}")
@@ -316,6 +318,16 @@ def _descriptors() -> int:
 def _children() -> list[str]:
     found = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
     return found.split()
+
+
+def _outlasting(leader: int) -> list[str]:
+    """Those that do not end soon: the reaper ends after whom it watches."""
+    until = time.monotonic() + GRACE_SECONDS
+    while left := _session(leader):
+        if time.monotonic() > until:
+            return left
+        time.sleep(0.02)
+    return []
 
 
 def _session(leader: int) -> list[str]:
