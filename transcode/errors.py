@@ -27,6 +27,7 @@ an encode paid for?
     - BudgetTooSmall
     - SpecTooSmall
       * ScratchFull       too little is free on this machine, for now
+      * ScratchTooSmall   its whole disk is smaller than what is needed
     - PlatformBusy        as much runs on the platform as may, for now
     - PlanChanged         a plan that was kept is not what would be done now
     - BudgetReached       a day's or a tag's budget leaves too little
@@ -203,6 +204,16 @@ class SpecTooSmall(PlanError):
 
 class ScratchFull(SpecTooSmall):
     """What is free on this machine now is too little; says how much would do."""
+
+    outcome = OutcomeKind.OUT_OF_DISK
+    mendable = True
+
+
+class ScratchTooSmall(SpecTooSmall):
+    """
+    The whole disk of this machine holds less than is needed, whatever is freed: the
+    job ends at once, and is opened again where there is room.
+    """
 
     outcome = OutcomeKind.OUT_OF_DISK
     mendable = True

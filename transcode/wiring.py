@@ -27,7 +27,7 @@ from .invoke.engine import Engine
 from .invoke.variants import VARIABLE, FunctionVariant, narrowed, parse_variants
 from .ledger.budgets import Cap, parse_caps
 from .plan.coefficients import Coefficients, parse_coefficients
-from .platforms.machine import this_machine
+from .platforms.machine import scratch_mib, this_machine
 from .platforms.platform import Machine, Platform, held_to_tier
 from .settings import Settings
 from .units import nearest
@@ -74,9 +74,18 @@ class Wiring:
         """Profiles, platforms and services by name."""
         return Catalog(self.settings)
 
-    @cached_property
+    @property
     def machine(self) -> Machine:
-        return self.held_to or this_machine(self.scratch)
+        """What we may use; of scratch what is free now, since a service lives long."""
+        if self.held_to is not None:
+            return self.held_to
+        free, whole = scratch_mib(self.scratch)
+        now = {"scratch_mib": free, "scratch_total_mib": whole}
+        return self._machine.model_copy(update=now)
+
+    @cached_property
+    def _machine(self) -> Machine:
+        return this_machine(self.scratch)
 
     def machine_of(self, engine: str) -> Machine:
         """The most that one task can have where *engine* runs it."""

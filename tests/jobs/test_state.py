@@ -203,3 +203,19 @@ def test_a_new_round_forgets_what_was_before() -> None:
     assert isinstance(again, Exhausted)
     assert again.number == 8
     assert again.tries == 3
+
+
+def test_room_is_waited_for_a_few_times_and_other_trouble_longer() -> None:
+    """The fifth time it is said; a store that is down is waited for thirty times."""
+
+    def put_off(number: int, kind: str) -> ClaimHistory:
+        failure = {"type": kind, "message": "It is in the way.", "retryable": False}
+        return claim(number, "handed_back", failure=failure)
+
+    room = [put_off(n, "ScratchFull") for n in range(1, 6)]
+    down = [put_off(n, "StoreDown") for n in range(1, 31)]
+
+    assert isinstance(stands(*room[:-1]), Free)
+    assert isinstance(stands(*room), Exhausted)
+    assert isinstance(stands(*down[:-1]), Free)
+    assert isinstance(stands(*down), Exhausted)

@@ -29,6 +29,7 @@ from transcode.errors import (
     PlanError,
     PlatformError,
     ScratchFull,
+    ScratchTooSmall,
     SpecTooSmall,
 )
 from transcode.media.margins import MEMORY_MARGIN
@@ -84,6 +85,7 @@ def pick(
     *,
     height: int = 480,
     seconds: float = 30.0,
+    machine: Machine | None = None,
     **wishes: object,
 ) -> Choice:
     source, made = job(height, seconds)
@@ -91,7 +93,7 @@ def pick(
         source,
         made,
         platform=PLATFORMS[name],
-        machine=MACHINE,
+        machine=machine or MACHINE,
         constraints=Constraints.model_validate(wishes),
         coefficients=COEFFICIENTS,
     )
@@ -316,6 +318,17 @@ def test_scratch_that_this_machine_has_not_now_may_be_had_later() -> None:
 
     assert caught.value.mendable
     assert not limit.value.mendable
+
+
+def test_scratch_that_this_machine_never_has_is_told_from_a_full_disk() -> None:
+    """Its disk is smaller than that, whatever is removed from it."""
+    small = {"scratch_mib": 10, "scratch_total_mib": 20}
+    machine = MACHINE.model_copy(update=small)
+
+    with pytest.raises(ScratchTooSmall, match="holds 20 MiB however empty") as caught:
+        pick("local", machine=machine, height=1080, seconds=3_600_000)
+
+    assert caught.value.evidence["needed_mib"] > 20
 
 
 def test_a_forced_memory_is_taken_even_below_the_prediction() -> None:

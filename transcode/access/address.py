@@ -16,6 +16,11 @@ from ..errors import UsageError
 
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_OVERLONG = re.compile(
+    "[\udcc0\udcc1][\udc80-\udcbf]|\udce0[\udc80-\udc9f]|\udcf0[\udc80-\udc8f]"
+)
+"""A character in more bytes of UTF-8 than it takes, which some servers read all the
+same: `%c0%ae` as a dot (RFC 3629, section 3)."""
 _MOST_ENCODINGS = 8
 """Times a name may be encoded over again before it is called no name."""
 _FILE = "file://"
@@ -136,7 +141,10 @@ def _plain_name(name: str, text: str, what: str, *, web: bool = False) -> str:
     seen = decoded
     # A server behind another one may decode again what that one has decoded.
     for _ in range(_MOST_ENCODINGS if web else 1):
-        if seen in {".", ".."} or set(seen) & set("/\0") or (web and "\\" in seen):
+        # Servers of servlets take what follows a `;` off a name before they go there.
+        plain = seen.partition(";")[0] if web else seen
+        strange = web and ("\\" in seen or _OVERLONG.search(seen))
+        if plain in {".", ".."} or set(seen) & set("/\0") or strange:
             raise _wrong(
                 text, what, "has a name that is '.', '..', or holds a slash or zero"
             )

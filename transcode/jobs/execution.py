@@ -20,6 +20,7 @@ from ..errors import (
     BudgetReached,
     Cancelled,
     LeaseLost,
+    ScratchTooSmall,
     StoreError,
     TranscodeError,
     WorkerLost,
@@ -130,7 +131,7 @@ class JobExecution:
                 error,
                 started,
                 kind="cancelled" if cancelled else "failed",
-                final=cancelled or not error.mendable,
+                final=cancelled or not _may_pass(error),
             )
         )
         if ending.final:
@@ -209,7 +210,7 @@ class JobExecution:
         """Until when, where this was no try: nothing spent, and not for the upload."""
         if isinstance(error, BudgetReached):
             return error.until
-        if spent or not error.mendable or isinstance(error, WorkerLost):
+        if spent or not _may_pass(error) or isinstance(error, WorkerLost):
             return None
         return await self._later(_PUT_OFF, self._put_offs())
 
@@ -263,6 +264,11 @@ class JobExecution:
             ),
             failure=error.describe(),
         )
+
+
+def _may_pass(error: TranscodeError) -> bool:
+    """Whether to wait may help: a disk that is too small does not grow."""
+    return error.mendable and not isinstance(error, ScratchTooSmall)
 
 
 def _unforeseen(exc: Exception) -> TranscodeError:

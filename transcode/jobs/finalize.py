@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from ..contract import Manifest
 from ..contract.job import Delivery, Envelope, JobReport
-from ..errors import WorkerLost, revive
+from ..errors import ScratchFull, ScratchTooSmall, WorkerLost, revive
 from ..store.bucket import Bucket
 from ..store.destination import MANIFEST_NAME, RECORDS
 from . import History, JobRepository
@@ -73,6 +73,15 @@ def may_be_mended(ended: JobReport) -> bool:
     # Who kills its workers would do so again.
     mendable = why.mendable and not isinstance(why, WorkerLost)
     return mendable and not ended.manifest.cost.amount
+
+
+def room_needed_mib(ended: JobReport) -> int:
+    """Scratch without which it would end as it did, in MiB; 0: it was not for that."""
+    error = ended.manifest.error if ended.over and ended.manifest else None
+    if error is None or not isinstance(revive(error), ScratchFull | ScratchTooSmall):
+        return 0
+    needed = error.evidence.get("needed_mib")
+    return needed if isinstance(needed, int) else 0
 
 
 async def tell_and_close(

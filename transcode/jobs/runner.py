@@ -13,12 +13,14 @@ from datetime import timedelta
 import anyio
 
 from ..contract import Value
+from ..contract.job import JobReport
 from ..contract.state import OPEN
 from ..errors import TranscodeError, UsageError
 from ..hooks import Ended, Event, Listener, Taken, Troubled, Weaker
 from ..retry import RetryPolicy
 from .deliveries import Deliveries
 from .documents import as_ours
+from .finalize import room_needed_mib
 from .ingest import Ingest, open_jobs
 from .service import JobService
 from .source_look import refuse_source
@@ -52,6 +54,8 @@ class Runner:
     listen: Listener
     left: dict[str, str] = field(default_factory=dict)
     """Jobs that could not be brought to their end here and now → how they stand."""
+    cramped: dict[str, JobReport] = field(default_factory=dict)
+    """Jobs that ended here for want of scratch: opened again once there is room."""
     deliveries: Deliveries = field(init=False)
     """Tells of what has ended, beside the work."""
     _queue: list[tuple[int, int, str]] = field(default_factory=list)
@@ -119,6 +123,8 @@ class Runner:
                 self.listen(Ended(report))
                 if not report.over:
                     self.left[job] = report.status
+                elif room_needed_mib(report):
+                    self.cramped[job] = report
             except Exception as exc:  # noqa: BLE001 - one job must not end the others
                 # The job is as open as before; the next patrol finds it again.
                 error = as_ours(exc)
@@ -133,6 +139,11 @@ async def requeue_open(service: JobService, runner: Runner) -> None:
     """Queue every job that is not over, whoever took it in and whatever befell it."""
     lease = service.wiring.settings.lease_seconds
     found = set()
+    for job, report in tuple(runner.cramped.items()):
+        if service.has_room(report):
+            runner.cramped.pop(job, None)
+            # As it is now: others may have seen to it.
+            await service.reopen(await service.report(job))
 
     def known(job: str) -> bool:
         found.add(job)

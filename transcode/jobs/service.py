@@ -53,7 +53,13 @@ from . import (
 )
 from .advance import JobAdvance, is_wanted
 from .execution import JobExecution
-from .finalize import Tells, may_be_mended, tell_and_close, tidy
+from .finalize import (
+    Tells,
+    may_be_mended,
+    room_needed_mib,
+    tell_and_close,
+    tidy,
+)
 from .journal import JobJournal
 from .reservations import Reservations
 
@@ -166,13 +172,27 @@ class JobService:
             return report(history, now, self._limits, None), True
         history = await self.repository.history(order.job_id)
         found = await self._report(history)
-        if may_be_mended(found):
-            await self.repository.retry(order.job_id)
+        if await self.reopen(found):
             return await self.report(order.job_id), False
         if not found.over:
             # Results that somebody has removed are made anew.
             await self.repository.reopen(order.job_id, history.round_number)
         return found, False
+
+    async def reopen(self, ended: JobReport) -> bool:
+        """
+        Open a job again that ended for no fault of its upload's, and say whether that
+        was so. One that found no room stays closed for as long as there is none.
+        """
+        if not may_be_mended(ended) or not self.has_room(ended):
+            return False
+        await self.repository.retry(ended.job_id)
+        return True
+
+    def has_room(self, ended: JobReport) -> bool:
+        """Whether there is the scratch now that it wanted, if it ended for that."""
+        needed = room_needed_mib(ended)
+        return not needed or needed <= self.wiring.machine.scratch_mib
 
     async def result(self, submission: Submission) -> JobReport | None:
         """What there is of it where no job is kept: a result, or nothing."""

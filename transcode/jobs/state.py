@@ -9,7 +9,7 @@ from datetime import datetime
 from ..contract import Manifest
 from ..contract.job import Ending, JobReport, JobStatus, Submission
 from ..contract.state import ClaimHistory, status_of
-from ..errors import BudgetReached
+from ..errors import BudgetReached, ScratchFull
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,9 @@ class TryLimits:
     put_offs: int = 30
     """Claims given back before anything was spent, since a store, a right or the
     machine stood in the way: some fifteen hours."""
+    waits_for_room: int = 5
+    """Of those, for scratch that others have: half an hour. Then it is said, and the
+    job is opened again by whoever finds room for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,8 @@ def _enough(tried: Sequence[ClaimHistory], limits: TryLimits) -> str | None:
     back = why.count(None)
     if back >= limits.hand_backs:
         return f"it was handed back {back} times for want of time"
+    if why.count(ScratchFull.__name__) >= limits.waits_for_room:
+        return "room was waited for, and none came; it is taken up again where there is"
     put_off = len(why) - back - why.count(BudgetReached.__name__)
     if put_off >= limits.put_offs:
         return f"{put_off} times something stood in the way"
@@ -184,10 +189,17 @@ def _detail(history: History, state: JobState) -> str | None:
         asked = ", and was asked to stop" if history.cancelled else ""
         said = f"{state.owner} works on it{asked}"
     elif isinstance(state, Waiting):
-        said = f"to be tried again after {state.until.isoformat('T', 'seconds')}"
-        last = history.tried[-1].ending if history.tried else None
-        if last is not None and last.kind == "handed_back" and last.failure:
-            said = last.failure.message
+        when = f"to be tried again after {state.until.isoformat('T', 'seconds')}"
+        said = _why_put_off(history) or when
     elif history.cancelled:
         said = "it is to be cancelled by the next to look at it"
+    elif isinstance(state, Free):
+        said = _why_put_off(history) or said
     return said
+
+
+def _why_put_off(history: History) -> str | None:
+    last = history.round_tried[-1].ending if history.round_tried else None
+    if last is None or last.kind != "handed_back" or last.failure is None:
+        return None
+    return last.failure.message

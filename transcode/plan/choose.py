@@ -36,6 +36,7 @@ from ..errors import (
     PlanError,
     PlatformError,
     ScratchFull,
+    ScratchTooSmall,
     SpecTooSmall,
 )
 from ..media.margins import MEMORY_MARGIN
@@ -107,7 +108,7 @@ def choose(  # noqa: PLR0913 - a choice depends on just these
     options = _sharing(weigh_all(work, terms, also=forced), terms)
     able = [option for option in options if option.obstacle is None]
     if not able:
-        raise _refusal(options, platform=platform, constraints=constraints)
+        raise _refusal(options, terms)
     # What is beyond its share has its reason already.
     best = best_of([it for it in able if not it.reason], constraints.optimize)
     return ranked(best, options, why=_why(best, able, terms))
@@ -250,10 +251,9 @@ def _candidate(option: Option, *, chosen: bool, reason: str) -> Candidate:
     )
 
 
-def _refusal(
-    options: list[Option], *, platform: Platform, constraints: Constraints
-) -> PlanError:
+def _refusal(options: list[Option], terms: Terms) -> PlanError:
     """The error of those that came furthest, with the nearest that would do."""
+    platform, constraints = terms.platform, terms.constraints
     name = platform.name
     over_budget = [it for it in options if it.obstacle == "budget"]
     late = [it for it in options if it.obstacle == "deadline"]
@@ -290,17 +290,36 @@ def _refusal(
     full = [it for it in fitting if it.obstacle == "scratch"]
     largest = max(fitting, key=lambda it: (it.spec.memory_mib, it.spec.milli_cpus))
     near = min(slow, key=lambda it: it.wall.high) if slow else (full or [largest])[0]
-    advice = "Take another platform, or a profile that makes less."
     scratch = platform.scratch
-    kind = SpecTooSmall
     if near in full and not (scratch.sizes_mib or scratch.maximum_mib):
-        advice = "Free some on this machine, set TRANSCODE_SCRATCH, or make less."
-        kind = ScratchFull
+        return _no_room(near, name, terms.machine)
+    return SpecTooSmall(
+        f"This does not fit on {name}: {_size(near.spec)}, the nearest, {near.reason}. "
+        "Take another platform, or a profile that makes less.",
+        platform=name,
+        obstacle=near.obstacle,
+        spec=near.spec.model_dump(mode="json"),
+    )
+
+
+def _no_room(near: Option, name: str, machine: Machine | None) -> PlanError:
+    """For now, or on this disk for ever: who waits for what never comes is told so."""
+    needed = math.ceil((near.usage.scratch_bytes or 0) / MIB)
+    whole = machine.scratch_total_mib if machine else None
+    never = whole is not None and needed > whole
+    advice = (
+        f"The disk holds {whole} MiB however empty: set TRANSCODE_SCRATCH to a folder "
+        "on a larger one, or make less."
+        if never
+        else "Free some on this machine, set TRANSCODE_SCRATCH, or make less."
+    )
+    kind = ScratchTooSmall if never else ScratchFull
     return kind(
         f"This does not fit on {name}: {_size(near.spec)}, the nearest, {near.reason}. "
         f"{advice}",
         platform=name,
         obstacle=near.obstacle,
+        needed_mib=needed,
         spec=near.spec.model_dump(mode="json"),
     )
 

@@ -17,15 +17,23 @@ _ROOT = Path("/")
 
 def this_machine(scratch: Path) -> Machine:
     """Read it from the kernel; `scratch` is the folder whose free space counts."""
-    space = os.statvfs(scratch)
+    free, whole = scratch_mib(scratch)
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return Machine(
         milli_cpus=min(
             [len(os.sched_getaffinity(0)) * 1000, *_given(milli_cpus_allowed())]
         ),
         memory_mib=memory_for_work(total, memory_bytes_allowed()) // 2**20,
-        scratch_mib=space.f_bavail * space.f_frsize // 2**20,
+        scratch_mib=free,
+        scratch_total_mib=whole,
     )
+
+
+def scratch_mib(scratch: Path) -> tuple[int, int]:
+    """MiB that are free to us where *scratch* lies, now, and how large the disk is."""
+    space = os.statvfs(scratch)
+    free, whole = space.f_bavail, space.f_blocks
+    return free * space.f_frsize // 2**20, whole * space.f_frsize // 2**20
 
 
 def memory_for_work(total: int, allowed: int | None) -> int:

@@ -185,6 +185,8 @@ class Machine(Value):
     memory_mib: PositiveInt
     scratch_mib: NonNegativeInt
     """0 where the disk is full."""
+    scratch_total_mib: NonNegativeInt | None = None
+    """Of the disk, however full it is; None where that is not known."""
 
 
 def parse_platform(text: str, *, origin: str) -> Platform:
