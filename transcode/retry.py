@@ -6,7 +6,6 @@ import math
 import socket
 import ssl
 from dataclasses import dataclass
-from http.client import InvalidURL
 
 _LARGEST_EXPONENT = 64
 """Far beyond any limit of an interval, and far from what a float cannot hold."""
@@ -17,6 +16,9 @@ PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 def stays(fault: object) -> bool:
     """A wrong address, name or certificate is as wrong the next time."""
+    # Late: it brings the parsers of mail, and a run that nothing fails asks nothing.
+    from http.client import InvalidURL  # noqa: PLC0415
+
     if isinstance(fault, socket.gaierror):
         return fault.errno != socket.EAI_AGAIN
     return isinstance(fault, (ssl.SSLCertVerificationError, InvalidURL, ValueError))

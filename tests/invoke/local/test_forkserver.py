@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from transcode.invoke.local import cgroup
+from transcode.invoke.local import cgroup, prestart
 from transcode.invoke.local.engine import LocalEngine
 from transcode.invoke.local.forkserver import Forked, ForkServer
 from transcode.invoke.local.process import Worker
@@ -154,6 +154,18 @@ async def test_an_engine_forks_from_its_second_worker_on(tmp_path: Path) -> None
 
     made = [isinstance(it.process, Forked) for it in (first, second, third, fourth)]
     assert [False, True, True, False] == made
+
+
+async def test_one_job_alone_starts_no_server(tmp_path: Path) -> None:
+    """What waits for the job is all it needs; a server would import once more."""
+    machine = Machine(milli_cpus=2000, memory_mib=4096, scratch_mib=1000)
+    wired = wire(Settings(scratch=str(tmp_path)))
+    platform = wired.catalog.platform("local")
+    prestart.begin()
+    async with LocalEngine(machine, platform, wired.settings) as engine:
+        await engine.prewarm()
+        assert engine._warm is not None
+        assert engine._forks is None
 
 
 async def test_where_a_task_pays_for_its_imports_none_is_forked(

@@ -106,9 +106,11 @@ class LocalEngine:
 
     async def prewarm(self) -> None:
         """Start a worker now, so that it imports while the source is looked at."""
+        if self._warm is not None:
+            return
         if self._may_fork and self._several:
             self._import_once()
-        elif self._warm is None:
+        else:
             self._warm = self._start()
 
     @contextmanager
