@@ -121,6 +121,8 @@ def test_every_profile_can_be_shown(name: str) -> None:
         "functiongraph",
         "aws-lambda",
         "aws-lambda-arm",
+        "aws-fargate",
+        "aws-ec2",
         "alibaba-fc",
         "cloud-run",
         "local",

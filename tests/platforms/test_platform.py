@@ -32,12 +32,14 @@ def load(name: str) -> Platform:
     return parse_platform(path.read_text(encoding="utf-8"), origin=path.name)
 
 
-def test_eight_platforms_ship() -> None:
+def test_ten_platforms_ship() -> None:
     """
     Named as their files are.
     """
     expected = (
         "alibaba-fc",
+        "aws-ec2",
+        "aws-fargate",
         "aws-lambda",
         "aws-lambda-arm",
         "cloud-run",
@@ -185,6 +187,9 @@ def test_a_full_disk_is_a_machine_without_scratch() -> None:
         ("alibaba-fc", Spec(memory_mib=8192, milli_cpus=1000)),
         ("alibaba-fc", Spec(memory_mib=1000, milli_cpus=500)),
         ("cloud-run", Spec(memory_mib=1024, milli_cpus=4000)),
+        ("aws-fargate", Spec(memory_mib=1536, milli_cpus=250)),
+        ("aws-fargate", Spec(memory_mib=17 * 1024, milli_cpus=8000)),
+        ("aws-ec2", Spec(memory_mib=8192, milli_cpus=2000)),
         ("local", Spec(memory_mib=1024, milli_cpus=13_000)),
         ("local", Spec(memory_mib=24_106, milli_cpus=1000)),
         (

@@ -17,6 +17,7 @@ from transcode.platforms.price import (
     ReservedInstance,
     bill,
     billed_milliseconds,
+    longest_seconds,
     reserved_seconds,
     statement,
 )
@@ -124,13 +125,15 @@ def test_a_platform_without_reserved_instances_says_so() -> None:
         ("cloud-run", 0.001, 100),
         ("cloud-run", 1.2345, 1300),
         ("cloud-run", 0.3, 300),
+        ("aws-fargate", 3.02, 60_000),
+        ("aws-ec2", 60.2, 61_000),
     ],
 )
 def test_billed_time_is_rounded_up_by_the_platforms_step(
     name: str, wall: float, billed: int
 ) -> None:
     """
-    1 ms or 100 ms, always up, and never up from a whole step.
+    1 ms, 100 ms or 1 s, always up, never up from a whole step, and on some a minute.
     """
     assert billed == billed_milliseconds(load(name), wall)
 
@@ -173,6 +176,33 @@ def test_a_price_per_hour_is_a_price() -> None:
     spec = Spec(memory_mib=1024, milli_cpus=2000)
 
     assert {"compute": "0.072", "memory": "0.0045"} == amounts("local", spec, 3600)
+
+
+def test_containers_and_machines_are_priced_by_the_hour() -> None:
+    """
+    Fargate by vCPU and GiB, scratch above 20 GiB; of a machine, memory comes with it.
+    """
+    spec = Spec(memory_mib=4096, milli_cpus=2000, scratch_mib=21 * 1024)
+
+    assert {
+        "compute": "0.0809599999968",  # a second's price is cut at 15 decimals
+        "memory": "0.0177799999968",
+        "scratch": "0.0001109999988",
+    } == amounts("aws-fargate", spec, 3600)
+    assert {"compute": "0.0892499999976", "scratch": "0.0023100000336"} == amounts(
+        "aws-ec2", spec, 3600
+    )
+
+
+def test_less_than_a_minute_of_a_container_cannot_be_bought() -> None:
+    """
+    The shortest invocation costs a minute, so half of its price buys nothing.
+    """
+    fargate, spec = load("aws-fargate"), Spec(memory_mib=2048, milli_cpus=1000)
+    minute = bill(fargate, spec, used(1)).total.amount
+
+    assert 60.0 == longest_seconds(fargate, spec, minute)
+    assert 0.0 == longest_seconds(fargate, spec, minute / 2)
 
 
 def test_what_the_platform_reported_is_billed_and_not_our_own_clock() -> None:

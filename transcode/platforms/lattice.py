@@ -79,6 +79,8 @@ class CpuRow(Value):
     step_milli: PositiveInt = 1
     minimum_mib: PositiveInt
     maximum_mib: PositiveInt
+    step_mib: PositiveInt | None = None
+    """None: the table's."""
 
 
 class TableLattice(Sourced):

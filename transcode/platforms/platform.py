@@ -81,6 +81,7 @@ class Prices(Sourced):
     vcpu_second: NonNegativeAmount = Decimal(0)
     vcpu_hour: NonNegativeAmount | None = None
     gib_hour: NonNegativeAmount | None = None
+    scratch_gib_hour: NonNegativeAmount | None = None
     """Per hour instead of per second, for whoever thinks so."""
     scratch_gib_second: NonNegativeAmount = Decimal(0)
     requests_per_million: NonNegativeAmount = Decimal(0)
@@ -114,6 +115,15 @@ class Flow(Sourced):
 
 class Billing(Sourced):
     round_up_milliseconds: PositiveInt
+    minimum_milliseconds: NonNegativeInt = 0
+    """What is billed of the shortest invocation; whole steps."""
+
+    @model_validator(mode="after")
+    def _whole_steps(self) -> Self:
+        if self.minimum_milliseconds % self.round_up_milliseconds:
+            msg = "minimum_milliseconds is no multiple of round_up_milliseconds"
+            raise ValueError(msg)
+        return self
 
 
 class Scratch(Sourced):
@@ -327,7 +337,12 @@ def _in_grid(it: GridLattice, memory: int, milli: int) -> bool:
 def _in_table(it: TableLattice, memory: int, milli: int) -> bool:
     return any(
         _steps(milli, low=r.minimum_milli, high=r.maximum_milli, step=r.step_milli)
-        and _steps(memory, low=r.minimum_mib, high=r.maximum_mib, step=it.step_mib)
+        and _steps(
+            memory,
+            low=r.minimum_mib,
+            high=r.maximum_mib,
+            step=r.step_mib or it.step_mib,
+        )
         for r in it.row
     )
 

@@ -41,10 +41,14 @@ class Bill(Value):
 
 
 def billed_milliseconds(platform: Platform, wall_seconds: float) -> int:
-    """Wall time as the platform bills it: rounded up to its step, in milliseconds."""
+    """
+    Wall time as the platform bills it, in milliseconds: rounded up to its step, and no
+    less than its minimum.
+    """
     step = platform.billing.round_up_milliseconds
+    least = platform.billing.minimum_milliseconds
     # A tenth of a microsecond forgives what binary fractions add to a whole step.
-    return math.ceil(round(wall_seconds * 1000 / step, 7)) * step
+    return max(math.ceil(round(wall_seconds * 1000 / step, 7)) * step, least)
 
 
 def longest_seconds(platform: Platform, spec: Spec, amount: Decimal) -> float | None:
@@ -65,6 +69,8 @@ def longest_seconds(platform: Platform, spec: Spec, amount: Decimal) -> float | 
         if not each:
             return None
         steps = max((amount - fixed) // each, Decimal(0))
+        if steps * step < platform.billing.minimum_milliseconds:
+            return 0.0
         return float(steps * step / MILLISECONDS)
 
 
@@ -124,9 +130,12 @@ def _unit_prices(price: Prices) -> tuple[Decimal, Decimal, Decimal, Decimal]:
             vcpu = (price.vcpu_hour / 3600).quantize(PER_HOUR_DIGITS)
         if price.gib_hour is not None:
             gib = (price.gib_hour / 3600).quantize(PER_HOUR_DIGITS)
+        scratch = price.scratch_gib_second
+        if price.scratch_gib_hour is not None:
+            scratch = (price.scratch_gib_hour / 3600).quantize(PER_HOUR_DIGITS)
         unit = price.unit_price
         request = price.requests_per_million / 1_000_000
-        return vcpu * unit, gib * unit, price.scratch_gib_second * unit, request * unit
+        return vcpu * unit, gib * unit, scratch * unit, request * unit
 
 
 def _line(item: str, unit: str, *, quantity: Decimal, price: Decimal) -> Line:

@@ -15,7 +15,7 @@ from ...platforms.lattice import (
     TableLattice,
     TierLattice,
 )
-from ...platforms.platform import Platform, Prices, held_to_tier
+from ...platforms.platform import Billing, CpuRow, Platform, Prices, held_to_tier
 from ...units import amount, duration, one_line, printable, size, table
 
 Rows = list[tuple[str, str]]
@@ -124,7 +124,7 @@ def _platform(platform: Platform) -> str:
         ("specs", _lattice(platform.lattice)),
         *_called(platform),
         ("throttled", "to its CPU share" if platform.throttled else "memory only"),
-        ("billed", f"in steps of {billing.round_up_milliseconds} ms, rounded up"),
+        ("billed", _billed(billing)),
         *_prices(platform.price, platform.currency),
     ]
     if platform.free_tier is not None:
@@ -193,12 +193,23 @@ def _lattice(lattice: Lattice) -> str:
             )
         case TableLattice():
             rows = ", ".join(
-                f"{_cpus(r.maximum_milli)} vCPU with {r.minimum_mib}–{r.maximum_mib}"
-                for r in lattice.row
+                f"{_cpus(r.maximum_milli)} vCPU with {_range(r)}" for r in lattice.row
             )
             return f"up to {rows} MiB"
         case MachineLattice():
             return "whole cores and any memory that this machine has"
+
+
+def _range(row: CpuRow) -> str:
+    if row.minimum_mib == row.maximum_mib:
+        return str(row.minimum_mib)
+    return f"{row.minimum_mib}–{row.maximum_mib}"
+
+
+def _billed(billing: Billing) -> str:
+    text = f"in steps of {billing.round_up_milliseconds} ms, rounded up"
+    least = billing.minimum_milliseconds
+    return f"{text}, {duration(least / 1000)} at least" if least else text
 
 
 def _cpus(milli: int) -> str:
@@ -213,6 +224,10 @@ def _prices(price: Prices, currency: str) -> Rows:
         (None if price.gib_hour is None else price.gib_hour * unit, "GiB-hour"),
         (None if price.vcpu_hour is None else price.vcpu_hour * unit, "vCPU-hour"),
         (price.scratch_gib_second * unit, "GiB-second of scratch"),
+        (
+            None if price.scratch_gib_hour is None else price.scratch_gib_hour * unit,
+            "GiB-hour of scratch",
+        ),
         (price.requests_per_million * unit, "million requests"),
     )
     return [
