@@ -121,6 +121,9 @@ class Memory:
     async def now(self) -> datetime:
         return self.clock().replace(microsecond=0)
 
+    async def stamp(self, prefix: str = "") -> str | None:
+        return None
+
     async def is_conditional(self) -> bool:
         return self.conditional
 

@@ -58,9 +58,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from .contract import Failure, Manifest, OutcomeKind
+from .contract.status import OutcomeKind
+
+if TYPE_CHECKING:
+    from .contract import Failure, Manifest
 
 
 class TranscodeError(Exception):
@@ -86,6 +89,8 @@ class TranscodeError(Exception):
 
     def describe(self) -> Failure:
         """The error as data."""
+        from .contract import Failure  # noqa: PLC0415 - with pydantic; few ever fail
+
         return Failure(
             type=type(self).__name__,
             message=self.message,

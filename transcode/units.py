@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from decimal import ROUND_UP, Decimal
 from fractions import Fraction
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from .contract import Money, Spec, Watermark
+if TYPE_CHECKING:
+    from .contract import Money, Spec, Watermark
 
 UNKNOWN = "unknown"
 _SIGNIFICANT_DIGITS = 3

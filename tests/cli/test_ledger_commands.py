@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,9 +18,9 @@ import anyio
 import pytest
 
 from transcode.cli.show.costs import costs_text
-from transcode.cli.show.jobs import JobListing, jobs_text
+from transcode.cli.show.job_list import JobListing, jobs_text
 from transcode.contract.job import Claim, Ending, LedgerRecord, Submission
-from transcode.ledger.job_rows import JobLine
+from transcode.ledger.job_line import JobLine
 from transcode.ledger.log import append
 from transcode.ledger.totals import Total
 from transcode.settings import Settings
@@ -103,6 +105,26 @@ def test_jobs_are_listed_with_status_and_cost(
     assert [cost.model_dump(mode="json")] == listed[0]["cost"]
     assert "No such jobs in transcoded.\n" == none
     assert [] == json.loads(other)
+
+
+def test_a_list_of_what_has_not_changed_loads_little(tmp_path: Path) -> None:
+    """Most of the time that a list took was imports: neither a loop nor the models."""
+    code = (
+        "import sys; from transcode.cli.main import run_command_line as run; "
+        "run(['jobs', '--to', 'nothing']); print(*sorted(sys.modules))"
+    )
+
+    def loaded() -> set[str]:
+        argv = [sys.executable, "-c", code]
+        env = {**os.environ, "TRANSCODE_INDEX": str(tmp_path / "index")}
+        done = subprocess.run(
+            argv, capture_output=True, text=True, check=True, cwd=tmp_path, env=env
+        )
+        return {*done.stdout.splitlines()[-1].split()}
+
+    heavy = {"anyio", "asyncio", "transcode.contract.outcome", "transcode.ledger.index"}
+    assert heavy <= loaded()
+    assert set() == heavy & loaded()
 
 
 def test_jobs_and_costs_fit_a_terminal_of_few_columns() -> None:

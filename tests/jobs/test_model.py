@@ -45,7 +45,7 @@ from transcode.contract import (
     WorkOrder,
 )
 from transcode.contract.job import Envelope, LedgerRecord, Submission
-from transcode.contract.state import STATUSES
+from transcode.contract.status import STATUSES
 from transcode.errors import MediaRejected, StoreError, TranscodeError, UsageError
 from transcode.invoke.scheduler import provisional_attempt as before_it_ran
 from transcode.jobs.journal import JobJournal

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import os
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +29,7 @@ from transcode.errors import ObjectExists, SettingsError, UsageError
 from transcode.ledger.amounts import join, split
 from transcode.ledger.index import Index
 from transcode.ledger.job_filter import Cursor, JobFilter
-from transcode.ledger.job_rows import JobLine
+from transcode.ledger.job_line import JobLine
 from transcode.ledger.log import LEDGER, append
 from transcode.ledger.queries import GROUPS
 from transcode.ledger.totals import (
@@ -42,9 +46,12 @@ from transcode.ledger.totals import (
 from transcode.settings import Settings
 from transcode.store.bucket import Bucket
 from transcode.store.open import bucket
+from transcode.store.stamps import folder_stamp
 
 MakeRecord = Callable[..., LedgerRecord]
 NOON = datetime(2026, 10, 2, 12, tzinfo=UTC)
+HOUR = 3600
+AGES = itertools.count(10**18)
 BY = {
     "day": by_day,
     "month": by_month,
@@ -58,6 +65,16 @@ BY = {
 
 def state(folder: Path) -> AbstractAsyncContextManager[Bucket]:
     return bucket(str(folder / "out"), Settings())
+
+
+def age(folder: Path) -> None:
+    """
+    As if hours had passed since, and each folder that changed had done so at a time of
+    its own: the index believes no time of change that is a second old.
+    """
+    for at in (folder / "out", *(folder / "out").rglob("*")):
+        if at.is_dir() and time.time() - at.stat().st_mtime < HOUR:
+            os.utime(at, ns=(0, next(AGES)))
 
 
 def answers(index: Index) -> list[object]:
@@ -190,6 +207,10 @@ def objects(n: int, what: str, number: int) -> tuple[str, bytes]:  # noqa: PLR09
         return f"{folder}/cancels/{number - 1:06d}.json", b"{}"
     if what == "round":
         return f"{folder}/rounds/000001-{number:06d}.json", b"{}"
+    if what == "over":
+        return f".transcode/over/{job}.succeeded", str(number).encode()
+    if what == "opened":
+        return f".transcode/open/{job}.{number}", b""
     ending = Ending.model_validate(
         {
             "job_id": job,
@@ -205,6 +226,7 @@ def objects(n: int, what: str, number: int) -> tuple[str, bytes]:  # noqa: PLR09
 KINDS = (
     *("submission", "claim", "manifest", "cancel", "failed", "rejected"),
     *("handed_back", "cancelled", "round", "sync", "result", "removed", "entered"),
+    *("over", "opened"),
 )
 
 
@@ -228,20 +250,76 @@ def test_jobs_brought_up_to_date_are_as_if_listed_anew(
             with Index.open(folder, "x") as index:
                 for n, what, number in steps:
                     if what == "sync":
+                        age(folder)
                         await index.sync(store)
                     elif what == "removed":
                         await store.delete(objects(n, "manifest", 1)[0])
                     elif what == "entered":
                         with suppress(ObjectExists):
                             await append(store, make_record(n, claim=number, at=NOON))
+                    elif what in {"manifest", "result"}:
+                        # Once there, it stays as it is until it is removed.
+                        with suppress(ObjectExists):
+                            await store.create(*objects(n, what, number))
                     else:
                         await store.put(*objects(n, what, number))
+                age(folder)
                 await index.sync(store)
 
                 assert await rebuilt(folder, store) == answers(index)
 
     with tempfile.TemporaryDirectory() as folder:
         anyio.run(check, Path(folder))
+
+
+CHANGES: list[tuple[str, int]] = [
+    ("an attempt", 2),
+    ("of another day", 1),
+    *(("submission", 2), ("over", 1), ("opened", 1), ("result", 3)),
+]
+
+
+@pytest.mark.parametrize(("what", "n"), CHANGES, ids=[what for what, _ in CHANGES])
+async def test_nothing_is_listed_where_nothing_has_changed(
+    tmp_path: Path, make_record: MakeRecord, what: str, n: int
+) -> None:
+    """And whatever happens to a job or comes to the ledger is a change."""
+    async with state(tmp_path) as store:
+        for each, number in [("submission", 1), ("claim", 1), ("manifest", 1)]:
+            await store.put(*objects(1, each, number))
+        await store.put(*objects(1, "over", 1))
+        await append(store, make_record(1, at=NOON))
+        look = partial(folder_stamp, tmp_path / "out")
+        with Index.open(tmp_path, "x") as index:
+            await index.sync(store)
+            assert not index.is_current(look)
+            age(tmp_path)
+            assert not index.is_current(look)
+            await index.sync(store)
+            assert index.is_current(look)
+
+            if what == "an attempt":
+                await append(store, make_record(n, at=NOON))
+            elif what == "of another day":
+                day = NOON + timedelta(days=1)
+                await append(store, make_record(n, claim=2, at=day))
+            else:
+                await store.put(*objects(n, what, 2))
+            age(tmp_path)
+            assert not index.is_current(look)
+            await index.sync(store)
+            assert await rebuilt(tmp_path, store) == answers(index)
+
+
+async def test_a_job_that_is_not_over_may_change_unseen(tmp_path: Path) -> None:
+    """What happens to it shows in its own folder alone: it is looked at each time."""
+    async with state(tmp_path) as store:
+        await store.put(*objects(1, "submission", 1))
+        with Index.open(tmp_path, "x") as index:
+            age(tmp_path)
+            await index.sync(store)
+
+            assert not index.is_current(partial(folder_stamp, tmp_path / "out"))
 
 
 @pytest.mark.parametrize(

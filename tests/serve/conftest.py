@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from transcode.contract.state import FINAL
+from transcode.contract.status import FINAL
 
 _spec = importlib.util.spec_from_file_location(
     "s3_of_tests", Path(__file__).parents[1] / "store/conftest.py"

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from ..ledger.index import Index, Synced
+from ..access.address import is_local
+from ..ledger.reading import IndexReader
 from ..settings import Settings
-from ..signals import run_to_the_end
-from ..store.bucket import Bucket
-from ..store.open import bucket
+from ..store.folder_source import absolute
+from ..store.stamps import folder_stamp
 from ..units import nearest, one_line, plural
 from . import settings_file
+
+# What brings an index up to date is loaded where that is to be done.
+# ruff: noqa: PLC0415
+
+if TYPE_CHECKING:
+    from ..ledger.index import Index, Synced
+    from ..store.bucket import Bucket
 
 Answer = TypeVar("Answer")
 _SHOWN = 3
@@ -41,7 +49,17 @@ def known_settings() -> Settings:
 
 def ask(to: str, question: Callable[[Index, Bucket], Awaitable[Answer]]) -> Answer:
     """Ask the index of the state at *to*; what is strange there goes to stderr."""
-    settings = settings_here()
+    return _ask(settings_here(), to, question)
+
+
+def _ask(
+    settings: Settings,
+    to: str,
+    question: Callable[[Index, Bucket], Awaitable[Answer]],
+) -> Answer:
+    from ..ledger.index import Index
+    from ..signals import run_to_the_end
+    from ..store.open import bucket
 
     async def work() -> Answer:
         async with bucket(to, settings) as store:
@@ -59,6 +77,21 @@ def ask_index(to: str, question: Callable[[Index], Answer]) -> Answer:
         return question(index)
 
     return ask(to, answer)
+
+
+def ask_list(to: str, question: Callable[[IndexReader], Answer]) -> Answer:
+    """Like `ask_index`, for what is listed: at once, where nothing has changed."""
+    settings = settings_here()
+    if is_local(to):
+        root = absolute(to)
+        with IndexReader.open(folder(settings), str(root)) as index:
+            if index.is_current(partial(folder_stamp, root)):
+                return question(index)
+
+    async def answer(index: Index, _store: Bucket) -> Answer:
+        return question(index)
+
+    return _ask(settings, to, answer)
 
 
 def folder(settings: Settings) -> Path:

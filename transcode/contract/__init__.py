@@ -10,95 +10,193 @@ here. Units stand in the names: `_seconds`, `_bytes`, `_mib` (MiB = 2**20 bytes)
 
 from __future__ import annotations
 
-from .invocation import (
-    Heartbeat,
-    InvocationReport,
-    KeptWork,
-    OrderedWork,
-    WorkOrder,
-    attempt_name,
-)
-from .manifest import JobCost, Manifest, Output, TaskRecord, Verification
-from .media import (
-    AudioKind,
-    AudioStream,
-    ContentLight,
-    DynamicRange,
-    Fields,
-    MasteringDisplay,
-    Media,
-    OtherStream,
-    SubtitleStream,
-    Truncation,
-    VideoStream,
-)
-from .outcome import (
-    Artifact,
-    Attempt,
-    AudioFacts,
-    Check,
-    Failure,
-    LoudnessFacts,
-    OutcomeKind,
-    Partial,
-    Produced,
-    Progress,
-    QualityFacts,
-    Sampled,
-    SampledPart,
-    TaskResult,
-    Trial,
-    VideoFacts,
-)
-from .plan import (
-    Division,
-    Elsewhere,
-    HardwareOffer,
-    Plan,
-    PlannedTask,
-    PlatformRef,
-    ProfileRef,
-    RankedPrice,
-    Sampling,
-    ServicePrice,
-    Task,
-)
-from .recipe import (
-    ArtifactKind,
-    AudioCodec,
-    AudioRendition,
-    CaptionRendition,
-    Clip,
-    CmafPackaging,
-    FilePackaging,
-    Loudness,
-    MadeBy,
-    MarkImage,
-    OutputFile,
-    Position,
-    Poster,
-    QualityTarget,
-    Recipe,
-    Rung,
-    Sprites,
-    VideoCodec,
-    VideoRendition,
-    VmafModel,
-    Watermark,
-)
-from .source import Provider, Source, SourceRecord, Upload
-from .spec import (
-    Candidate,
-    Capabilities,
-    Constraints,
-    Content,
-    FoundFactor,
-    Gpu,
-    Interval,
-    Spec,
-    Usage,
-)
-from .value import RESULT_VERSION, Amount, Money, Ratio, Value
+TYPE_CHECKING = False  # as type checkers know it, without the price of `typing`
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .invocation import (
+        Heartbeat,
+        InvocationReport,
+        KeptWork,
+        OrderedWork,
+        WorkOrder,
+        attempt_name,
+    )
+    from .manifest import JobCost, Manifest, Output, TaskRecord, Verification
+    from .media import (
+        AudioKind,
+        AudioStream,
+        ContentLight,
+        DynamicRange,
+        Fields,
+        MasteringDisplay,
+        Media,
+        OtherStream,
+        SubtitleStream,
+        Truncation,
+        VideoStream,
+    )
+    from .outcome import (
+        Artifact,
+        Attempt,
+        AudioFacts,
+        Check,
+        Failure,
+        LoudnessFacts,
+        Partial,
+        Produced,
+        Progress,
+        QualityFacts,
+        Sampled,
+        SampledPart,
+        TaskResult,
+        Trial,
+        VideoFacts,
+    )
+    from .plan import (
+        Division,
+        Elsewhere,
+        HardwareOffer,
+        Plan,
+        PlannedTask,
+        PlatformRef,
+        ProfileRef,
+        RankedPrice,
+        Sampling,
+        ServicePrice,
+        Task,
+    )
+    from .recipe import (
+        ArtifactKind,
+        AudioCodec,
+        AudioRendition,
+        CaptionRendition,
+        Clip,
+        CmafPackaging,
+        FilePackaging,
+        Loudness,
+        MadeBy,
+        MarkImage,
+        OutputFile,
+        Position,
+        Poster,
+        QualityTarget,
+        Recipe,
+        Rung,
+        Sprites,
+        VideoCodec,
+        VideoRendition,
+        VmafModel,
+        Watermark,
+    )
+    from .source import Provider, Source, SourceRecord, Upload
+    from .spec import (
+        Candidate,
+        Capabilities,
+        Constraints,
+        Content,
+        FoundFactor,
+        Gpu,
+        Interval,
+        Spec,
+        Usage,
+    )
+    from .status import OutcomeKind
+    from .value import RESULT_VERSION, Amount, Money, Ratio, Value
+
+_HOMES = {
+    "invocation": (
+        "Heartbeat",
+        "InvocationReport",
+        "KeptWork",
+        "OrderedWork",
+        "WorkOrder",
+        "attempt_name",
+    ),
+    "manifest": ("JobCost", "Manifest", "Output", "TaskRecord", "Verification"),
+    "media": (
+        "AudioKind",
+        "AudioStream",
+        "ContentLight",
+        "DynamicRange",
+        "Fields",
+        "MasteringDisplay",
+        "Media",
+        "OtherStream",
+        "SubtitleStream",
+        "Truncation",
+        "VideoStream",
+    ),
+    "outcome": (
+        "Artifact",
+        "Attempt",
+        "AudioFacts",
+        "Check",
+        "Failure",
+        "LoudnessFacts",
+        "Partial",
+        "Produced",
+        "Progress",
+        "QualityFacts",
+        "Sampled",
+        "SampledPart",
+        "TaskResult",
+        "Trial",
+        "VideoFacts",
+    ),
+    "plan": (
+        "Division",
+        "Elsewhere",
+        "HardwareOffer",
+        "Plan",
+        "PlannedTask",
+        "PlatformRef",
+        "ProfileRef",
+        "RankedPrice",
+        "Sampling",
+        "ServicePrice",
+        "Task",
+    ),
+    "recipe": (
+        "ArtifactKind",
+        "AudioCodec",
+        "AudioRendition",
+        "CaptionRendition",
+        "Clip",
+        "CmafPackaging",
+        "FilePackaging",
+        "Loudness",
+        "MadeBy",
+        "MarkImage",
+        "OutputFile",
+        "Position",
+        "Poster",
+        "QualityTarget",
+        "Recipe",
+        "Rung",
+        "Sprites",
+        "VideoCodec",
+        "VideoRendition",
+        "VmafModel",
+        "Watermark",
+    ),
+    "source": ("Provider", "Source", "SourceRecord", "Upload"),
+    "spec": (
+        "Candidate",
+        "Capabilities",
+        "Constraints",
+        "Content",
+        "FoundFactor",
+        "Gpu",
+        "Interval",
+        "Spec",
+        "Usage",
+    ),
+    "status": ("OutcomeKind",),
+    "value": ("RESULT_VERSION", "Amount", "Money", "Ratio", "Value"),
+}
+"""Module → what of it stands here. It comes when it is first asked for: a process needs
+a few of a hundred classes, and making one takes a millisecond."""
 
 __all__ = [
     "RESULT_VERSION",
@@ -190,3 +288,18 @@ __all__ = [
     "WorkOrder",
     "attempt_name",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - not before it is needed
+
+    found = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -22,31 +22,16 @@ from . import (
     Manifest,
     Media,
     Money,
-    OutcomeKind,
     PlatformRef,
     ProfileRef,
     Recipe,
     SourceRecord,
     Value,
 )
-
-_FINAL = frozenset({"succeeded", "rejected", "failed", "cancelled"})
+from .status import FINAL, JobStatus, OutcomeKind
 
 Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:/@+-]{1,64}$")]
 """Key or value of a tag: safe in a metric's label, a file name and a CSV."""
-
-
-JobStatus = Literal[
-    "waiting",
-    "running",
-    "lost",
-    "retrying",
-    "succeeded",
-    "rejected",
-    "failed",
-    "cancelled",
-]
-"""What they mean stands in `state`."""
 
 
 class StoredRecord(Value):
@@ -230,7 +215,7 @@ class JobReport(StoredRecord):
     @property
     def over(self) -> bool:
         """Whether it stays as it is unless somebody asks for it again."""
-        return self.status in _FINAL
+        return self.status in FINAL
 
 
 class Delivery(StoredRecord):

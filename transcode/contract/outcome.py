@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
 
 from .recipe import ArtifactKind, MadeBy, VmafModel
 from .spec import Interval, Spec, Usage
+from .status import OutcomeKind
 from .value import Money, Ratio, Value
 
 # ── what became of it ─────────────────────────────────────────────────────────
@@ -80,18 +80,6 @@ class Failure(Value):
     message: str
     retryable: bool
     evidence: Mapping[str, Any] = Field(default_factory=dict)
-
-
-class OutcomeKind(StrEnum):
-    SUCCEEDED = "succeeded"
-    OUT_OF_MEMORY = "out_of_memory"
-    OUT_OF_TIME = "out_of_time"
-    OUT_OF_DISK = "out_of_disk"
-    GPU_UNAVAILABLE = "gpu_unavailable"
-    ENCODER_FAILED = "encoder_failed"
-    REJECTED = "rejected"
-    CANCELLED = "cancelled"
-    LOST = "lost"
 
 
 class Progress(Value):

@@ -10,20 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .job import Claim, Ending, JobStatus
-from .outcome import OutcomeKind
+from .job import Claim, Ending
+from .status import JobStatus, OutcomeKind
 
 _GRAIN = timedelta(seconds=1)
 """S3 tells times of change in whole seconds: a lease is never cut short by that."""
-
-OPEN: tuple[JobStatus, ...] = ("waiting", "running", "lost", "retrying")
-"""
-Nobody has begun it, or it was put off; somebody works on it; whoever did has not been
-heard of for a lease; a try failed and there will be another.
-"""
-FINAL: tuple[JobStatus, ...] = ("succeeded", "rejected", "failed", "cancelled")
-"""It stays so unless somebody asks for it again."""
-STATUSES = OPEN + FINAL
 
 
 @dataclass(frozen=True, slots=True)

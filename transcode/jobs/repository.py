@@ -14,8 +14,9 @@ import anyio
 from pydantic import ValidationError
 
 from ..contract import OutcomeKind, Value
-from ..contract.job import Claim, Delivery, Ending, JobStatus, LedgerRecord, Submission
-from ..contract.state import FINAL, ClaimHistory
+from ..contract.job import Claim, Delivery, Ending, LedgerRecord, Submission
+from ..contract.state import ClaimHistory
+from ..contract.status import FINAL, JobStatus
 from ..errors import LeaseLost, ObjectExists, ObjectMissing, RecordUnreadable
 from ..ledger.log import append
 from ..store.bucket import Bucket

@@ -14,7 +14,7 @@ import anyio
 
 from ..contract import Value
 from ..contract.job import JobReport
-from ..contract.state import OPEN
+from ..contract.status import OPEN
 from ..errors import TranscodeError, UsageError
 from ..hooks import Ended, Event, Listener, Taken, Troubled, Weaker
 from ..retry import RetryPolicy

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..contract import Manifest
-from ..contract.job import Ending, JobReport, JobStatus, Submission
+from ..contract.job import Ending, JobReport, Submission
 from ..contract.state import ClaimHistory, status_of
+from ..contract.status import JobStatus
 from ..errors import BudgetReached, ScratchFull
 
 

@@ -7,27 +7,22 @@ any time, and made anew it gives the same answers.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from ..contract.job import LedgerRecord
-from ..errors import SettingsError
 from ..store.bucket import Bucket, Entry
 from .job_filter import JobFilter
 from .job_rows import (
+    END_MARKS,
     JOBS,
     OPEN_MARKS,
     Job,
-    JobLine,
     by_job,
     digest,
     end_marks,
@@ -35,10 +30,11 @@ from .job_rows import (
     look,
 )
 from .log import AT_A_TIME, LEDGER, Unreadable, entries, fetch_bodies, parse
-from .queries import GROUPS, job_totals, totals, used
+from .queries import GROUPS, totals, used
+from .reading import EVERYTHING_EVERY, STAMPS, IndexReader
 from .results import BY_HAND, FOLDER, job_of, key_of, records_of
 from .results import parse as parse_result
-from .tables import add_records, connect, remove_records, sum_up, tags_text, unfit
+from .tables import add_records, remove_records, sum_up, tags_text, unfit
 from .totals import Total
 
 if TYPE_CHECKING:
@@ -49,8 +45,6 @@ __all__ = ["GROUPS", "JOBS", "Index", "Job", "JobFilter", "Synced"]
 OVERLAP = timedelta(days=2)
 """Days before the newest that are looked through again: clocks differ, and a worker
 that was cut off reports late."""
-EVERYTHING_EVERY = timedelta(days=1)
-"""After so long the whole ledger is listed again, for what came later than that."""
 _BATCH = 16 * AT_A_TIME
 _RESULT = "result"
 """The mark of a job that is known by its result alone."""
@@ -58,6 +52,8 @@ _RESULTS = 4 * AT_A_TIME
 """Manifests in memory at a time: of a long ladder one has 100 kB."""
 _ONE_BY_ONE = 64
 """Jobs that are listed alone; for more, all are."""
+_PLACES = frozenset({"", JOBS, END_MARKS, OPEN_MARKS, LEDGER})
+"""Where what is new shows, beside the days of the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,48 +68,45 @@ class Synced:
     """Everything in the state that is no record of ours, known before or not."""
 
 
-class Index:
+class Index(IndexReader):
     """One state's index; made by `open`, closed with the block."""
-
-    def __init__(self, base: sqlite3.Connection) -> None:
-        self._base = base
-
-    @classmethod
-    @contextmanager
-    def open(cls, folder: Path, state: str) -> Iterator[Self]:
-        """
-        The index in *folder* of the state at the address *state*.
-
-        One that is damaged or of another release is thrown away. Raises
-        `SettingsError` where the folder cannot be written.
-        """
-        name = hashlib.sha256(state.encode()).hexdigest()[:16]
-        path = folder / f"{name}.sqlite3"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            base = connect(path)
-        except (OSError, sqlite3.Error) as exc:
-            raise SettingsError(
-                f"The index {str(path)!r} cannot be used: {exc}. Let TRANSCODE_INDEX "
-                "name a folder that can be written.",
-                setting="TRANSCODE_INDEX",
-            ) from exc
-        with contextlib.closing(base):
-            yield cls(base)
 
     async def sync(self, bucket: Bucket, *, everything: bool = False) -> Synced:
         """
         Take in what is new in the store.
 
         Of the ledger the newest days are listed, of jobs those that are not known to be
-        over; once a day, or with *everything*, all of it.
+        over; once a day, or with *everything*, all of it. Where the store can tell that
+        nothing has changed, nothing is listed.
         """
+        stamps = await _stamps(bucket)
+        if not everything and self.is_current(stamps.get):
+            return Synced(0, 0, ())
         all_over = everything or self._lists_jobs()
         attempts = await self._sync_ledger(bucket, everything=everything)
-        jobs = await self._sync_jobs(bucket, everything=all_over)
-        jobs += await self._sync_results(bucket, attempts, everything=all_over)
+        jobs, unsure = await self._sync_jobs(bucket, everything=all_over)
+        results, unread = await self._sync_results(
+            bucket, attempts, everything=all_over
+        )
         rows = self._base.execute("SELECT key, why FROM strange ORDER BY key")
-        return Synced(attempts, jobs, tuple(Unreadable(*row) for row in rows))
+        strange = tuple(Unreadable(*row) for row in rows)
+        with self._base:
+            # What is not over, or not understood, may change within its own folder.
+            settled = not unsure and not unread and not strange
+            self._note(STAMPS, json.dumps(self._kept(stamps)) if settled else "")
+        return Synced(attempts, jobs + results, strange)
+
+    def _kept(self, stamps: Mapping[str, str | None]) -> dict[str, str]:
+        """What has to be as it is for nothing to be new; none where that is unknown."""
+        newest = self._fact("newest")
+        since = str(date.fromisoformat(newest) - OVERLAP) if newest else ""
+        kept = {
+            at: one
+            for at, one in stamps.items()
+            if at in _PLACES or at.removeprefix(LEDGER).rstrip("/") >= since
+        }
+        known = {at: one for at, one in kept.items() if one is not None}
+        return known if len(known) == len(kept) else {}
 
     async def _sync_ledger(self, bucket: Bucket, *, everything: bool) -> int:
         now = datetime.now(UTC)
@@ -187,17 +180,21 @@ class Index:
         )
         return row.fetchone()[0] or ""
 
-    async def _sync_jobs(self, bucket: Bucket, *, everything: bool) -> int:
+    async def _sync_jobs(
+        self, bucket: Bucket, *, everything: bool
+    ) -> tuple[int, set[str]]:
+        """How many were new or changed, and those that may change again unseen."""
         changed = 0
+        opened = {job_of_marker(e.key) async for e in bucket.entries(OPEN_MARKS)}
         marks, known = await end_marks(bucket), self._known_jobs()
         if everything:
             listed = by_job([entry async for entry in bucket.entries(JOBS)])
-            gone = known.keys() - listed.keys()
+            there = frozenset(listed)
+            gone = known.keys() - there
             self._note("jobs_listed_at", datetime.now(UTC).isoformat())
         else:
             there = await bucket.folders(JOBS)
             listed, gone = {}, known.keys() - there
-            opened = {job_of_marker(e.key) async for e in bucket.entries(OPEN_MARKS)}
             unsure = _unsure(there, known, opened, marks)
             if len(unsure) > _ONE_BY_ONE:
                 found = [e async for e in bucket.entries(JOBS)]
@@ -221,13 +218,14 @@ class Index:
         with self._base:
             for job_id in gone:
                 self._forget_job(job_id)
-        return changed
+        return changed, _unsure(there, self._known_jobs(), opened, marks)
 
     async def _sync_results(
         self, bucket: Bucket, told: int, *, everything: bool
-    ) -> int:
+    ) -> tuple[int, frozenset[str]]:
         """
-        Take in what `transcode run` has made here, by the manifests that tell of it.
+        Take in what `transcode run` has made here, by the manifests that tell of it:
+        how many were new or changed, and the folders that have none yet.
 
         One that is known is read again with *everything* only: results stay as they
         are, or are gone. *told*: how much the ledger had to say that was new.
@@ -256,7 +254,8 @@ class Index:
             if changed or told:
                 self._let_ledgers_tell()
             sum_up(self._base)
-        return changed
+        rows = self._base.execute("SELECT folder FROM results")
+        return changed, frozenset(there - {folder for (folder,) in rows})
 
     def _keep_result(self, folder: str, body: bytes, seen: str, to: str) -> int:
         found = parse_result(folder, body) if body else None
@@ -350,10 +349,6 @@ class Index:
         self._base.execute(f"INSERT OR REPLACE INTO jobs VALUES ({marks})", row)  # noqa: S608
         return 1
 
-    def _fact(self, name: str) -> str:
-        row = self._base.execute("SELECT value FROM facts WHERE name = ?", (name,))
-        return (row.fetchone() or ("",))[0]
-
     def _note(self, name: str, value: str) -> None:
         self._base.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
@@ -370,25 +365,6 @@ class Index:
             job = Job.from_json(row[1])
             if not wanted.statuses or job.status(wanted.now) in wanted.statuses:
                 yield job
-
-    def lines(self, wanted: JobFilter | None = None) -> Iterator[JobLine]:
-        """
-        As `jobs`, what a list shows of each. One that is over is read from its columns:
-        for a job as a whole everything that is known of jobs has to be loaded.
-        """
-        wanted = wanted or JobFilter()
-        where, values = wanted.where()
-        for row in self._base.execute(
-            "SELECT tags, final, job_id, source, profile, folder, submitted_at, body "  # noqa: S608 - ours
-            f"FROM jobs WHERE {where} ORDER BY submitted_at DESC, job_id",
-            values,
-        ):
-            tags = json.loads(row[0])
-            if wanted.tags and not {*wanted.tags} <= tags.items():
-                continue
-            line = _line(row, tags, wanted.now)
-            if not wanted.statuses or line.status in wanted.statuses:
-                yield line
 
     def find(self, text: str) -> list[Job]:
         """The jobs whose id begins with *text*, or whose folder it is."""
@@ -439,36 +415,11 @@ class Index:
         """
         return totals(self._base, by, _days(since, until))
 
-    def spent(self, job_id: str) -> tuple[Total, ...]:
-        """What a job has cost so far."""
-        return job_totals(self._base, job_id)
-
     def used(
         self, since: date | None = None, until: date | None = None
     ) -> tuple[Used, ...]:
         """What ran in these days, as a platform counts it: by month and spec."""
         return used(self._base, _days(since, until))
-
-
-def _line(row: tuple[Any, ...], tags: Mapping[str, str], now: datetime) -> JobLine:
-    _, final, job_id, source, profile, folder, submitted_at, body = row
-    if not final:
-        job = Job.from_json(body)
-        return JobLine.of(job, job.status(now))
-    more = json.loads(body)
-    return JobLine(
-        job_id=job_id,
-        status=final,
-        source=source,
-        profile=profile,
-        tags=tags,
-        folder=folder,
-        submitted_at=submitted_at,
-        finished_at=more["finished_at"],
-        wall_seconds=more["wall_seconds"],
-        tries=more["claim"]["number"] if more["claim"] else 0,
-        by_hand=more["by_hand"],
-    )
 
 
 def _days(since: date | None, until: date | None) -> tuple[str, str]:
@@ -494,3 +445,11 @@ def _unsure(
         if seen and mark and marks.get(job) == mark
     }
     return {*there} - (sure - opened)
+
+
+async def _stamps(bucket: Bucket) -> dict[str, str | None]:
+    """Of every place where something new would show; none where the store has none."""
+    if await bucket.stamp(JOBS) is None:
+        return {}
+    days = [f"{LEDGER}{day}/" for day in await bucket.folders(LEDGER)]
+    return {at: await bucket.stamp(at) for at in (*_PLACES, *days)}

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
 
-from ..contract.job import JobStatus
-from ..contract.state import FINAL
+from ..contract.status import FINAL, JobStatus
 from ..errors import UsageError
-from .job_rows import JobLine
+from .job_line import JobLine
 
 
 @dataclass(frozen=True, slots=True)

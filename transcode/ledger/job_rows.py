@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Self, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
-from ..contract.job import Claim, Ending, JobStatus, StoredRecord, Submission
-from ..contract.state import FINAL, ClaimHistory, status_of
+from ..contract.job import Claim, Ending, StoredRecord, Submission
+from ..contract.state import ClaimHistory, status_of
+from ..contract.status import FINAL, JobStatus
 from ..store.bucket import Bucket, Entry
 from .log import Unreadable, fetch_bodies
 
 JOBS = ".transcode/jobs/"
 OPEN_MARKS = ".transcode/open/"
-_END_MARKS = ".transcode/over/"
+END_MARKS = ".transcode/over/"
 _ROUND = re.compile(r"rounds/(\d{6})-(\d{6})\.json", re.ASCII)
 
 
@@ -81,40 +81,6 @@ class Job(StoredRecord):
         return ClaimHistory.of(claim, written_at, own)
 
 
-@dataclass(frozen=True, slots=True)
-class JobLine:
-    """Of a job what a list shows."""
-
-    job_id: str
-    status: JobStatus
-    source: str
-    profile: str
-    tags: Mapping[str, str]
-    folder: str
-    submitted_at: str
-    finished_at: str | None
-    wall_seconds: float | None
-    tries: int
-    by_hand: bool
-
-    @classmethod
-    def of(cls, job: Job, status: JobStatus) -> Self:
-        submission = job.submission
-        return cls(
-            job_id=job.job_id,
-            status=status,
-            source=submission.source.uri,
-            profile=submission.profile.name,
-            tags=dict(submission.tags),
-            folder=submission.folder,
-            submitted_at=submission.submitted_at.isoformat(),
-            finished_at=job.finished_at,
-            wall_seconds=job.wall_seconds,
-            tries=job.claim_number,
-            by_hand=job.by_hand,
-        )
-
-
 def by_job(entries: Iterable[Entry]) -> dict[str, dict[str, Entry]]:
     """Job id → the name of an object under it → the object; only what tells of it."""
     found: dict[str, dict[str, Entry]] = {}
@@ -128,8 +94,8 @@ def by_job(entries: Iterable[Entry]) -> dict[str, dict[str, Entry]]:
 async def end_marks(bucket: Bucket) -> dict[str, str]:
     """Job id → how and when its ends were noted; changes with each."""
     found: dict[str, str] = {}
-    async for entry in bucket.entries(_END_MARKS):
-        name = entry.key.removeprefix(_END_MARKS)
+    async for entry in bucket.entries(END_MARKS):
+        name = entry.key.removeprefix(END_MARKS)
         job, _, how = name.partition(".")
         found[job] = f"{found.get(job, '')}{how}@{entry.modified.timestamp()} "
     return found

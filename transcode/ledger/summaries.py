@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from ..contract import Amount, Money, Value
-from ..contract.job import JobStatus
-from .job_rows import JobLine
+from ..contract.status import JobStatus
+from .job_line import JobLine
 from .totals import Total
 
 

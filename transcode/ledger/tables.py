@@ -7,11 +7,14 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..contract import OutcomeKind
-from ..contract.job import LedgerRecord
+from ..contract.status import OutcomeKind
 from .amounts import split
 from .totals import total_of, used
+
+if TYPE_CHECKING:
+    from ..contract.job import LedgerRecord
 
 VERSION = 3
 """Of the tables: an index of another version is made anew."""

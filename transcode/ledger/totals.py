@@ -10,15 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
+from typing import TYPE_CHECKING
 
-from ..contract import OutcomeKind, Usage
-from ..contract.job import LedgerRecord
+from ..contract.status import OutcomeKind
 from ..contract.value import EXACT
+
+if TYPE_CHECKING:
+    from ..contract import Usage
+    from ..contract.job import LedgerRecord
 
 NO_TAG = "(none)"
 """The group of what does not have the tag."""
 
-GroupOf = Callable[[LedgerRecord], str]
+GroupOf = Callable[["LedgerRecord"], str]
 ZERO = Decimal(0)
 
 

@@ -12,7 +12,8 @@ import anyio
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from ..contract import Value
-from ..contract.job import JobStatus, Submission
+from ..contract.job import Submission
+from ..contract.status import JobStatus
 from ..errors import StoreDown
 from ..hooks import Listener, Troubled
 from ..jobs.documents import as_ours

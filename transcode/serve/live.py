@@ -12,7 +12,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
 from ..contract import Amount, Plan, Value
-from ..contract.job import JobStatus
+from ..contract.status import JobStatus
 from ..errors import StoreDown
 from ..hooks import (
     AttemptEnded,

@@ -84,6 +84,12 @@ class Bucket(Protocol):
         key: a thousand in a request.
         """
 
+    async def stamp(self, prefix: str = "") -> str | None:
+        """
+        Changes when an object directly under *prefix*, or what `folders` says of it,
+        comes, goes or is replaced; None where that is not known for less than a list.
+        """
+
     async def sign(self, key: str, *, seconds: int, version: str | None = None) -> str:
         """An address or path that reads *key* without credentials for a while."""
 

@@ -29,6 +29,7 @@ from ..errors import (
 from . import files
 from .bucket import Entry, refuse_key
 from .folder_source import absolute
+from .stamps import folder_stamp
 
 Result = TypeVar("Result")
 
@@ -166,6 +167,10 @@ class FolderBucket:
             return await self._do(names, "")
         except ObjectMissing:
             return frozenset()
+
+    async def stamp(self, prefix: str = "") -> str | None:
+        refuse_key(prefix, self.uri(prefix))
+        return await self._do(lambda: folder_stamp(self._root, prefix), prefix)
 
     async def sign(
         self,

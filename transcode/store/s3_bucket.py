@@ -254,6 +254,9 @@ class S3Bucket:
             raise StoreError(f"{self.uri()!r} does not tell the time.", uri=self.uri())
         return instant(date)
 
+    async def stamp(self, prefix: str = "") -> str | None:  # noqa: ARG002 - no such thing
+        return None
+
     async def is_conditional(self) -> bool:
         if self._conditional is None:
             key = f".transcode/conditional-{secrets.token_hex(8)}"

@@ -13,12 +13,13 @@ from ..options import JOB, output_options, state_option
 # ruff: noqa: PLC0415
 
 if TYPE_CHECKING:
-    from ...contract.job import JobStatus
+    from ...contract.status import JobStatus
     from ...ledger.index import Index
+    from ...ledger.reading import IndexReader
     from ...store.bucket import Bucket
     from ..show.jobs import JobDetails
 
-# As `transcode.contract.state.STATUSES`; that module is not loaded for `--help`.
+# As `transcode.contract.status.STATUSES`; that module is not loaded for `--help`.
 STATUSES = (
     *("waiting", "running", "lost", "retrying"),
     *("succeeded", "rejected", "failed", "cancelled"),
@@ -78,19 +79,19 @@ def jobs(
     from datetime import UTC, datetime
     from itertools import islice
 
-    from ...ledger.index import JobFilter
+    from ...ledger.job_filter import JobFilter
     from ..columns import columns
-    from ..show.jobs import JobListing, jobs_json, jobs_text
-    from ..state import ask_index
+    from ..show.job_list import JobListing, jobs_json, jobs_text
+    from ..state import ask_list
 
     now = datetime.now(UTC)
     wanted = JobFilter(frozenset(status), tags, now=now)
 
-    def question(index: Index) -> list[JobListing]:
+    def question(index: IndexReader) -> list[JobListing]:
         found = islice(index.lines(wanted), limit)
         return [JobListing(line, index.spent(line.job_id)) for line in found]
 
-    found = ask_index(to, question)
+    found = ask_list(to, question)
     click.echo(jobs_json(found) if as_json else jobs_text(found, to, width=columns()))
 
 

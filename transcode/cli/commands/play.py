@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from tempfile import NamedTemporaryFile
@@ -60,6 +59,8 @@ def play(*, job: str, to: str, opens: bool | None, as_json: bool) -> None:
         return await _result(index, store, job, to)
 
     report = ask(to, question)
+    import secrets
+
     key = secrets.token_urlsafe(24)
     with bind("127.0.0.1", 0, private=True) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/#{key}"

@@ -1,4 +1,4 @@
-"""Jobs as text: a line each in a list, everything of one alone."""
+"""One job as text: everything that is known of it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import Any
 
 from pydantic import ValidationError
 
 from ...contract import Attempt, Manifest, OutcomeKind
-from ...contract.job import Delivery, JobStatus, LedgerRecord
+from ...contract.job import Delivery, LedgerRecord
 from ...errors import UsageError
 from ...ledger.index import Index
-from ...ledger.job_rows import JOBS, Job, JobLine
+from ...ledger.job_line import JobLine
+from ...ledger.job_rows import JOBS, Job
 from ...ledger.log import fetch_bodies
 from ...ledger.results import BY_HAND
-from ...ledger.summaries import JobSummary
 from ...ledger.totals import Total
 from ...store.bucket import Bucket
 from ...units import (
@@ -29,28 +28,14 @@ from ...units import (
     plural,
     printable,
     rounded,
-    shortened,
     table,
 )
+from .job_list import SHOWN_DIGITS, JobListing, listed_data, when
 from .legible import legible
 from .result import attempt_rows, attempts_table
 
-_SHOWN_DIGITS = 12
-_LEAST_NAME = 12
-_BESIDE_NAME = 12 + 9 + 15 + 3 * 2
-"""Columns of id, status and cost, and between them."""
 _FIRST_TIME = 10**12
 """In milliseconds, and in 2001: a claim from here on is when somebody ran it."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobListing:
-    line: JobLine
-    spent: tuple[Total, ...]
-
-    @property
-    def status(self) -> JobStatus:
-        return self.line.status
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,35 +51,6 @@ class JobDetails:
     """What became of each destination, as far as its name was written down."""
 
 
-def jobs_text(found: Sequence[JobListing], to: str, *, width: int | None = None) -> str:
-    """A line each; on a terminal of few columns, with less in it."""
-    if not found:
-        return f"No such jobs in {place(to)}."
-    found = legible(list(found))
-    longest = 200 if width is None else max(_LEAST_NAME, width - _BESIDE_NAME)
-    head = ("job", "status", "submitted", "source", "profile", "tries", "took", "cost")
-    rows = [
-        (
-            it.line.job_id[:_SHOWN_DIGITS],
-            it.status,
-            _when(datetime.fromisoformat(it.line.submitted_at)),
-            shortened(PurePosixPath(place(it.line.source)).name, longest),
-            it.line.profile,
-            "" if it.line.by_hand else str(it.line.tries),
-            "" if it.line.wall_seconds is None else duration(it.line.wall_seconds),
-            _spent(it.spent),
-        )
-        for it in found
-    ]
-    # Tries, profile, time, and when; what it is and where it stands stay.
-    drop = (5, 4, 6, 2)
-    return printable(table(rows, head=head, indent="", width=width, drop=drop))
-
-
-def jobs_json(found: Sequence[JobListing]) -> str:
-    return json.dumps([_listed_data(it) for it in found], indent=2)
-
-
 async def gather(index: Index, store: Bucket, text: str, *, to: str) -> JobDetails:
     """Everything of the one job that *text* names; raises `UsageError` otherwise."""
     # With all that works on jobs, which a list does without.
@@ -103,7 +59,7 @@ async def gather(index: Index, store: Bucket, text: str, *, to: str) -> JobDetai
     name = PurePosixPath(text.rstrip("/")).name
     found = index.find(name)
     if len(found) != 1:
-        ids = ", ".join(job.job_id[:_SHOWN_DIGITS] for job in found[:5])
+        ids = ", ".join(job.job_id[:SHOWN_DIGITS] for job in found[:5])
         raise UsageError(
             f"{text!r} could be any of {plural(len(found), 'job')}, {ids}; give more "
             "of the id."
@@ -158,7 +114,7 @@ def shown_text(shown: JobDetails, *, width: int | None = None) -> str:
         ("source", place(submission.source.uri)),
         ("profile", submission.profile.name),
         ("engine", submission.engine),
-        ("begun" if job.by_hand else "submitted", _when(submission.submitted_at)),
+        ("begun" if job.by_hand else "submitted", when(submission.submitted_at)),
     ]
     if job.by_hand:
         rows.append(("by", "transcode run; no job is kept of it"))
@@ -276,22 +232,10 @@ def _why_untold(one: Delivery) -> str:
 
 
 def shown_json(shown: JobDetails) -> str:
-    data = _listed_data(shown.listed)
+    data = listed_data(shown.listed)
     data["job"] = shown.job.model_dump(mode="json")
     data["location"] = shown.location
     data["attempts"] = [record.model_dump(mode="json") for record in shown.attempts]
     data["told"] = [record.model_dump(mode="json") for record in shown.told]
     data["unfinished"] = [r.model_dump(mode="json") for r in shown.unfinished]
     return json.dumps(data, indent=2)
-
-
-def _listed_data(it: JobListing) -> dict[str, Any]:
-    return JobSummary.of(it.line, it.spent).model_dump(mode="json")
-
-
-def _spent(totals: Sequence[Total]) -> str:
-    return ", ".join(f"{rounded(one.cost)} {one.currency}" for one in totals)
-
-
-def _when(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
