@@ -9,9 +9,13 @@ well. For verified outputs it measures again, with tools that neither made nor c
 them (`second_opinion.py`): durations, frames, sound against picture at start and end,
 shape, orientation, colours, loudness. A second table lists each disagreement.
 
+Last come the attempts: how many tasks succeeded at their first, and in how many more
+memory was used than was predicted. `--platform` says whose specs they get, and with
+`--seconds` no more than the beginning is made, which nobody judges.
+
 `--results FILE` keeps a JSON line per run and goes on where it stopped; runs start
-with the cheap files. Exits 1 when anything is neither verified nor refused, or when
-the second tool disagrees.
+with the cheap files. Exits 1 when anything is neither verified nor refused, when the
+second tool disagrees, or when a first attempt was not enough.
 """
 
 from __future__ import annotations
@@ -29,13 +33,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.harness import parser_of
+from bench.harness import container_seconds, parser_of
 from bench.stress.second_opinion import Original, look, original
 from bench.stress.second_tool import Unreadable, probe
 
 SKIPPED_NAMES = {"MANIFEST.tsv", "README.md"}
 REFUSALS = {2, 3, 5}
 CRASHES = {"InternalError", None}
+MIB = 2**20
 
 
 @dataclass
@@ -49,6 +54,8 @@ class Line:
     complaints: list[str] = field(default_factory=list)
     unjudged: str = ""
     """Why the second tool has no opinion, if it has none."""
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    """Of each: task, number, outcome; memory in MiB as given, predicted and used."""
 
     @property
     def ended(self) -> bool:
@@ -67,7 +74,12 @@ def main() -> int:
         "--results", type=Path, help="JSON lines, kept and gone on with"
     )
     parser.add_argument("--limit-seconds", type=float, default=600)
+    parser.add_argument("--platform", help="whose specs; default: this machine's")
+    parser.add_argument(
+        "--seconds", type=float, help="make so much of each, and judge nothing"
+    )
     options = parser.parse_args()
+    asked = ["--platform", options.platform] if options.platform else []
     files = list(_files(options.paths, options.only))
     done = _kept(options.results)
     rest = [
@@ -79,7 +91,14 @@ def main() -> int:
     def one(item: tuple[str, Path]) -> None:
         name, path = item
         wanted = [p for p in options.profiles if (name, p) not in done]
-        for line in _judged(name, path, wanted, options.limit_seconds):
+        for line in _judged(
+            name,
+            path,
+            wanted,
+            limit=options.limit_seconds,
+            asked=asked,
+            clip=options.seconds,
+        ):
             done[name, line.profile] = line
             _tell(line, options.results)
 
@@ -137,16 +156,24 @@ def _tell(line: Line, results: Path | None) -> None:
             file.write(json.dumps(asdict(line)) + "\n")
 
 
-def _judged(
-    name: str, path: Path, profiles: Sequence[str], limit: float
+def _judged(  # noqa: PLR0913  one file, and what was asked for
+    name: str,
+    path: Path,
+    profiles: Sequence[str],
+    *,
+    limit: float,
+    asked: Sequence[str],
+    clip: float | None,
 ) -> Iterable[Line]:
     """Run the tool as a user would, and have the second tool look at its outputs."""
     source: Original | None = None
+    if clip is not None and _lasts(path) > clip:
+        asked = [*asked, "--end", f"{clip:g}"]
     for profile in profiles:
         line = Line(name, profile)
         with tempfile.TemporaryDirectory(prefix="corpus-") as out:
-            document = _run(line, path, Path(out, "to"), limit)
-            if document is not None:
+            document = _run(line, path, Path(out, "to"), limit=limit, asked=asked)
+            if document is not None and clip is None:
                 try:
                     source = source or original(path, document, seconds=limit)
                     line.complaints += look(document, source, seconds=limit)
@@ -155,10 +182,16 @@ def _judged(
         yield line
 
 
-def _run(line: Line, file: Path, to: Path, limit: float) -> dict[str, Any] | None:
+def _lasts(path: Path) -> float:
+    return container_seconds(str(path), seconds=60) or 0.0
+
+
+def _run(
+    line: Line, file: Path, to: Path, *, limit: float, asked: Sequence[str]
+) -> dict[str, Any] | None:
     """The manifest of a verified job; everything else is told in *line*."""
     argv = [sys.executable, "-m", "transcode", "run", str(file)]
-    argv += ["--profile", line.profile, "--to", str(to), "--json", "--quiet"]
+    argv += ["--profile", line.profile, "--to", str(to), "--json", "--quiet", *asked]
     started = time.monotonic()
     try:
         run = subprocess.run(
@@ -174,6 +207,7 @@ def _run(line: Line, file: Path, to: Path, limit: float) -> dict[str, Any] | Non
         line.verdict = f"NO JSON, exit {run.returncode}"
         line.complaints.append(run.stderr[-300:])
         return None
+    line.attempts = list(_attempts(document))
     if run.returncode == 0 and document["status"] == "succeeded":
         line.verdict = f"verified {document.get('rung') or ''}".strip()
         if not document["verification"]["passed"]:
@@ -189,6 +223,20 @@ def _run(line: Line, file: Path, to: Path, limit: float) -> dict[str, Any] | Non
     if to.exists() and any(to.rglob("*")):
         line.complaints.append("something was left in the destination")
     return None
+
+
+def _attempts(document: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    for task in document.get("tasks") or []:
+        for one in task["attempts"]:
+            measured = one["measured"] or {}
+            yield {
+                "task": task["kind"],
+                "number": one["number"],
+                "outcome": one["outcome"],
+                "spec_mib": one["spec"]["memory_mib"],
+                "predicted_mib": round(one["predicted"]["peak_memory_bytes"] / MIB, 1),
+                "used_mib": round((measured.get("peak_memory_bytes") or 0) / MIB, 1),
+            }
 
 
 def report(lines: Sequence[Line], profiles: Sequence[str]) -> int:
@@ -217,9 +265,28 @@ def report(lines: Sequence[Line], profiles: Sequence[str]) -> int:
     unjudged = [line for line in lines if line.unjudged]
     for line in unjudged:
         print(f"\nnot judged: {line.file}, {line.profile}: {line.unjudged}")
+    again = _report_attempts(lines)
     bad = [line for line in lines if line.complaints or not line.ended]
     print(f"\n{len(lines)} runs, {len(bad)} in need of a look")
-    return 1 if bad else 0
+    return 1 if bad or again else 0
+
+
+def _report_attempts(lines: Sequence[Line]) -> int:
+    """Prints those that were not enough; their number."""
+    tried = [(line, one) for line in lines for one in line.attempts]
+    first = [(line, one) for line, one in tried if one["number"] == 1]
+    failed = [(line, one) for line, one in first if one["outcome"] != "succeeded"]
+    under = [
+        (line, one) for line, one in tried if one["used_mib"] > one["predicted_mib"]
+    ]
+    print(f"\n{len(first)} tasks, {len(first) - len(failed)} done at their first"
+          f" attempt; {len(under)} of {len(tried)} attempts used more memory than"
+          " was predicted")  # fmt: skip
+    for line, one in failed + [it for it in under if it not in failed]:
+        print(f"  {line.file}, {line.profile}: {one['task']} {one['outcome']},"
+              f" {one['used_mib']:g} MiB, {one['predicted_mib']:g} predicted,"
+              f" {one['spec_mib']} given")  # fmt: skip
+    return len(failed)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["Bits", "SequenceParameters", "sequence_parameters"]
+__all__ = ["Bits", "Picture", "SequenceParameters", "picture", "sequence_parameters"]
 
 SPS = 7
 """nal_unit_type, ITU-T H.264 table 7-1."""
@@ -66,8 +66,30 @@ class SequenceParameters:
     """Each colour is a picture of its own."""
     holes_allowed: bool
     """In frame_num."""
+    fields_allowed: bool
+    """A picture may be coded as two, a field each."""
     pixel_aspect: Fraction
     """A pixel's width over its height; 0 where it is left open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a slice says of the picture that it is of, §7.3.3."""
+
+    number: int
+    """frame_num: of both fields of a picture the same."""
+    field: bool
+    bottom: bool
+
+    def follows(self, first: Picture | None) -> bool:
+        """Whether it is the second field of the picture of which *first* is one."""
+        return (
+            first is not None
+            and first.field
+            and self.field
+            and first.bottom != self.bottom
+            and first.number == self.number
+        )
 
 
 def sequence_parameters(body: bytes) -> SequenceParameters | None:
@@ -83,14 +105,30 @@ def sequence_parameters(body: bytes) -> SequenceParameters | None:
     holes = bool(bits.take(1))
     bits.code()
     bits.code()
-    if not bits.take(1):
+    fields = not bits.take(1)
+    if fields:
         bits.take(1)
     bits.take(1)
     if bits.take(1):
         for _ in range(4):
             bits.code()
     aspect = _aspect(bits)
-    return None if bits.ended else SequenceParameters(numbers, planes, holes, aspect)
+    if bits.ended:
+        return None
+    return SequenceParameters(numbers, planes, holes, fields, aspect)
+
+
+def picture(body: bytes, sequence: SequenceParameters) -> Picture:
+    """The head of a slice (§7.3.3) of *body*, the unit after its first byte."""
+    bits = Bits(body)
+    bits.code()
+    bits.code()
+    bits.code()
+    if sequence.planes:
+        bits.take(2)
+    number = bits.take(sequence.frame_num_bits)
+    field = sequence.fields_allowed and bool(bits.take(1))
+    return Picture(number, field, field and bool(bits.take(1)))
 
 
 def _chroma(bits: Bits) -> bool:

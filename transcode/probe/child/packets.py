@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from .fields import Fields
 from .nal import is_closed
 from .steps import counted
 
@@ -42,6 +43,11 @@ class PacketsSeen:
     """How often the clock of decoding went back, or far ahead."""
     headed: bool = False
     """The first packet was a keyframe."""
+    unheaded: int = 0
+    """Packets before the first keyframe."""
+    halves: int = 0
+    """Packets that are the second field of a picture."""
+    fields: Fields = field(default_factory=Fields)
 
     def steps(self, *, whole: bool) -> list[tuple[int, int]]:
         """(ticks between neighbours as shown, how often), commonest first."""
@@ -108,9 +114,10 @@ def _note(seen: PacketsSeen, packet: Any) -> None:
     seen.ticks += packet.duration or 0
     seen.key_count += packet.is_keyframe
     seen.headed = seen.headed or seen.count == seen.key_count
+    seen.unheaded += not seen.key_count
     picture = packet.stream.type == "video"
-    if picture and packet.is_keyframe:
-        _look_at_key(seen, packet)
+    if picture:
+        _look(seen, packet)
     if packet.dts is not None:
         _follow(seen, packet.dts, packet.time_base)
     time = packet.pts if packet.pts is not None else packet.dts
@@ -139,7 +146,10 @@ def _follow(seen: PacketsSeen, decoded: int, tick: Any) -> None:
     seen.decoded = decoded
 
 
-def _look_at_key(seen: PacketsSeen, packet: Any) -> None:
+def _look(seen: PacketsSeen, packet: Any) -> None:
+    seen.halves += seen.fields.second(packet)
+    if not packet.is_keyframe:
+        return
     codec = packet.stream.codec_context
     if codec is None or len(seen.closed) >= _KEYS_LOOKED_AT:
         return

@@ -283,6 +283,8 @@ def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:
         "last": _times(packets.last, base),
         "end": _times(packets.end, base),
         "sum": _times(packets.ticks, base),
+        "halves": packets.halves,
+        "unheaded": packets.unheaded if packets.key_count else 0,
         "leaps": packets.leaps,
         "opened": None
         if packets.headed or not packets.keys

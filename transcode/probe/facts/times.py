@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...contract.value import ratio
-
 _MOST_OFF = 10
 _OVERLAP = 2
 _LONGEST_PRIMING_SECONDS = 0.25
@@ -148,20 +146,19 @@ def raw_frames(stream: Mapping[str, Any]) -> int | None:
     if not count or packets["untimed"] != count or packets["whole"]:
         return None
     size: int = stream["size"]
-    return whole_pictures(stream) * size // max(1, int(packets["bytes"]))
+    hidden: int = packets.get("unheaded", 0)
+    shown = whole_pictures(stream) + hidden
+    return shown * size // max(1, int(packets["bytes"])) - hidden
 
 
 def whole_pictures(stream: Mapping[str, Any]) -> int:
     """
     How many pictures the packets are that were seen.
 
-    In a bare stream the second field of a picture is a packet of its own, and lasts no
-    time: libavformat gives all of it to the first.
+    The second field of a picture may be a packet of its own. In a bare stream what
+    comes before the first keyframe takes no time, for it is not shown.
     """
     packets = stream.get("packets") or {}
-    count: int = packets.get("count", 0)
-    rate = ratio(stream.get("average_rate") or "0")
-    if not count or packets["untimed"] != count or not packets["sum"] or not rate:
-        return count
-    shown = round(packets["sum"] * float(rate))
-    return shown if count <= 2 * shown < 2 * count else count
+    count: int = packets.get("count", 0) - packets.get("halves", 0)
+    bare = packets.get("untimed") == packets.get("count")
+    return count - packets.get("unheaded", 0) if bare else count
