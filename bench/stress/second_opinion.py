@@ -108,7 +108,10 @@ def look(manifest: dict[str, Any], source: Original, *, seconds: float) -> list[
     complaints += _listings(outputs, seen)
     profile = _profile(manifest)
     if top is not None and source.video is not None and source.seen.frames:
-        complaints += _picture(source, seen, video, profile)
+        # Of AVI only the decoder knows when the first picture is shown: none is filled.
+        avi = manifest["media"]["container"] == "avi"
+        lead = 0.0 if avi else _lead(source.seen)
+        complaints += _picture(source, seen, video, profile, lead=lead)
     known = {one["index"]: one for one in manifest["media"]["audio"]}
     counted = source.audio and known[source.audio["index"]].get("retimed")
     shifted = any(it.get("retimed") == "start" for it in manifest["media"]["video"])
@@ -224,6 +227,8 @@ def _picture(
     seen: Seen,
     video: dict[str, Any] | None,
     profile: dict[str, Any],
+    *,
+    lead: float,
 ) -> Iterator[str]:
     before, made = source.video, source.seen
     if before is None or video is None:
@@ -231,7 +236,6 @@ def _picture(
     if not seen.frames:
         yield "the second tool decodes no picture"
         return
-    lead = _lead(made)
     yield from _counted(made, seen, lead, profile)
     step = max(made.longest_step, seen.longest_step) + 0.002
     lasted = seen.picture_end - seen.picture_start
@@ -271,7 +275,6 @@ def _counted(
     wanted, allowed = float(shown), 0.0
     if usual > 0 and lead:
         wanted += int(lead / usual + 0.001)
-        # Tools do not agree when the first picture of an AVI is due.
         allowed = 1.0
     if limit is not None and usual > 0 and 1 / usual > limit * 1.002:
         parts = round(wanted / max(1, len(seen.frames)))

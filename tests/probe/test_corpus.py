@@ -65,8 +65,6 @@ DURATIONS = {
     "edge/sample_scte35.ts": 0.111,
     "formats/example.f4v": 34.868,
     "formats/fixture.apng": 1.5,
-    "malformed/BA_MW_D_IDR_LOST.264": 3.88,
-    "malformed/Error_I_P.264": 0.24,
     "workload/VID_1920x1080_cabac_temporal_direct.264": 54 / 25,
     "workload/bbb_2160p60_15s_fmp4.mp4": 15.867,
 }

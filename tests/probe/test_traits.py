@@ -270,6 +270,21 @@ def test_wrong_times_are_told(
     assert audio == [it.retimed for it in media.audio]
 
 
+def test_pictures_of_a_bare_stream_are_counted_by_their_slices(
+    media_dir: Path, tmp_path: Path, look: Look
+) -> None:
+    """
+    Two fields are one, in however long a stream; none stands before the first keyframe.
+    """
+    fields = tmp_path / "fields.264"
+    fields.write_bytes((media_dir.parent / "cases/CAPAMA3_Sand_F.264").read_bytes() * 3)
+    headless = media_dir / "malformed/BA_MW_D_IDR_LOST.264"
+
+    told = [look(it).video[0] for it in (fields, headless)]
+
+    assert [(150, 6.0), (70, 2.8)] == [(it.frames, it.duration_seconds) for it in told]
+
+
 def test_pictures_before_the_zero_of_matroska_are_refused_by_name(
     make_clip: MakeClip, look: Look
 ) -> None:

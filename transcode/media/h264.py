@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["Bits", "Picture", "SequenceParameters", "picture", "sequence_parameters"]
+__all__ = [
+    "Bits",
+    "SequenceParameters",
+    "SliceHead",
+    "sequence_parameters",
+    "slice_head",
+]
 
 SPS = 7
 """nal_unit_type, ITU-T H.264 table 7-1."""
@@ -73,7 +79,7 @@ class SequenceParameters:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class SliceHead:
     """What a slice says of the picture that it is of, §7.3.3."""
 
     number: int
@@ -81,7 +87,7 @@ class Picture:
     field: bool
     bottom: bool
 
-    def follows(self, first: Picture | None) -> bool:
+    def follows(self, first: SliceHead | None) -> bool:
         """Whether it is the second field of the picture of which *first* is one."""
         return (
             first is not None
@@ -118,7 +124,7 @@ def sequence_parameters(body: bytes) -> SequenceParameters | None:
     return SequenceParameters(numbers, planes, holes, fields, aspect)
 
 
-def picture(body: bytes, sequence: SequenceParameters) -> Picture:
+def slice_head(body: bytes, sequence: SequenceParameters) -> SliceHead:
     """The head of a slice (§7.3.3) of *body*, the unit after its first byte."""
     bits = Bits(body)
     bits.code()
@@ -128,7 +134,7 @@ def picture(body: bytes, sequence: SequenceParameters) -> Picture:
         bits.take(2)
     number = bits.take(sequence.frame_num_bits)
     field = sequence.fields_allowed and bool(bits.take(1))
-    return Picture(number, field, field and bool(bits.take(1)))
+    return SliceHead(number, field, field and bool(bits.take(1)))
 
 
 def _chroma(bits: Bits) -> bool:

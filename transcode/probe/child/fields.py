@@ -8,10 +8,10 @@ from typing import Any
 
 from ...media.h264 import (
     SPS,
-    Picture,
     SequenceParameters,
-    picture,
+    SliceHead,
     sequence_parameters,
+    slice_head,
 )
 
 _SLICES = {1, 5}
@@ -20,11 +20,11 @@ _HEAD = 256
 
 
 @dataclass(slots=True)
-class Fields:
+class FieldPairs:
     """Follows one stream, packet by packet as they are stored."""
 
     sequence: SequenceParameters | None = None
-    first: Picture | None = None
+    first: SliceHead | None = None
 
     def second(self, packet: Any) -> bool:
         """
@@ -46,7 +46,7 @@ class Fields:
             return False
         slices = (body for kind, _, body in units(data) if kind in _SLICES)
         head = next(slices, None)
-        found = None if head is None else picture(head, self.sequence)
+        found = None if head is None else slice_head(head, self.sequence)
         second = found is not None and found.follows(self.first)
         self.first = None if second else found
         return second

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .fields import Fields
+from .fields import FieldPairs
 from .nal import is_closed
 from .steps import counted
 
@@ -47,7 +47,7 @@ class PacketsSeen:
     """Packets before the first keyframe."""
     halves: int = 0
     """Packets that are the second field of a picture."""
-    fields: Fields = field(default_factory=Fields)
+    pairs: FieldPairs = field(default_factory=FieldPairs)
 
     def steps(self, *, whole: bool) -> list[tuple[int, int]]:
         """(ticks between neighbours as shown, how often), commonest first."""
@@ -147,7 +147,7 @@ def _follow(seen: PacketsSeen, decoded: int, tick: Any) -> None:
 
 
 def _look(seen: PacketsSeen, packet: Any) -> None:
-    seen.halves += seen.fields.second(packet)
+    seen.halves += seen.pairs.second(packet)
     if not packet.is_keyframe:
         return
     codec = packet.stream.codec_context

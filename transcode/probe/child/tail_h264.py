@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...media.h264 import SPS, SequenceParameters, picture, sequence_parameters
+from ...media.h264 import SPS, SequenceParameters, sequence_parameters, slice_head
 from .fields import units
 from .reader import CountingReader
 
@@ -29,7 +29,7 @@ def bare_h264(reader: CountingReader) -> str | None:
             numbering = sequence_parameters(body)
         if kind not in _SLICES or numbering is None or numbering.holes_allowed:
             continue
-        number = picture(body, numbering).number
+        number = slice_head(body, numbering).number
         most = 1 << numbering.frame_num_bits
         if kind != _IDR and last is not None and number not in _RESET:
             step = (number - last) % most
