@@ -22,9 +22,12 @@ from transcode.plan.chunk_search import COUNTS, ChunkSearch, _together
 from transcode.plan.chunks import chunk_recipe, cuts, join_recipe
 from transcode.plan.coefficients import parse_coefficients
 from transcode.plan.make_plan import make_plan
+from transcode.plan.objects import requests_of
 from transcode.plan.recipe import make_recipe
 from transcode.plan.sampling import consider
+from transcode.plan.tasks import store_of
 from transcode.platforms.platform import Machine, Platform, parse_platform
+from transcode.platforms.price import bill
 from transcode.units import duration
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,6 +109,33 @@ def test_chunks_meet_a_deadline_that_no_spec_does(plan: Make, on: str) -> None:
     assert ["join", *["chunk"] * (len(made.tasks) - 1)] == kinds(made)
     assert at_most(made) <= deadline
     assert "In one piece it does not fit, in chunks it does." == said(made)
+
+
+@pytest.mark.parametrize("chunks", [1, 3])
+def test_requests_are_predicted_and_in_the_price(plan: Make, chunks: int) -> None:
+    """
+    Segments are objects; chunks are written, listed and read once more. As single
+    files they are a few.
+    """
+    made = plan(on="aws-lambda", chunks=chunks)
+    asked, terms = made.predicted.store, made.store
+    main = made.tasks[0].task
+    one_file = main.recipe.packaging.model_copy(update={"segments": "single_file"})
+    few = requests_of(main.recipe.model_copy(update={"packaging": one_file}), 600.0, {})
+    many = requests_of(main.recipe, 600.0, {})
+
+    assert asked is not None
+    assert terms is not None
+    assert asked == store_of(it.task.predicted for it in made.tasks)
+    assert (terms.cost(asked) or made.predicted_cost).amount > 0
+    for it in made.tasks:
+        without = it.task.predicted.model_copy(update={"store": None})
+        cost = bill(platform("aws-lambda"), it.task.spec, without).total
+        assert it.task.predicted_cost.amount > cost.amount
+    renditions = len(main.recipe.video) + len(main.recipe.audio)
+    # Ten minutes in segments of 4 s, and a header for each.
+    assert many.puts - few.puts == renditions * 150
+    assert many.puts >= renditions * 151 + (chunks if chunks > 1 else 0)
 
 
 def test_a_join_waits_for_its_chunks_in_order(plan: Make) -> None:

@@ -24,6 +24,7 @@ from transcode.hooks import Planned
 from transcode.pipeline import run
 from transcode.request import Request
 from transcode.settings import Settings
+from transcode.store.counting import counting
 from transcode.store.open import bucket
 from transcode.wiring import wire
 
@@ -66,7 +67,8 @@ async def test_a_job_reads_and_writes_s3(
     """
     The bytes that the manifest counts went over the wire, and little more.
 
-    What a source's index makes ffmpeg skip is not fetched.
+    What a source's index makes ffmpeg skip is not fetched. Every request is counted,
+    but for those of ffmpeg and of the probe.
     """
     clip = make_clip("in.mp4")
     source = await put(s3_address, s3_settings, clip, "in.mp4")
@@ -75,8 +77,15 @@ async def test_a_job_reads_and_writes_s3(
             update={"s3_endpoint_url": f"http://{proxy.address}"}
         )
 
-        manifest = await perform(source, f"{s3_address}/out", proxied)
+        with counting() as tally:
+            manifest = await perform(source, f"{s3_address}/out", proxied)
 
+        went = [
+            it
+            for it in proxy.asked
+            if not it.operation.startswith("DELETE")
+            and (it.operation, it.path[-7:]) != ("GET", "/in.mp4")
+        ]
         sent = sum(
             size
             for asked, size in proxy.sent
@@ -87,6 +96,11 @@ async def test_a_job_reads_and_writes_s3(
     assert attempt.measured is not None
     counted = (attempt.measured.read_bytes or 0) + (manifest.media.probe_bytes or 0)
     assert clip.stat().st_size <= counted <= sent
+    requests = attempt.measured.store
+    assert requests is not None
+    assert requests.counted
+    assert requests.puts == len(manifest.outputs)
+    assert tally.puts + tally.gets == len(went)
     for output in manifest.outputs:
         key = output.uri.removeprefix(f"{s3_address}/out/")
         async with bucket(f"{s3_address}/out", s3_settings) as store:

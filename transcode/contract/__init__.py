@@ -22,7 +22,14 @@ if TYPE_CHECKING:
         WorkOrder,
         attempt_name,
     )
-    from .manifest import JobCost, Manifest, Output, TaskRecord, Verification
+    from .manifest import (
+        JobCost,
+        Manifest,
+        Output,
+        StoreCharge,
+        TaskRecord,
+        Verification,
+    )
     from .media import (
         AudioKind,
         AudioStream,
@@ -64,6 +71,7 @@ if TYPE_CHECKING:
         RankedPrice,
         Sampling,
         ServicePrice,
+        StoreTerms,
         Task,
     )
     from .recipe import (
@@ -99,6 +107,7 @@ if TYPE_CHECKING:
         Gpu,
         Interval,
         Spec,
+        StoreRequests,
         Usage,
     )
     from .status import OutcomeKind
@@ -113,7 +122,14 @@ _HOMES = {
         "WorkOrder",
         "attempt_name",
     ),
-    "manifest": ("JobCost", "Manifest", "Output", "TaskRecord", "Verification"),
+    "manifest": (
+        "JobCost",
+        "Manifest",
+        "Output",
+        "StoreCharge",
+        "TaskRecord",
+        "Verification",
+    ),
     "media": (
         "AudioKind",
         "AudioStream",
@@ -155,6 +171,7 @@ _HOMES = {
         "RankedPrice",
         "Sampling",
         "ServicePrice",
+        "StoreTerms",
         "Task",
     ),
     "recipe": (
@@ -190,6 +207,7 @@ _HOMES = {
         "Gpu",
         "Interval",
         "Spec",
+        "StoreRequests",
         "Usage",
     ),
     "status": ("OutcomeKind",),
@@ -269,6 +287,9 @@ __all__ = [
     "SourceRecord",
     "Spec",
     "Sprites",
+    "StoreCharge",
+    "StoreRequests",
+    "StoreTerms",
     "SubtitleStream",
     "Task",
     "TaskRecord",

@@ -45,10 +45,25 @@ class TaskRecord(Value):
     attempts: tuple[Attempt, ...]
 
 
+class StoreCharge(Value):
+    """Requests of all attempts to the object store, and what they are of the cost."""
+
+    puts: int
+    gets: int
+    counted: bool
+    """False: at least some are derived from what was read and made."""
+    amount: Amount | None
+    """In the cost's currency; None: nobody knows, and the cost is without it."""
+    reason: str | None = None
+    """Why `amount` is None."""
+
+
 class JobCost(Value):
     amount: Amount
     currency: str
     predicted: Amount
+    store: StoreCharge | None = None
+    """None: no object store was asked for anything."""
 
 
 class Verification(Value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import localcontext
 from typing import Literal
 
 from pydantic import Field
@@ -9,8 +10,8 @@ from pydantic import Field
 from .media import Media
 from .recipe import Recipe, Rung
 from .source import Source
-from .spec import Candidate, Content, Interval, Spec, Usage
-from .value import Money, Value
+from .spec import Candidate, Content, Interval, Spec, StoreRequests, Usage
+from .value import EXACT, Money, Value
 
 
 class Task(Value):
@@ -146,6 +147,25 @@ class ProfileRef(Value):
     """`sha256:` and the hex digest of the profile's content, defaults included."""
 
 
+class StoreTerms(Value):
+    """The object store of a platform's tasks, and what it charges for requests."""
+
+    name: str
+    put: Money | None
+    """For one that writes or lists; None: not known."""
+    get: Money | None
+    reason: str | None = None
+    """Why they are not known."""
+
+    def cost(self, asked: StoreRequests) -> Money | None:
+        """Of *asked*, at list price; None where a price is not known."""
+        if self.put is None or self.get is None:
+            return None
+        with localcontext(EXACT):
+            amount = asked.puts * self.put.amount + asked.gets * self.get.amount
+        return Money(amount=amount, currency=self.put.currency)
+
+
 class PlatformRef(Value):
     name: str
     price_table: str
@@ -168,6 +188,9 @@ class Plan(Value):
     tasks: tuple[PlannedTask, ...]
     predicted: Usage
     predicted_cost: Money
+    store: StoreTerms | None = None
+    """What requests to the platform's object store cost; `predicted.store` has how many
+    there are. None: the platform's file names no store."""
     sampling: Sampling | None = None
     """None: there is nothing to learn, because no picture is encoded."""
     division: Division | None = None

@@ -195,6 +195,8 @@ class CmafPackaging(Value):
 
     type: Literal["cmaf"] = "cmaf"
     segment_seconds: float
+    segments: Literal["files", "single_file"] = "files"
+    """`single_file`: all of a rendition in one file, of which players fetch ranges."""
     hls: bool = True
     dash: bool = True
     iframe_playlists: bool = True

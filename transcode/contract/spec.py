@@ -51,6 +51,25 @@ class Spec(Value):
         return max(1, -(-self.milli_cpus // 1000))
 
 
+class StoreRequests(Value):
+    """What a task asks of the object store that it reads from and writes to."""
+
+    puts: int
+    """Those that write, and LIST, for which stores charge alike."""
+    gets: int
+    """GET and HEAD."""
+    counted: bool = False
+    """As they were sent, but for the encoder's reading of the source; False: derived
+    from what is read and made."""
+
+    def __add__(self, other: StoreRequests) -> StoreRequests:
+        return StoreRequests(
+            puts=self.puts + other.puts,
+            gets=self.gets + other.gets,
+            counted=self.counted and other.counted,
+        )
+
+
 class Usage(Value):
     """What one invocation takes: predicted before, measured after, one type."""
 
@@ -63,6 +82,8 @@ class Usage(Value):
     read_bytes: int | None = None
     written_bytes: int | None = None
     requests: int = 1
+    store: StoreRequests | None = None
+    """None: no object store is asked for anything, or nobody knows."""
 
 
 class Interval(Value):

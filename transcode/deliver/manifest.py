@@ -23,6 +23,7 @@ from ..contract import (
     Produced,
     ProfileRef,
     SourceRecord,
+    StoreCharge,
     TaskRecord,
     TaskResult,
     Verification,
@@ -135,6 +136,7 @@ def _manifest(plan: Plan, results: Sequence[TaskResult], ending: RunEnding) -> M
             amount=spent,
             currency=plan.predicted_cost.currency,
             predicted=plan.predicted_cost.amount,
+            store=_store(plan, results),
         ),
         verification=Verification(
             passed=bool(checks) and all(c.passed for c in checks), checks=checks
@@ -143,6 +145,27 @@ def _manifest(plan: Plan, results: Sequence[TaskResult], ending: RunEnding) -> M
         warnings=tuple(_unique([*plan.warnings, *_notes(results)])),
         finished_at=ending.finished_at,
         wall_seconds=ending.wall_seconds,
+    )
+
+
+def _store(plan: Plan, results: Sequence[TaskResult]) -> StoreCharge | None:
+    used = (a.measured for r in results for a in r.attempts if a.measured is not None)
+    asked = [it.store for it in used if it.store is not None]
+    if not asked:
+        return None
+    whole = sum(asked[1:], start=asked[0])
+    terms = plan.store
+    cost = None if terms is None else terms.cost(whole)
+    reason = None
+    if cost is None:
+        reason = f"the file of {plan.platform.name} names no store with prices"
+        reason = reason if terms is None else terms.reason
+    return StoreCharge(
+        puts=whole.puts,
+        gets=whole.gets,
+        counted=whole.counted,
+        amount=None if cost is None else cost.amount,
+        reason=reason,
     )
 
 

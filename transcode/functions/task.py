@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -33,8 +33,10 @@ from ..invoke.observer import AttemptObserver
 from ..invoke.remote import BEAT, BEGUN, ORDER, REPORT, RemoteOrder, ended_as
 from ..jobs.service import JobService
 from ..platforms.price import bill, billed_milliseconds
+from ..platforms.requests import SOURCE_GETS
 from ..settings import Settings
 from ..store.bucket import Bucket
+from ..store.counting import Tally, counting
 from ..store.open import bucket, locate, refuse_change
 from ..wiring import Wiring
 
@@ -71,7 +73,10 @@ async def perform_task(
     """
     began = anyio.current_time() - before_seconds
     _refuse_outside([records], wiring.settings)
-    async with bucket(records, wiring.settings) as objects:
+    async with AsyncExitStack() as stack:
+        tally = stack.enter_context(counting())
+        at = bucket(records, wiring.settings)
+        objects = await stack.enter_async_context(at)
         body, _ = await objects.read(ORDER)
         order = RemoteOrder.from_json(body)
         places = (order.work.place, *order.work.task.inputs)
@@ -87,7 +92,7 @@ async def perform_task(
             attempt, produced = await _do_while_wanted(order, wiring, heart, given)
         if scope.cancelled_caught:
             attempt, produced = _out_of_time(order, anyio.current_time() - began), None
-        attempt = _billed_whole(attempt, order, anyio.current_time() - began)
+        attempt = _billed_whole(attempt, order, anyio.current_time() - began, tally)
         report = InvocationReport(attempt=attempt, produced=produced)
         try:
             await objects.create(REPORT, report.to_json().encode())
@@ -240,16 +245,23 @@ def _here(told: Settings, own: Settings) -> Settings:
     return both
 
 
-def _billed_whole(attempt: Attempt, order: RemoteOrder, seconds: float) -> Attempt:
-    """*attempt* with what the whole invocation took: bringing and taking away, too."""
+def _billed_whole(
+    attempt: Attempt, order: RemoteOrder, seconds: float, tally: Tally
+) -> Attempt:
+    """
+    *attempt* with what the whole invocation took: bringing and taking away, too, and
+    every request of its own, its report's included.
+    """
     usage = attempt.measured
-    if usage is None or usage.wall_seconds >= seconds:
+    if usage is None:
         return attempt
     platform, spec = order.platform, order.work.task.spec
+    seconds = max(seconds, usage.wall_seconds)
     whole = usage.model_copy(
         update={
             "wall_seconds": seconds,
             "billed_milliseconds": billed_milliseconds(platform, seconds),
+            "store": tally.also(1, SOURCE_GETS) if tally else usage.store,
         }
     )
     cost = bill(platform, spec, whole).total

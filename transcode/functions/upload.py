@@ -16,7 +16,14 @@ from typing import Any
 
 import anyio
 
-from ..contract import Attempt, OutcomeKind, PlatformRef, Upload, Usage
+from ..contract import (
+    Attempt,
+    OutcomeKind,
+    PlatformRef,
+    StoreRequests,
+    Upload,
+    Usage,
+)
 from ..contract.job import JobReport, LedgerRecord
 from ..errors import EventError, StoreDown, TranscodeError
 from ..event.envelopes import batch
@@ -28,7 +35,9 @@ from ..jobs.documents import as_ours, became, passed_over, shown, stands
 from ..jobs.ingest import Ingest, open_jobs
 from ..jobs.service import JobService
 from ..meter import Meter, metering, settle
+from ..platforms.requests import SOURCE_GETS
 from ..store.connections import keep_open
+from ..store.counting import Tally, counting
 from .runtime import LOCAL, Function
 from .task import go_on, perform_task, task_of
 
@@ -84,7 +93,11 @@ async def answer(function: Function, event: object, invocation: Invocation) -> A
     left = invocation.seconds_left
     hard = None if left is None else max(left - _VERDICT_SECONDS, 0)
     call = _Call(function, invocation)
-    with metering() as meter, anyio.move_on_after(hard) as scope:
+    with (
+        metering() as meter,
+        counting() as call.tally,
+        anyio.move_on_after(hard) as scope,
+    ):
         try:
             async with keep_open():
                 await call.run(event, meter)
@@ -142,6 +155,8 @@ class _Call:
     untold: set[str] = field(default_factory=set)
     """Messages of whose uploads it is not known whether they are kept."""
     attempts: list[Attempt] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    """What the call has asked of the store so far."""
 
     async def run(self, event: object, meter: Meter) -> None:
         function = self.function
@@ -262,6 +277,7 @@ class _Call:
         # What a platform calls a call may hold anything; this is part of a key.
         call = hashlib.sha256(self.invocation.id.encode()).hexdigest()[:12]
         used = _beside(meter.read(), self.attempts, self.function.take_unbilled())
+        asked = self._asked()
         part = used.model_copy(
             update={
                 "wall_seconds": used.wall_seconds / len(self.jobs),
@@ -270,7 +286,8 @@ class _Call:
         )
         for number, report in enumerate(self.jobs.values()):
             # The call itself was one request; it is on the bill once.
-            one = part.model_copy(update={"requests": 0}) if number else part
+            of_call = {"requests": 0} if number else {"store": asked}
+            one = part.model_copy(update=of_call)
             weighed, cost = settle(platform, spec, one)
             attempt = Attempt(
                 number=1,
@@ -298,6 +315,21 @@ class _Call:
                     attempt=attempt,
                 )
             )
+
+    def _asked(self) -> StoreRequests | None:
+        """What the call asked of the store beside what its attempts did."""
+        own = self.tally
+        counted = [
+            it.measured.store
+            for it in self.attempts
+            if it.measured and it.measured.store and it.measured.store.counted
+        ]
+        # The encoder's reading of a source is on an attempt's bill, and not counted.
+        puts = own.puts - sum(it.puts for it in counted)
+        gets = own.gets - sum(it.gets - SOURCE_GETS for it in counted)
+        if not own:
+            return None
+        return StoreRequests(puts=max(puts, 0), gets=max(gets, 0), counted=True)
 
     def failed(self, exc: BaseException) -> None:
         self.errors.append(as_ours(exc))

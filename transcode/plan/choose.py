@@ -437,4 +437,6 @@ def _obstacle(  # noqa: PLR0913, PLR0911 - one for each thing that may be short
 
 def _billed(platform: Platform, usage: Usage, wall_seconds: float) -> Usage:
     billed = billed_milliseconds(platform, wall_seconds)
-    return usage.model_copy(update={"billed_milliseconds": billed})
+    # Where the platform has no store of its own, nobody knows what is asked of whom.
+    store = usage.store if platform.store is not None else None
+    return usage.model_copy(update={"billed_milliseconds": billed, "store": store})

@@ -40,6 +40,7 @@ from ..errors import (
 from ..media.timeline import made
 from ..platforms.managed_services import Service, service_price
 from ..platforms.platform import Machine, Platform
+from ..platforms.price import store_terms
 from .alternatives import look_elsewhere, offers
 from .choose import Choice, choose
 from .chunk_choice import Why, crowded, decide
@@ -148,6 +149,7 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         tasks=tasks,
         predicted=together(tasks, divided),
         predicted_cost=total(task.task.predicted_cost for task in tasks),
+        store=store_terms(platform),
         division=_division(recipe, divided, why),
         elsewhere=tuple(
             look_elsewhere(other, constraints, look_at) for other in others

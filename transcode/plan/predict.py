@@ -89,6 +89,7 @@ def on_spec(work: Workload, spec: Spec, *, platform: str | None = None) -> Predi
         scratch_bytes=work.scratch_bytes,
         read_bytes=work.media.bytes,
         written_bytes=work.written_bytes,
+        store=work.store,
     )
     return Prediction(usage=usage, wall=Interval(low=wall / factor, high=wall * factor))
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from ..contract import Media, Money, PlannedTask, Recipe, Source, Task, Usage
+from ..contract import (
+    Media,
+    Money,
+    PlannedTask,
+    Recipe,
+    Source,
+    StoreRequests,
+    Task,
+    Usage,
+)
 from .choose import Choice
 from .chunk_search import ChunkedPlan, Part
 
@@ -92,7 +101,14 @@ def together(tasks: Sequence[PlannedTask], divided: ChunkedPlan | None) -> Usage
         read_bytes=sum(it.read_bytes or 0 for it in each),
         written_bytes=sum(it.written_bytes or 0 for it in each),
         requests=sum(it.requests for it in each),
+        store=store_of(each),
     )
+
+
+def store_of(each: Iterable[Usage]) -> StoreRequests | None:
+    """What all of them ask of the store; None where none is known to ask anything."""
+    asked = [it.store for it in each if it.store is not None]
+    return sum(asked[1:], start=asked[0]) if asked else None
 
 
 def total(amounts: Iterable[Money]) -> Money:

@@ -18,6 +18,7 @@ from ..contract import (
     Content,
     Media,
     Recipe,
+    StoreRequests,
     VideoRendition,
     VideoStream,
 )
@@ -45,6 +46,7 @@ from .estimates import (
     frames_of,
     length_of,
 )
+from .objects import requests_of
 
 ROWS_PER_THREAD = 32
 
@@ -143,6 +145,8 @@ class Workload:
     costs: tuple[tuple[VideoRendition, EncodeCosts], ...]
     written_bytes: int
     scratch_bytes: int
+    store: StoreRequests
+    """What it asks, where it reads from and writes to an object store."""
     extra_spread: float
     content: Content | None
     """What a sample encode showed of the pictures."""
@@ -236,6 +240,9 @@ def workload(
         costs=tuple(costs),
         written_bytes=likely,
         scratch_bytes=most * (2 if recipe.chunks else 1),
+        store=requests_of(
+            recipe, length.seconds, rates_of(media, recipe, video, shown=shown)
+        ),
         extra_spread=length.spread,
         content=content,
     )
@@ -425,16 +432,33 @@ def written_bytes(
     shown: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[int, int]:
     """Bytes of all outputs: likely (for those in *shown*, at its rate), and at most."""
+    rates = rates_of(media, recipe, video, shown=shown)
     likely = most = 0.0
-    bits = density(media, video) if video else None
     for rendition in recipe.video:
-        rate = shown.get(rendition.name) or written_rate(rendition, video, bits)
+        rate = rates[rendition.name]
         likely += rate
         most += rendition.max_bit_rate or 2 * rate
     for track in recipe.audio:
-        rate = track.bit_rate or COPIED_AUDIO_BITS
+        rate = rates[track.name]
         likely, most = likely + rate, most + rate
     return round(likely * seconds / 8), round(most * seconds / 8)
+
+
+def rates_of(
+    media: Media,
+    recipe: Recipe,
+    video: VideoStream | None,
+    *,
+    shown: Mapping[str, int] = MappingProxyType({}),
+) -> dict[str, float]:
+    """Rendition → bits per second that it will likely have; as *shown*, where it is."""
+    bits = density(media, video) if video else None
+    pictures: dict[str, float] = {
+        it.name: shown.get(it.name) or written_rate(it, video, bits)
+        for it in recipe.video
+    }
+    sounds = {it.name: float(it.bit_rate or COPIED_AUDIO_BITS) for it in recipe.audio}
+    return pictures | sounds
 
 
 def written_rate(

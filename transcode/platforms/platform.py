@@ -48,6 +48,7 @@ __all__ = [
     "ListLattice",
     "Machine",
     "MachineLattice",
+    "ObjectStore",
     "Platform",
     "Prices",
     "RangeLattice",
@@ -85,6 +86,26 @@ class Prices(Sourced):
     """Per hour instead of per second, for whoever thinks so."""
     scratch_gib_second: NonNegativeAmount = Decimal(0)
     requests_per_million: NonNegativeAmount = Decimal(0)
+
+
+class ObjectStore(Sourced):
+    """Where functions read sources and write results, and its list prices."""
+
+    name: str
+    puts_per_thousand: NonNegativeAmount | None = None
+    """In units, as `[price]`: PUT, POST, COPY and LIST."""
+    gets_per_thousand: NonNegativeAmount | None = None
+    """GET and HEAD."""
+    reason: str | None = None
+    """Why they are not known."""
+
+    @model_validator(mode="after")
+    def _known_or_why(self) -> Self:
+        unknown = None in {self.puts_per_thousand, self.gets_per_thousand}
+        if unknown != (self.reason is not None):
+            msg = "give both prices, or the reason why they are not known"
+            raise ValueError(msg)
+        return self
 
 
 class FreeTier(Sourced):
@@ -180,6 +201,8 @@ class Platform(Value):
     tier: Tier | None = None
     billing: Billing
     price: Prices
+    store: ObjectStore | None = None
+    """None: its tasks speak to whatever store they are given, at a price of its own."""
     free_tier: FreeTier | None = None
     reserved: Reserved | None = None
     flow: Flow | None = None

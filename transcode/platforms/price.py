@@ -13,7 +13,16 @@ from decimal import Decimal, localcontext
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from ..contract import Amount, Gpu, Money, Spec, Usage, Value
+from ..contract import (
+    Amount,
+    Gpu,
+    Money,
+    Spec,
+    StoreRequests,
+    StoreTerms,
+    Usage,
+    Value,
+)
 from ..contract.value import EXACT
 from ..errors import PlatformError
 from .platform import Platform, Prices
@@ -51,16 +60,27 @@ def billed_milliseconds(platform: Platform, wall_seconds: float) -> int:
     return max(math.ceil(round(wall_seconds * 1000 / step, 7)) * step, least)
 
 
-def longest_seconds(platform: Platform, spec: Spec, amount: Decimal) -> float | None:
+def longest_seconds(
+    platform: Platform,
+    spec: Spec,
+    amount: Decimal,
+    *,
+    store: StoreRequests | None = None,
+) -> float | None:
     """
-    The wall time after which one invocation of this spec has cost *amount* at most.
+    The wall time after which one invocation of this spec has cost *amount* at most,
+    with what it will ask of the *store*.
 
     In whole billing steps, so that one more step would cost more; 0 where not even the
     first can be paid, None where time costs nothing.
     """
     step = platform.billing.round_up_milliseconds
     nothing = Usage(
-        wall_seconds=0.0, billed_milliseconds=0, cpu_seconds=0.0, peak_memory_bytes=None
+        wall_seconds=0.0,
+        billed_milliseconds=0,
+        cpu_seconds=0.0,
+        peak_memory_bytes=None,
+        store=store,
     )
     one = nothing.model_copy(update={"billed_milliseconds": step})
     fixed = bill(platform, spec, nothing).total.amount
@@ -79,7 +99,8 @@ def bill(platform: Platform, spec: Spec, usage: Usage) -> Bill:
     What this usage of this spec costs at list price, before any free tier.
 
     Billed time is `usage.billed_milliseconds` where the platform reported one, else the
-    wall time rounded up by its rule. Scratch counts above what is free.
+    wall time rounded up by its rule. Scratch counts above what is free. Requests to
+    the store count where the platform's file knows their price.
     """
     milliseconds = usage.billed_milliseconds
     if milliseconds is None:
@@ -102,7 +123,43 @@ def bill(platform: Platform, spec: Spec, usage: Usage) -> Bill:
     if spec.gpu is not None:
         price = _gpu_second(platform, spec.gpu)
         lines.insert(-1, _line("gpu", "GPU-s", quantity=seconds, price=price))
+    lines += _store_lines(platform, usage.store)
     return _sum([line for line in lines if line.amount], platform)
+
+
+def store_terms(platform: Platform) -> StoreTerms | None:
+    """What one request to the platform's store costs; None: its file names none."""
+    store = platform.store
+    if store is None:
+        return None
+
+    def each(per_thousand: Decimal | None) -> Money | None:
+        if per_thousand is None:
+            return None
+        with localcontext(EXACT):
+            amount = per_thousand / 1000 * platform.price.unit_price
+        return Money(amount=amount, currency=platform.currency)
+
+    return StoreTerms(
+        name=store.name,
+        put=each(store.puts_per_thousand),
+        get=each(store.gets_per_thousand),
+        reason=store.reason,
+    )
+
+
+def _store_lines(platform: Platform, asked: StoreRequests | None) -> list[Line]:
+    terms = store_terms(platform)
+    if asked is None or terms is None or terms.put is None or terms.get is None:
+        return []
+    each = (
+        ("store puts", asked.puts, terms.put),
+        ("store gets", asked.gets, terms.get),
+    )
+    return [
+        _line(item, "request", quantity=Decimal(count), price=price.amount)
+        for item, count, price in each
+    ]
 
 
 def _gpu_second(platform: Platform, gpu: Gpu) -> Decimal:

@@ -46,6 +46,7 @@ from ..errors import (
 from ..retry import RetryPolicy
 from ..settings import Settings
 from .connections import kept
+from .counting import count
 
 Result = TypeVar("Result")
 
@@ -192,6 +193,7 @@ async def _new(
             config=config,
         )
         client = await opened.__aenter__()
+        client.meta.events.register("before-send.s3", _counted)
     except (BotoCoreError, ValueError) as exc:
         raise typed(exc, uri, writes=False) from exc
     try:
@@ -199,6 +201,11 @@ async def _new(
     finally:
         with anyio.CancelScope(shield=True):
             await opened.__aexit__(None, None, None)
+
+
+def _counted(event_name: str, **_request: Any) -> None:
+    """`before-send.s3.PutObject`: every request, each repetition, too."""
+    count(event_name.rpartition(".")[2])
 
 
 @cache

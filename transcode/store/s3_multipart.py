@@ -13,11 +13,12 @@ from typing import Any
 import anyio
 
 from ..errors import ObjectExists, ObjectMissing, TranscodeError
+from ..platforms import requests
 from .bucket import Entry
 from .s3_objects import Objects, digest, entry, is_ours
 
-PART_BYTES = 16 * 2**20
-"""S3 takes 10,000 parts at most, so objects of up to 156 GiB."""
+PART_BYTES = requests.PART_BYTES
+"""What a file is sent in, and what is held of one that comes in pieces."""
 COPY_BYTES = 5 * 2**30
 """What S3 copies with one request."""
 

@@ -126,6 +126,7 @@ def _platform(platform: Platform) -> str:
         ("throttled", "to its CPU share" if platform.throttled else "memory only"),
         ("billed", _billed(billing)),
         *_prices(platform.price, platform.currency),
+        *_store(platform),
     ]
     if platform.free_tier is not None:
         free = platform.free_tier
@@ -153,6 +154,19 @@ def _platform(platform: Platform) -> str:
         ("source", f"{platform.price.source} ({platform.price.as_of.isoformat()})"),
     ]
     return f"{platform.name}: {platform.title}\n\n{table(rows)}"
+
+
+def _store(platform: Platform) -> Rows:
+    """What requests to its object store cost, or why nobody knows."""
+    store, unit = platform.store, platform.price.unit_price
+    if store is None:
+        return []
+    put, get = store.puts_per_thousand, store.gets_per_thousand
+    if put is None or get is None:
+        return [("store", f"{store.name}: {store.reason}")]
+    puts, gets = amount(put * unit), amount(get * unit)
+    said = f"{puts} {platform.currency} per thousand PUT, {gets} per thousand GET"
+    return [("store", f"{store.name}: {said} ({store.as_of.isoformat()})")]
 
 
 def _called(platform: Platform) -> Rows:

@@ -230,6 +230,7 @@ def single_spec(plan: Plan, planned: PlannedTask) -> Iterator[str]:
         ("processor", duration(usage.cpu_seconds), "of one vCPU"),
         ("memory", memory(usage.peak_memory_bytes), _share(planned)),
         ("scratch", memory(usage.scratch_bytes), ""),
+        *store_row(plan),
         ("price", money(plan.predicted_cost), _with_search(plan) + _limits(plan)),
     ]
     yield ""
@@ -257,11 +258,23 @@ def divided_specs(
         ("processor", duration(usage.cpu_seconds), "of one vCPU"),
         ("memory", memory(usage.peak_memory_bytes), "of the largest"),
         ("scratch", memory(usage.scratch_bytes), "of all"),
+        *store_row(plan),
         ("price", money(plan.predicted_cost), _limits(plan)),
     ]
     yield ""
     yield "Predicted"
     yield from (f"  {line}".rstrip() for line in columns(rows, right=(1,)))
+
+
+def store_row(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    """What will be asked of the platform's object store, and what that costs."""
+    asked, terms = plan.predicted.store, plan.store
+    if asked is None or terms is None:
+        return
+    cost = terms.cost(asked)
+    said = f"and {asked.gets} GET to {terms.name}, "
+    said += "price not known" if cost is None else f"{money(cost)} of the price"
+    yield "requests", f"{asked.puts} PUT", said
 
 
 def _sure(task: Task) -> str:

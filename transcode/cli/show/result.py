@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import PurePosixPath
 
 from ...contract import (
     Attempt,
+    JobCost,
     Manifest,
     OutcomeKind,
     Output,
@@ -94,7 +95,23 @@ def bill_text(manifest: Manifest, *, width: int | None = None) -> str:
     )
     platform = f"{manifest.platform.name}, prices of {manifest.platform.price_table}"
     title = f"Bill ({platform})"
-    return "\n".join([title, attempts_table(rows, head, width), f"{note}  {total}"])
+    store = "".join(f"  {line}\n" for line in _store_line(manifest.cost))
+    return "\n".join(
+        [title, attempts_table(rows, head, width), f"{note}{store}  {total}"]
+    )
+
+
+def _store_line(cost: JobCost) -> Iterator[str]:
+    """What was asked of the object store, and what it is of the total."""
+    asked = cost.store
+    if asked is None:
+        return
+    how = "counted" if asked.counted else "derived from what was made"
+    said = f"Store: {asked.puts} PUT and {asked.gets} GET, {how}"
+    if asked.amount is None:
+        yield f"{said}; not in the total: {asked.reason}"
+    else:
+        yield f"{said}: {rounded(asked.amount)} {cost.currency} of the total"
 
 
 def attempts_table(

@@ -80,7 +80,8 @@ class Run:
         own = spec.time_limit_seconds
         if spend is None:
             return Limit(own, by_budget=False)
-        paid = longest_seconds(platform, spec, spend.amount)
+        asked = self.task.predicted.store
+        paid = longest_seconds(platform, spec, spend.amount, store=asked)
         if paid is None or paid - _STOPPING_SECONDS >= (own or math.inf):
             return Limit(own, by_budget=False)
         return Limit(max(paid - _STOPPING_SECONDS, 0.0), by_budget=True)

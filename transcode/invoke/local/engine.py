@@ -104,6 +104,11 @@ class LocalEngine:
             await anyio.to_thread.run_sync(self._scratch.release)
             self._reaper.close()
 
+    @property
+    def platform(self) -> Platform:
+        """Whose rules hold and whose prices are billed."""
+        return self._platform
+
     async def prewarm(self) -> None:
         """Start a worker now, so that it imports while the source is looked at."""
         if self._warm is not None:

@@ -26,7 +26,10 @@ from ...contract import (
 from ...deliver import segments
 from ...deliver.layout import leave_only
 from ...errors import TranscodeError
+from ...platforms.price import bill
+from ...platforms.requests import RECORDS, SOURCE_GETS, requests_for
 from ...settings import Settings
+from ...store.counting import Tally, counting
 from ...store.destination import provenance
 from ...store.open import bucket
 from ...store.staging import Staged, brought, staged
@@ -77,6 +80,35 @@ class StagingEngine:
         As `Engine.attempt`. What cannot be brought or taken away fails the attempt:
         it is over, and was paid for.
         """
+        with counting() as tally:
+            attempt, produced = await self._attempt(order, observer)
+            return self._with_requests(attempt, order, produced, tally), produced
+
+    def _with_requests(
+        self,
+        attempt: Attempt,
+        order: WorkOrder,
+        produced: Produced | None,
+        tally: Tally,
+    ) -> Attempt:
+        """*attempt* with what it asked of the store: counted, or by what it made."""
+        usage, platform = attempt.measured, self._machine.platform
+        if usage is None or (not tally and platform.store is None):
+            return attempt
+        if tally:
+            # The encoder reads its source itself, where nobody counts.
+            asked = tally.also(0, SOURCE_GETS)
+        else:
+            files = () if produced is None else produced.artifacts
+            inputs = [len(order.task.recipe.video)] * len(order.task.inputs)
+            asked = requests_for([it.bytes for it in files], inputs=inputs) + RECORDS
+        usage = usage.model_copy(update={"store": asked})
+        cost = bill(platform, order.task.spec, usage).total
+        return attempt.model_copy(update={"measured": usage, "cost": cost})
+
+    async def _attempt(
+        self, order: WorkOrder, observer: AttemptObserver
+    ) -> tuple[Attempt, Produced | None]:
         marks = provenance(order.task.job_id, order.profile)
         async with AsyncExitStack() as stack:
             task = await stack.enter_async_context(self._ready(order.task))

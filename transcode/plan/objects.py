@@ -1,0 +1,88 @@
+"""What a task will write into its store, object by object, and ask of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from ..contract import (
+    AudioRendition,
+    CmafPackaging,
+    FilePackaging,
+    Recipe,
+    StoreRequests,
+    VideoRendition,
+)
+from ..platforms.requests import RECORDS, SOURCE_GETS, requests_for
+
+SMALL = 4096
+"""Bytes of a playlist, a header or captions: below what takes more than one request."""
+SHEET = 2**18
+
+
+def requests_of(
+    recipe: Recipe, seconds: float, rates: Mapping[str, float]
+) -> StoreRequests:
+    """
+    What the task of *recipe* asks of a store for *seconds* of results.
+
+    *rates*: bits per second of each rendition.
+    """
+    if recipe.parts:
+        # A sample keeps nothing, and reads as often as it has parts.
+        return requests_for((), source_gets=SOURCE_GETS * len(recipe.parts)) + RECORDS
+    encoded = sum(it.made_by == "encoded" for it in recipe.video)
+    asked = requests_for(
+        _objects(recipe, seconds, rates), inputs=[encoded] * len(recipe.chunks)
+    )
+    return asked + RECORDS
+
+
+def _objects(
+    recipe: Recipe, seconds: float, rates: Mapping[str, float]
+) -> Iterator[int]:
+    packaging = recipe.packaging
+    if isinstance(packaging, FilePackaging):
+        for file in packaging.files:
+            names = (*(() if file.video is None else (file.video,)), *file.audio)
+            yield _bytes(sum(rates.get(name, 0.0) for name in names), seconds)
+    else:
+        every: list[VideoRendition | AudioRendition] = [*recipe.video, *recipe.audio]
+        for rendition in every:
+            yield from _streamed(packaging, rendition, seconds, rates)
+        yield from (SMALL for made in (packaging.hls, packaging.dash) if made)
+        if packaging.hls:
+            yield from (SMALL for _ in recipe.captions)
+    yield from (SMALL for _ in recipe.captions)
+    if recipe.poster is not None:
+        yield SHEET
+    if recipe.sprites is not None:
+        sheet = recipe.sprites.columns * recipe.sprites.rows
+        yield from (SHEET for _ in range(math.ceil(recipe.sprites.count / sheet)))
+        yield SMALL
+        if isinstance(packaging, CmafPackaging) and packaging.hls:
+            yield SMALL
+
+
+def _streamed(
+    packaging: CmafPackaging,
+    rendition: VideoRendition | AudioRendition,
+    seconds: float,
+    rates: Mapping[str, float],
+) -> Iterator[int]:
+    """Segments and header, or one file; and the playlists."""
+    rate = rates.get(rendition.name, 0.0)
+    if packaging.segments == "single_file":
+        yield _bytes(rate, seconds)
+    else:
+        count = max(1, math.ceil(seconds / packaging.segment_seconds))
+        yield SMALL
+        yield from (_bytes(rate, packaging.segment_seconds) for _ in range(count))
+    if packaging.hls:
+        yield SMALL
+        if isinstance(rendition, VideoRendition) and packaging.iframe_playlists:
+            yield SMALL
+
+
+def _bytes(rate: float, seconds: float) -> int:
+    return round(rate * seconds / 8)
