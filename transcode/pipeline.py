@@ -74,6 +74,7 @@ from .request import (
 from .sample_encode import SampleEncode, foresee, left_of, planner_of
 from .store.destination import Destination, token_of
 from .store.open import destination, locate, refuse_change
+from .tracing.spans import Attributes, span
 from .wiring import Wiring
 
 
@@ -143,6 +144,7 @@ async def run(
         if engine is None:
             own = wiring.engine(request.engine, order.platform)
             engine = await stack.enter_async_context(own)
+        stack.enter_context(span("job", marks_of_job(order)))
         # The worker imports while the source is looked at.
         await engine.prewarm()
         journal = journal or NullJournal()
@@ -183,15 +185,19 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
         media = await _probe_and_prepare(order.source, wiring, order.constraints)
         constraints = order.constraints.model_copy(update={"sharing": sharing()})
         chosen = (order.profile, order.platform, constraints)
-        plan, sampled = await SampleEncode(
-            engine,
-            journal,
-            listen,
-            _recorded(engine, order.target, order.folder, journal.token),
-        ).decide(
-            planner_of(order.request, wiring, order.source, media, chosen),
-            refused=lambda error, plan, done: job(plan, done).with_manifest(error, ()),
-        )
+        with span("plan") as one:
+            plan, sampled = await SampleEncode(
+                engine,
+                journal,
+                listen,
+                _recorded(engine, order.target, order.folder, journal.token),
+            ).decide(
+                planner_of(order.request, wiring, order.source, media, chosen),
+                refused=lambda error, plan, done: job(plan, done).with_manifest(
+                    error, ()
+                ),
+            )
+            one.mark(_decided(plan))
     except TranscodeError as exc:
         exc.manifest = exc.manifest or _refused(order, exc, started)
         raise
@@ -220,6 +226,26 @@ def gone_on_with(plan: Plan, order: ResolvedRequest) -> Plan:
     return plan.model_copy(update=told)
 
 
+def marks_of_job(order: ResolvedRequest) -> Attributes:
+    """What a span says of a job as a whole; no key, as addresses have none."""
+    return {
+        "transcode.job_id": order.job_id,
+        "transcode.source": order.source.uri,
+        "transcode.profile": order.profile.name,
+        "transcode.platform": order.platform.name,
+        "transcode.engine": order.request.engine,
+    }
+
+
+def _decided(plan: Plan) -> Attributes:
+    return {
+        "transcode.job_id": plan.job_id,
+        "transcode.tasks": len(plan.tasks),
+        "transcode.predicted_cost": str(plan.predicted_cost.amount),
+        "transcode.currency": plan.predicted_cost.currency,
+    }
+
+
 async def plan_job(
     order: ResolvedRequest,
     wiring: Wiring,
@@ -238,7 +264,9 @@ async def plan_job(
                 "crf, or run it where somebody waits (`transcode run`, `watch`)."
             )
         media = await _probe_and_prepare(order.source, wiring, order.constraints)
-        plan = foresee(planner_of(request, wiring, order.source, media, chosen))
+        with span("plan") as one:
+            plan = foresee(planner_of(request, wiring, order.source, media, chosen))
+            one.mark(_decided(plan))
     except TranscodeError as exc:
         exc.manifest = exc.manifest or _refused(order, exc, started)
         raise
@@ -373,6 +401,10 @@ class _PlannedJob:
         raise self.with_manifest(error, results) from None
 
     async def _publish(self, results: tuple[TaskResult, ...]) -> Manifest:
+        with span("deliver", {"transcode.folder": self.folder}):
+            return await self._make_visible(results)
+
+    async def _make_visible(self, results: tuple[TaskResult, ...]) -> Manifest:
         token, commit = self.journal.token, self.journal.commit
         # Each file lies where its attempt has put it.
         made = [
@@ -482,7 +514,15 @@ async def _probe(
         wall_seconds=wiring.settings.probe_seconds,
         fence_required=wiring.settings.fence == "required",
     )
-    return await probe(source, limits=limits, accept_partial=accept_partial)
+    with span("probe") as one:
+        media = await probe(source, limits=limits, accept_partial=accept_partial)
+        one.mark(
+            {
+                "transcode.container": media.container,
+                "transcode.duration_seconds": media.duration_seconds,
+            }
+        )
+    return media
 
 
 async def _probe_and_prepare(

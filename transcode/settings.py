@@ -250,6 +250,12 @@ class Settings(Value):
         description="in a function: how long before its end work is handed back",
     )
 
+    traces: Literal["otlp", "console"] | None = Field(
+        None,
+        description="where spans of OpenTelemetry go: to a collector, as OTEL_EXPORTER_"
+        "OTLP_… say, or to standard error; nowhere by default",
+    )
+
     def for_workers(self) -> Self:
         """What the work takes of them: no destination, no key, nothing added later."""
         return type(self)(ffmpeg=self.ffmpeg, packager=self.packager, fence=self.fence)

@@ -30,6 +30,7 @@ from .plan.coefficients import Coefficients, parse_coefficients
 from .platforms.machine import scratch_mib, this_machine
 from .platforms.platform import Machine, Platform, held_to_tier
 from .settings import Settings
+from .tracing.spans import begin
 from .units import nearest
 from .work.toolchain import capabilities, find_ffmpeg, yardstick_seconds
 
@@ -409,4 +410,6 @@ class _TaskFunction:
 
 
 def wire(settings: Settings) -> Wiring:
+    """Raises `SettingsError` where a setting wants what is not installed."""
+    begin(settings.traces)
     return Wiring(settings)

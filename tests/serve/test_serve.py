@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -31,13 +32,28 @@ def s3_event(bucket: str, *keys: str) -> dict[str, Any]:
     }
 
 
+PARTS = ("submit", "job", "probe", "plan", "attempt", "deliver")
+
+
+def spans_in(log: str) -> list[Any]:
+    """Each a document of several lines, among lines of the server's."""
+    found = re.findall(r"^\{\n.*?^\}$", log, re.MULTILINE | re.DOTALL)
+    return [json.loads(it) for it in found]
+
+
 def test_a_job_by_hand_is_done(serve: Any, make_clip: Any, tmp_path: Path) -> None:
-    """Posted twice it is one job; it is done here, counted, and costs something."""
+    """
+    Posted twice it is one job; it is done here, counted, and costs something. Its spans
+    stand in the trace of whoever posted it.
+    """
     clip = make_clip("by-hand", seconds=1)
-    server = serve("--to=out", f"--source={clip.parent}", "--tag=team=a")
+    traces = {"TRANSCODE_TRACES": "console"}
+    server = serve("--to=out", f"--source={clip.parent}", "--tag=team=a", env=traces)
+    trace, caller = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    header = {"traceparent": f"00-{trace}-{caller}-01"}
 
     asked = {"source": str(clip), "tags": {"customer": "42"}, "priority": 3}
-    first = server.ask("POST", "/jobs", asked)
+    first = server.ask("POST", "/jobs", asked, header)
     again = server.ask("POST", "/jobs", asked)
     ended = server.ends(first.json["job_id"])
 
@@ -50,6 +66,15 @@ def test_a_job_by_hand_is_done(serve: Any, make_clip: Any, tmp_path: Path) -> No
     series = server.until_measured(b'transcode_queue_jobs{status="running"} 0.0')
     assert series.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert b'transcode_jobs_total{status="succeeded"} 1.0' in series.body
+    assert 0 == server.stop()
+    spans = spans_in(server.log.read_text())
+    ours = {it["name"]: it for it in spans if trace in it["context"]["trace_id"]}
+    assert {f"transcode.{name}" for name in PARTS} == ours.keys()
+    assert f"0x{caller}" == ours["transcode.submit"]["parent_id"]
+    submitted = ours["transcode.submit"]["context"]["span_id"]
+    assert submitted == ours["transcode.job"]["parent_id"]
+    job = ours["transcode.job"]["context"]["span_id"]
+    assert {job} == {ours[f"transcode.{name}"]["parent_id"] for name in PARTS[2:]}
 
 
 def test_what_was_run_by_hand_is_shown(

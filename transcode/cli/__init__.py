@@ -59,6 +59,8 @@ def _leave(code: int) -> NoReturn:
     """
     if (prestart := sys.modules.get(f"{__name__}.prestart")) is not None:
         prestart.abandon()
+    if (spans := sys.modules.get("transcode.tracing.spans")) is not None:
+        spans.flush()
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:

@@ -27,6 +27,8 @@ class WorkOrder(Value):
     """Another, for order, heartbeat and report; None: nobody asks for them."""
     profile: str
     """Marks what is made as ours."""
+    traceparent: str | None = None
+    """The span that it belongs to, as W3C Trace Context writes it; None: no traces."""
 
     @property
     def name(self) -> str:

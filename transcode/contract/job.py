@@ -74,6 +74,9 @@ class Submission(StoredRecord):
     """How many of our own jobs stand between this source and a real upload."""
     submitted_at: datetime
     """UTC, by the clock of the store."""
+    traceparent: str | None = None
+    """The span that it was taken in, as W3C Trace Context writes it; None where there
+    are no traces."""
 
 
 class Claim(StoredRecord):

@@ -15,6 +15,7 @@ from ..platforms.platform import Machine, Platform, spec_for_memory
 from ..request import Request
 from ..sandbox.environment import keep_private
 from ..settings import Settings
+from ..tracing.spans import begin
 from ..wiring import Wiring
 
 LOCAL = "local"
@@ -44,6 +45,7 @@ class Function:
         uploads, `PlatformError` for memory that is none of the platform's.
         """
         started = time.monotonic()
+        begin(settings.traces)
         open_counters()
         keep_private()
         if settings.to is None:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 from ..contract import (
     Attempt,
@@ -38,6 +39,8 @@ from ..settings import Settings
 from ..store.bucket import Bucket
 from ..store.counting import Tally, counting
 from ..store.open import bucket, locate, refuse_change
+from ..tracing.attempts import attempt_marks, outcome_marks
+from ..tracing.spans import begin, flush, span
 from ..wiring import Wiring
 
 _PART = 3
@@ -88,8 +91,15 @@ async def perform_task(
         if await _is_reported(objects) or not await _is_wanted(order, wiring):
             return False
         heart = _Heart(objects, order.beat_seconds)
-        with anyio.move_on_after(_until(seconds_left, wiring.settings)) as scope:
+        begin(wiring.settings.traces)
+        marks = attempt_marks(order.work.task, order.work.number)
+        with (
+            span("attempt", marks, parent=order.work.traceparent) as one,
+            anyio.move_on_after(_until(seconds_left, wiring.settings)) as scope,
+        ):
             attempt, produced = await _do_while_wanted(order, wiring, heart, given)
+            one.mark(outcome_marks(attempt))
+        await anyio.to_thread.run_sync(flush)
         if scope.cancelled_caught:
             attempt, produced = _out_of_time(order, anyio.current_time() - began), None
         attempt = _billed_whole(attempt, order, anyio.current_time() - began, tally)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
 from ..contract import (
     Attempt,
@@ -38,6 +39,7 @@ from ..meter import Meter, metering, settle
 from ..platforms.requests import SOURCE_GETS
 from ..store.connections import keep_open
 from ..store.counting import Tally, counting
+from ..tracing.spans import flush, span
 from .runtime import LOCAL, Function
 from .task import go_on, perform_task, task_of
 
@@ -100,7 +102,9 @@ async def answer(function: Function, event: object, invocation: Invocation) -> A
     ):
         try:
             async with keep_open():
-                await call.run(event, meter)
+                with span("event"):
+                    await call.run(event, meter)
+                await anyio.to_thread.run_sync(flush)
         except Exception as exc:  # noqa: BLE001 - the outermost edge; it is answered
             call.failed(exc)
     if scope.cancelled_caught:

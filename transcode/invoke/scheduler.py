@@ -22,6 +22,8 @@ from ..contract import (
     WorkOrder,
 )
 from ..errors import PlanError
+from ..tracing.attempts import attempt_marks, outcome_marks
+from ..tracing.spans import span, traceparent
 from .advance import (
     Begin,
     TaskState,
@@ -153,7 +155,11 @@ class _Job:
         order = self.order_for(task, number)
         await self.observer.keep(task, provisional_attempt(task, number))
         heard = _Attempt(self, task, number)
-        attempt, produced = await self.engine.attempt(order, observer=heard)
+        with span("attempt", attempt_marks(task, number)) as marked:
+            if (header := traceparent()) is not None:
+                order = order.model_copy(update={"traceparent": header})
+            attempt, produced = await self.engine.attempt(order, observer=heard)
+            marked.mark(outcome_marks(attempt))
         await self.observer.keep(task, attempt)
         # From here on without a pause: nobody decides between two facts.
         state = replace(

@@ -327,6 +327,7 @@ class JobAdvance:
             place=target.place(folder, name, token=token),
             records=target.records(folder, name, token=token),
             profile=plan.profile.name,
+            traceparent=self.journal.submission.traceparent,
         )
         job = AdvancingJob(
             to=self.order.request.to,

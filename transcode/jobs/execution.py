@@ -27,9 +27,10 @@ from ..errors import (
 )
 from ..hooks import Listener
 from ..invoke.engine import Engine
-from ..pipeline import carry_out
+from ..pipeline import carry_out, marks_of_job
 from ..request import ResolvedRequest
 from ..retry import RetryPolicy
+from ..tracing.spans import span
 from ..wiring import Wiring
 from . import History, JobRepository, keep_lease
 from .journal import JobJournal
@@ -166,19 +167,22 @@ class JobExecution:
     async def _carry_out(self, journal: JobJournal, started: float) -> Manifest:
         journal.before = await self.repository.attempts(self.claim.job_id)
         order = await self.look_up(self.submission)
-        engine = await self.engine(order)
-        # The worker imports while the source is looked at.
-        await engine.prewarm()
-        manifest = await carry_out(
-            order,
-            self.wiring,
-            engine,
-            journal=journal,
-            listen=journal.listening(self.listen),
-            started=started,
-            # What is done elsewhere wants nothing of this machine.
-            sharing=self.sharing if self.submission.engine == "local" else lambda: 1,
-        )
+        with span("job", marks_of_job(order), parent=self.submission.traceparent):
+            engine = await self.engine(order)
+            # The worker imports while the source is looked at.
+            await engine.prewarm()
+            manifest = await carry_out(
+                order,
+                self.wiring,
+                engine,
+                journal=journal,
+                listen=journal.listening(self.listen),
+                started=started,
+                # What is done elsewhere wants nothing of this machine.
+                sharing=(
+                    self.sharing if self.submission.engine == "local" else lambda: 1
+                ),
+            )
         await journal.settle(published=True)
         return manifest
 

@@ -40,6 +40,7 @@ from ..request import Request, ResolvedRequest, look_up
 from ..store.bucket import Bucket
 from ..store.destination import MANIFEST_NAME
 from ..store.open import bucket
+from ..tracing.spans import traceparent
 from ..wiring import Wiring
 from . import (
     Busy,
@@ -160,6 +161,7 @@ class JobService:
             event_id=event_id,
             depth=_depth(order),
             submitted_at=await self.repository.now(),
+            traceparent=traceparent(),
         )
         done = await self.result(submission)
         if done is not None:

@@ -26,6 +26,7 @@ from ..jobs.runner import Runner
 from ..jobs.service import JobService
 from ..jobs.sources import ELSEWHERE, why_outside
 from ..request import look_up
+from ..tracing.spans import HEADER, span
 from .access import Access, refuse_foreign_kind
 from .documents import Healthy, Told
 from .files import Uploaded, result_file, taken_in
@@ -83,7 +84,9 @@ class Counter:
         body = await body_of(request)
         rule = self.ingest.rule
         parsed = parse(body, headers=dict(request.headers), only=rule.only)
-        told = await _in_time(self.ingest.take_each(parsed.uploads))
+        with span("event", parent=request.headers.get(HEADER)) as marked:
+            told = await _in_time(self.ingest.take_each(parsed.uploads))
+            marked.mark({"transcode.uploads": len(told)})
         for _, one in told:
             if isinstance(one, Taken):
                 await self._queued(one)
@@ -141,9 +144,12 @@ class Counter:
         tags, priority = marks_of(asked, rule)
         order = await _in_time(look_up(wanted, self.service.wiring))
         self._refuse_outside(order.source, asked.source)
-        report, new = await _in_time(
-            self.service.submit(wanted, tags=tags, priority=priority, order=order)
-        )
+        with span(
+            "submit", pipeline.marks_of_job(order), parent=request.headers.get(HEADER)
+        ):
+            report, new = await _in_time(
+                self.service.submit(wanted, tags=tags, priority=priority, order=order)
+            )
         await self._queued(Taken(asked.source, report, new=new, ignored=None))
         return reported(report, 201 if new else 200)
 
