@@ -70,7 +70,8 @@ class Catalog:
         profile = self.profile(name)
         changes: dict[str, object] = {}
         if target_vmaf is not None:
-            changes["video"] = _aimed(profile, target_vmaf)
+            video, *also = _aimed(profile, target_vmaf)
+            changes |= {"video": video, "also": tuple(also)}
         if clip is not None:
             try:
                 changes["clip"] = clip.over(profile.clip)
@@ -133,7 +134,7 @@ class Catalog:
         return tuple(self.platform(name) for name in _names(folders))
 
 
-def _aimed(profile: Profile, target_vmaf: float) -> VideoProfile:
+def _aimed(profile: Profile, target_vmaf: float) -> list[VideoProfile]:
     """Its pictures, each rendition to be as good as this one job asks."""
     if profile.video is None:
         raise QualityError(
@@ -145,10 +146,16 @@ def _aimed(profile: Profile, target_vmaf: float) -> VideoProfile:
             f"A target of VMAF {target_vmaf:g} is none: write {low} to {high}; 93 to "
             "95 looks like the source to nearly everyone."
         )
-    rungs = tuple(
-        rung.model_copy(update={"target_vmaf": None}) for rung in profile.video.rungs
-    )
-    return profile.video.model_copy(update={"target_vmaf": target_vmaf, "rungs": rungs})
+    own = {"target_vmaf": None}
+    return [
+        video.model_copy(
+            update={
+                "target_vmaf": target_vmaf,
+                "rungs": tuple(rung.model_copy(update=own) for rung in video.rungs),
+            }
+        )
+        for video in profile.videos
+    ]
 
 
 def _why(exc: OSError | ValueError) -> str:

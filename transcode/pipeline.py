@@ -257,7 +257,7 @@ async def plan_job(
     chosen = (order.profile, order.platform, order.constraints)
     request = order.request.model_copy(update={"sample": "never"})
     try:
-        if order.profile.video is not None and order.profile.video.has_target:
+        if any(it.has_target for it in order.profile.videos):
             raise QualityError(
                 f"Profile {order.profile.name} has a target quality, which is found by "
                 "a sample: where tasks start each other, nobody takes one. Give it a "

@@ -261,7 +261,7 @@ def planner_of(
     chosen: tuple[Profile, Platform, Constraints],
 ) -> Planner:
     profile, platform, wishes = chosen
-    hardware = profile.video is not None and profile.video.may_use_hardware
+    hardware = any(it.may_use_hardware for it in profile.videos)
 
     def plan(constraints: Constraints, content: Content | None) -> Plan:
         return make_plan(

@@ -12,8 +12,8 @@ from transcode.plan.profile import Profile, parse_profile
 
 PROFILES = Path(__file__).resolve().parents[2] / "profiles"
 SHIPPED = (
-    *("audio", "av1", "av1-hdr", "hevc", "hevc-hdr", "hls", "mp4", "preview"),
-    "vp9",
+    *("audio", "av1", "av1-hdr", "hevc", "hevc-hdr", "hls", "hls-multi", "mp4"),
+    *("preview", "vp9"),
 )
 
 MINIMAL = """
@@ -76,6 +76,51 @@ def test_the_digest_of_a_content_never_changes() -> None:
     expected = "sha256:c9f3ab0030aa35466e9f74593033f5f4f0ad34f103669630079296197e2e62ed"
 
     assert expected == parse_profile(MINIMAL, origin="mine.toml").digest
+
+
+HEVC = """
+[[also]]
+codec = "hevc"
+preset = "veryfast"
+
+[[also.rungs]]
+short_side = 720
+crf = 25
+max_bit_rate_kbps = 2000
+"""
+
+
+def test_a_picture_may_be_made_in_another_codec_too() -> None:
+    """
+    Beside that of `[video]`, with keyframes at the same times.
+    """
+    profile = parse_profile(MINIMAL + HEVC, origin="mine.toml")
+
+    assert ["h264", "hevc"] == [it.codec for it in profile.videos]
+    assert profile.digest != parse_profile(MINIMAL, origin="mine.toml").digest
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (MINIMAL + HEVC + HEVC, "also.codec: one is given twice"),
+        (MINIMAL + HEVC.replace("hevc", "h264"), "also.codec: one is given twice"),
+        (
+            MINIMAL + HEVC.replace("codec", "gop_seconds = 4.0\ncodec"),
+            r"also\[1\].gop_seconds: given 4.0; allowed: video's, 2.0",
+        ),
+        (
+            MINIMAL.replace('"cmaf"', '"file"') + HEVC,
+            "also: given with files; allowed with packaging 'cmaf'",
+        ),
+    ],
+)
+def test_what_no_player_could_switch_between_is_refused(text: str, why: str) -> None:
+    """
+    With what is allowed.
+    """
+    with pytest.raises(ProfileError, match=why):
+        parse_profile(text, origin="mine.toml")
 
 
 def test_any_change_changes_the_digest() -> None:
@@ -159,7 +204,7 @@ WRONG = [
         "[thumbs]\n[[audio]]",
         (
             "thumbs: no such field; allowed: 'name', 'title', 'description', "
-            "'packaging', 'video', 'audio', 'subtitles', 'poster', 'sprites', "
+            "'packaging', 'video', 'also', 'audio', 'subtitles', 'poster', 'sprites', "
             "'verify', 'keep_metadata'"
         ),
     ),

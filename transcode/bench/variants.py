@@ -53,6 +53,7 @@ def pictures_alone(profile: Profile) -> Profile:
     return without_copying(profile).model_copy(
         update={
             "packaging": packaging,
+            "also": (),
             "audio": (),
             "poster": None,
             "sprites": None,

@@ -331,6 +331,9 @@ class Profile(Typed):
     packaging: Packaging
     video: VideoProfile | None = None
     """Left out: pictures are ignored."""
+    also: tuple[VideoProfile, ...] = Field((), max_length=2)
+    """`[[also]]`: the same picture in further codecs, for players that can: they stand
+    in the same indexes beside those of `[video]`, which all can."""
     audio: tuple[AudioProfile, ...] = Field((), max_length=4)
     """Left out: sound is dropped."""
     subtitles: SubtitlesProfile = Field(default_factory=SubtitlesProfile)
@@ -366,6 +369,7 @@ class Profile(Typed):
             raise ValueError(
                 "audio: one codec is given twice; allowed: each codec once"
             )
+        self._fits_beside()
         if packaging.type == "file":
             self._fits_files()
         if video and packaging.type == "cmaf":
@@ -376,6 +380,31 @@ class Profile(Typed):
                     f"allowed: multiples of video.gop_seconds ({video.gop_seconds:g})"
                 )
         return self
+
+    def _fits_beside(self) -> None:
+        """What players switch between has its keyframes at the same times."""
+        video = self.video
+        if not self.also:
+            return
+        if video is None:
+            raise ValueError("also: given without video, which all players can")
+        if self.packaging.type == "file":
+            raise ValueError("also: given with files; allowed with packaging 'cmaf'")
+        codecs = [it.codec for it in self.videos]
+        if len({*codecs}) < len(codecs):
+            raise ValueError("also.codec: one is given twice; allowed: each codec once")
+        for number, one in enumerate(self.also, 1):
+            for name in ("gop_seconds", "max_frame_rate", "dynamic_range"):
+                given, own = getattr(one, name), getattr(video, name)
+                if given != own:
+                    raise ValueError(
+                        f"also[{number}].{name}: given {given}; allowed: video's, {own}"
+                    )
+
+    @property
+    def videos(self) -> tuple[VideoProfile, ...]:
+        """The picture in each codec, first that which all players can."""
+        return () if self.video is None else (self.video, *self.also)
 
     def _fits_files(self) -> None:
         if self.video and self.packaging.container == "webm":
@@ -397,6 +426,10 @@ class Profile(Typed):
                 del data[name]
         if self.video is not None:
             _without_quality(data["video"])
+        for further in data["also"]:
+            _without_quality(further)
+        if not self.also:
+            del data["also"]
         if self.subtitles.burn == "none":
             del data["subtitles"]["burn"]
         if self.watermark is not None and self.watermark.found is not None:

@@ -94,6 +94,18 @@ def choose_picture(
             else it
             for it in renditions
         )
+    for further in profile.also:
+        _refuse_picture(stream, further)
+        renditions += tuple(
+            it.model_copy(update={"name": f"{it.name}-{it.codec}"})
+            for it in ladder(
+                stream,
+                further,
+                encoder=_encoder(profile, further, capabilities),
+                copied=False,
+                bit_rate=stream.bit_rate or media.bit_rate,
+            )
+        )
     decoder = ALPHA_DECODERS.get(stream.codec) if stream.has_alpha else None
     if decoder not in capabilities.decoders:
         decoder = None

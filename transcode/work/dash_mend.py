@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from .served import Served, peak, target_seconds
+from .verify.playlists import SWITCHING
 
 _MPD = "urn:mpeg:dash:schema:mpd:2011"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 
 def mended_manifest(
-    text: str, served: Mapping[str, Served], *, labels: Mapping[str, str]
+    text: str,
+    served: Mapping[str, Served],
+    *,
+    labels: Mapping[str, str],
+    codecs: Sequence[str] = (),
 ) -> str:
     """
     *text* with true bit rates, frame rates, access points, lengths and names.
 
-    *served* and *labels* are keyed by initialisation segment. That a track begins late
-    is said, too: the packager moves it to 0, away from the others. ISO/IEC 23009-1.
+    *served* and *labels* are keyed by initialisation segment; *codecs* are those of the
+    picture, first what all players can: of several each has a set of its own. That a
+    track begins late is said, too: the packager moves it to 0, away from the others.
+    ISO/IEC 23009-1.
     Raises ET.ParseError.
     """
     ET.register_namespace("", _MPD)
@@ -44,8 +51,29 @@ def mended_manifest(
             if header in labels:
                 _name(group, labels[header])
         _mend_group(group, inside)
+    if len(codecs) > 1:
+        _link_pictures(root)
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{_written(root)}\n'
+
+
+def _link_pictures(root: ET.Element) -> None:
+    """
+    Sets of one picture: players may switch between them, and take the last if they can.
+
+    ISO/IEC 23009-1 §5.3.3.5; of `selectionPriority` (§5.3.7.2) the highest counts.
+    """
+    sets = [
+        group
+        for group in _all(root, "AdaptationSet")
+        if group.get("contentType") == "video"
+    ]
+    names = [group.get("id", "") for group in sets]
+    for number, group in enumerate(sets):
+        others = ",".join(name for name in names if name != names[number])
+        said = {"schemeIdUri": SWITCHING, "value": others}
+        group.insert(0, ET.Element(f"{{{_MPD}}}SupplementalProperty", said))
+        group.set("selectionPriority", str(number + 1))
 
 
 def _mend_group(group: ET.Element, inside: list[Served]) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from .served import Resource, Served, average, peak, target_seconds
 
+_BEGIN_BIT_RATE = 2_000_000
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
 
 
@@ -39,13 +41,16 @@ def mended_master(
     *,
     groups: Mapping[str, Mapping[str, str]],
     texts: Sequence[Resource] = (),
+    scores: Mapping[str, int] = MappingProxyType({}),
 ) -> str:
     """
     *text* with true bit rates and frame rates.
 
     *served* is keyed by media playlist; *groups* gives attributes, in the playlist's
     own writing, to be set in the `EXT-X-MEDIA` of a playlist; *texts* are the
-    captions. RFC 8216 §4.3.4.2: the largest sum that any playable combination of
+    captions; *scores* are how good a variant is, by media playlist.
+
+    RFC 8216 §4.3.4.2: the largest sum that any playable combination of
     renditions comes to.
     """
     lines = text.splitlines()
@@ -71,7 +76,9 @@ def mended_master(
             for more in (beside, subtitles):
                 peaks += max((it[0] for it in more), default=0)
                 means += max((it[1] for it in more), default=0)
-            lines[number] = _with(line, _said(peaks, means) | _rate(one))
+            uri = lines[number + 1].strip()
+            score = {"SCORE": str(scores[uri])} if uri in scores else {}
+            lines[number] = _with(line, _said(peaks, means) | _rate(one) | score)
         elif line.startswith("#EXT-X-I-FRAME-STREAM-INF:"):
             uri = _attributes(line).get("URI", "").strip('"')
             one = served.get(f"{uri.rpartition('/')[0]}/index.m3u8")
@@ -79,7 +86,26 @@ def mended_master(
                 target = target_seconds(one.keyframes)
                 rates = peak(one.keyframes, target), average(one.keyframes)
                 lines[number] = _with(line, _said(*rates))
-    return "\n".join(lines) + "\n"
+    return "\n".join(_begun_small(lines) if scores else lines) + "\n"
+
+
+def _begun_small(lines: list[str]) -> list[str]:
+    """
+    *lines* with that variant in front that a player begins with, which knows nothing of
+    its network yet: of the codec that all play the best within 2 Mbit/s, as Apple's HLS
+    authoring specification has it for Wi-Fi; else the one of least.
+    """
+    at = [n for n, it in enumerate(lines) if it.startswith("#EXT-X-STREAM-INF:")]
+    said = {n: _attributes(lines[n]) for n in at}
+    rate = {n: int(said[n].get("BANDWIDTH", 0)) for n in at}
+    common = [n for n in at if said[n].get("CODECS", "").startswith('"avc1')]
+    small = [n for n in common if rate[n] <= _BEGIN_BIT_RATE]
+    if not common:
+        return lines
+    first = (max if small else min)(small or common, key=rate.__getitem__)
+    pair = lines[first : first + 2]
+    rest = lines[:first] + lines[first + 2 :]
+    return rest[: at[0]] + pair + rest[at[0] :]
 
 
 def _rates(one: Served) -> tuple[int, int]:

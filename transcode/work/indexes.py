@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -58,6 +58,7 @@ def mend(task: Task, staging: Path) -> None:
                 f"{folder(it)}/{PLAYLIST}": _flags(it, names) for it in recipe.audio
             },
             texts=_texts(task, staging, served),
+            scores=_scores(recipe.video),
         )
         master.write_text(text, encoding="utf-8")
         _list_images(task, staging, seconds=_lasts(served))
@@ -67,10 +68,26 @@ def mend(task: Task, staging: Path) -> None:
                 manifest.read_text(encoding="utf-8"),
                 {f"{place}/{INIT}": one for place, one in served.items()},
                 labels={f"{folder(it)}/{INIT}": names[it.name] for it in recipe.audio},
+                codecs=tuple(dict.fromkeys(it.codec for it in recipe.video)),
             )
         except ET.ParseError:
             return
         manifest.write_text(_with_images(task, staging, text), encoding="utf-8")
+
+
+def _scores(video: Sequence[VideoRendition]) -> dict[str, int]:
+    """
+    Media playlist → how good it is, where there are several codecs: their bit rates do
+    not say. The larger, and of one size that in the codec that fewer players have.
+    RFC 8216bis §4.4.6.2: a client takes the highest that it can play and fetch.
+    """
+    codecs = list(dict.fromkeys(it.codec for it in video))
+    if len(codecs) < 2:  # noqa: PLR2004
+        return {}
+    better = sorted(
+        video, key=lambda it: (it.width * it.height, codecs.index(it.codec))
+    )
+    return {f"{folder(it)}/{PLAYLIST}": n for n, it in enumerate(better, 1)}
 
 
 def _sheets(task: Task, staging: Path) -> list[Path]:

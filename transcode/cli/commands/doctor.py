@@ -139,9 +139,11 @@ def _encoders(wiring: Wiring, able: Capabilities) -> Iterable[Diagnosis]:
         wanted = [_AUDIO_ENCODERS[audio.codec] for audio in profile.audio]
         has_video = profile.video is None
         if profile.video is not None:
-            preferred = profile.video.preferred_encoders
-            wanted = [*preferred[:1], *wanted]
-            has_video = any(encoder in able.encoders for encoder in preferred)
+            wanted = [*(it.preferred_encoders[0] for it in profile.videos), *wanted]
+            has_video = all(
+                any(encoder in able.encoders for encoder in it.preferred_encoders)
+                for it in profile.videos
+            )
         sound = [name for name in wanted if name in _AUDIO_ENCODERS.values()]
         missing = [name for name in sound if name not in able.encoders]
         if has_video and not missing:

@@ -47,6 +47,7 @@ def _profile(profile: Profile) -> str:
     rows: Rows = [("packaging", _packaging(profile))]
     if profile.video is not None:
         rows += _video(profile.video)
+        rows += [("also", _made_by(it)) for it in profile.also]
     else:
         rows.append(("video", "none; pictures are ignored"))
     rows += [("audio", _audio(audio)) for audio in profile.audio]
@@ -63,13 +64,14 @@ def _profile(profile: Profile) -> str:
     kept = "kept" if profile.keep_metadata else "stripped (location, device, titles)"
     rows += [("metadata", kept), ("digest", profile.digest)]
     parts.append(table(rows))
-    if profile.video is not None:
+    for video in profile.videos:
         head = ("short side", "quality (CRF)", "at most")
         rungs = [
             (str(r.short_side), f"{r.crf:g}", f"{r.max_bit_rate_kbps} kbit/s")
-            for r in profile.video.descending
+            for r in video.descending
         ]
-        parts.append("Ladder; never larger than the source\n" + table(rungs, head=head))
+        what = f"Ladder of {video.codec}" if profile.also else "Ladder"
+        parts.append(f"{what}; never larger than the source\n{table(rungs, head=head)}")
     return "\n\n".join(parts)
 
 
@@ -93,12 +95,16 @@ def _video(video: VideoProfile) -> Rows:
         if video.max_frame_rate is None
         else f"as the source, at most {video.max_frame_rate:g}"
     )
-    encoders = " or ".join(video.preferred_encoders)
     return [
-        ("video", f"{video.codec} by {encoders}, preset {video.preset}; {copied}"),
+        ("video", f"{_made_by(video)}; {copied}"),
         ("frame rate", rate),
         ("keyframes", f"every {video.gop_seconds:g} s"),
     ]
+
+
+def _made_by(video: VideoProfile) -> str:
+    encoders = " or ".join(video.preferred_encoders)
+    return f"{video.codec} by {encoders}, preset {video.preset}"
 
 
 def _audio(audio: AudioProfile) -> str:

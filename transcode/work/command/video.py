@@ -326,10 +326,13 @@ def _picture_stream(task: Task) -> VideoStream | None:
 
 
 def _parents(encoded: Sequence[VideoRendition]) -> dict[str, str | None]:
-    """The rendition each one is scaled from; None: from the decoded source."""
+    """
+    The rendition each one is scaled from; None: from the decoded source. One of the
+    same size in another codec is the next larger one, too.
+    """
     parents: dict[str, str | None] = {}
     before: VideoRendition | None = None
-    for rendition in encoded:
+    for rendition in sorted(encoded, key=lambda it: -it.width * it.height):
         follows = (
             before is not None
             and before.frame_rate == rendition.frame_rate

@@ -57,12 +57,29 @@ def dash(
                     f"{transfer_code(task)}"
                 )
     yield from (f"manifest.mpd lists {name}, which was not read" for name in by_header)
-    pictures = {one.group for one in mpd.representations if one.kind == "video"}
-    if len(pictures) > 1:
+    yield from _switching(mpd.representations, tracks)
+
+
+def _switching(
+    every: Sequence[Representation], tracks: Sequence[Track]
+) -> Iterator[str]:
+    """One set for each codec of the picture, and each says which the others are."""
+    codecs = {f"{it.place}/init.mp4": it.plan.codec for it in tracks if it.is_video}
+    pictures = [one for one in every if one.kind == "video"]
+    sets = {(one.group, codecs.get(one.header)) for one in pictures}
+    names = {one.group_id for one in pictures}
+    if len(sets) > len({*codecs.values()}) or len(names) < len(sets):
         yield (
-            f"manifest.mpd has the picture in {len(pictures)} adaptation sets, between "
+            f"manifest.mpd has the picture in {len(sets)} adaptation sets, between "
             "which no player switches"
         )
+        return
+    for one in pictures:
+        if one.switches != names - {one.group_id}:
+            yield (
+                f"manifest.mpd: adaptation set {one.group_id} says that it can be "
+                f"switched with {', '.join(sorted(one.switches)) or 'none'}"
+            )
 
 
 def _representation(found: Representation, track: Track) -> Iterator[str]:

@@ -12,6 +12,8 @@ from pathlib import Path
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
 _DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")
 _NUMBER = re.compile(r"\$Number(?:%0(\d+)d)?\$")
+SWITCHING = "urn:mpeg:dash:adaptation-set-switching:2016"
+"""ISO/IEC 23009-1 §5.3.3.5: sets of one picture that players may switch between."""
 _DASH = "{urn:mpeg:dash:schema:mpd:2011}"
 _TILES = "http://dashif.org/guidelines/thumbnail_tile"
 _TRANSFER = "urn:mpeg:mpegB:cicp:TransferCharacteristics"
@@ -83,6 +85,9 @@ class Representation:
     roles: frozenset[str] = frozenset()
     label: str | None = None
     """What a viewer reads of it."""
+    group_id: str = ""
+    switches: frozenset[str] = frozenset()
+    """Ids of other adaptation sets that players may switch to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +291,18 @@ def _representations(root: ET.Element) -> Iterator[Representation]:
                 transfer=_transfer(group),
                 roles=_roles(group),
                 label=group.findtext(f"{_DASH}Label"),
+                group_id=group.get("id", ""),
+                switches=_switches(group),
             )
+
+
+def _switches(group: ET.Element) -> frozenset[str]:
+    said = [
+        one.get("value", "")
+        for one in group.iter(f"{_DASH}SupplementalProperty")
+        if one.get("schemeIdUri") == SWITCHING
+    ]
+    return frozenset(name.strip() for text in said for name in text.split(","))
 
 
 def _transfer(group: ET.Element) -> int | None:
