@@ -13,7 +13,7 @@ import click
 import pytest
 
 from transcode.bench.report import BenchReport, Figure, Found
-from transcode.cli.commands import bench as command
+from transcode.cli.commands.bench import registry as command
 
 
 def found(*values: float) -> Found:
