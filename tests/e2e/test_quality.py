@@ -82,3 +82,28 @@ def test_a_plan_says_what_it_will_cost(transcode: Command, film: Path) -> None:
     assert (2, 2) == (never.code, beyond.code)
     assert "leave out --sample never" in never.err
     assert "write 30 to 99" in beyond.err
+
+
+def test_a_poor_source_is_made_no_larger(
+    transcode: Command, make_clip: Callable[..., Path], ffprobe: str
+) -> None:
+    """What a fixed rate factor would spend on its artefacts is not spent."""
+    few = ("-vf", "noise=alls=8:allf=t", "-c:v", "libx265", "-b:v", "60k", "-g", "25")
+    source = make_clip("poor", seconds=4, size="480x270", audio=False, extra=few)
+
+    done = transcode("run", source, "--profile", "mp4", "--json")
+
+    assert 0 == done.code, done.err
+    (made,) = (it for it in done.document["outputs"] if it["kind"] == "rendition")
+    assert "encoded" == made["made_by"]
+    paths = source, made["uri"].removeprefix("file://")
+    own, ours = (sum(map(int, _packets(ffprobe, path))) for path in paths)
+    # HEVC's pictures take 1 / 0.65 of their bits in H.264.
+    assert ours <= own / 0.65
+
+
+def _packets(ffprobe: str, path: Path | str) -> list[str]:
+    argv = [ffprobe, "-v", "error", "-select_streams", "v:0", "-show_entries"]
+    argv += ["packet=size", "-of", "csv=p=0", str(path)]
+    told = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    return [it.strip(",") for it in told.split()]

@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcode.contract import Media, VideoRendition, VideoStream
+from transcode.plan.justified import own_rate
 from transcode.plan.ladder import fit, kept_frame_rate, ladder, scaled_cap
 from transcode.plan.profile import Profile, VideoProfile, VideoRung
 
 Change = Callable[..., Media]
 
 SIDES = st.integers(2, 8192)
+SIZES = [144, 360, 720, 1080, 2160]
 SHORTS = st.lists(
     st.integers(1, 1100).map(lambda n: n * 2), min_size=1, max_size=8, unique=True
 )
@@ -95,7 +97,7 @@ def test_every_ladder_is_sound(
         # evenness may cost, the rounding of the other side included.
         exact = it.height * width / height if width > height else it.width
         assert abs(it.width - exact) < 2 * max(1.0, width / height)
-        assert (it.max_bit_rate or 0) >= 64_000
+        assert (it.max_bit_rate or 0) >= (64_000 if bit_rate is None else 16_000)
     for above, below in itertools.pairwise(made):
         assert below.width * below.height < above.width * above.height
         assert below.width <= above.width
@@ -274,11 +276,61 @@ def test_caps_scale_with_pixels_and_rate() -> None:
 
 def test_no_encode_is_larger_than_its_source_justifies() -> None:
     """
-    1.5 times the source's bit rate at its size, less for smaller pictures.
+    The source's bit rate at its size, less for smaller pictures and at fewer frames.
     """
-    made = rendered(picture(1280, 720), profile_of([720, 360]), bit_rate=1_000_000)
+    slow = profile_of([720, 360]).model_copy(update={"max_frame_rate": 15.0})
 
-    assert [1_500_000, round(1_500_000 / 4**0.75)] == [it.max_bit_rate for it in made]
+    made = rendered(picture(1280, 720), profile_of([720, 360]), bit_rate=1_000_000)
+    halved = rendered(picture(1280, 720), slow, bit_rate=1_000_000)
+
+    each = [1_000_000, round(1_000_000 / 4**0.75)]
+    assert each == [it.most_bit_rate for it in made]
+    assert each == [it.max_bit_rate for it in made]
+    assert [round(it / 1.5) for it in each] == pytest.approx(
+        [it.most_bit_rate for it in halved], rel=1e-3
+    )
+
+
+@given(
+    seconds=st.floats(1, 7200),
+    rate=st.integers(1_000, 10**8),
+    short=st.sampled_from(SIZES),
+)
+def test_a_buffer_cannot_make_it_larger(seconds: float, rate: int, short: int) -> None:
+    """
+    Whatever an encoder spends of its buffer at once: the whole stays below its most.
+    """
+    profile = profile_of([2160])
+    size = (short * 16 // 9, short)
+
+    made = ladder(
+        picture(*size), profile, encoder="libx264", copied=False, bit_rate=rate,
+        seconds=seconds,
+    )[0]  # fmt: skip
+
+    assert made.max_bit_rate
+    assert made.buffer_bits
+    if made.most_bit_rate is None:
+        assert made.max_bit_rate < rate * 1.001
+        return
+    spent = made.max_bit_rate * seconds + 0.9 * made.buffer_bits
+    assert spent <= made.most_bit_rate * seconds * 1.001 + 1_000
+    assert made.buffer_bits <= scaled_cap(profile.rungs[0], size, Fraction(30)) * 2.001
+
+
+def test_what_headers_claim_counts_as_far_as_the_file_goes(change: Change) -> None:
+    """
+    A picture cannot have more bits than its file; without a claim sound is taken off.
+    """
+    lies = change(video={"bit_rate": 90_000_000})
+    silent = change(video={"bit_rate": None})
+    sound = sum(it.bit_rate or 0 for it in silent.audio)
+    whole = int(3_100_000 * 8 / 12.0)
+
+    assert sound
+    assert whole == own_rate(lies.video[0], lies)
+    assert whole - sound == own_rate(silent.video[0], silent)
+    assert 1_930_000 == own_rate(change().video[0], change())
 
 
 def test_a_frugal_source_codec_is_allowed_for() -> None:
@@ -289,7 +341,7 @@ def test_a_frugal_source_codec_is_allowed_for() -> None:
 
     made = rendered(hevc, profile_of([720]), bit_rate=1_000_000)
 
-    assert [round(1_000_000 * 1.5 / 0.65)] == [it.max_bit_rate for it in made]
+    assert [round(1_000_000 / 0.65)] == [it.max_bit_rate for it in made]
 
 
 def test_single_picture_codecs_say_nothing_about_bit_rate() -> None:
@@ -305,11 +357,16 @@ def test_single_picture_codecs_say_nothing_about_bit_rate() -> None:
 
 def test_a_still_scene_is_not_starved() -> None:
     """
-    A source of next to no bits has few keyframes; ours come every two seconds.
+    A source of next to no bits has few keyframes; where ours come more often, they are
+    allowed for: a tenth of a bit per pixel each.
     """
-    made = rendered(picture(1280, 720), profile_of([720]), bit_rate=800)
+    sparse = rendered(picture(1280, 720), profile_of([720]), bit_rate=800)
+    dense = picture(1280, 720).model_copy(update={"longest_gop_seconds": 2.0})
 
-    assert [3_600_000 // 8] == [it.max_bit_rate for it in made]
+    assert [1280 * 720 // 20] == [it.max_bit_rate for it in sparse]
+    assert [16_000] == [
+        it.max_bit_rate for it in rendered(dense, profile_of([720]), bit_rate=800)
+    ]
 
 
 def test_a_copied_picture_stays_as_it_is(change: Change) -> None:

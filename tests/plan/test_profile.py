@@ -73,7 +73,7 @@ def test_the_digest_of_a_content_never_changes() -> None:
     """
     Job ids depend on it: a change here gives every job in the world a new id.
     """
-    expected = "sha256:c9f3ab0030aa35466e9f74593033f5f4f0ad34f103669630079296197e2e62ed"
+    expected = "sha256:917d5106ef2b36a878e0f7c28179e200903b018f68f9c4d0dd0baebafd8bfaf6"
 
     assert expected == parse_profile(MINIMAL, origin="mine.toml").digest
 

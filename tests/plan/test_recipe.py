@@ -70,6 +70,10 @@ def test_a_conforming_upload_is_copied_at_the_top(
     assert (
         "The picture conforms and is copied.",
         "The smaller renditions have to be encoded.",
+        (
+            "The source's own 1.93 Mbit/s justify no more than 1.05 Mbit/s for 480p, "
+            "682 kbit/s for 360p and 371 kbit/s for 240p."
+        ),
         "The sound conforms and is copied.",
     ) == decision.reasons
     assert () == decision.warnings
@@ -620,3 +624,32 @@ def test_hdr_is_kept_where_the_profile_asks_for_it(
         media = change(video={"dynamic_range": dynamic_range})
         recipe = make_recipe(media, shipped(name), capable).recipe
         assert expected == recipe.tone_map
+
+
+@pytest.mark.parametrize(
+    "name", ["av1", "av1-hdr", "hevc", "hevc-hdr", "hls", "mp4", "preview", "vp9"]
+)
+def test_no_shipped_profile_makes_a_poor_source_larger(
+    name: str, change: Change, shipped: Shipped, capable: Capabilities
+) -> None:
+    """
+    Whatever its crf asks for, no rendition may take more than the source's own rate,
+    and the plan says so.
+    """
+    poor = change(video={"bit_rate": 241_000, "longest_gop_seconds": 2.0})
+    wanted = shipped(name)
+    assert wanted.video
+    encoding = wanted.video.model_copy(update={"copy_conforming": False})
+
+    decision = make_recipe(poor, wanted.model_copy(update={"video": encoding}), capable)
+
+    seconds = poor.duration_seconds or 0.0
+    for it in decision.recipe.video:
+        assert it.max_bit_rate
+        assert it.buffer_bits
+        spent = it.max_bit_rate * seconds + 0.9 * it.buffer_bits
+        assert spent <= (it.most_bit_rate or 0) * seconds * 1.001 <= 241_500 * seconds
+    assert any(
+        it.startswith("The source's own 241 kbit/s justify no more than ")
+        for it in decision.reasons
+    )

@@ -88,6 +88,9 @@ class VideoRendition(Value):
     max_bit_rate: int | None = None
     buffer_bits: int | None = None
     """VBV buffer, bits."""
+    most_bit_rate: int | None = None
+    """Bits per second of the whole, on average, where the source's own rate justifies
+    no more; None: its rung's cap is lower, or the source says nothing of it."""
     preset: str | None = None
     tune: str | None = None
     frame_rate: Ratio | None = None

@@ -20,33 +20,32 @@ from fractions import Fraction
 from math import ceil
 
 from ..contract import QualityTarget, VideoRendition, VideoStream
-from .codecs import APPETITE
+from .justified import PIXEL_EXPONENT, RATE_EXPONENT, held_to, justified_rate
 from .profile import VideoProfile, VideoRung
 
 _REFERENCE_RATE = 30
 _LARGEST_RATE = 120
-_RATE_EXPONENT = 0.585
-_PIXEL_EXPONENT = 0.75
-_FLOOR_OF_CAP = 8
 _LEAST_CAP = 64_000
 _NOMINAL_SHAPE = 16 / 9
 _RATE_TOLERANCE = 1.05
 _LARGE_SIDE = 1440
 
 
-def ladder(
+def ladder(  # noqa: PLR0913 - each is one fact of the source
     video: VideoStream,
     profile: VideoProfile,
     *,
     encoder: str | None,
     copied: bool,
     bit_rate: int | None,
+    seconds: float | None = None,
 ) -> tuple[VideoRendition, ...]:
     """
     The renditions of *video*, largest first, names unique, sizes strictly decreasing.
 
     *encoder* may be None only if nothing but a copied rendition comes out. *bit_rate*
-    is the source picture's own, or an upper bound for it, in bits per second.
+    is the source picture's own, or an upper bound for it, in bits per second, and
+    *seconds* how long what is made lasts; None: not known.
     """
     shorts = short_sides(video, profile)
     rate = kept_frame_rate(video, profile.max_frame_rate)
@@ -57,7 +56,14 @@ def ladder(
             made.append(_copied(video, profile))
             continue
         rung = rung_for(profile, min(width, height))
-        cap = rendition_cap(video, profile, rung, (width, height), bit_rate=bit_rate)
+        cap = scaled_cap(rung, (width, height), rate or video.frame_rate)
+        buffer = round(cap * profile.buffer_seconds)
+        held = None
+        if bit_rate is not None:
+            held = held_to(
+                video, profile, (width, height), bit_rate=bit_rate, cap=cap,
+                frame_rate=rate, seconds=seconds,
+            )  # fmt: skip
         made.append(
             VideoRendition(
                 name=f"{min(width, height)}p",
@@ -69,8 +75,9 @@ def ladder(
                 pixel_format=profile.pixel_format,
                 codec_profile=profile.codec_profile,
                 crf=rung.crf,
-                max_bit_rate=cap,
-                buffer_bits=round(cap * profile.buffer_seconds),
+                max_bit_rate=held.cap if held else cap,
+                buffer_bits=held.buffer_bits if held else buffer,
+                most_bit_rate=held.most if held else None,
                 preset=profile.preset,
                 tune=profile.tune,
                 frame_rate=rate,
@@ -96,7 +103,10 @@ def _target(
         model = "4k" if min(size) > _LARGE_SIDE else "1080p"
     most = None
     if bit_rate is not None and profile.source_bit_rate_ratio is not None:
-        rate = justified_rate(video, profile, size, bit_rate=bit_rate)
+        rate = justified_rate(
+            video, profile, size, bit_rate=bit_rate,
+            frame_rate=kept_frame_rate(video, profile.max_frame_rate),
+        )  # fmt: skip
         most = None if rate is None else round(rate)
     return QualityTarget(vmaf=vmaf, model=model, most_bit_rate=most)
 
@@ -133,27 +143,6 @@ def rung_for(profile: VideoProfile, short_side: int) -> VideoRung:
     return fitting[-1] if fitting else profile.descending[0]
 
 
-def rendition_cap(
-    video: VideoStream,
-    profile: VideoProfile,
-    rung: VideoRung,
-    size: tuple[int, int],
-    *,
-    bit_rate: int | None,
-) -> int:
-    """The largest bit rate in bits per second: the rung's, or the source's if lower."""
-    rate = kept_frame_rate(video, profile.max_frame_rate) or video.frame_rate
-    cap = scaled_cap(rung, size, rate)
-    if bit_rate is None or profile.source_bit_rate_ratio is None:
-        return cap
-    limit = source_cap(video, profile, size, bit_rate=bit_rate)
-    if limit is None:
-        return cap
-    # Our keyframes come at fixed distances and often more densely than the source's: a
-    # long still scene of next to no bits must not become a slide show of mud.
-    return min(cap, max(limit, cap // _FLOOR_OF_CAP, _LEAST_CAP))
-
-
 def scaled_cap(
     rung: VideoRung, size: tuple[int, int], frame_rate: Fraction | None
 ) -> int:
@@ -167,40 +156,11 @@ def scaled_cap(
     64 kbit/s.
     """
     nominal = rung.short_side * rung.short_side * _NOMINAL_SHAPE
-    pixels = float((size[0] * size[1] / nominal) ** _PIXEL_EXPONENT)
+    pixels = float((size[0] * size[1] / nominal) ** PIXEL_EXPONENT)
     rate = min(float(frame_rate or _REFERENCE_RATE), _LARGEST_RATE)
-    speed = float(max(1.0, rate / _REFERENCE_RATE) ** _RATE_EXPONENT)
+    speed = float(max(1.0, rate / _REFERENCE_RATE) ** RATE_EXPONENT)
     # A keyframe has headers and tables, however small the picture.
     return max(_LEAST_CAP, round(rung.max_bit_rate_kbps * 1000 * pixels * speed))
-
-
-def source_cap(
-    video: VideoStream, profile: VideoProfile, size: tuple[int, int], *, bit_rate: int
-) -> int | None:
-    """
-    What the source's own *bit_rate* justifies at *size*, in bits per second.
-
-    bit_rate x `source_bit_rate_ratio` x (output codec's appetite / source codec's) x
-    (pixels / source pixels)^0.75. None for codecs of single pictures, whose rate says
-    nothing.
-    """
-    if profile.source_bit_rate_ratio is None:
-        return None
-    rate = justified_rate(video, profile, size, bit_rate=bit_rate)
-    return None if rate is None else round(rate * profile.source_bit_rate_ratio)
-
-
-def justified_rate(
-    video: VideoStream, profile: VideoProfile, size: tuple[int, int], *, bit_rate: int
-) -> float | None:
-    """Bits per second that hold at *size* what the source holds; see `source_cap`."""
-    hunger = APPETITE.get(video.codec)
-    if hunger is None:
-        return None
-    pixels = size[0] * size[1] / (video.display_width * video.display_height)
-    share = float(min(1.0, pixels) ** _PIXEL_EXPONENT)
-    codec = APPETITE[profile.codec] / hunger
-    return bit_rate * codec * share
 
 
 def kept_frame_rate(video: VideoStream, limit: float | None) -> Fraction | None:

@@ -160,9 +160,9 @@ class VideoProfile(Typed):
     """Decoder buffer: how long the cap's rate takes to fill it."""
     rung_step: float = Field(1.2, ge=1, le=4)
     """The source's own size replaces a rung when the two differ by less than this."""
-    source_bit_rate_ratio: float | None = Field(1.5, gt=0)
-    """Never larger: caps are lowered to what the source's own bit rate justifies,
-    times this; see `ladder.source_cap`. None switches the rule off."""
+    source_bit_rate_ratio: float | None = Field(1.0, gt=0)
+    """Never larger: a rendition as a whole takes at most what the source's own bit
+    rate justifies, times this; see `justified.held_to`. None switches the rule off."""
     target_vmaf: float | None = Field(None, ge=TARGETS[0], le=TARGETS[1])
     """How good each rendition is to be, as VMAF: its rate factor is found by a search
     on samples of the source. None: `crf` is the same whatever the source shows."""

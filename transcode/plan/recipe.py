@@ -277,6 +277,8 @@ def _reasons(picture: Picture, sound: Sound) -> tuple[str, ...]:
         reasons += picture.reasons
     elif sound.renditions:
         reasons.append("Only sound is made.")
+    if picture.held is not None:
+        reasons.append(picture.held)
     reasons += sound.reasons
     return tuple(reasons)
 

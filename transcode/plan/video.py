@@ -16,9 +16,11 @@ from ..contract import (
 )
 from ..errors import EncoderMissing, MediaRejected, MediaUnsupported
 from ..media.colours import unreadable
+from ..media.timeline import clipped
 from .clip import MARKED, cut_obstacles
 from .codecs import ALPHA_DECODERS, LARGEST_PICTURE, LEAST_SIDE, SOFTWARE
 from .copyable import video_obstacles
+from .justified import own_rate, said_of
 from .ladder import ladder
 from .profile import Profile, VideoProfile
 
@@ -32,6 +34,8 @@ class Picture:
     reasons: tuple[str, ...] = ()
     decoder: str | None = None
     """Where ffmpeg's usual one would not do."""
+    held: str | None = None
+    """That the source's own rate holds renditions down; None: it holds none."""
 
     @property
     def copied(self) -> bool:
@@ -79,12 +83,14 @@ def choose_picture(
         *((MARKED,) if profile.watermark else ()),
         *(("Subtitles are burned into the picture.",) if burned else ()),
     )
+    rate = own_rate(stream, media)
     renditions = ladder(
         stream,
         profile.video,
         encoder=None,
         copied=not obstacles,
-        bit_rate=stream.bit_rate or media.bit_rate,
+        bit_rate=rate,
+        seconds=clipped(media, clip).duration_seconds,
     )
     if any(it.made_by == "encoded" for it in renditions):
         encoder = _encoder(profile, profile.video, capabilities)
@@ -109,7 +115,7 @@ def choose_picture(
     decoder = ALPHA_DECODERS.get(stream.codec) if stream.has_alpha else None
     if decoder not in capabilities.decoders:
         decoder = None
-    return Picture(stream, renditions, obstacles, decoder)
+    return Picture(stream, renditions, obstacles, decoder, said_of(renditions, rate))
 
 
 def tone_mapped(stream: VideoStream | None, wanted: VideoProfile | None) -> bool:

@@ -479,7 +479,8 @@ def written_rate(
     octaves = (crf - (crf if rendition.crf is None else rendition.crf)) / CRF_OCTAVE
     discount = BITS_AS_H264.get(rendition.codec, 1.0)
     expected = pixels * likely * discount * math.pow(2, octaves)
-    return min(expected, float(rendition.max_bit_rate or expected))
+    most = rendition.most_bit_rate or rendition.max_bit_rate
+    return min(expected, float(most or expected))
 
 
 def verify_seconds(

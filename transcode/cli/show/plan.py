@@ -177,8 +177,14 @@ def _video_row(it: VideoRendition) -> tuple[str, str, str, str, str]:
         f"{it.width}x{it.height}",
         it.codec,
         f"{it.encoder} {it.preset or ''}".strip() + f", {quality}{rate}",
-        "-" if it.max_bit_rate is None else f"at most {bit_rate(it.max_bit_rate)}",
+        _most(it),
     )
+
+
+def _most(it: VideoRendition) -> str:
+    """On average where the source says so; else the cap at peaks."""
+    most = it.most_bit_rate or it.max_bit_rate
+    return "-" if most is None else f"at most {bit_rate(most)}"
 
 
 def _quality(it: VideoRendition) -> str:
