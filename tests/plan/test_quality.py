@@ -64,7 +64,8 @@ def tried(*points: tuple[float, float, int], name: str = "720p") -> list[Trial]:
 
 @pytest.fixture
 def recipe(change: Change, capable: Capabilities) -> Recipe:
-    return make_recipe(change(video={"bit_rate": 9_000_000}), aimed(), capable).recipe
+    rich = change(media={"bytes": 20_000_000}, video={"bit_rate": 9_000_000})
+    return make_recipe(rich, aimed(), capable).recipe
 
 
 @pytest.mark.parametrize("given", ["29.9", "99.5", "0", "nan", '"94"'])
@@ -191,14 +192,14 @@ def test_without_an_index_everything_before_is_read(
 
     assert isinstance(parts, tuple)
     assert isinstance(whole, tuple)
-    assert [it.seek_seconds for it in parts] == [None, None, None]
+    assert {it.seek_seconds for it in parts} == {None}
     assert [(it.start_seconds, it.end_seconds) for it in whole] == [(0.0, 3.0)]
 
 
 def test_a_poor_source_is_not_made_larger(
     change: Change, capable: Capabilities
 ) -> None:
-    """H.264 whose artefacts would take more than it has itself: up to 3 are given."""
+    """H.264 whose artefacts would take more than it has itself takes no more."""
     media = change(video={"bit_rate": 1_000_000})
     recipe = make_recipe(media, aimed(), capable).recipe
 
@@ -208,7 +209,7 @@ def test_a_poor_source_is_not_made_larger(
     assert ("poor_source", 1_150_000) == (near.verdict, near.wanted_bit_rate)
     assert near.bit_rate <= 1_000_000 * 1.03
     assert 91.0 < near.vmaf < 94.0
-    assert (25.0, 91.0) == (far.crf, far.vmaf)
+    assert far.bit_rate <= 1_000_000 * 1.03
     assert "its source's rate justifies" in said_of(recipe, {"720p": far})[0]
 
 

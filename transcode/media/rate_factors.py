@@ -8,12 +8,21 @@ interpolation.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["SANE", "adds_bits", "interpolated", "next_factor", "slope_of", "stepped"]
+__all__ = [
+    "SANE",
+    "adds_bits",
+    "affordable",
+    "interpolated",
+    "next_factor",
+    "slope_of",
+    "stepped",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,7 @@ numbers (FFmpeg 9.0.2, `-h encoder=`)."""
 MOST_TRIALS: Final = 4
 GOOD_ENOUGH: Final = 0.4
 """VMAF: a trial that is so near a target needs no second one."""
-_NEAR_ENOUGH = 1.0
+_NEAR_ENOUGH = 1.5
 """And two no third: the line through them errs by a tenth of that."""
 _MORE_BITS = 1.05
 _LEAST_FALL, _MOST_FALL = 0.3, 3.0
@@ -117,6 +126,22 @@ def interpolated(points: Points, target: float, codec: str) -> tuple[float, floa
 def adds_bits(at_higher: float, at_lower: float) -> bool:
     """Whether a lower factor takes more bits than a higher one; else a cap holds."""
     return at_lower > at_higher * _MORE_BITS
+
+
+def affordable(rates: Points, most: float, codec: str) -> float | None:
+    """
+    What to try where the target takes more than *most*: a factor that should not.
+
+    *rates* are (rate factor, bit rate). None where one of them is near enough.
+    """
+    sane = SANE[codec]
+    crf, rate = max(rates)
+    if rate <= most * _MORE_BITS * _MORE_BITS or len(rates) >= MOST_TRIALS:
+        return None
+    wanted = stepped(
+        min(crf + math.log2(rate / most) * sane.octave, sane.frugal), codec
+    )
+    return wanted if wanted > crf else None
 
 
 def slope_of(points: Points, codec: str) -> float:

@@ -47,9 +47,6 @@ FEW_PARTS = 1.4
 """Three parts know their own scatter badly: Student's t over the normal, tempered."""
 STUDENT = 2.92
 """Standard errors within which a mean of three lies nine times out of ten."""
-GIVEN_UP = 3.0
-"""VMAF that a poor source may lose beside the target for taking no more bits than it
-has; beyond it people see that it was encoded twice, and its caps are what holds it."""
 _ROUNDING = 1.03
 """So much more than the source is no more."""
 _NEARLY = 0.8
@@ -174,8 +171,7 @@ def _found(
     if most is not None and rate > most * _ROUNDING:
         verdict, wanted = "poor_source", rate
         octaves = math.log2(rate / most)
-        away = min(octaves * _octave(trials, codec), GIVEN_UP / fall)
-        frugal = min(crf + away, sane.frugal)
+        frugal = min(crf + octaves * _octave(trials, codec), sane.frugal)
         lower = stepped(max(frugal, crf), codec)
         vmaf -= (lower - crf) * fall
         crf, rate = lower, _rate_at(lower, trials, codec)

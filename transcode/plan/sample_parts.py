@@ -20,6 +20,7 @@ from ..contract import (
     VideoStream,
 )
 from ..media.demuxers import INDEXED
+from ..media.sampling import TAIL_SECONDS, lead_seconds
 from ..media.timeline import made, zero_seconds
 from .coefficients import Coefficients
 from .estimates import frames_of
@@ -28,6 +29,7 @@ from .quality import FEW_PARTS, found_factors
 from .workload import MACHINE_SPREAD, Stage, Workload, workload
 
 PARTS = 3
+"""Of a sample that is taken for the time alone."""
 
 
 PART_SECONDS = (0.8, 2.0)
@@ -48,10 +50,15 @@ SHORTEST_SECONDS = 15.0
 """Sources below this are not worth it: the sample would be a sixth of the work."""
 
 
-SHORT_PART_SECONDS = (1.0, 2.0)
-
-
-"""Of a search where no sample would be taken for the time alone."""
+SEARCHED = 0.04
+"""Of the source's length, what is scored of all parts of a search, within limits."""
+SEARCHED_SECONDS = (2.4, 10.0)
+SEARCHED_PART_SECONDS = (0.8, 1.25)
+"""How long each is; more seconds are more parts, as parts differ more than pictures."""
+SHORT_SEARCHED_SECONDS = 4.8
+"""Of sources below `SHORT_SECONDS`, where what is searched costs little anyway."""
+SHORT_SECONDS = 60.0
+MOST_PARTS = 8
 
 
 LOOKS = 6
@@ -88,19 +95,28 @@ def parts_of(media: Media, recipe: Recipe) -> tuple[Clip, ...] | str | None:
     lasts = made(media, recipe).duration_seconds
     if lasts is None or lasts < SHORTEST_SECONDS:
         return f"a source below {SHORTEST_SECONDS:g} s is encoded as soon as sampled"
-    keys = [key - zero_seconds(media) for key in video.keyframe_seconds or ()]
-    begin = recipe.clip.start_seconds if recipe.clip else 0.0
     low, high = PART_SECONDS
     length = min(max(lasts * SHARE_OF_SOURCE / PARTS, low), high)
+    parts = _at_keyframes(media, recipe, lasts, PARTS, length)
+    return parts or f"fewer than {PARTS} keyframes to begin at are known"
+
+
+def _at_keyframes(
+    media: Media, recipe: Recipe, lasts: float, count: int, length: float
+) -> tuple[Clip, ...] | None:
+    """*count* parts in equal distances; None: so many keyframes are not known."""
+    video = next(it for it in media.video if it.index == recipe.video_index)
+    keys = [key - zero_seconds(media) for key in video.keyframe_seconds or ()]
+    begin = recipe.clip.start_seconds if recipe.clip else 0.0
     starts = []
-    for n in range(PARTS):
-        wanted = begin + lasts * (2 * n + 1) / (2 * PARTS)
+    for n in range(count):
+        wanted = begin + lasts * (2 * n + 1) / (2 * count)
         at = bisect_right(keys, wanted) - 1
         within = at >= 0 and begin <= keys[at] <= begin + lasts - length
         if within and keys[at] not in starts:
             starts.append(keys[at])
-    if len(starts) < PARTS:
-        return f"fewer than {PARTS} keyframes to begin at are known"
+    if len(starts) < count:
+        return None
     return tuple(_part(it, length, video, seek=it or None) for it in starts)
 
 
@@ -108,26 +124,43 @@ def search_parts(media: Media, recipe: Recipe) -> tuple[Clip, ...] | str | None:
     """
     Where rate factors are tried: as `parts_of`, but of whatever length and container.
 
-    Where there is no index, everything before is read, too.
+    A few per cent of the source; the longer it is, the more parts. Where there is no
+    index, everything before is read, too.
     """
-    parts = parts_of(media, recipe)
-    if isinstance(parts, tuple):
-        return parts
-    return _spread(media, recipe, PARTS, SHORT_PART_SECONDS)
+    told = parts_of(media, recipe)
+    if told is None:
+        return None
+    lasts = made(media, recipe).duration_seconds
+    low, high = SEARCHED_PART_SECONDS
+    least, most = SEARCHED_SECONDS
+    total = SHORT_SEARCHED_SECONDS
+    if lasts is not None and lasts >= SHORT_SECONDS:
+        total = min(max(lasts * SEARCHED, least), most)
+    count = min(math.floor(total / low + 1e-6), MOST_PARTS)
+    video = next(it for it in media.video if it.index == recipe.video_index)
+    length = min(total / count, high) + lead_seconds(video.frame_rate) + TAIL_SECONDS
+    if not isinstance(told, str) and lasts is not None:
+        parts = _at_keyframes(media, recipe, lasts, count, length)
+        if parts is not None:
+            return parts
+    return _spread(media, recipe, count, length)
 
 
 def looks_of(media: Media, recipe: Recipe) -> tuple[Clip, ...]:
     """Where the finished renditions are compared with the source: between the parts."""
     parts = search_parts(media, recipe)
     taken = {it.start_seconds for it in parts} if isinstance(parts, tuple) else set()
-    return _spread(media, recipe, LOOKS, LOOK_SECONDS, but=frozenset(taken))
+    lasts = made(media, recipe).duration_seconds
+    low, high = LOOK_SECONDS
+    length = min(max((lasts or 0.0) * SHARE_OF_SOURCE / LOOKS, low), high)
+    return _spread(media, recipe, LOOKS, length, but=frozenset(taken))
 
 
 def _spread(
     media: Media,
     recipe: Recipe,
     count: int,
-    limits: tuple[float, float],
+    length: float,
     *,
     but: frozenset[float] = frozenset(),
 ) -> tuple[Clip, ...]:
@@ -135,12 +168,10 @@ def _spread(
     video = next(it for it in media.video if it.index == recipe.video_index)
     lasts = made(media, recipe).duration_seconds
     begin = recipe.clip.start_seconds if recipe.clip else 0.0
-    low, high = limits
-    least = low * count * 1.25
+    least = length * count * 1.25
     if lasts is None or lasts <= least:
-        end = begin + min(lasts or high, least)
+        end = begin + min(lasts or length, least)
         return (_part(begin, end - begin, video, seek=_key(media, video, begin)),)
-    length = min(max(lasts * SHARE_OF_SOURCE / count, low), high)
     parts = []
     for n in range(count):
         wanted = begin + lasts * (2 * n + 1) / (2 * count) - length / 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import resource
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +21,15 @@ from ..contract import (
     Trial,
 )
 from ..errors import EncoderFailed
-from ..media.rate_factors import adds_bits, next_factor
+from ..media.rate_factors import adds_bits, affordable, next_factor
+from ..media.sampling import scored_window
 from .command.build import MadeFile, build
 from .compare import Scores, alone, compare_part
 from .encode import run
 from .verify.decode import open_media
+
+Window = tuple[float, float] | None
+_HAIR_SECONDS = 0.005
 
 MOMENT_SECONDS = 0.01
 """At no constant rate: the first picture is in it, and hardly any other."""
@@ -66,26 +70,14 @@ def take_sample(
         tried, more = _search(task, program, scratch, report)
         read += more
     notes = seal((scratch,))
-    rates = {
-        it.name: _bit_rate(scratch, "part", it.name, recipe) for it in recipe.video
-    }
+    rates = {it.name: _bit_rate(scratch, "part", it.name, task) for it in recipe.video}
     return Produced(
         outcome=OutcomeKind.SUCCEEDED,
         sampled=Sampled(
             start=start,
             parts=tuple(parts),
             bit_rates=rates,
-            trials=tuple(
-                Trial(
-                    rendition=it.name,
-                    crf=it.crf,
-                    vmaf=round(statistics.mean(it.scores), 3),
-                    worst_vmaf=round(it.worst, 3),
-                    bit_rate=_bit_rate(scratch, it.folders, it.name, recipe),
-                    spread=_spread(scratch, it.folders, it.name, recipe),
-                )
-                for it in tried
-            ),
+            trials=_trials(tried, scratch, task),
         ),
         notes=tuple(notes),
         read_bytes=read,
@@ -117,17 +109,21 @@ def _encode(
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """One rate factor of one rendition, on all parts."""
+    """One rate factor of one rendition, on all parts or on some."""
 
     name: str
     crf: float
     folders: str
     """What the folders of its parts are called, before their number."""
-    scores: tuple[float, ...]
-    worst: float
-    """Mean of the part that is worst off."""
-    bytes: int
-    """Of the files of all parts."""
+    scores: Mapping[int, tuple[float, ...]]
+    """By number of the part."""
+    bytes: Mapping[int, int]
+    """Of the part's file."""
+
+    def mean(self, parts: Iterable[int] | None = None) -> float:
+        """Over the pictures of *parts*; None: of all that there are."""
+        chosen = self.scores if parts is None else parts
+        return statistics.mean(it for part in chosen for it in self.scores[part])
 
 
 def _search(
@@ -139,16 +135,19 @@ def _search(
     """
     Score what was made of the parts, and try other factors until they tell enough.
 
-    The first round is the sample itself, by the profile's own factors.
+    The first round is the sample itself, by the profile's own factors. What another
+    factor changes is alike in all parts, so later rounds take half of them.
     """
     parts = task.recipe.parts
     tried: list[_Tried] = []
     read, rounds, folders = 0, 0, "part"
+    numbers: Sequence[int] = range(len(parts))
     now = {it.name: it.crf for it in task.recipe.video if it.target and it.crf}
     while now:
         changed = task.model_copy(update={"recipe": _with_factors(task.recipe, now)})
-        several: list[Scores] = []
-        for number, clip in enumerate(parts):
+        several: dict[int, Scores] = {}
+        for number in numbers:
+            clip = parts[number]
             folder = scratch / f"{folders}-{number}"
             part = alone(changed, clip, now)
             if rounds:
@@ -161,39 +160,87 @@ def _search(
                 part, made, program=program, folder=scratch / f"{folders}-{number}-seen"
             )
             read += told.read_bytes
-            several.append(told.scores)
+            several[number] = told.scores
             report(_progress(task, len(parts)))
-        for name, crf in now.items():
-            each = [scores[name] for scores in several]
-            tried.append(
-                _Tried(
-                    name=name,
-                    crf=crf,
-                    folders=folders,
-                    scores=tuple(score for scores in each for score in scores),
-                    worst=min(map(statistics.mean, each)),
-                    bytes=sum(
-                        it.stat().st_size for it in _files(scratch, folders, name)
-                    ),
-                )
+        tried += (
+            _Tried(
+                name=name,
+                crf=crf,
+                folders=folders,
+                scores={number: scores[name] for number, scores in several.items()},
+                bytes={
+                    number: _file(scratch, folders, number, name).stat().st_size
+                    for number in several
+                },
             )
-        now = _next(task.recipe, tried)
+            for name, crf in now.items()
+        )
+        if not rounds:
+            numbers = _telling(tried)
+        now = _next(task, tried, scratch)
         rounds += 1
         folders = f"trial-{rounds}"
     return tuple(tried), read
 
 
-def _next(recipe: Recipe, tried: Sequence[_Tried]) -> dict[str, float]:
+def _telling(tried: Sequence[_Tried]) -> list[int]:
+    """Half of the parts: those which are most like the mean of all, in order."""
+    away = {
+        number: sum(abs(it.mean([number]) - it.mean()) for it in tried)
+        for number in tried[0].scores
+    }
+    count = max(len(away) // 2, 1)
+    return sorted(sorted(away, key=lambda number: away[number])[:count])
+
+
+def _quality(trial: _Tried, tried: Sequence[_Tried]) -> float:
+    """Of all parts: the first trial's, and by how much it differs where both were."""
+    first = _first(trial, tried)
+    return first.mean() + trial.mean() - first.mean(trial.scores)
+
+
+def _first(trial: _Tried, tried: Sequence[_Tried]) -> _Tried:
+    return next(it for it in tried if it.name == trial.name)
+
+
+def _trials(tried: Sequence[_Tried], scratch: Path, task: Task) -> tuple[Trial, ...]:
+    told = []
+    for it in tried:
+        first = _first(it, tried)
+        vmaf = _quality(it, tried)
+        rate = _bit_rate(scratch, "part", it.name, task)
+        if it is not first:
+            same = [_file(scratch, "part", n, it.name) for n in it.scores]
+            own = _rate_of(_files(scratch, it.folders, it.name), task)
+            rate = round(rate * own / max(_rate_of(same, task), 1.0))
+        worst = min(first.mean([number]) for number in first.scores)
+        told.append(
+            Trial(
+                rendition=it.name,
+                crf=it.crf,
+                vmaf=round(vmaf, 3),
+                worst_vmaf=round(worst + vmaf - first.mean(), 3),
+                bit_rate=rate,
+                spread=_spread(scratch, "part", it.name, task),
+            )
+        )
+    return tuple(told)
+
+
+def _next(task: Task, tried: Sequence[_Tried], scratch: Path) -> dict[str, float]:
     """Which factors are to be tried now, by rendition."""
     wanted = {}
-    for rendition in recipe.video:
+    for rendition in task.recipe.video:
         if rendition.target is None:
             continue
         own = [it for it in tried if it.name == rendition.name]
         if not own or _capped(own):
             continue
-        points = [(it.crf, statistics.mean(it.scores)) for it in own]
+        points = [(it.crf, _quality(it, own)) for it in own]
         crf = next_factor(points, rendition.target.vmaf, rendition.codec)
+        if crf is None and rendition.target.most_bit_rate is not None:
+            rates = [(it.crf, it.bit_rate) for it in _trials(own, scratch, task)]
+            crf = affordable(rates, rendition.target.most_bit_rate, rendition.codec)
         if crf is not None:
             wanted[rendition.name] = crf
     return wanted
@@ -203,7 +250,12 @@ def _capped(tried: Sequence[_Tried]) -> bool:
     """Whether the last trial's lower factor took no more bits than another's."""
     last = tried[-1]
     higher = [it for it in tried if it.crf > last.crf]
-    return any(not adds_bits(it.bytes, last.bytes) for it in higher)
+    return any(
+        not adds_bits(
+            sum(it.bytes[number] for number in last.bytes), sum(last.bytes.values())
+        )
+        for it in higher
+    )
 
 
 def _with_factors(recipe: Recipe, factors: Mapping[str, float]) -> Recipe:
@@ -214,23 +266,39 @@ def _with_factors(recipe: Recipe, factors: Mapping[str, float]) -> Recipe:
     return recipe.model_copy(update={"video": video})
 
 
-def _bit_rate(scratch: Path, folders: str, name: str, recipe: Recipe) -> int:
-    sizes = _Sizes()
-    for file in _files(scratch, folders, name):
+def _bit_rate(scratch: Path, folders: str, name: str, task: Task) -> int:
+    return round(_rate_of(_files(scratch, folders, name), task))
+
+
+def _rate_of(files: Iterable[Path], task: Task) -> float:
+    sizes = _Sizes(_window(task))
+    for file in files:
         sizes.add(file)
-    return round(sizes.bit_rate(recipe.gop_seconds))
+    return sizes.bit_rate(task.recipe.gop_seconds)
 
 
-def _spread(scratch: Path, folders: str, name: str, recipe: Recipe) -> float | None:
+def _spread(scratch: Path, folders: str, name: str, task: Task) -> float | None:
     """Standard error of the rate's logarithm, from part to part."""
-    logs = []
-    for file in _files(scratch, folders, name):
-        sizes = _Sizes()
-        sizes.add(file)
-        logs.append(math.log(max(sizes.bit_rate(recipe.gop_seconds), 1.0)))
+    logs = [
+        math.log(max(_rate_of([file], task), 1.0))
+        for file in _files(scratch, folders, name)
+    ]
     if len(logs) < 2:  # noqa: PLR2004 - one has no spread
         return None
     return round(statistics.stdev(logs) / math.sqrt(len(logs)), 4)
+
+
+def _window(task: Task) -> Window:
+    """What of every part counts; see `media.sampling`."""
+    recipe = task.recipe
+    if not any(it.target for it in recipe.video):
+        return None
+    used = (it for it in task.media.video if it.index == recipe.video_index)
+    return scored_window(recipe.parts[0], next(used).frame_rate)
+
+
+def _file(scratch: Path, folders: str, number: int, name: str) -> Path:
+    return scratch / f"{folders}-{number}" / f"{name}.mp4"
 
 
 def _files(scratch: Path, folders: str, name: str) -> list[Path]:
@@ -240,7 +308,8 @@ def _files(scratch: Path, folders: str, name: str) -> list[Path]:
 class _Sizes:
     """How large the pictures of one rendition are, keyframes and others."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: Window) -> None:
+        self._window = window
         self._bytes = {True: 0, False: 0}
         self._count = {True: 0, False: 0}
         self._seconds = 0.0
@@ -249,11 +318,20 @@ class _Sizes:
         with path.open("rb") as file, open_media(file, "mov") as container:
             stream = container.streams.video[0]
             for packet in container.demux(stream):
-                if packet.size:
+                base, at = packet.time_base, packet.pts
+                shown = None if base is None or at is None else float(at * base)
+                if packet.size and self._counts(shown):
                     self._bytes[packet.is_keyframe] += packet.size
                     self._count[packet.is_keyframe] += 1
-            if stream.duration and stream.time_base:
+            if self._window is not None:
+                self._seconds += self._window[1] - self._window[0]
+            elif stream.duration and stream.time_base:
                 self._seconds += float(stream.duration * stream.time_base)
+
+    def _counts(self, at_seconds: float | None) -> bool:
+        if self._window is None or at_seconds is None:
+            return True
+        return self._window[0] <= at_seconds + _HAIR_SECONDS < self._window[1]
 
     def bit_rate(self, gop_seconds: float) -> float:
         """Of a whole with a keyframe every *gop_seconds*."""

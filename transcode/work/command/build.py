@@ -22,7 +22,12 @@ from ...contract import (
     VideoRendition,
 )
 from ...media.demuxers import CLOCKED
-from ...media.sampling import COMPARED_EVERY, MOST_VMAF_THREADS, SCORED_AT_LEAST
+from ...media.sampling import (
+    COMPARED_EVERY,
+    MOST_VMAF_THREADS,
+    SCORED_AT_LEAST,
+    scored_window,
+)
 from ...media.timeline import (
     between_keyframes,
     clipped,
@@ -73,6 +78,7 @@ VMAF_MODELS: Mapping[str, str] = MappingProxyType(
 )
 """Those built into libvmaf, as its filter names them."""
 _SPARE_SECONDS = 10.0
+_HAIR = 0.005
 _LEAP_SECONDS = 9
 """From 10 s on ffmpeg takes a step in a stream of these demuxers for a new clock."""
 _LONGEST_STILL_SECONDS = 60
@@ -262,6 +268,9 @@ def compare(
         pair=_pair,
     )
     threads = str(min(task.spec.threads, MOST_VMAF_THREADS))
+    window = None
+    if task.kind == "sample" and recipe.clip is not None:
+        window = scored_window(recipe.clip, _rate(task))
     outputs = []
     for rendition in recipe.video:
         one = finished_ones[rendition.name]
@@ -279,8 +288,16 @@ def compare(
         if one.early_seconds:
             made = made.filter("setpts", f"PTS-{one.early_seconds:.6f}/TB")
         model = rendition.target.model if rendition.target else "1080p"
+        source = pictures.renditions[rendition.name].pop()
+        if window is not None:
+            # A hair early: times are rounded.
+            span = {
+                "start": f"{window[0] - _HAIR:.6f}",
+                "end": f"{window[1] - _HAIR:.6f}",
+            }
+            made, source = made.filter("trim", **span), source.filter("trim", **span)
         vmaf = ffmpeg.filter(
-            [made, pictures.renditions[rendition.name].pop()],
+            [made, source],
             "libvmaf",
             model=VMAF_MODELS[model],
             n_threads=threads,
@@ -439,11 +456,24 @@ def _video(
 
 
 def _late(task: Task) -> float:
-    """Of a chunk, cut by `plan/chunks.py`: at the first picture after a due time."""
-    if task.kind != "chunk" or task.recipe.clip is None:
+    """
+    Of a chunk, cut by `plan/chunks.py`: at the first picture after a due time. Of a
+    part that rate factors are tried on: so that a keyframe begins what is scored.
+    """
+    if task.recipe.clip is None:
+        return 0.0
+    if task.kind == "sample" and any(it.target for it in task.recipe.video):
+        window = scored_window(task.recipe.clip, _rate(task))
+        return 0.0 if window is None else task.recipe.gop_seconds - window[0]
+    if task.kind != "chunk":
         return 0.0
     early, gop = 0.001, task.recipe.gop_seconds
     return (task.recipe.clip.start_seconds + early) % gop - early
+
+
+def _rate(task: Task) -> Fraction | None:
+    index = task.recipe.video_index
+    return next((it.frame_rate for it in task.media.video if it.index == index), None)
 
 
 def as_copied(rendition: VideoRendition) -> VideoRendition:
