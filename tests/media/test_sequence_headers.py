@@ -35,6 +35,21 @@ def test_h264_says_what_was_asked_for(
     assert Fraction(aspect) == pixel_aspect("h264", unit)
 
 
+@pytest.mark.parametrize("aspect", ["12/11", "7/5", "0"])
+@pytest.mark.parametrize(
+    "parameters",
+    ["bframes=4", "scaling-list=default:lossless=1", "ref=5:temporal-layers=3"],
+)
+def test_hevc_says_what_was_asked_for(
+    ffmpeg: str, aspect: str, parameters: str
+) -> None:
+    """Behind lists, layers and sets of references, however they are written."""
+    options = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params")
+    unit = header(ffmpeg, "hevc", aspect, *options, f"log-level=none:{parameters}")
+
+    assert Fraction(aspect) == pixel_aspect("hevc", unit)
+
+
 @pytest.mark.parametrize(("shown", "pixel"), [("4/3", "12/11"), ("16/9", "16/11")])
 def test_mpeg_2_says_the_shape_of_the_whole(
     ffmpeg: str, shown: str, pixel: str
@@ -45,7 +60,7 @@ def test_mpeg_2_says_the_shape_of_the_whole(
     assert Fraction(shown) / Fraction(352, 288) == pixel_aspect("mpeg2video", unit)
 
 
-@pytest.mark.parametrize("codec", ["h264", "mpeg2video", "mpeg1video", "vp9"])
+@pytest.mark.parametrize("codec", ["h264", "hevc", "mpeg2video", "mpeg1video", "vp9"])
 @pytest.mark.parametrize("unit", [b"", b"\0\0\1", b"\0\0\1\x67\x42", b"\0" * 40])
 def test_what_cannot_be_read_says_nothing(codec: str, unit: bytes) -> None:
     """Cut off, empty, or of a codec that nobody asked for."""

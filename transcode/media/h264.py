@@ -9,6 +9,7 @@ __all__ = [
     "Bits",
     "SequenceParameters",
     "SliceHead",
+    "aspect_of",
     "sequence_parameters",
     "slice_head",
 ]
@@ -118,7 +119,7 @@ def sequence_parameters(body: bytes) -> SequenceParameters | None:
     if bits.take(1):
         for _ in range(4):
             bits.code()
-    aspect = _aspect(bits)
+    aspect = aspect_of(bits)
     if bits.ended:
         return None
     return SequenceParameters(numbers, planes, holes, fields, aspect)
@@ -171,8 +172,11 @@ def _order(bits: Bits) -> None:
             bits.code()
 
 
-def _aspect(bits: Bits) -> Fraction:
-    """§E.1.1."""
+def aspect_of(bits: Bits) -> Fraction:
+    """
+    The shape of pixels from *bits* that begin at `vui_parameters_present_flag`, §E.1.1
+    (in HEVC the same, §E.2.1); 0 where it is left open.
+    """
     if not bits.take(1) or not bits.take(1):
         return Fraction(0)
     code = bits.take(8)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from fractions import Fraction
 
 from .h264 import SPS, sequence_parameters
+from .hevc import SPS as HEVC_SPS
+from .hevc import hevc_pixel_aspect
 
 __all__ = ["UNITS", "pixel_aspect"]
 
-UNITS = {"h264": SPS, "mpeg1video": 0xB3, "mpeg2video": 0xB3}
-"""Codec → the kind of unit that says it: sequence parameter sets (ITU-T H.264 table
-7-1), sequence headers (ISO 13818-2 table 6-1)."""
+UNITS = {"h264": SPS, "hevc": HEVC_SPS, "mpeg1video": 0xB3, "mpeg2video": 0xB3}
+"""Codec → the kind of unit that says it: sequence parameter sets (ITU-T H.264 and
+H.265, tables 7-1), sequence headers (ISO 13818-2 table 6-1)."""
 _MPEG_BYTES = 4
 _SHOWN = {2: Fraction(4, 3), 3: Fraction(16, 9), 4: Fraction(221, 100)}
 """ISO 13818-2 table 6-3: of the whole picture; 1 is square pixels."""
@@ -34,6 +36,8 @@ def pixel_aspect(codec: str, unit: bytes) -> Fraction | None:
     if codec == "h264":
         found = sequence_parameters(body)
         return None if found is None else found.pixel_aspect
+    if codec == "hevc":
+        return hevc_pixel_aspect(body[1:])
     return _mpeg(codec, body)
 
 

@@ -22,6 +22,8 @@ _BASE = re.compile(r"#tb 0: (\d+)/(\d+)")
 _NO_TIME = -(1 << 62)
 _HAIR_SECONDS = 0.001
 """A picture's time is not always to the last digit what its header's was."""
+_WITH_LENGTHS = frozenset({"h264", "hevc"})
+"""Codecs whose units some containers keep so."""
 _ALIKE = Fraction(1, 10)
 """Headers of MPEG-2 may mean a part of the picture, 704 columns of 720."""
 
@@ -50,11 +52,17 @@ def headers_beside(shown: str) -> tuple[str, str]:
     return f"{shown}.headers.crc", f"{shown}.headers"
 
 
-def header_options(codec: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Of the outputs to these files; *codec* is one of `UNITS`."""
+def header_options(
+    codec: str, *, lengths: bool
+) -> tuple[dict[str, str], dict[str, str]]:
+    """
+    Of the outputs to these files; *codec* is one of `UNITS`, *lengths* whether units
+    have their length before them and headers may stand beside the pictures.
+    """
+    plain = f"{codec}_mp4toannexb," if lengths and codec in _WITH_LENGTHS else ""
     both = {
         "c": "copy",
-        "bsf:v": f"filter_units=pass_types={UNITS[codec]}",
+        "bsf:v": f"{plain}filter_units=pass_types={UNITS[codec]}",
         # They are few and short, and waited for.
         "flush_packets": "1",
     }

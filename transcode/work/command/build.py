@@ -21,7 +21,7 @@ from ...contract import (
     Task,
     VideoRendition,
 )
-from ...media.demuxers import CLOCKED
+from ...media.demuxers import CLOCKED, short
 from ...media.sampling import (
     COMPARED_EVERY,
     MOST_VMAF_THREADS,
@@ -580,7 +580,8 @@ def _headers(task: Task, picture: Any, shown: str) -> list[Any]:
     codec = headers_of(task)
     if picture is None or codec is None:
         return []
-    pairs = zip(headers_beside(shown), header_options(codec), strict=True)
+    options = header_options(codec, lengths=short(task.media.format_name) == "flv")
+    pairs = zip(headers_beside(shown), options, strict=True)
     return [ffmpeg.output(picture, f"file:{path}", **it) for path, it in pairs]
 
 

@@ -16,7 +16,7 @@ from ...contract import (
     VideoStream,
 )
 from ...media.colours import is_converted, output_colour, strange_matrix
-from ...media.demuxers import CLOCKED, RECORDED, short
+from ...media.demuxers import RECORDED, SHAPELESS, short
 from ...media.pixels import columns_per_chroma
 from ...media.sequence_headers import UNITS
 from ...media.timeline import clipped, end_seconds, joined, tail_seconds
@@ -246,7 +246,7 @@ def headers_of(task: Task) -> str | None:
     video = _picture_stream(task)
     if video is None or video.codec not in UNITS or not may_change(task):
         return None
-    return video.codec if short(task.media.format_name) in CLOCKED else None
+    return video.codec if short(task.media.format_name) in SHAPELESS else None
 
 
 def _fitted(source: Stream, video: VideoStream, reshaped: Sequence[Reshaped]) -> Stream:
