@@ -111,6 +111,9 @@ class VideoStream(Value):
     the one that counts."""
     field_pictures: bool = False
     """Each picture is one field, decoded by itself at half the height (HEVC)."""
+    resizable: bool = False
+    """Later pictures may have another size than the first, in containers where they
+    usually do not: parameters lie among them, or the container has several sets."""
     fields_seen: Fields | None = None
     """Where pictures have a size and rate that come in fields."""
     has_b_frames: bool | None = None

@@ -116,13 +116,20 @@ def test_row_05_discontinuities(ran: Run, eyes: Any, made: Made) -> None:
     assert max(b - a for a, b in pairwise(times)) < 0.15
 
 
-def test_row_06_size_changes(ran: Run, eyes: Any, made: Made) -> None:
-    """A broadcast that goes from 320x240 to 640x360 is one size, none is squeezed."""
+@pytest.mark.parametrize("container", ["ts", "mp4"])
+def test_row_06_size_changes(container: str, ran: Run, eyes: Any, made: Made) -> None:
+    """
+    A broadcast that goes from 320x240 to 640x360 is one size, none is squeezed.
+
+    Nor where it was put into MP4 as it was, its headers among the pictures.
+    """
     small = made("small.ts", *PICTURE, *QUICK)
     wide = "testsrc2=size=640x360:rate=25:duration=2"
     large = made("large.ts", "-f", "lavfi", "-i", wide, *QUICK)
     joined = small.with_name("sizes.ts")
     joined.write_bytes(small.read_bytes() + large.read_bytes())
+    if container == "mp4":
+        joined = made("sizes.mp4", "-i", joined, "-c", "copy")
 
     result = ran(joined)
 

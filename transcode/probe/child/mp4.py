@@ -175,7 +175,9 @@ def _read_trak(
         elif box.kind == "elst":
             track.edits = _edits(body(reader, box, 1 << 16))
         elif box.kind == "stsd":
-            track.codec_tag = body(reader, box, 64)[12:16].decode("latin-1")
+            data = body(reader, box, 64)
+            track.descriptions = u32(data, 4)
+            track.codec_tag = data[12:16].decode("latin-1")
             track.encrypted = track.codec_tag in {"encv", "enca"}
         elif box.kind in _TABLES:
             tables.setdefault(box.kind, box)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...media import h264, hevc
 from ...media.codecs import ALWAYS_CLOSED
 
 _IDR = 5
@@ -31,6 +32,20 @@ def is_closed(codec: str, head: bytes, extradata: bytes | None) -> bool | None:
         at = head.find(b"\0\0\1\xb8")
         return bool(head[at + 7] & 0x40) if 0 <= at < len(head) - 7 else None
     return None
+
+
+def holds_parameters(codec: str, head: bytes, extradata: bytes | None) -> bool:
+    """
+    Whether a sequence parameter set lies before this keyframe: it may be another one.
+
+    In VP9 and AV1 one always does.
+    """
+    if codec == "h264":
+        return any(unit[0] & 0x1F == h264.SPS for unit in _units(head, extradata, 4))
+    if codec == "hevc":
+        kinds = (unit[0] >> 1 & 0x3F for unit in _units(head, extradata, 21))
+        return any(kind == hevc.SPS for kind in kinds)
+    return codec in {"vp9", "av1"}
 
 
 def progressive(codec: str, extradata: bytes | None) -> bool | None:

@@ -24,6 +24,8 @@ class TrackTables:
     timescale: int = 0
     header_ticks: int = 0
     codec_tag: str = ""
+    descriptions: int = 1
+    """How many ways its samples are coded (`stsd`)."""
     matrix: tuple[int, ...] = ()
     width: int = 0
     height: int = 0

@@ -13,7 +13,7 @@ from .edit_lists import LARGE, shorten
 from .late_tracks import refuse_taken_over, refuse_taken_over_later
 from .leftover import Leftover, behind, leftover
 from .mp4 import read_index
-from .nal import is_closed
+from .nal import holds_parameters, is_closed
 from .packets import Scan, scan
 from .reader import CountingReader
 from .sample_tables import timeline
@@ -198,7 +198,8 @@ def _from_index(
         facts["header_duration"] = track.header_ticks / track.timescale
         facts["mirrored"] = _turns_over(track.matrix) != _turns_over(index.matrix)
         if facts["type"] == "video" and facts["codec"]:
-            facts["closed"] = _closed_by_index(reader, stream)
+            facts["closed"], inside = _keys_by_index(reader, stream)
+            facts["resizable"] = inside or track.descriptions > 1
 
 
 def _turns_over(matrix: tuple[int, ...]) -> bool:
@@ -209,23 +210,29 @@ def _turns_over(matrix: tuple[int, ...]) -> bool:
     )
 
 
-def _closed_by_index(reader: CountingReader, stream: Any) -> list[bool]:
-    """Looks at the first bytes of some keyframes, where the index says they lie."""
+def _keys_by_index(reader: CountingReader, stream: Any) -> tuple[list[bool], bool]:
+    """
+    What the first bytes of some keyframes say, where the index says they lie: whether
+    groups are closed, and whether parameters lie among the pictures.
+    """
     codec = stream.codec_context
     if codec is None:
-        return []
+        return [], False
     verdicts: list[bool] = []
+    inside = False
     for number, entry in enumerate(stream.index_entries):
         if number >= _MOST_INDEX_ENTRIES or len(verdicts) >= _KEYS_LOOKED_AT:
             break
         if not entry.is_keyframe or not reader.can_afford(2 * _KEY_BYTES):
             continue
         head = reader.at(entry.pos, min(entry.size, _KEY_BYTES))
-        verdict = is_closed(codec.codec.canonical_name, head, codec.extradata)
+        name, extra = codec.codec.canonical_name, codec.extradata
+        inside = inside or holds_parameters(name, head, extra)
+        verdict = is_closed(name, head, extra)
         if verdict is None:
             break
         verdicts.append(verdict)
-    return verdicts
+    return verdicts, inside
 
 
 def _from_packets(

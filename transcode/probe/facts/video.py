@@ -64,6 +64,7 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
         carried=shape.carried,
         oriented_twice=oriented_twice(stream),
         field_pictures=bool(stream.get("field_pictures")),
+        resizable=bool(stream.get("resizable")),
         frame_rate=rate.rate,
         variable_frame_rate=rate.variable,
         longest_still_seconds=_longest_still(stream, whole=whole),

@@ -229,7 +229,7 @@ def may_change(task: Task) -> bool:
     video = _picture_stream(task)
     return (
         video is not None
-        and short(task.media.format_name) in RECORDED
+        and (short(task.media.format_name) in RECORDED or video.resizable)
         and not (video.rotation_degrees or video.mirrored or video.has_alpha)
         and video.dynamic_range is DynamicRange.SDR
         and not crops_late(video)
