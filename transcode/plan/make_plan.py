@@ -35,6 +35,7 @@ from ..errors import (
     EncoderMissing,
     MediaError,
     PlanError,
+    QualityError,
     SpecTooSmall,
 )
 from ..media.timeline import made
@@ -45,12 +46,16 @@ from .alternatives import look_elsewhere, offers
 from .choose import Choice, choose
 from .chunk_choice import Why, crowded, decide
 from .chunk_search import ChunkedPlan, ChunkSearch
+from .codecs import BITS
 from .coefficients import Coefficients
 from .profile import Profile
 from .quality import has_target, said_of, with_factors, without_idle_rungs
 from .recipe import make_recipe
 from .sample_parts import looks_of
 from .tasks import planned_task, tasks_of, together, total
+from .ways import CodecWay, cheapest, with_way
+from .ways import said_of as way_said
+from .workload import written_bytes_of
 
 __all__ = ["job_id", "make_plan"]
 
@@ -106,6 +111,11 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
     job = job_id(source, profile, accept_partial=constraints.accept_partial)
     if exists:
         return _skipped(source, media, profile, platform, engine, job=job)
+    asked = profile
+    profile, way = _cheapest_way(
+        media, profile, platform, machine=machine, capabilities=capabilities,
+        coefficients=coefficients,
+    )  # fmt: skip
     accepted = _encoding_all(profile) if constraints.accept_partial else profile
     decision = make_recipe(media, accepted, capabilities)
     recipe = decision.recipe
@@ -140,12 +150,12 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
     return Plan(
         job_id=planned.task.job_id,
         source=source,
-        profile=ProfileRef(name=profile.name, digest=profile.digest),
+        profile=ProfileRef(name=asked.name, digest=asked.digest),
         platform=_reference(platform),
         engine=engine,
         media=media,
         rung=decision.rung,
-        reasons=(*decision.reasons, *idle),
+        reasons=(*decision.reasons, *way, *idle),
         tasks=tasks,
         predicted=together(tasks, divided),
         predicted_cost=total(task.task.predicted_cost for task in tasks),
@@ -228,6 +238,67 @@ class _Desk:
     ) -> tuple[Candidate | None, ChunkedPlan | None]:
         _, choice, divided, _ = self.decide(platform, wishes)
         return choice.candidates[0] if choice else None, divided
+
+
+def _cheapest_way(  # noqa: PLR0913 - as of a plan
+    media: Media,
+    profile: Profile,
+    platform: Platform,
+    *,
+    machine: Machine | None,
+    capabilities: Capabilities,
+    coefficients: Coefficients,
+) -> tuple[Profile, tuple[str, ...]]:
+    """
+    *profile* in the codec and preset that cost least, and a sentence about it.
+
+    Decided by headers, with neither deadline nor budget, so that a sample changes
+    nothing of it. What conforms is copied: that is cheapest of all. Raises
+    `QualityError` where delivery is priced in another currency.
+    """
+    if profile.video is None or not profile.video.ways:
+        return profile, ()
+    delivery = profile.delivery
+    if delivery is not None and delivery.currency != platform.currency:
+        raise QualityError(
+            f"Profile {profile.name} prices delivery in {delivery.currency} and "
+            f"{platform.name} is paid in {platform.currency}: give prices in that.",
+            currency=delivery.currency,
+        )
+    first = make_recipe(media, profile, capabilities).recipe
+    if not first.video or any(it.made_by == "copied" for it in first.video):
+        return profile, ()
+    # What the pictures take as it is in the profile; each way takes a share of it.
+    sizes = [
+        written_bytes_of(it, media, first) / BITS.get((it.codec, it.preset or ""), 1)
+        for it in first.video
+    ]
+    ways = []
+    for codec, preset in profile.video.several:
+        try:
+            recipe = make_recipe(
+                media, with_way(profile, codec, preset), capabilities
+            ).recipe
+            choice = choose(
+                made(media, recipe), recipe, platform=platform, machine=machine,
+                constraints=Constraints(), coefficients=coefficients,
+            )  # fmt: skip
+        except (EncoderMissing, PlanError):
+            continue
+        share = BITS[codec, preset]
+        ways.append(
+            CodecWay(
+                codec=codec,
+                preset=preset,
+                encode=choice.candidates[0].cost,
+                stored_bytes=round(sum(sizes) * share),
+                viewed_bytes=round(max(sizes) * share),
+            )
+        )
+    if not ways:
+        return profile, ()
+    best = cheapest(ways, delivery)
+    return with_way(profile, best.codec, best.preset), (way_said(ways, delivery),)
 
 
 def _division(recipe: Recipe, divided: ChunkedPlan | None, why: Why) -> Division | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_validator
@@ -17,6 +18,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_vali
 from ..contract import AudioCodec, Loudness, MarkImage, Position, Value, VideoCodec
 from ..errors import ProfileError
 from .codecs import (
+    BITS,
     CODEC_PROFILES,
     CRF_LIMIT,
     ENCODERS,
@@ -166,6 +168,10 @@ class VideoProfile(Typed):
     target_vmaf: float | None = Field(None, ge=TARGETS[0], le=TARGETS[1])
     """How good each rendition is to be, as VMAF: its rate factor is found by a search
     on samples of the source. None: `crf` is the same whatever the source shows."""
+    ways: tuple[str, ...] = Field((), max_length=8)
+    """`codec:preset`, such as `av1:10`: the one that is made, kept and delivered for
+    the least money is taken, by `[delivery]`. Needs `target_vmaf`. None: `codec` and
+    `preset` hold."""
     vmaf_model: Literal["auto", "1080p", "4k", "phone"] = "auto"
     """The screen it is judged for. `auto`: `4k` for renditions whose short side is
     above 1440 pixels, else `1080p`."""
@@ -215,6 +221,7 @@ class VideoProfile(Typed):
                 "allowed with codec 'h264': 'yuv420p'"
             )
         self._fits_the_range()
+        self._fits_ways()
         limit = CRF_LIMIT[self.codec]
         sizes: set[int] = set()
         for number, rung in enumerate(self.rungs, 1):
@@ -230,6 +237,32 @@ class VideoProfile(Typed):
                 )
             sizes.add(rung.short_side)
         return self
+
+    @property
+    def several(self) -> tuple[tuple[VideoCodec, str], ...]:
+        """`ways`, taken apart; empty without any."""
+        known = {f"{codec}:{preset}": (codec, preset) for codec, preset in BITS}
+        return tuple(known[it] for it in self.ways)
+
+    def _fits_ways(self) -> None:
+        measured = tuple(f"{codec}:{preset}" for codec, preset in BITS)
+        for way in self.ways:
+            if way not in measured:
+                names = ", ".join(f"'{name}'" for name in measured)
+                raise ValueError(f"ways: given '{way}'; measured are {names}")
+        if self.ways and not all(self.target_of(it) for it in self.rungs):
+            raise ValueError(
+                "ways: given without target_vmaf; what they cost can only be compared "
+                "at one quality"
+            )
+        if self.ways and self.dynamic_range == "keep":
+            raise ValueError("ways: given; allowed with dynamic_range 'keep': none")
+        ten = self.pixel_format != "yuv420p"
+        if ten and any(codec == "h264" for codec, _ in self.several):
+            raise ValueError(
+                f"ways: given one of h264; allowed with pixel_format "
+                f"'{self.pixel_format}': those of other codecs"
+            )
 
     def _fits_the_range(self) -> None:
         if self.dynamic_range == "sdr":
@@ -249,6 +282,20 @@ class VideoProfile(Typed):
                 f"encoders: given '{hardware[0]}'; allowed with dynamic_range 'keep': "
                 f"'{ENCODERS[self.codec][0]}'"
             )
+
+
+class DeliveryProfile(Typed):
+    """`[delivery]`: how often it will be seen, how long kept, and what that costs."""
+
+    views: int = Field(0, ge=0)
+    """Each loads the largest rendition once."""
+    egress_per_gb: Decimal = Field(Decimal(0), ge=0)
+    """Money for 10^9 bytes that are delivered."""
+    storage_months: int = Field(0, ge=0)
+    storage_per_gb_month: Decimal = Field(Decimal(0), ge=0)
+    """Money for 10^9 bytes of all renditions in a month."""
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$")
+    """Of both prices; the platform's has to be the same."""
 
 
 class AudioProfile(Typed):
@@ -348,6 +395,8 @@ class Profile(Typed):
     """Left out: the whole source is made."""
     watermark: WatermarkProfile | None = None
     """Left out: pictures are as they are in the source."""
+    delivery: DeliveryProfile | None = None
+    """Left out: encoding is all that counts."""
 
     @model_validator(mode="after")
     def _is_coherent(self) -> Self:
@@ -408,7 +457,8 @@ class Profile(Typed):
 
     def _fits_files(self) -> None:
         if self.video and self.packaging.container == "webm":
-            _one_of("video.codec", (self.video.codec,), ("av1", "vp9"), where="WebM")
+            codecs = (self.video.codec, *(it[0] for it in self.video.several))
+            _one_of("video.codec", codecs, ("av1", "vp9"), where="WebM")
             given = tuple(entry.codec for entry in self.audio)
             _one_of("audio.codec", given, ("opus",), where="WebM")
 
@@ -420,7 +470,7 @@ class Profile(Typed):
         Of a watermark's image its own digest counts, and not its place.
         """
         data = self.model_dump(mode="json")
-        for name in ("clip", "watermark"):
+        for name in ("clip", "watermark", "delivery"):
             if data[name] is None:
                 # As before there were any: a job's id outlives our releases.
                 del data[name]
@@ -447,6 +497,8 @@ def _without_quality(video: dict[str, Any]) -> None:
     """As before there were targets, where there is none."""
     if video["vmaf_model"] == "auto":
         del video["vmaf_model"]
+    if not video["ways"]:
+        del video["ways"]
     for part in (video, *video["rungs"]):
         if part["target_vmaf"] is None:
             del part["target_vmaf"]

@@ -50,7 +50,7 @@ SHORTEST_SECONDS = 15.0
 """Sources below this are not worth it: the sample would be a sixth of the work."""
 
 
-SEARCHED = 0.04
+SEARCHED = 0.03
 """Of the source's length, what is scored of all parts of a search, within limits."""
 SEARCHED_SECONDS = (2.4, 10.0)
 SEARCHED_PART_SECONDS = (0.8, 1.25)

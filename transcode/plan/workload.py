@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from types import MappingProxyType
 
 from ..contract import (
@@ -29,7 +30,7 @@ from ..media.sampling import (
     groups_between,
     most_copied_seconds,
 )
-from ..media.timeline import between_keyframes, joined, looks_at_joined
+from ..media.timeline import between_keyframes, joined, looks_at_joined, made
 from .coefficients import (
     STANDS_FOR,
     UNMEASURED_SPREAD,
@@ -459,6 +460,16 @@ def rates_of(
     }
     sounds = {it.name: float(it.bit_rate or COPIED_AUDIO_BITS) for it in recipe.audio}
     return pictures | sounds
+
+
+def written_bytes_of(
+    rendition: VideoRendition, media: Media, recipe: Recipe
+) -> Decimal:
+    """Of one encoded rendition, likely; by headers alone."""
+    video = next((it for it in media.video if it.index == recipe.video_index), None)
+    seconds = length_of(made(media, recipe), video).seconds
+    bits = density(media, video) if video else None
+    return Decimal(round(written_rate(rendition, video, bits) * seconds / 8))
 
 
 def written_rate(
