@@ -21,7 +21,7 @@ from .plan.profile import ClipProfile, Profile, WatermarkProfile
 from .platforms.platform import Platform
 from .store.destination import Destination
 from .store.open import destination, locate
-from .wiring import Wiring, own_mib
+from .wiring import Wiring, bills_starts, own_mib
 
 
 class Request(Value):
@@ -122,4 +122,5 @@ def constraints_of(request: Request, platform: Platform) -> Constraints:
         chunks=request.chunks,
         accept_partial=request.accept_partial,
         own_mib=own_mib(request.engine),
+        starts=bills_starts(request.engine),
     )

@@ -62,6 +62,11 @@ def own_mib(engine: str) -> int:
     return _OWN_MIB if engine in _IN_A_CONTAINER else 0
 
 
+def bills_starts(engine: str) -> bool:
+    """Whether each of its tasks is a call of a function, whose start is billed, too."""
+    return engine in _OF_ONE_PLATFORM
+
+
 @dataclass(frozen=True)
 class Wiring:
     """Everything a command needs; each part is made when it is first asked for."""

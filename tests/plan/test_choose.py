@@ -42,7 +42,7 @@ from transcode.platforms.platform import (
     on_lattice,
     parse_platform,
 )
-from transcode.platforms.price import bill
+from transcode.platforms.price import bill, billed_milliseconds
 
 ROOT = Path(__file__).resolve().parents[2]
 COEFFICIENTS = parse_coefficients(
@@ -119,6 +119,42 @@ def test_a_small_and_a_large_video_get_different_specs() -> None:
 
     assert small.memory_mib < large.memory_mib or small.milli_cpus < large.milli_cpus
     assert small != large
+
+
+@pytest.mark.parametrize("name", ["functiongraph", "aws-lambda", "local"])
+def test_the_start_of_an_instance_is_in_the_price(name: str) -> None:
+    """
+    By the share of calls that the platform's file assumes to begin cold, at its upper
+    end of all, slower where there is less than a vCPU; in no time, and where a platform
+    has no start in no price.
+    """
+    base = PLATFORMS[name]
+    half = base.start and base.start.model_copy(update={"share": 0.5})
+    platform = base.model_copy(update={"start": half})
+    source, recipe = job()
+    known = {
+        starts: choose(
+            source,
+            recipe,
+            platform=platform,
+            machine=MACHINE,
+            constraints=Constraints(starts=starts),
+            coefficients=COEFFICIENTS,
+        ).candidates
+        for starts in (False, True)
+    }
+    warm = {it.spec: it for it in known[False]}
+
+    for cold in known[True]:
+        usage, spec = warm[cold.spec].predicted, cold.spec
+        seconds = 0.0
+        if half is not None:
+            seconds = half.cpu_seconds / min(spec.milli_cpus / 1000, 1)
+        more = billed_milliseconds(platform, usage.wall_seconds + seconds / 2)
+        whole = usage.model_copy(update={"billed_milliseconds": more})
+        assert bill(platform, spec, whole).total == cold.cost
+        assert usage.wall_seconds == cold.predicted.wall_seconds
+    assert (known[True] == known[False]) == (half is None)
 
 
 @pytest.mark.parametrize("name", PLATFORMS)

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         RankedPrice,
         Sampling,
         ServicePrice,
+        Starting,
         StoreTerms,
         Task,
     )
@@ -170,6 +171,7 @@ _HOMES = {
         "ProfileRef",
         "RankedPrice",
         "Sampling",
+        "Starting",
         "ServicePrice",
         "StoreTerms",
         "Task",
@@ -287,6 +289,7 @@ __all__ = [
     "SourceRecord",
     "Spec",
     "Sprites",
+    "Starting",
     "StoreCharge",
     "StoreRequests",
     "StoreTerms",

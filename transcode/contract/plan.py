@@ -172,6 +172,18 @@ class PlatformRef(Value):
     """Date of the price table, ISO 8601."""
 
 
+class Starting(Value):
+    """What new instances of functions are expected to add to the bill; in the price."""
+
+    seconds: float
+    """Of one of the longest task's spec, billed before it works."""
+    share: float
+    """Of calls that are assumed to find no instance waiting."""
+    source: str
+    as_of: str
+    """Date of both figures, ISO 8601."""
+
+
 class Plan(Value):
     """Media + profile + platform + constraints → tasks. Printable and refusable."""
 
@@ -195,6 +207,8 @@ class Plan(Value):
     """None: there is nothing to learn, because no picture is encoded."""
     division: Division | None = None
     """None: there is nothing to divide, because no picture is encoded."""
+    starting: Starting | None = None
+    """None: tasks are no calls of functions, or their start is not billed."""
     elsewhere: tuple[Elsewhere, ...] = ()
     services: tuple[ServicePrice, ...] = ()
     hardware: tuple[HardwareOffer, ...] = ()

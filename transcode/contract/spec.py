@@ -106,6 +106,8 @@ class Constraints(Value):
     """Make what is there of a cut or damaged source, and say so."""
     own_mib: int = 0
     """Of every spec this much is the function's own, beside the work."""
+    starts: bool = False
+    """Whether each task is a call whose instance may be new, and is billed for that."""
     chunks: int | None = Field(None, ge=1)
     """In just so many parts at once, 1: in one piece; None: as is best."""
     sharing: int = Field(1, ge=1)

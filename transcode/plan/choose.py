@@ -49,7 +49,12 @@ from ..platforms.platform import (
     scratch_for,
     specs_for_memory,
 )
-from ..platforms.price import bill, billed_milliseconds
+from ..platforms.price import (
+    bill,
+    billed_milliseconds,
+    expected_start_seconds,
+    start_seconds,
+)
 from ..units import cpus, duration, enough, money
 from .coefficients import Coefficients
 from .predict import Prediction, on_spec
@@ -391,9 +396,12 @@ def weigh(spec: Spec, prediction: Prediction, terms: Terms) -> Option:
     peak = (usage.peak_memory_bytes or 0) / MIB
     if platform.scratch.in_memory:
         peak += needed
-    expected = _billed(platform, usage, usage.wall_seconds)
+    starting = terms.constraints.starts
+    start = expected_start_seconds(platform, spec) if starting else 0.0
+    longest = start_seconds(platform, spec) if starting else 0.0
+    expected = _billed(platform, usage, usage.wall_seconds + start)
     cost = bill(platform, full, expected).total
-    high = bill(platform, full, _billed(platform, usage, wall.high)).total
+    high = bill(platform, full, _billed(platform, usage, wall.high + longest)).total
     obstacle, reason = _obstacle(
         full, terms, peak=peak, needed=needed, wall=wall, high=high
     )

@@ -27,6 +27,7 @@ from ..contract import (
     Recipe,
     Rung,
     Source,
+    Starting,
     Usage,
 )
 from ..errors import (
@@ -41,7 +42,7 @@ from ..errors import (
 from ..media.timeline import made
 from ..platforms.managed_services import Service, service_price
 from ..platforms.platform import Machine, Platform
-from ..platforms.price import store_terms
+from ..platforms.price import start_seconds, store_terms
 from .alternatives import look_elsewhere, offers
 from .choose import Choice, choose
 from .chunk_choice import Why, crowded, decide
@@ -161,6 +162,7 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         predicted_cost=total(task.task.predicted_cost for task in tasks),
         store=store_terms(platform),
         division=_division(recipe, divided, why),
+        starting=_starting(platform, tasks) if constraints.starts else None,
         elsewhere=tuple(
             look_elsewhere(other, constraints, look_at) for other in others
         ),
@@ -178,6 +180,20 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
             *decision.warnings,
             *said_of(recipe, factors),
         ),
+    )
+
+
+def _starting(platform: Platform, tasks: Sequence[PlannedTask]) -> Starting | None:
+    """The start of the longest task's instance."""
+    start = platform.start
+    if start is None:
+        return None
+    longest = max((it.task for it in tasks), key=lambda it: it.predicted.wall_seconds)
+    return Starting(
+        seconds=start_seconds(platform, longest.spec),
+        share=start.share,
+        source=start.source,
+        as_of=start.as_of.isoformat(),
     )
 
 

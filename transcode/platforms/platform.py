@@ -15,6 +15,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import (
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
     ValidationError,
@@ -55,6 +56,7 @@ __all__ = [
     "Reserved",
     "Scratch",
     "Sourced",
+    "Start",
     "TableLattice",
     "Tier",
     "TierLattice",
@@ -183,6 +185,18 @@ class Tier(Sourced):
         return self
 
 
+class Start(Sourced):
+    """
+    What a new instance takes before it works, where that is billed: an initializer, the
+    runtime's start.
+    """
+
+    cpu_seconds: NonNegativeFloat
+    """Of one vCPU at most: imports do not run side by side."""
+    share: Annotated[float, Field(ge=0, le=1)]
+    """Of calls that find no instance waiting: an assumption."""
+
+
 class Platform(Value):
     """One platform: lattice, limits, and a dated price table."""
 
@@ -206,6 +220,8 @@ class Platform(Value):
     free_tier: FreeTier | None = None
     reserved: Reserved | None = None
     flow: Flow | None = None
+    start: Start | None = None
+    """None: it takes no time, or nobody is billed for it."""
     scratch: Scratch
     limits: Limits
     gpus: tuple[GpuCard, ...] = ()

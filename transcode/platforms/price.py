@@ -60,6 +60,23 @@ def billed_milliseconds(platform: Platform, wall_seconds: float) -> int:
     return max(math.ceil(round(wall_seconds * 1000 / step, 7)) * step, least)
 
 
+def start_seconds(platform: Platform, spec: Spec) -> float:
+    """How long a new instance of this spec is billed before it works."""
+    start = platform.start
+    if start is None:
+        return 0.0
+    return start.cpu_seconds / min(spec.milli_cpus / 1000, 1.0)
+
+
+def expected_start_seconds(platform: Platform, spec: Spec) -> float:
+    """
+    What starts add to a call on average: their time, by the share of calls that the
+    platform's file assumes to find no instance waiting.
+    """
+    share = 0.0 if platform.start is None else platform.start.share
+    return share * start_seconds(platform, spec)
+
+
 def longest_seconds(
     platform: Platform,
     spec: Spec,

@@ -189,6 +189,7 @@ def run(  # noqa: PLR0913 - one argument per option
 @source_argument
 @planning_options
 @treatment_options
+@engine_option
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -215,6 +216,7 @@ def plan(  # noqa: PLR0913 - one argument per option
     source: str,
     profile: str,
     platform: str | None,
+    engine: str,
     deadline: float | None,
     budget: Decimal | None,
     memory_mib: int | None,
@@ -238,6 +240,7 @@ def plan(  # noqa: PLR0913 - one argument per option
       transcode plan clip.mov
       transcode plan clip.mov --platform functiongraph --deadline 5m
       transcode plan clip.mov --platform aws-lambda --optimize cost --json
+      transcode plan clip.mov --engine aws-lambda
       transcode plan clip.mov --platform functiongraph --plot frontier.png
       transcode plan clip.mov --rate CNY=0.14
     """
@@ -251,6 +254,7 @@ def plan(  # noqa: PLR0913 - one argument per option
         source=source,
         profile=profile,
         platform=platform,
+        engine=engine,
         deadline_seconds=deadline,
         budget=budget,
         memory_mib=memory_mib,

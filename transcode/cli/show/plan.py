@@ -85,6 +85,8 @@ def _head(plan: Plan) -> Iterator[str]:
     used = [planned.task.recipe.video_index for planned in plan.tasks]
     yield from item("", source_line(plan.media, used[0] if used else None))
     yield from item("Profile", f"{plan.profile.name}")
+    if plan.engine != "local":
+        yield from item("Engine", plan.engine)
     yield from item("Work", _RUNGS[plan.rung])
     for reason in plan.reasons:
         yield from item("", f"- {reason}", hang=2)
@@ -236,6 +238,7 @@ def single_spec(plan: Plan, planned: PlannedTask) -> Iterator[str]:
         ("processor", duration(usage.cpu_seconds), "of one vCPU"),
         ("memory", memory(usage.peak_memory_bytes), _share(planned)),
         ("scratch", memory(usage.scratch_bytes), ""),
+        *_start_row(plan),
         *store_row(plan),
         ("price", money(plan.predicted_cost), _with_search(plan) + _limits(plan)),
     ]
@@ -264,6 +267,7 @@ def divided_specs(
         ("processor", duration(usage.cpu_seconds), "of one vCPU"),
         ("memory", memory(usage.peak_memory_bytes), "of the largest"),
         ("scratch", memory(usage.scratch_bytes), "of all"),
+        *_start_row(plan),
         *store_row(plan),
         ("price", money(plan.predicted_cost), _limits(plan)),
     ]
@@ -281,6 +285,15 @@ def store_row(plan: Plan) -> Iterator[tuple[str, str, str]]:
     said = f"and {asked.gets} GET to {terms.name}, "
     said += "price not known" if cost is None else f"{money(cost)} of the price"
     yield "requests", f"{asked.puts} PUT", said
+
+
+def _start_row(plan: Plan) -> list[tuple[str, str, str]]:
+    start = plan.starting
+    if start is None:
+        return []
+    of = "every call" if start.share == 1 else f"{start.share:.0%} of calls"
+    words = f"billed for a new instance, assumed for {of}"
+    return [("start", duration(start.seconds), words)]
 
 
 def _sure(task: Task) -> str:
