@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from transcode.contract.job import LedgerRecord
 from transcode.ledger import totals as by
-from transcode.ledger.reconcile import Difference, with_reports
+from transcode.ledger.reconcile import Difference, with_log, with_reports
 
 MakeRecord = Callable[..., LedgerRecord]
 GROUPS = (
@@ -74,3 +74,30 @@ def test_what_the_platform_billed_otherwise_is_listed(make_record: MakeRecord) -
         (it.ours, it.theirs, it.more) for it in found.differences
     ]
     assert isinstance(found.differences[0], Difference)
+
+
+def test_a_platform_s_log_stands_beside_ours(make_record: MakeRecord) -> None:
+    """
+    An upload's call is in the ledger once for each of its jobs; what either side has
+    nothing of is not known, and a file without such lines is no log.
+    """
+
+    def called(number: int, name: str | None) -> LedgerRecord:
+        record = make_record(number, wall=2)
+        attempt = record.attempt.model_copy(update={"invocation": name})
+        return record.model_copy(update={"attempt": attempt})
+
+    records = [called(1, "aaaaaaaa"), called(2, "aaaaaaaa"), called(3, "bbbbbbbb")]
+    line = "REPORT RequestId: {}\tDuration: 1 ms\tBilled Duration: {} ms\t".format
+
+    found = with_log(
+        f"{line('aaaaaaaa', 4000)}\n{line('cccccccc', 7)}Init Duration: 5 ms",
+        [*records, called(4, None)],
+    )
+
+    assert found is not None
+    assert 1 == found.compared
+    assert [(2000, None), (None, 7)] == [(d.ours, d.theirs) for d in found.differences]
+    assert "cccccccc" == found.differences[1].where
+    assert "2 invocations in the log, 1 with a start of 5 ms in all" == found.note
+    assert with_log("month,platform,function\n", records) is None

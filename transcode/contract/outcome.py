@@ -196,6 +196,9 @@ class Attempt(Value):
     """Limit → what held it: `{"memory": "cgroup-v1", "cpu": "cgroup-v1"}`."""
     failure: Failure | None = None
     notes: tuple[str, ...] = ()
+    invocation: str | None = None
+    """What the platform calls the call that made it; None: none did, or it did not
+    say. Its log names the same."""
     sampled: Sampled | None = None
     """What a sample that succeeded measured: whoever takes over need not repeat it."""
 

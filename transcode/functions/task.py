@@ -57,13 +57,14 @@ def task_of(event: object) -> str | None:
     return records if isinstance(records, str) and records else None
 
 
-async def perform_task(
+async def perform_task(  # noqa: PLR0913 - what a platform tells of a call
     records: str,
     wiring: Wiring,
     *,
     given: Spec | None = None,
     before_seconds: float = 0.0,
     seconds_left: float | None = None,
+    invocation: str | None = None,
 ) -> bool:
     """
     Carry out the order that lies in *records*; False where it is not ours to do.
@@ -72,7 +73,7 @@ async def perform_task(
     has written in our stead stands. *given*: the spec that the platform says we have,
     where it does; *before_seconds*: what was billed before the call, such as an
     initializer; *seconds_left*: until the platform's kill, None where it does not tell:
-    the verdict is ours, and comes before it.
+    the verdict is ours, and comes before it; *invocation*: what it calls this call.
     """
     began = anyio.current_time() - before_seconds
     _refuse_outside([records], wiring.settings)
@@ -103,6 +104,7 @@ async def perform_task(
         if scope.cancelled_caught:
             attempt, produced = _out_of_time(order, anyio.current_time() - began), None
         attempt = _billed_whole(attempt, order, anyio.current_time() - began, tally)
+        attempt = attempt.model_copy(update={"invocation": invocation})
         report = InvocationReport(attempt=attempt, produced=produced)
         try:
             await objects.create(REPORT, report.to_json().encode())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from ..contract.job import LedgerRecord
 from ..errors import UsageError
+from ..platforms.invocation_log import InvocationLine, read_log
+from ..units import plural
 from .statement import Statement
 
 COUNTED = ("requests", "billed_milliseconds", "amount")
@@ -36,6 +38,55 @@ class Reconciled:
     compared: int
     """Figures that both sides have."""
     differences: tuple[Difference, ...]
+    note: str = ""
+    """What else the platform says, in a sentence."""
+
+
+def with_log(text: str, records: Iterable[LedgerRecord]) -> Reconciled | None:
+    """
+    A platform's log beside what we counted of each invocation that the ledger names;
+    None where *text* tells of none.
+
+    What the log has nothing of, and invocations that we know nothing of, are among the
+    differences.
+    """
+    theirs = read_log(text)
+    if not theirs:
+        return None
+    ours: dict[str, int] = {}
+    names: dict[str, str] = {}
+    for record in records:
+        call, measured = record.attempt.invocation, record.attempt.measured
+        if call is None or measured is None:
+            continue
+        # An upload's call is entered in parts, one for each of its jobs.
+        ours[call] = ours.get(call, 0) + (measured.billed_milliseconds or 0)
+        names.setdefault(
+            call, f"{record.task_id} {record.claim}.{record.attempt.number}"
+        )
+    found = []
+    for call in sorted(ours.keys() | theirs.keys()):
+        mine, line = ours.get(call), theirs.get(call)
+        said = None if line is None else line.billed_milliseconds
+        if mine != said:
+            found.append(
+                Difference(
+                    where=names.get(call, call),
+                    what="billed_milliseconds",
+                    ours=None if mine is None else Decimal(mine),
+                    theirs=None if said is None else Decimal(said),
+                )
+            )
+    return Reconciled(len(ours.keys() & theirs.keys()), tuple(found), _said(theirs))
+
+
+def _said(lines: Mapping[str, InvocationLine]) -> str:
+    starts = [it.start_milliseconds for it in lines.values() if it.start_milliseconds]
+    peaks = [it.peak_memory_mib for it in lines.values() if it.peak_memory_mib]
+    words = f"{plural(len(lines), 'invocation')} in the log"
+    if starts:
+        words += f", {len(starts)} with a start of {sum(starts):.0f} ms in all"
+    return words + (f"; at most {max(peaks):.0f} MiB used" if peaks else "")
 
 
 def with_reports(records: Iterable[LedgerRecord]) -> Reconciled:

@@ -215,14 +215,10 @@ def _reconcile(
     to: str, since: date | None, until: date | None, file: str
 ) -> dict[str, Reconciled]:
     from ...errors import SourceUnreadable
-    from ...ledger.reconcile import with_bill, with_reports
+    from ...ledger.reconcile import with_bill, with_log, with_reports
     from ..state import ask_index
 
-    def question(index: Index) -> tuple[Reconciled, tuple[Used, ...]]:
-        return with_reports(index.records(since, until)), index.used(since, until)
-
-    reported, used = ask_index(to, question)
-    checks = {"attempts": reported}
+    text = None
     if file != "-":
         try:
             text = Path(file).read_text(encoding="utf-8")
@@ -230,5 +226,18 @@ def _reconcile(
             raise SourceUnreadable(
                 f"{file!r} cannot be read: {exc}.", file=file
             ) from exc
+
+    def question(
+        index: Index,
+    ) -> tuple[Reconciled, Reconciled | None, tuple[Used, ...]]:
+        logged = None if text is None else with_log(text, index.records(since, until))
+        reported = with_reports(index.records(since, until))
+        return reported, logged, index.used(since, until)
+
+    reported, logged, used = ask_index(to, question)
+    checks = {"attempts": reported}
+    if logged is not None:
+        checks["log"] = logged
+    elif text is not None:
         checks["bill"] = with_bill(text, _statements(used, (), 0), origin=file)
     return checks

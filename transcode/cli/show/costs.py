@@ -202,6 +202,7 @@ def _functions(one: Statement) -> list[dict[str, Any]]:
 _CHECKED = {
     "attempts": "Attempts whose billed time the platform reported",
     "bill": "Figures of the platform's bill",
+    "log": "Invocations in the platform's log",
 }
 
 
@@ -217,6 +218,8 @@ def reconciled_text(checks: Mapping[str, Reconciled]) -> str:
             (d.where, d.what.replace("_", " "), _figure(d.ours), _figure(d.theirs))
             for d in check.differences[:_MOST_DIFFERENCES]
         ]
+        if check.note:
+            lines.append(f"  {check.note}")
         if rows:
             lines.append(table(rows, head=("where", "what", "ours", "theirs")))
         if count > _MOST_DIFFERENCES:
@@ -231,7 +234,11 @@ def _figure(value: Decimal | None) -> str:
 
 def reconciled_json(checks: Mapping[str, Reconciled]) -> str:
     data = {
-        name: {"compared": check.compared, "differences": _differences(check)}
+        name: {
+            "compared": check.compared,
+            "differences": _differences(check),
+            **({"note": check.note} if check.note else {}),
+        }
         for name, check in checks.items()
     }
     return json.dumps(data, indent=2)
