@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..contract import (
     Attempt,
     OutcomeKind,
     PlatformRef,
+    Spec,
     StoreRequests,
     Upload,
     Usage,
@@ -40,6 +41,7 @@ from ..platforms.requests import SOURCE_GETS
 from ..store.connections import keep_open
 from ..store.counting import Tally, counting
 from ..tracing.spans import flush, span
+from ..wiring import own_mib
 from .runtime import LOCAL, Function
 from .task import go_on, perform_task, task_of
 
@@ -48,6 +50,12 @@ _VERDICT_SECONDS = 1.5
 platform has it a second before."""
 _WORTH_SECONDS = 2.0
 """In less, a worker does not even start."""
+_PLAN_MIB = 96
+"""Of one job that is planned: the process that opens its source, 60 to 80 MiB."""
+_PLANS = 8
+"""More wait for one processor anyway; each has connections of its own."""
+_APART = "functiongraph"
+"""What a function has for itself is the same on every platform."""
 _NOTHING = Usage(wall_seconds=0.0, cpu_seconds=0.0, peak_memory_bytes=None)
 """Of the function itself nothing is predicted."""
 
@@ -91,7 +99,7 @@ async def answer(function: Function, event: object, invocation: Invocation) -> A
     """
     records = task_of(event)
     if records is not None:
-        return await _carry_out(function, records, invocation.seconds_left)
+        return await _carry_out(function, records, invocation)
     left = invocation.seconds_left
     hard = None if left is None else max(left - _VERDICT_SECONDS, 0)
     call = _Call(function, invocation)
@@ -113,7 +121,7 @@ async def answer(function: Function, event: object, invocation: Invocation) -> A
 
 
 async def _carry_out(
-    function: Function, records: str, seconds_left: float | None
+    function: Function, records: str, invocation: Invocation
 ) -> Answer:
     """One task of somebody else's job, in the spec that was chosen for it."""
     document: dict[str, Any] = {"uploads": [], "ignored": [], "jobs": [], "errors": []}
@@ -124,7 +132,8 @@ async def _carry_out(
                 function.wiring,
                 given=function.spec,
                 before_seconds=function.take_unbilled(),
-                seconds_left=seconds_left,
+                seconds_left=invocation.seconds_left,
+                invocation=invocation.id,
             )
             report = await go_on(records, function.wiring)
             if report is not None:
@@ -135,6 +144,14 @@ async def _carry_out(
         # What cannot succeed is not called again.
         return Answer(document, (), error if error.mendable else None)
     return Answer(document | {"task": records, "ours": ours}, (), None)
+
+
+def plans_at_once(spec: Spec | None) -> int:
+    """How many jobs a function of this spec plans side by side; pure."""
+    if spec is None:
+        return 1
+    room = spec.memory_mib - own_mib(_APART)
+    return min(max(room // _PLAN_MIB, 1), _PLANS)
 
 
 def _collecting(ended: list[str]) -> Callable[[str], Awaitable[None]]:
@@ -226,10 +243,24 @@ class _Call:
             self.jobs[job] = await service.report(job)
 
     async def _work(self, service: JobService) -> None:
+        """
+        The highest priority first. Jobs whose tasks are calls of their own are planned
+        side by side, as many as there is memory for; then those that are done here.
+        """
         waiting = [job for job, report in self.jobs.items() if not report.over]
         waiting.sort(key=lambda job: -self.jobs[job].submission.priority)
+        apart = [it for it in waiting if self.jobs[it].submission.engine != LOCAL]
+        here = [it for it in waiting if self.jobs[it].submission.engine == LOCAL]
+        planning = iter(apart)
+        async with anyio.create_task_group() as group:
+            for _ in range(min(plans_at_once(self.function.spec), len(apart))):
+                group.start_soon(self._each, service, planning)
+        await self._each(service, iter(here))
+
+    async def _each(self, service: JobService, jobs: Iterator[str]) -> None:
+        """While there is time, the next of *jobs*, which others may take from, too."""
         margin = self.function.wiring.settings.margin_seconds
-        for job in waiting:
+        for job in jobs:
             left = self._seconds_left()
             if left is not None and left - margin < _WORTH_SECONDS:
                 break
@@ -300,6 +331,7 @@ class _Call:
                 measured=weighed,
                 cost=cost,
                 outcome=OutcomeKind.SUCCEEDED,
+                invocation=self.invocation.id,
             )
             await service.repository.enter(
                 LedgerRecord(

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+
+import anyio
 
 from ..contract import (
     InvocationReport,
@@ -79,6 +81,15 @@ class Finished:
     """What tries before this one have made of it."""
 
 
+@dataclass(slots=True)
+class Planning:
+    """Of jobs that are planned here side by side, those that have started nothing."""
+
+    count: int = 0
+    one_at_a_time: anyio.Lock = field(default_factory=anyio.Lock)
+    """For a look at the platform's room, and what is started for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobAdvance:
     """One look at a job under one claim."""
@@ -92,6 +103,8 @@ class JobAdvance:
     journal: JobJournal
     """Knows of the attempts so far."""
     listen: Listener
+    planning: Planning
+    """What this process plans besides: it needs room, too."""
 
     async def begin(self, started: float) -> None:
         """
@@ -99,12 +112,22 @@ class JobAdvance:
 
         Raises `PlatformBusy` where the platform would lose what is started now.
         """
-        room = await self._room()
-        if room is not None and room <= 0:
-            raise PlatformBusy(
-                f"{self.engine.concurrency} invocations run on the platform, as many "
-                "as the account may have. The job waits its turn."
-            )
+        async with self.planning.one_at_a_time:
+            room = await self._room()
+            if room is not None and room <= 0:
+                raise PlatformBusy(
+                    f"{self.engine.concurrency} invocations run on the platform, as "
+                    "many as the account may have. The job waits its turn."
+                )
+            self.planning.count += 1
+        try:
+            await self._plan(started)
+        finally:
+            self.planning.count -= 1
+        async with self.planning.one_at_a_time:
+            await self.go_on()
+
+    async def _plan(self, started: float) -> None:
         resumed = await self.journal.resume(in_place=self.order.target.in_place)
         if resumed is None:
             plan = await plan_job(
@@ -116,7 +139,6 @@ class JobAdvance:
             plan = await self.journal.allow(plan)
             self.listen(Planned(plan))
             await self.journal.planned(plan, resumed.kept)
-        await self.go_on()
 
     async def go_on(self) -> Finished | None:
         """Start what is next; what it came to where nothing is; None: others work."""
@@ -195,7 +217,7 @@ class JobAdvance:
             REPORT not in it and now - max(it.values()) <= silent
             for it in lies.values()
         )
-        return most - sum(live)
+        return most - sum(live) - self.planning.count
 
     def _finished(self, known: PlannedTry, results: tuple[TaskResult, ...]) -> Finished:
         return Finished(known.plan, results, dict(self.journal.begun_at), known.kept)

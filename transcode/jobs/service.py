@@ -52,7 +52,7 @@ from . import (
     job_state,
     report,
 )
-from .advance import JobAdvance, is_wanted
+from .advance import JobAdvance, Planning, is_wanted
 from .execution import JobExecution
 from .finalize import (
     Tells,
@@ -96,6 +96,7 @@ class JobService:
     """How many jobs want this machine now, one that is worked on among them."""
     _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
+    _planning: Planning = field(default_factory=Planning)
     _asked: tuple[float, datetime] | None = None
     """When the store told its time last, by our own clock, and what it told."""
 
@@ -407,6 +408,7 @@ class JobService:
             engine,
             journal,
             journal.listening(listen),
+            self._planning,
         )
 
     async def tell(self, job_id: str) -> tuple[bool, tuple[Delivery, ...]]:
