@@ -132,6 +132,57 @@ def make_clip(tmp_path_factory: pytest.TempPathFactory, ffmpeg: str) -> MakeClip
     return make
 
 
+_ONE_VCPU = ("--platform", "functiongraph", "--memory", "1024")
+"""With more threads, and so on other machines, an encoder may decide otherwise."""
+
+
+class DecodedHere(Protocol):
+    """What a job makes on this machine, decoded; made once for each job."""
+
+    def __call__(self, clip: Path, *asked: str) -> dict[str, str]: ...
+
+
+@pytest.fixture(scope="session")
+def decoded(ffmpeg: str) -> Callable[[Path], str]:
+    """
+    A digest of every picture and every sound that is in a file, decoded by ffmpeg, with
+    its time.
+    """
+
+    def digests(path: Path) -> str:
+        argv = [ffmpeg, "-v", "error", "-i", str(path), "-map", "0"]
+        argv += ["-f", "framemd5", "-"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    return digests
+
+
+@pytest.fixture(scope="session")
+def decoded_here(
+    tmp_path_factory: pytest.TempPathFactory, decoded: Callable[[Path], str]
+) -> DecodedHere:
+    """
+    What other engines' results are compared with: by the name of each output, what
+    `transcode run` makes of *clip* here with the options *asked*, in one vCPU.
+    """
+    known: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def made(clip: Path, *asked: str) -> dict[str, str]:
+        key = (str(clip), *asked)
+        if key not in known:
+            to = tmp_path_factory.mktemp("here")
+            argv = [sys.executable, "-m", "transcode", "run", str(clip), "--json"]
+            argv += ["--to", str(to), *_ONE_VCPU, *asked]
+            done = subprocess.run(argv, capture_output=True, text=True, check=False)
+            assert 0 == done.returncode, done.stderr
+            found = [Path(it.uri) for it in Manifest.from_json(done.stdout).outputs]
+            known[key] = {path.name: decoded(path) for path in found}
+        return known[key]
+
+    return made
+
+
 @pytest.fixture(scope="session")
 def golden() -> Callable[[str, str], None]:
     """

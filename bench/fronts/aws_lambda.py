@@ -9,7 +9,7 @@ CPU. What the platform does is done here: events wait in a queue and are dropped
 they are too old, an environment is kept for the next event, killed when it is out of
 memory or time, retried as configured, and billed per millisecond with its start.
 
-    python bench/fronts/aws_lambda.py --port 8901 --prefix transcode
+    python -m bench.fronts.aws_lambda --port 8901 --prefix transcode
 
 prints its address, then one JSON line for each invocation as it ends; port 0 takes any.
 Where no control groups may be made, nothing holds an environment to its memory.
@@ -20,12 +20,10 @@ from __future__ import annotations
 import argparse
 import hashlib
 import hmac
-import itertools
 import json
 import math
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -38,23 +36,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
+from bench.fronts.container import MIB, Answering, Box, platform_file, serving
 from transcode.contract import Spec, Usage
-from transcode.invoke.local.cgroup import Group
-from transcode.platforms.platform import Platform, held_to_tier, parse_platform
+from transcode.platforms.platform import Platform, held_to_tier
 from transcode.platforms.price import bill
 
-ROOT = Path(__file__).resolve().parents[2]
-MIB = 2**20
 PAYLOAD_BYTES = 1_048_576
 START_SECONDS = 120.0
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 RUNTIME = "/2018-06-01/runtime/invocation"
-
-
-def platform() -> Platform:
-    path = ROOT / "profiles/platforms/aws-lambda.toml"
-    return parse_platform(path.read_text(encoding="utf-8"), origin=path.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +76,31 @@ class Call:
     seconds: float = 0.0
     billed_milliseconds: int = 0
     cold: bool = False
+    start_seconds: float = 0.0
+    """Of a new environment, until it asked for an event."""
+    peak_mib: int | None = None
     limit_mib: int | None = None
     """Of its control group, read from the kernel."""
     cost: str = "0"
+
+    @property
+    def log_line(self) -> str:
+        """
+        As it stands in CloudWatch, after each invocation.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
+        """
+        duration = (self.seconds - self.start_seconds) * 1000
+        line = (
+            f"REPORT RequestId: {self.request}\tDuration: {duration:.2f} ms\t"
+            f"Billed Duration: {self.billed_milliseconds} ms\t"
+            f"Memory Size: {self.function.memory_mib} MB\t"
+        )
+        if self.peak_mib is not None:
+            line += f"Max Memory Used: {self.peak_mib} MB\t"
+        if self.cold:
+            line += f"Init Duration: {self.start_seconds * 1000:.2f} ms\t"
+        return line
 
     def told(self) -> dict[str, Any]:
         return {
@@ -100,6 +113,7 @@ class Call:
             "seconds": round(self.seconds, 3),
             "billed_milliseconds": self.billed_milliseconds,
             "cold": self.cold,
+            "log": self.log_line,
             "cost": self.cost,
             "error": self.error,
             "event": json.loads(self.body or b"{}"),
@@ -109,24 +123,19 @@ class Call:
 class Environment:
     """A container of one function: the runtime client, in a group of its own."""
 
-    _numbers = itertools.count()
-
     def __init__(self, front: Front, function: Function) -> None:
         self.function = function
         self.ended: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self._events: queue.Queue[Call | None] = queue.Queue()
         self.ready = threading.Event()
-        self.group = Group.create(f"lambda-{next(self._numbers)}")
-        if self.group is not None:
-            self.group.limit_memory(function.memory_mib * MIB)
-            self.group.limit_cpu(function.memory_mib * 1000 // 1769)
-        handler = type("Bound", (RuntimeApi,), {"environment": self})
-        self._api = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=self._api.serve_forever, daemon=True).start()
+        self.ready_at = 0.0
+        milli_cpus = function.memory_mib * 1000 // 1769
+        self.box = Box("lambda", function.memory_mib * MIB, milli_cpus)
+        self._api = serving(RuntimeApi, environment=self)
         self.started = time.monotonic()
-        self.process = subprocess.Popen(
+        self.process = self.box.start(
             [sys.executable, "-m", "awslambdaric", front.handler],
-            env={
+            {
                 **front.environment,
                 **function.environment,
                 "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._api.server_address[1]}",
@@ -134,19 +143,14 @@ class Environment:
                 "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
                 "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mib),
             },
-            cwd=front.folder,
-            stdout=front.log,
-            stderr=front.log,
-            process_group=0,
-            preexec_fn=self._enter,  # noqa: PLW1509  the group holds from the first page
+            front.folder,
+            front.log,
         )
 
-    def _enter(self) -> None:
-        if self.group is not None:
-            self.group.add(os.getpid())
-
     def next_event(self) -> Call | None:
-        self.ready.set()
+        if not self.ready.is_set():
+            self.ready_at = time.monotonic()
+            self.ready.set()
         return self._events.get()
 
     def carry_out(self, call: Call) -> tuple[str, bytes]:
@@ -166,36 +170,20 @@ class Environment:
         return "timeout", f"Task timed out after {seconds:.2f} seconds".encode()
 
     def _how_it_exited(self) -> bytes:
-        if self.group is not None and self.group.oom_kills():
+        if self.box.out_of_memory:
             return b"Runtime exited with error: signal: killed (OutOfMemory)"
         return f"Runtime exited with status {self.process.returncode}".encode()
 
-    @property
-    def limit_mib(self) -> int | None:
-        """What the kernel holds its group to."""
-        for folder in self.group.directories if self.group is not None else ():
-            for name in ("memory.limit_in_bytes", "memory.max"):
-                with suppress(OSError, ValueError):
-                    return int((folder / name).read_text()) // MIB
-        return None
-
     def end(self) -> None:
-        if self.group is not None:
-            self.group.kill()
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        self.box.kill(self.process.pid)
         self.process.wait()
         self._events.put(None)
         self._api.shutdown()
         self._api.server_close()
-        if self.group is not None:
-            for _ in range(100):
-                if self.group.remove():
-                    break
-                time.sleep(0.02)
+        self.box.remove()
 
 
-class RuntimeApi(BaseHTTPRequestHandler):
+class RuntimeApi(Answering, BaseHTTPRequestHandler):
     """
     What an environment asks for work, and tells of its end.
 
@@ -203,7 +191,6 @@ class RuntimeApi(BaseHTTPRequestHandler):
     """
 
     environment: ClassVar[Environment]
-    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         if self.path != f"{RUNTIME}/next":
@@ -215,25 +202,19 @@ class RuntimeApi(BaseHTTPRequestHandler):
             return
         function = call.function
         deadline = int((time.time() + function.timeout_seconds) * 1000)
-        self.send_response(200)
-        self.send_header("Lambda-Runtime-Aws-Request-Id", call.request)
-        self.send_header("Lambda-Runtime-Deadline-Ms", str(deadline))
-        self.send_header("Lambda-Runtime-Invoked-Function-Arn", arn(function.name))
-        self.send_header("Lambda-Runtime-Trace-Id", f"Root=1-{call.request}")
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(call.body)))
-        self.end_headers()
-        self.wfile.write(call.body)
+        headers = {
+            "Lambda-Runtime-Aws-Request-Id": call.request,
+            "Lambda-Runtime-Deadline-Ms": str(deadline),
+            "Lambda-Runtime-Invoked-Function-Arn": arn(function.name),
+            "Lambda-Runtime-Trace-Id": f"Root=1-{call.request}",
+            "Content-Type": "application/json",
+        }
+        self.answer(200, call.body, headers)
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.asked()
         self.environment.ended.put((self.path.rpartition("/")[2], body))
-        self.send_response(202)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Nothing."""
+        self.answer(202, b"")
 
 
 @dataclass
@@ -250,7 +231,7 @@ class Front:
     handler: str = "transcode.handlers.aws_lambda.handler"
     log: Any = subprocess.DEVNULL
     heard: Callable[[Call], None] = lambda _call: None
-    platform: Platform = field(default_factory=platform)
+    platform: Platform = field(default_factory=lambda: platform_file("aws-lambda"))
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -285,10 +266,12 @@ class Front:
     def _try(self, call: Call) -> None:
         environment = self._environment(call)
         call.tries += 1
-        call.limit_mib = environment.limit_mib
+        call.limit_mib = environment.box.limit_mib
         began = environment.started if call.cold else time.monotonic()
         how, said = environment.carry_out(call)
         call.seconds = time.monotonic() - began
+        call.start_seconds = environment.ready_at - began if call.cold else 0.0
+        call.peak_mib = environment.box.peak_mib
         self._bill(call)
         call.status = "succeeded" if how == "response" else "failed"
         call.error = "" if how == "response" else said.decode("utf-8", "replace")
@@ -330,14 +313,13 @@ class Front:
         call.cost = f"{bill(self.platform, spec, usage).total.amount:f}"
 
 
-class Api(BaseHTTPRequestHandler):
+class Api(Answering, BaseHTTPRequestHandler):
     """The documented calls."""
 
     front: ClassVar[Front]
-    protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.asked()
         function = self._function(body, "/2015-03-31", "/invocations")
         if function is None:
             return
@@ -422,16 +404,7 @@ class Api(BaseHTTPRequestHandler):
         self._answer(status, body, {"x-amzn-ErrorType": kind})
 
     def _answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Nothing: calls are told as they end."""
+        self.answer(status, body, {**headers, "Content-Type": "application/json"})
 
 
 def arn(function: str) -> str:
@@ -440,15 +413,12 @@ def arn(function: str) -> str:
 
 def serve(front: Front, port: int = 0) -> ThreadingHTTPServer:
     """Answers in a thread of its own until it is shut down."""
-    handler = type("Bound", (Api,), {"front": front})
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
+    return serving(Api, port, front=front)
 
 
 def tier(prefix: str, upload_mib: int, retries: int | None) -> dict[str, Function]:
     """One function for uploads, and one of each size of the platform file."""
-    sizes = held_to_tier(platform()).lattice
+    sizes = held_to_tier(platform_file("aws-lambda")).lattice
     mine = {k: v for k, v in os.environ.items() if k.startswith("TRANSCODE_")}
     named = mine | {"TRANSCODE_LAMBDA_FUNCTION": prefix}
     made = [

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import itertools
 import json
 import os
 import secrets
@@ -38,23 +37,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from bench.fronts.container import MIB, Answering, Box, platform_file, serving
 from bench.fronts.functiongraph_management import Functions, name_of
 from transcode.contract import Usage
-from transcode.invoke.local.cgroup import Group
 from transcode.platforms.huawei_signing import Keys, authorization
-from transcode.platforms.platform import Platform, parse_platform, spec_for_memory
+from transcode.platforms.platform import Platform, spec_for_memory
 from transcode.platforms.price import bill, billed_milliseconds
 
-ROOT = Path(__file__).resolve().parents[2]
-MIB = 2**20
 IDLE_SECONDS = 60.0
 """An instance that has had no call for so long ends; facts of the platform."""
 CONCURRENCY = 100
-
-
-def platform() -> Platform:
-    path = ROOT / "profiles/platforms/functiongraph.toml"
-    return parse_platform(path.read_text(encoding="utf-8"), origin=path.name)
 
 
 @dataclass(slots=True)
@@ -74,6 +66,8 @@ class Call:
     """Moments of this machine's monotonic clock."""
     seconds: float = 0.0
     """That are billed: from the instance's being there to the answer."""
+    billed_milliseconds: int = 0
+    """Of these: what `X-CFF-Billing-Duration` says of a synchronous call."""
     cold: bool = False
     peak_mib: int | None = None
     limit_mib: int | None = None
@@ -82,6 +76,17 @@ class Call:
     cost: str = "0"
     currency: str = ""
     instance: Instance | None = None
+
+    @property
+    def log_line(self) -> str:
+        """As the console shows it."""
+        used = "" if self.peak_mib is None else f", memory used: {self.peak_mib:.3f}MB"
+        return (
+            f"Finish invoke request '{self.request}', "
+            f"duration: {self.seconds * 1000:.3f}ms, "
+            f"billing duration: {self.billed_milliseconds}ms{used}, "
+            f"billing memory: {self.memory_mib}MB"
+        )
 
     def told(self) -> dict[str, Any]:
         return {
@@ -92,6 +97,9 @@ class Call:
             "milli_cpus": self.milli_cpus,
             "status": self.status,
             "seconds": round(self.seconds, 3),
+            "billed_milliseconds": self.billed_milliseconds,
+            "peak_mib": self.peak_mib,
+            "log": self.log_line,
             "cold": self.cold,
             "cost": self.cost,
             "currency": self.currency,
@@ -118,32 +126,20 @@ class Asked:
 class Instance:
     """A container: one process of the image, in a group of its own."""
 
-    _numbers = itertools.count()
-
     def __init__(self, front: Front, memory_mib: int, name: str = "") -> None:
         self.memory_mib, self.name = memory_mib, name
-        self.group = Group.create(f"front-{next(self._numbers)}")
         spec = spec_for_memory(front.platform, memory_mib)
-        if self.group is not None:
-            self.group.limit_memory(memory_mib * MIB)
-            self.group.limit_cpu(spec.milli_cpus)
+        self.box = Box("front", memory_mib * MIB, spec.milli_cpus)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.idle_since = time.monotonic()
-        self.process = subprocess.Popen(
+        self.process = self.box.start(
             [sys.executable, "-m", "transcode.handlers.functiongraph_image"],
-            env=front.environment | front.variables(name) | {"PORT": str(self.port)},
-            cwd=front.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=front.log,
-            process_group=0,
-            preexec_fn=self._enter,  # noqa: PLW1509  the group holds from the first page
+            front.environment | front.variables(name) | {"PORT": str(self.port)},
+            front.folder,
+            front.log,
         )
-
-    def _enter(self) -> None:
-        if self.group is not None:
-            self.group.add(os.getpid())
 
     def call(
         self, path: str, body: bytes, headers: Mapping[str, str]
@@ -163,21 +159,10 @@ class Instance:
             time.sleep(0.02)
         raise ConnectionError
 
-    @property
-    def out_of_memory(self) -> bool:
-        return self.group is not None and self.group.oom_kills() > 0
-
     def end(self) -> None:
-        if self.group is not None:
-            self.group.kill()
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        self.box.kill(self.process.pid)
         self.process.wait()
-        if self.group is not None:
-            for _ in range(100):
-                if self.group.remove():
-                    break
-                time.sleep(0.02)
+        self.box.remove()
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +202,7 @@ class Front:
     """Every request whose signature was good."""
     calls: dict[str, Call] = field(default_factory=dict)
     warm: list[Instance] = field(default_factory=list)
-    platform: Platform = field(default_factory=platform)
+    platform: Platform = field(default_factory=lambda: platform_file("functiongraph"))
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -333,7 +318,7 @@ class Front:
         call.instance, call.status = instance, "RUNNING"
         spec = spec_for_memory(self.platform, call.memory_mib)
         call.milli_cpus = spec.milli_cpus
-        call.limit_mib = _limit(instance)
+        call.limit_mib = instance.box.limit_mib
         headers = {
             "Content-Type": "application/json",
             "x-cff-request-id": call.request,
@@ -359,14 +344,16 @@ class Front:
             began = call.began
             call.status = "FAIL"
             call.error_code, call.error_message = "FSS.0500", "the instance ended"
-            if instance.out_of_memory:
+            if instance.box.out_of_memory:
                 call.error_code = "FSS.0512"
                 call.error_message = "Runtime process out of memory."
         call.ended = time.monotonic()
         call.seconds = call.ended - began
+        call.billed_milliseconds = billed_milliseconds(self.platform, call.seconds)
+        call.peak_mib = instance.box.peak_mib
         usage = Usage(
             wall_seconds=call.seconds,
-            billed_milliseconds=billed_milliseconds(self.platform, call.seconds),
+            billed_milliseconds=call.billed_milliseconds,
             cpu_seconds=0.0,
             peak_memory_bytes=None,
         )
@@ -404,22 +391,10 @@ class Front:
             self.heard(call)
 
 
-def _limit(instance: Instance) -> int | None:
-    """What the kernel holds its group to, in MiB."""
-    if instance.group is None:
-        return None
-    for folder in instance.group.directories:
-        for name in ("memory.limit_in_bytes", "memory.max"):
-            with suppress(OSError, ValueError):
-                return int((folder / name).read_text()) // MIB
-    return None
-
-
-class Handler(BaseHTTPRequestHandler):
+class Handler(Answering, BaseHTTPRequestHandler):
     """The documented calls."""
 
     front: ClassVar[Front]
-    protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
         self._handle()
@@ -434,7 +409,7 @@ class Handler(BaseHTTPRequestHandler):
         self._handle()
 
     def _handle(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.asked()
         if not self._is_signed(body):
             self._answer(401, {"error_code": "APIGW.0301", "error_msg": "signature"})
             return
@@ -479,22 +454,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, document: Any) -> None:
         body = b"" if document is None else json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Nothing: calls are told as they end."""
+        self.answer(status, body, {"Content-Type": "application/json"})
 
 
 def serve(front: Front, port: int = 0) -> ThreadingHTTPServer:
     """Answers in a thread of its own until it is shut down."""
-    handler = type("Bound", (Handler,), {"front": front})
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
+    return serving(Handler, port, front=front)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ another image is never pulled, what is over its memory is killed whole (OOMKille
 over its disk evicted, over its deadline ended, and a Job that is deleted takes its pod
 along.
 
-    python bench/fronts/kubernetes.py --port 8902
+    python -m bench.fronts.kubernetes --port 8902
 
 writes `kubeconfig` into this folder, prints its path, then one JSON line for each pod
 as it ends; port 0 takes any. Where no control groups may be made, nothing holds a pod
@@ -22,13 +22,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import itertools
 import json
 import os
 import re
 import secrets
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -41,11 +39,9 @@ import aiohttp.web
 import kmock
 import yaml
 
-from transcode.invoke.local.cgroup import Group
+from bench.fronts.container import MIB, ROOT, Box
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "transcode"
-MIB = 2**20
 LOOK_SECONDS = 0.05
 JOB_LABEL = "batch.kubernetes.io/job-name"
 _UNITS = {"": 1, "m": 1e-3, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -167,7 +163,6 @@ class Node:
     memory_mib: int = 16_384
     milli_cpus: int = 8000
     seen: set[str] = field(default_factory=set)
-    numbers: Any = field(default_factory=itertools.count)
 
     async def run(self) -> None:
         """For each Job that is made, its pod."""
@@ -195,7 +190,6 @@ class Pod:
         }
         self.name = f"{job}-{secrets.token_hex(3)[:5]}"
         self.scratch = node.folder / self.name
-        self.group: Group | None = None
 
     def _job(self) -> Any:
         return self.node.api.objects["batch/v1/jobs", NAMESPACE, self.job]
@@ -254,10 +248,8 @@ class Pod:
 
     async def _work(self) -> None:
         self.scratch.mkdir()
-        self.group = Group.create(f"pod-{next(self.node.numbers)}")
-        if self.group is not None:
-            self.group.limit_memory(int(self.limits["memory"]))
-            self.group.limit_cpu(int(self.limits["cpu"] * 1000))
+        memory, cpus = int(self.limits["memory"]), int(self.limits["cpu"] * 1000)
+        box = Box("pod", memory, cpus)
         began = time.monotonic()
         environment = self._environment()
         process = await asyncio.create_subprocess_exec(
@@ -267,7 +259,7 @@ class Pod:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             process_group=0,
-            preexec_fn=self._enter,
+            preexec_fn=box.enter,
         )
         running = {"running": {"startedAt": now()}}
         self._status(
@@ -278,18 +270,20 @@ class Pod:
             }
         )
         said = asyncio.create_task(self._last_words(process))
-        why = await self._watched(process, began)
+        why = await self._watched(process, box, began)
         code = await process.wait()
         words = await said
-        limit = self._limit_mib()
-        await self._clean_up()
+        limit = box.limit_mib
+        box.kill(process.pid)
+        await asyncio.to_thread(box.remove)
+        shutil.rmtree(self.scratch, ignore_errors=True)
         self._ended(why, code if code >= 0 else 128 - code, words)
         print(
             json.dumps(
                 {
                     "pod": self.name,
-                    "memory_mib": int(self.limits["memory"]) // MIB,
-                    "milli_cpus": int(self.limits["cpu"] * 1000),
+                    "memory_mib": memory // MIB,
+                    "milli_cpus": cpus,
                     "group_mib": limit,
                     "reason": why,
                     "exit_code": code,
@@ -298,10 +292,6 @@ class Pod:
             ),
             flush=True,
         )
-
-    def _enter(self) -> None:
-        if self.group is not None:
-            self.group.add(os.getpid())
 
     def _environment(self) -> dict[str, str]:
         found = {"PATH": os.environ["PATH"]}
@@ -339,7 +329,9 @@ class Pod:
             kept = (kept + line)[-2048:]
         return kept.decode("utf-8", "replace")
 
-    async def _watched(self, process: asyncio.subprocess.Process, began: float) -> str:
+    async def _watched(
+        self, process: asyncio.subprocess.Process, box: Box, began: float
+    ) -> str:
         """Until it is over; why it was ended by us, or ``."""
         until = began + self.spec.get("activeDeadlineSeconds", float("inf"))
         (volume,) = self.spec["volumes"]
@@ -348,7 +340,7 @@ class Pod:
         while process.returncode is None:
             await asyncio.sleep(LOOK_SECONDS)
             why = ""
-            if self.group is not None and self.group.oom_kills():
+            if box.out_of_memory:
                 why = "OOMKilled"
             elif time.monotonic() > until:
                 why = "DeadlineExceeded"
@@ -358,32 +350,9 @@ class Pod:
                 looked = time.monotonic()
                 why = "Evicted" if _size(self.scratch) > disk else ""
             if why:
-                self._kill(process)
+                box.kill(process.pid)
                 return why
         return ""
-
-    def _kill(self, process: asyncio.subprocess.Process) -> None:
-        if self.group is not None:
-            self.group.kill()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-    async def _clean_up(self) -> None:
-        if self.group is not None:
-            self.group.kill()
-            for _ in range(100):
-                if self.group.remove():
-                    break
-                await asyncio.sleep(0.02)
-        shutil.rmtree(self.scratch, ignore_errors=True)
-
-    def _limit_mib(self) -> int | None:
-        """What the kernel holds its group to."""
-        for folder in self.group.directories if self.group is not None else ():
-            for name in ("memory.limit_in_bytes", "memory.max"):
-                with contextlib.suppress(OSError, ValueError):
-                    return int((folder / name).read_text()) // MIB
-        return None
 
     def _ended(self, why: str, code: int, words: str) -> None:
         if self._gone():

@@ -11,32 +11,32 @@ import contextlib
 import http.client
 import json
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
 
 from transcode.contract import Manifest
+from transcode.errors import SettingsError
+from transcode.invoke.remote import RemoteEngine
+from transcode.jobs.service import JobService
 from transcode.platforms.huawei_signing import Keys, authorization
+from transcode.request import Request
+from transcode.wiring import Wiring
 
-FRONT = f"""
-import runpy, sys
-sys.path.append({str(Path(__file__).parents[2])!r})
-runpy.run_module("bench.fronts.functiongraph", run_name="__main__")
-"""
+ENGINE, FRONT = "functiongraph", "functiongraph"
 URN = f"urn:fss:cn-north-4:{'0123456789abcdef' * 2}:function:default:tasks:latest"
 SMALL = URN.replace(":tasks:", ":small:")
 BUCKET = "shared"
 EVENTS = Path(__file__).parents[1] / "event/examples"
 
-MakeFront = Callable[..., "Front"]
+MakeFront = Callable[..., Any]
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Wired = Callable[..., Wiring]
 
 
 def obs_event(key: str) -> dict[str, Any]:
@@ -47,133 +47,76 @@ def obs_event(key: str) -> dict[str, Any]:
     return event
 
 
-class Front:
-    """The emulator, in a process of its own."""
-
-    def __init__(self, folder: Path, environment: dict[str, str], *more: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", FRONT, "--port", "0", *more],
-            cwd=folder,
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.address = self._line().strip()
-
-    def _line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline()
-
-    def invoke(self, event: dict[str, Any]) -> None:
-        """Asynchronously, as a trigger does."""
-        body = json.dumps(event).encode()
-        url = f"{self.address}/v2/p/fgs/functions/{quote(URN)}/invocations-async"
-        headers = {
-            "Content-Type": "application/json",
-            "Host": urlsplit(url).netloc,
-            "X-Sdk-Date": "20261128T000000Z",
-        }
-        keys = Keys("AK", "SK")
-        signed = authorization("POST", url, headers=headers, body=body, keys=keys)
-        peer = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
-        with contextlib.closing(peer) as connection:
-            headers |= {"Authorization": signed}
-            connection.request("POST", urlsplit(url).path, body, headers)
-            assert 202 == connection.getresponse().status
-
-    @property
-    def known(self) -> dict[str, str]:
-        """What names it to whoever starts tasks."""
-        return {
-            "TRANSCODE_FUNCTIONGRAPH_FUNCTION": f"functiongraph+{self.address}/{URN}",
-            "TRANSCODE_HUAWEI_ACCESS_KEY": "AK",
-            "TRANSCODE_HUAWEI_SECRET_KEY": "SK",
-        }
-
-    def calls(self, count: int) -> list[dict[str, Any]]:
-        """The next invocations that end."""
-        return [json.loads(self._line()) for _ in range(count)]
-
-    def close(self) -> None:
-        self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=60)
+def invoke(front: Any, event: dict[str, Any]) -> None:
+    """Asynchronously, as a trigger does."""
+    body = json.dumps(event).encode()
+    url = f"{front.address}/v2/p/fgs/functions/{quote(URN)}/invocations-async"
+    headers = {
+        "Content-Type": "application/json",
+        "Host": urlsplit(url).netloc,
+        "X-Sdk-Date": "20261128T000000Z",
+    }
+    keys = Keys("AK", "SK")
+    signed = authorization("POST", url, headers=headers, body=body, keys=keys)
+    peer = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    with contextlib.closing(peer) as connection:
+        headers |= {"Authorization": signed}
+        connection.request("POST", urlsplit(url).path, body, headers)
+        assert 202 == connection.getresponse().status
 
 
-@pytest.fixture
-def make_front(environment: dict[str, str], tmp_path: Path) -> Iterator[MakeFront]:
-    made: list[Front] = []
-
-    def make(*more: str, over: Mapping[str, str] = MappingProxyType({})) -> Front:
-        made.append(Front(tmp_path, {**environment, **over}, *more))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
-@pytest.fixture
-def run(environment: dict[str, str], objects: Any, prefix: str, make_clip: Any) -> Run:
-    """`transcode run` of a clip that lies in the bucket."""
-
-    def go(
-        front: Front, name: str, size: str, *more: str
-    ) -> subprocess.CompletedProcess[str]:
-        clip = make_clip(name, seconds=2, size=size)
-        key = f"{prefix}/in/{name}.mp4"
-        objects.put(key, clip.read_bytes())
-        argv = [sys.executable, "-m", "transcode", "run", f"s3://{BUCKET}/{key}"]
-        argv += ["--engine", "functiongraph", "--optimize", "cost", "--json"]
-        argv += ["--to", f"s3://{BUCKET}/{prefix}/out", *more]
-        return subprocess.run(
-            argv,
-            env={**os.environ, **environment, **front.known},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    return go
+def known(front: Any) -> dict[str, str]:
+    """What names it to whoever starts tasks."""
+    return {
+        "TRANSCODE_FUNCTIONGRAPH_FUNCTION": f"functiongraph+{front.address}/{URN}",
+        "TRANSCODE_HUAWEI_ACCESS_KEY": "AK",
+        "TRANSCODE_HUAWEI_SECRET_KEY": "SK",
+    }
 
 
 def test_each_task_has_the_memory_that_was_chosen_for_it(
-    make_front: MakeFront, run: Run, objects: Any, prefix: str
+    make_front: MakeFront,
+    run: Run,
+    place: Any,
+    make_clip: Any,
+    as_here: Callable[..., None],
 ) -> None:
     """
     The kernel says so of its group; a small video is not billed for a large one's.
 
-    And nothing is left of the invocations but results.
+    The results are those of this machine, and nothing else is left of the invocations.
     """
     front = make_front("--dynamic")
-    small = _manifest(run(front, "small", "320x180", "--profile", "preview"))
-    large = _manifest(run(front, "large", "1920x1080", "--profile", "mp4"))
+    preview, one = ("--profile", "preview"), make_clip("job", seconds=1, size="320x180")
+    other = make_clip("large", seconds=1, size="1920x1080")
+    small = _manifest(run(one, known(front), *preview))
+    large = _manifest(run(other, known(front), "--profile", "mp4"))
 
     attempts = [task.attempts[0] for one in (small, large) for task in one.tasks]
     ordered = [attempt.spec.memory_mib for attempt in attempts]
-    calls = front.calls(2)
+    calls = front.ended(2)
     assert ordered == [call["memory_mib"] for call in calls]
     assert ordered == [call["group_mib"] for call in calls]
     assert ordered[0] < ordered[1]
     assert ["succeeded"] * 2 == [attempt.outcome for attempt in attempts]
     assert {"functiongraph"} == {one.engine for one in (small, large)}
-    named = {out.uri.partition(f"{prefix}/")[2] for out in small.outputs}
-    left = {key.partition(f"{prefix}/")[2] for key in objects.keys(f"{prefix}/out/")}
-    assert named <= left
-    assert not [key for key in left if "invocations" in key]
+    as_here(small, one, *preview)
+    left = place.names("out/")
+    assert {it.uri for it in small.outputs} <= {f"{place.uri}/{it}" for it in left}
+    assert not [name for name in left if "invocations" in name]
 
 
 def test_nobody_waits_for_the_tasks_of_an_upload(
     make_front: MakeFront,
     environment: dict[str, str],
-    objects: Any,
-    prefix: str,
+    place: Any,
     make_clip: Any,
+    as_here: Callable[..., None],
 ) -> None:
     """
     The call that an upload makes plans, starts the task in a memory chosen for it and
-    is over; the task publishes, and what follows an upload that is told of twice is
-    nothing.
+    is over; the task publishes what this machine would, and what follows an upload that
+    is told of twice is nothing.
 
     Of the account's keys the function has none: those of its agency read the store and
     sign what starts the task (the S3 server knows no tokens; `tests/deploy` signs with
@@ -181,119 +124,102 @@ def test_nobody_waits_for_the_tasks_of_an_upload(
     """
     keys = (environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
     front = make_front(
-        *("--dynamic", "--memory", "512", "--agency", *keys, "--self"),
+        *("--dynamic", "--memory", "1024", "--agency", *keys, "--self"),
         *(f"{URN},seconds=9000,scratch=10240", f"{SMALL},seconds=9000,scratch=512"),
-        over={"AWS_ACCESS_KEY_ID": "wrong", "AWS_SECRET_ACCESS_KEY": "wrong"},
+        AWS_ACCESS_KEY_ID="wrong",
+        AWS_SECRET_ACCESS_KEY="wrong",  # noqa: S106  of nobody
     )
-    clip = make_clip("upload", seconds=3, size="1280x720")
-    objects.put(f"{prefix}/in/upload.mp4", clip.read_bytes())
-    event = obs_event(f"{prefix}/in/upload.mp4")
+    clip = make_clip("job", seconds=1, size="320x180")
+    place.put("in/upload.mp4", clip.read_bytes())
+    event = obs_event(place.key("in/upload.mp4"))
 
-    front.invoke(event)
-    (upload,) = front.calls(1)
+    invoke(front, event)
+    (upload,) = front.ended(1)
     assert "SUCCESS" == upload["status"], upload
-    (task,) = front.calls(1)
-    front.invoke(event)
-    (again,) = front.calls(1)
+    (task,) = front.ended(1)
+    invoke(front, event)
+    (again,) = front.ended(1)
 
-    assert [512, 512] == [upload["memory_mib"], again["memory_mib"]]
+    assert [1024, 1024] == [upload["memory_mib"], again["memory_mib"]]
     assert ("task", "SUCCESS") == (task["event"].get("transcode"), task["status"])
     assert ["tasks", "small"] == [upload["function"], task["function"]]
-    (key,) = (
-        key for key in objects.keys(f"{prefix}/out/") if key.endswith("/manifest.json")
-    )
-    manifest = Manifest.from_json(objects.get(key))
+    (manifest,) = place.manifests()
     (attempt,) = (a for one in manifest.tasks for a in one.attempts)
-    assert task["group_mib"] == attempt.spec.memory_mib
-    assert {"function", "encode"} == kinds_of_ledger(objects, prefix)
-    left = objects.keys(f"{prefix}/out/.transcode/")
-    assert not [key for key in left if "/open/" in key or "/invocations/" in key]
+    assert task["group_mib"] == attempt.spec.memory_mib < 1024
+    as_here(manifest, clip, "--profile", "preview")
+    assert {"function", "encode"} == kinds_of_ledger(place)
+    left = place.names("out/.transcode/")
+    assert not [it for it in left if "/open/" in it or "/invocations/" in it]
 
 
-def test_chunks_are_joined_by_the_last_to_end(
+async def test_chunks_are_joined_by_the_last_to_end(
     make_front: MakeFront,
-    environment: dict[str, str],
-    objects: Any,
-    prefix: str,
+    wired: Wired,
+    place: Any,
     make_clip: Any,
+    as_here: Callable[..., None],
 ) -> None:
-    """Two calls at once, then one in a spec of its own for the join; one result."""
+    """
+    Two calls at once, then one in a spec of its own for the join; one result, and that
+    of this machine.
+    """
     front = make_front("--dynamic", "--self", URN)
     clip = make_clip("chunked", seconds=22, size="320x180")
-    objects.put(f"{prefix}/in/chunked.mp4", clip.read_bytes())
-
-    done = subprocess.run(
-        [sys.executable, "-c", START, f"s3://{BUCKET}/{prefix}"],
-        env={**os.environ, **environment, **front.known},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    place.put("in/chunked.mp4", clip.read_bytes())
+    request = Request(
+        source=f"{place.uri}/in/chunked.mp4",
+        to=f"{place.uri}/out",
+        chunks=2,
+        profile="preview",
+        engine="functiongraph",
+        memory_mib=1024,
     )
-    assert 0 == done.returncode, done.stderr
-    calls = front.calls(3)
 
-    assert ["SUCCESS"] * 3 == [call["status"] for call in calls]
-    (key,) = (
-        key for key in objects.keys(f"{prefix}/out/") if key.endswith("/manifest.json")
-    )
-    manifest = Manifest.from_json(objects.get(key))
-    assert ["chunk", "chunk", "join"] == sorted(one.kind for one in manifest.tasks)
-    places = {key.split("/")[3] for key in objects.keys(f"{prefix}/out/chunked")}
-    assert 2 == len(places), "chunks are left"
-
-
-START = """
-import sys
-import anyio
-from transcode.jobs.service import JobService
-from transcode.request import Request
-from transcode.settings import Settings
-from transcode.wiring import wire
-import os
-
-async def main(at):
-    request = Request(source=f"{at}/in/chunked.mp4", to=f"{at}/out", chunks=2,
-                      profile="preview", engine="functiongraph")
-    wiring = wire(Settings.from_environment(os.environ))
-    async with JobService.open(wiring, to=request.to) as service:
+    async with JobService.open(wired(known(front)), to=request.to) as service:
         report, _ = await service.submit(request)
         report = await service.start(report.job_id)
-        assert report.status == "running", report
+    assert "running" == report.status
+    calls = front.ended(3)
 
-anyio.run(main, sys.argv[1])
-"""
+    assert ["SUCCESS"] * 3 == [call["status"] for call in calls]
+    (manifest,) = place.manifests()
+    assert ["chunk", "chunk", "join"] == sorted(one.kind for one in manifest.tasks)
+    folders = {name.split("/")[2] for name in place.names("out/chunked")}
+    assert 2 == len(folders), "chunks are left"
+    as_here(manifest, clip, "--profile", "preview", "--chunks", "2")
 
 
-def kinds_of_ledger(objects: Any, prefix: str) -> set[str]:
-    keys = objects.keys(f"{prefix}/out/.transcode/ledger/")
-    return {json.loads(objects.get(key))["kind"] for key in keys}
+def kinds_of_ledger(place: Any) -> set[str]:
+    found = place.names("out/.transcode/ledger/")
+    return {json.loads(place.get(f"{place.uri}/{name}"))["kind"] for name in found}
 
 
 def test_a_function_without_dynamic_memory_is_told_what_to_set(
-    make_front: MakeFront, run: Run
+    make_front: MakeFront, run: Run, make_clip: Any
 ) -> None:
     """It would take the time of less memory, and the money of it."""
-    front = make_front("--memory", "256")
-    asked = ("--profile", "preview", "--memory", "1024")
+    front = make_front("--memory", "1024")
+    asked = ("--profile", "preview", "--memory", "2048")
 
-    done = run(front, "plain", "640x360", *asked)
+    done = run(make_clip("job", seconds=1, size="320x180"), known(front), *asked)
 
     assert 2 == done.returncode
-    assert "1024 MiB were ordered and the function has 256 MiB" in done.stderr
+    assert "2048 MiB were ordered and the function has 1024 MiB" in done.stderr
     assert "`enable_dynamic_memory`" in done.stderr
 
 
-def test_a_wrong_key_is_refused_in_one_sentence(
-    make_front: MakeFront, run: Run
+async def test_a_wrong_key_is_refused_in_one_sentence(
+    make_front: MakeFront, wired: Wired, make_task: Any
 ) -> None:
     """Nothing is tried again."""
     front = make_front("--dynamic", "--secret-key", "another")
+    wiring = wired(known(front))
+    platform = wiring.platform_of("functiongraph", None)
 
-    done = run(front, "refused", "320x180", "--profile", "preview")
-
-    assert 2 == done.returncode
-    assert "FunctionGraph refuses the invocation" in done.stderr
+    async with wiring.engine("functiongraph", platform) as engine:
+        assert isinstance(engine, RemoteEngine)
+        with pytest.raises(SettingsError, match="FunctionGraph refuses the invocation"):
+            await engine.invoker.invoke("s3://a/1", make_task(uri="s3://a/in.mp4"))
 
 
 def test_a_path_of_this_machine_is_refused(make_clip: Any, tmp_path: Path) -> None:
