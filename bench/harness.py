@@ -108,6 +108,8 @@ def decoding_trouble(path: str, *, seconds: float) -> str | None:
     Raises `subprocess.TimeoutExpired` after *seconds*.
     """
     argv = [SECOND_FFMPEG, "-nostdin", "-v", "error", "-xerror", "-i", path]
+    # Or times of a variable rate are rounded to its average, and two become one.
+    argv += ["-fps_mode", "passthrough", "-enc_time_base", "-1"]
     done = subprocess.run(
         [*argv, "-f", "null", "-"],
         capture_output=True,
