@@ -137,6 +137,9 @@ def search_parts(media: Media, recipe: Recipe) -> tuple[Clip, ...] | str | None:
     if lasts is not None and lasts >= SHORT_SECONDS:
         total = min(max(lasts * SEARCHED, least), most)
     count = min(math.floor(total / low + 1e-6), MOST_PARTS)
+    if lasts is not None and lasts >= SHORT_SECONDS and isinstance(told, str):
+        # Before each of them everything may have to be decoded.
+        count = min(count, PARTS)
     video = next(it for it in media.video if it.index == recipe.video_index)
     length = min(total / count, high) + lead_seconds(video.frame_rate) + TAIL_SECONDS
     if not isinstance(told, str) and lasts is not None:

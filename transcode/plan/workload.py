@@ -256,8 +256,14 @@ def _starts(recipe: Recipe, encoded: Sequence[VideoRendition]) -> int:
     starts = (len(recipe.parts) + 1) * (1 + 2 * len(encoded))
     if any(it.target for it in encoded):
         # Another process for each part and factor, and one that scores it.
-        starts += round(len(recipe.parts) * 2 * (TRIALS - 0.5))
+        starts += round(len(recipe.parts) * (1 + 2 * _later_rounds(recipe)))
     return starts
+
+
+def _later_rounds(recipe: Recipe) -> float:
+    """Of a search, in rounds of all parts: half of them tell of further factors."""
+    parts = len(recipe.parts)
+    return (TRIALS - 1) * max(parts // 2, 1) / max(parts, 1)
 
 
 def _compared(
@@ -284,8 +290,9 @@ def _compared(
     if recipe.parts:
         encoders = sum(it.cpu_seconds for it in stages if it.name.startswith("encode "))
         before_encoders += decoding * skipped / max(seconds, 1e-3)
-        total = TRIALS * (scored + before_encoders)
-        total += (TRIALS - 1) * (before_encoders + encoders)
+        later = _later_rounds(recipe)
+        total = (1 + later) * (scored + before_encoders)
+        total += later * (before_encoders + encoders)
     else:
         whole = _lasting(video, seconds)
         # Of what was made a keyframe is as far away as half of its distances.

@@ -1,0 +1,24 @@
+"""How much of what was made is looked at, and which pictures of a part count."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from transcode.contract import Clip
+from transcode.media.sampling import LEAD_PICTURES, TAIL_SECONDS, scored_window
+
+
+def test_a_part_has_pictures_before_and_behind_what_is_scored() -> None:
+    """Three to lead, and what an encoder looks ahead to."""
+    clip = Clip(start_seconds=8.0, end_seconds=9.12)
+
+    assert (0.12, pytest.approx(0.92)) == scored_window(clip, Fraction(25))
+    begin, end = scored_window(clip, None) or (0.0, 0.0)
+    assert end - begin == pytest.approx(1.12 - LEAD_PICTURES / 25 - TAIL_SECONDS)
+
+
+def test_of_what_is_too_short_all_counts() -> None:
+    """Half a second has no pictures to spare."""
+    assert scored_window(Clip(start_seconds=0, end_seconds=0.5), Fraction(25)) is None
