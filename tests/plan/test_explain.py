@@ -195,9 +195,17 @@ def test_the_page_is_eighty_columns_wide(
     name: str, plan_of: Explained, conforming: Media
 ) -> None:
     """
-    A terminal's width.
+    A terminal's width; and sixty, where it has no more. Names and prices stay.
     """
-    assert max(map(len, explain(plan_of(conforming, name)).splitlines())) <= WIDTH
+    plan = plan_of(conforming, name)
+    narrow = explain(plan, width=60)
+
+    assert max(map(len, explain(plan).splitlines())) <= WIDTH
+    assert max(map(len, narrow.splitlines())) <= 60
+    recipe = plan.tasks[0].task.recipe
+    names = [*(it.name for it in recipe.video), *(it.name for it in recipe.audio)]
+    assert all(f"  {it} " in narrow for it in names)
+    assert all(it.platform in narrow for it in plan.elsewhere)
 
 
 def test_unknown_is_said(change: Callable[..., Media]) -> None:

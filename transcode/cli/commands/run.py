@@ -247,6 +247,7 @@ def plan(  # noqa: PLR0913 - one argument per option
     from ... import pipeline
     from ...plan.ranking import ranked
     from ...signals import run_to_the_end
+    from ..columns import columns
     from ..show.plan import explain
     from ..show.ranking import ranking_text
 
@@ -278,8 +279,9 @@ def plan(  # noqa: PLR0913 - one argument per option
     if as_json:
         click.echo(made.model_copy(update={"ranking": found}).to_json(indent=2))
     else:
-        told = ranking_text(found, dict(rates), wired.coefficients)
-        click.echo(f"{explain(made).rstrip()}\n\n{told}".rstrip())
+        wide = columns()
+        told = ranking_text(found, dict(rates), wired.coefficients, width=wide)
+        click.echo(f"{explain(made, width=wide).rstrip()}\n\n{told}".rstrip())
 
 
 @transcode.command(short_help="Show what is in a file.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +89,7 @@ def submit(  # noqa: PLR0913 - one argument per option
 
     reports = run_to_the_end(work)
     _show(reports, as_json=as_json, to=to)
-    sys.exit(_exit_code(reports) if wait else 0)
+    click.get_current_context().exit(_exit_code(reports) if wait else 0)
 
 
 @click.command(short_help="Take uploads as they come, and do them.")

@@ -112,6 +112,7 @@ def reprice(  # noqa: PLR0913 - one argument per option
     """
     from ...ledger import reprice as prices
     from ...ledger import totals
+    from ..columns import columns
     from ..show.what_if import repriced_json, repriced_text
     from ..state import ask_index
     from ..what_if import predictor, specs
@@ -136,8 +137,10 @@ def reprice(  # noqa: PLR0913 - one argument per option
         )
     rows = prices.compare(found)
     reasons = sorted({one.why for one in found if one.after is None})
-    show = repriced_json if as_json else repriced_text
-    click.echo(show(rows, reasons, by=by))
+    if as_json:
+        click.echo(repriced_json(rows, reasons, by=by))
+    else:
+        click.echo(repriced_text(rows, reasons, by=by, width=columns()))
 
 
 @click.command(short_help="Which fixed spec, reserved instances, how many?")
@@ -218,6 +221,7 @@ def advise(  # noqa: PLR0913 - one argument per option
     """
     from ...ledger import advise as fixed
     from ...ledger import arrivals
+    from ..columns import columns
     from ..show.what_if import Advice, advice_json, advice_text
     from ..state import ask_index
     from ..what_if import cases_of_records, cases_of_samples
@@ -249,4 +253,5 @@ def advise(  # noqa: PLR0913 - one argument per option
             max_instances=max_instances,
         ),
     )
-    click.echo(advice_json(advice) if as_json else advice_text(advice))
+    told = advice_json(advice) if as_json else advice_text(advice, width=columns())
+    click.echo(told)

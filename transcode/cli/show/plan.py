@@ -32,6 +32,7 @@ from ...units import (
     marked,
     memory,
     money,
+    narrowed,
     size,
     spec_words,
 )
@@ -46,50 +47,60 @@ _RUNGS = {
 }
 
 
-def explain(plan: Plan) -> str:
+WIDTH = 80
+"""Columns, where nobody says how many there are."""
+
+
+def explain(plan: Plan, *, width: int | None = None) -> str:
     """
-    *plan* in words and tables, at most 80 columns wide except for long names.
+    *plan* in words and tables, at most 80 columns wide except for long names, and no
+    wider than *width*.
 
     What the source is, what will be made and why, the spec with its prediction, the
     nearest specs that lost, and what it would cost on other platforms and services.
     """
     plan = legible(plan)
-    sections: list[Iterable[str]] = [_head(plan)]
+    wide = WIDTH if width is None else min(WIDTH, width)
+    sections: list[Iterable[str]] = [_head(plan, wide)]
     if plan.tasks:
         main, *chunks = plan.tasks
-        sections.append(_renditions(main.task.recipe))
+        sections.append(_renditions(main.task.recipe, wide))
         if chunks:
             sections += [
-                divided_specs(plan, main, chunks),
+                divided_specs(plan, main, chunks, width=wide),
                 losers_of(
                     max(chunks, key=lambda it: it.task.predicted.wall_seconds),
                     of="the longest chunk",
+                    width=wide,
                 ),
             ]
         else:
-            sections += [single_spec(plan, main), losers_of(main)]
+            sections += [
+                single_spec(plan, main, wide),
+                losers_of(main, width=wide),
+            ]
     sections += [
-        in_words(plan.hardware),
-        division_words(plan),
-        sampling_words(plan),
-        elsewhere(plan.elsewhere),
-        at_services(plan.services),
-        _warnings(plan.warnings),
+        in_words(plan.hardware, wide),
+        division_words(plan, wide),
+        sampling_words(plan, wide),
+        elsewhere(plan.elsewhere, wide),
+        at_services(plan.services, wide),
+        _warnings(plan.warnings, wide),
     ]
     pages = ("\n".join(section) for section in sections)
     return "\n\n".join(page for page in pages if page) + "\n"
 
 
-def _head(plan: Plan) -> Iterator[str]:
-    yield from item("Source", f"{plan.source.uri}")
+def _head(plan: Plan, width: int = WIDTH) -> Iterator[str]:
+    yield from item("Source", f"{plan.source.uri}", width=width)
     used = [planned.task.recipe.video_index for planned in plan.tasks]
-    yield from item("", source_line(plan.media, used[0] if used else None))
-    yield from item("Profile", f"{plan.profile.name}")
+    yield from item("", source_line(plan.media, used[0] if used else None), width=width)
+    yield from item("Profile", f"{plan.profile.name}", width=width)
     if plan.engine != "local":
-        yield from item("Engine", plan.engine)
-    yield from item("Work", _RUNGS[plan.rung])
+        yield from item("Engine", plan.engine, width=width)
+    yield from item("Work", _RUNGS[plan.rung], width=width)
     for reason in plan.reasons:
-        yield from item("", f"- {reason}", hang=2)
+        yield from item("", f"- {reason}", hang=2, width=width)
 
 
 def source_line(media: Media, used: int | None = None) -> str:
@@ -127,14 +138,16 @@ def _picture(video: VideoStream) -> str:
     return " ".join(words)
 
 
-def _renditions(recipe: Recipe) -> Iterator[str]:
-    yield from item("Makes", _made(recipe))
+def _renditions(recipe: Recipe, width: int = WIDTH) -> Iterator[str]:
+    yield from item("Makes", _made(recipe), width=width)
     rows = [("name", "size", "codec", "how", "bit rate")]
     rows += [_video_row(it) for it in recipe.video]
     rows += [_audio_row(it) for it in recipe.audio]
     rows += [_caption_row(it) for it in recipe.captions]
     yield ""
-    yield from (f"  {line}" for line in columns(rows, right=()))
+    # The codec is in the encoder's name; a cap is missed sooner than how it is made.
+    kept = narrowed(rows, width=_room(width), drop=(2, 4))
+    yield from (f"  {line}" for line in columns(kept, right=()))
     notes = [
         *(["The picture is deinterlaced."] if recipe.deinterlace else []),
         *(["Subtitles are burned in."] if recipe.burned_index is not None else []),
@@ -144,7 +157,7 @@ def _renditions(recipe: Recipe) -> Iterator[str]:
     ]
     if notes:
         yield ""
-        yield from item("", " ".join(notes), indent=2)
+        yield from item("", " ".join(notes), indent=2, width=width)
 
 
 def _follows(recipe: Recipe) -> bool:
@@ -218,21 +231,21 @@ def _caption_row(it: CaptionRendition) -> tuple[str, str, str, str, str]:
     )
 
 
-def _warnings(warnings: Sequence[str]) -> Iterator[str]:
+def _warnings(warnings: Sequence[str], width: int = WIDTH) -> Iterator[str]:
     if not warnings:
         return
     yield "Please note"
     for warning in warnings:
-        yield from wrapped(warning, first="  - ", rest="    ")
+        yield from wrapped(warning, first="  - ", rest="    ", width=width)
 
 
-def single_spec(plan: Plan, planned: PlannedTask) -> Iterator[str]:
+def single_spec(plan: Plan, planned: PlannedTask, width: int = WIDTH) -> Iterator[str]:
     task, usage = planned.task, planned.task.predicted
     price = f"{plan.platform.name}, prices of {plan.platform.price_table}"
-    yield from item("Platform", price)
-    yield from item("Spec", spec_words(task.spec))
+    yield from item("Platform", price, width=width)
+    yield from item("Spec", spec_words(task.spec), width=width)
     if planned.candidates:
-        yield from item("", planned.candidates[0].reason)
+        yield from item("", planned.candidates[0].reason, width=width)
     rows = [
         ("time", duration(usage.wall_seconds), _sure(task)),
         ("processor", duration(usage.cpu_seconds), "of one vCPU"),
@@ -244,20 +257,26 @@ def single_spec(plan: Plan, planned: PlannedTask) -> Iterator[str]:
     ]
     yield ""
     yield "Predicted"
-    yield from (f"  {line}".rstrip() for line in columns(rows, right=(1,)))
+    yield from _figures(rows, width)
 
 
 def divided_specs(
-    plan: Plan, join: PlannedTask, chunks: Sequence[PlannedTask]
+    plan: Plan,
+    join: PlannedTask,
+    chunks: Sequence[PlannedTask],
+    *,
+    width: int = WIDTH,
 ) -> Iterator[str]:
     """Several tasks at once, and one after them."""
     price = f"{plan.platform.name}, prices of {plan.platform.price_table}"
-    yield from item("Platform", price)
+    yield from item("Platform", price, width=width)
     each = [it.task for it in chunks]
-    yield from item("Specs", f"{len(each)} chunks, each {spec_words(each[0].spec)}")
-    yield from item("", f"then a join, {spec_words(join.task.spec)}")
+    yield from item(
+        "Specs", f"{len(each)} chunks, each {spec_words(each[0].spec)}", width=width
+    )
+    yield from item("", f"then a join, {spec_words(join.task.spec)}", width=width)
     if plan.division is not None:
-        yield from item("", plan.division.reason)
+        yield from item("", plan.division.reason, width=width)
     longest = max(each, key=lambda it: it.predicted.wall_seconds)
     usage = plan.predicted
     rows = [
@@ -273,7 +292,7 @@ def divided_specs(
     ]
     yield ""
     yield "Predicted"
-    yield from (f"  {line}".rstrip() for line in columns(rows, right=(1,)))
+    yield from _figures(rows, width)
 
 
 def store_row(plan: Plan) -> Iterator[tuple[str, str, str]]:
@@ -296,19 +315,24 @@ def _start_row(plan: Plan) -> list[tuple[str, str, str]]:
     return [("start", duration(start.seconds), words)]
 
 
+def _figures(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
+    for line in columns(rows, right=(1,)):
+        yield from wrapped(line.rstrip(), first="  ", rest=" " * 4, width=width)
+
+
 def _sure(task: Task) -> str:
     wall = task.predicted_wall
     return f"90 % sure of {duration(wall.low)} to {duration(wall.high)}"
 
 
-def division_words(plan: Plan) -> Iterator[str]:
+def division_words(plan: Plan, width: int = WIDTH) -> Iterator[str]:
     """What chunks would be, where it is done in one piece and need not be."""
     said = plan.division
     if said is not None and said.chunks == 1 and said.possible:
-        yield from item("Chunks", f"None are made. {said.reason}")
+        yield from item("Chunks", f"None are made. {said.reason}", width=width)
 
 
-def sampling_words(plan: Plan) -> Iterator[str]:
+def sampling_words(plan: Plan, width: int = WIDTH) -> Iterator[str]:
     sampling = plan.sampling
     if sampling is None:
         return
@@ -324,7 +348,7 @@ def sampling_words(plan: Plan) -> Iterator[str]:
         pays = sampling.verdict in {"pays", "needed"}
         when = "`run` takes one first" if pays else "None is taken"
         text = f"{when} ({seconds}, {price}). {text}"
-    yield from item("Sample", text)
+    yield from item("Sample", text, width=width)
 
 
 def _share(planned: PlannedTask) -> str:
@@ -351,7 +375,9 @@ def _limits(plan: Plan) -> str:
     return ", ".join(said)
 
 
-def losers_of(planned: PlannedTask, *, of: str = "") -> Iterator[str]:
+def losers_of(
+    planned: PlannedTask, *, of: str = "", width: int = WIDTH
+) -> Iterator[str]:
     losers = [it for it in planned.candidates if not it.chosen]
     if not losers:
         return
@@ -368,23 +394,27 @@ def losers_of(planned: PlannedTask, *, of: str = "") -> Iterator[str]:
     lines = columns(rows, right=(0, 1, 2, 3))
     for line, it in zip(lines, losers, strict=False):
         prefix = f"  {line}  "
-        yield from wrapped(it.reason, first=prefix, rest=" " * len(prefix))
+        yield from wrapped(it.reason, first=prefix, rest=" " * len(prefix), width=width)
     if len(losers) > _MOST_LOSERS:
         yield f"  and {len(losers) - _MOST_LOSERS} more; --json lists them all"
 
 
-def item(label: str, text: str, *, indent: int = 10, hang: int = 0) -> Iterator[str]:
+def item(
+    label: str, text: str, *, indent: int = 10, hang: int = 0, width: int = WIDTH
+) -> Iterator[str]:
     first = f"{label:<{indent}}"
-    yield from wrapped(text, first=first, rest=" " * (indent + hang))
+    yield from wrapped(text, first=first, rest=" " * (indent + hang), width=width)
 
 
 _MOST_LOSERS = 4
 
 
-WIDTH = 80
+def _room(width: int) -> int | None:
+    """For a table; None where it may be as wide as its cells, as in a pipe."""
+    return None if width >= WIDTH else width - 2
 
 
-def elsewhere(others: Sequence[Elsewhere]) -> Iterator[str]:
+def elsewhere(others: Sequence[Elsewhere], width: int = WIDTH) -> Iterator[str]:
     if not others:
         return
     yield "The same on other platforms"
@@ -400,14 +430,18 @@ def elsewhere(others: Sequence[Elsewhere]) -> Iterator[str]:
         for it in fitting
         if it.spec is not None and it.cost is not None
     ]
-    yield from (f"  {line}" for line in columns(rows, right=(1, 2, 3, 4)))
+    kept = narrowed(rows, width=_room(width), drop=(2, 1))
+    right = range(1, len(kept[0])) if kept else ()
+    yield from (f"  {line}" for line in columns(kept, right=right))
     for it in others:
         if it.cost is None:
             first = f"  {it.platform}: "
-            yield from wrapped(it.reason or "does not fit", first=first, rest="    ")
+            yield from wrapped(
+                it.reason or "does not fit", first=first, rest="    ", width=width
+            )
 
 
-def at_services(services: Sequence[ServicePrice]) -> Iterator[str]:
+def at_services(services: Sequence[ServicePrice], width: int = WIDTH) -> Iterator[str]:
     if not services:
         return
     yield "The same renditions at a managed service's list price"
@@ -416,17 +450,21 @@ def at_services(services: Sequence[ServicePrice]) -> Iterator[str]:
         for it in services
         if it.cost is not None and it.per_minute is not None
     ]
-    yield from (f"  {line}" for line in columns(rows, right=(1, 2)))
+    kept = narrowed(rows, width=_room(width), drop=(1,))
+    right = range(1, len(kept[0])) if kept else ()
+    yield from (f"  {line}" for line in columns(kept, right=right))
     for it in services:
         if it.cost is None:
             first = f"  {it.service}: "
-            yield from wrapped(it.reason or "not known", first=first, rest="    ")
+            yield from wrapped(
+                it.reason or "not known", first=first, rest="    ", width=width
+            )
 
 
-def wrapped(text: str, *, first: str, rest: str) -> list[str]:
+def wrapped(text: str, *, first: str, rest: str, width: int = WIDTH) -> list[str]:
     return textwrap.wrap(
         text,
-        WIDTH,
+        width,
         initial_indent=first,
         subsequent_indent=rest,
         break_long_words=False,
@@ -434,7 +472,7 @@ def wrapped(text: str, *, first: str, rest: str) -> list[str]:
     )
 
 
-def in_words(found: Sequence[HardwareOffer]) -> Iterator[str]:
+def in_words(found: Sequence[HardwareOffer], width: int = WIDTH) -> Iterator[str]:
     """Lines for a person; none where there is no card."""
     if not found:
         return
@@ -452,6 +490,6 @@ def in_words(found: Sequence[HardwareOffer]) -> Iterator[str]:
             if it.times_real_time is not None:
                 said += f", {it.times_real_time:.3g} times as fast as real time"
             said += "."
-        yield from wrapped(said, first="  ", rest="    ")
+        yield from wrapped(said, first="  ", rest="    ", width=width)
     for reason in dict.fromkeys(it.reason for it in found):
-        yield from wrapped(reason, first="  ", rest="  ")
+        yield from wrapped(reason, first="  ", rest="  ", width=width)

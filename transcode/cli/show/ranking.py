@@ -8,13 +8,18 @@ from decimal import Decimal
 from ...contract import RankedPrice
 from ...plan.coefficients import Coefficients
 from ...units import columns, duration, money, one_line, printable
-from .plan import wrapped
+from .plan import WIDTH, wrapped
 
 
 def ranking_text(
-    found: Sequence[RankedPrice], rates: Mapping[str, Decimal], measured: Coefficients
+    found: Sequence[RankedPrice],
+    rates: Mapping[str, Decimal],
+    measured: Coefficients,
+    *,
+    width: int | None = None,
 ) -> str:
     """A line each, at most 60 columns, and whose vCPUs were taken for that."""
+    wide = WIDTH if width is None else min(WIDTH, width)
     if not found:
         return ""
     at = ", ".join(f"1 {name} = {rate}" for name, rate in sorted(rates.items()))
@@ -37,8 +42,9 @@ def ranking_text(
             f"What is in another currency is not compared; {names} would.",
             first="  ",
             rest="  ",
+            width=wide,
         )
-    lines += wrapped(_speeds(found, measured), first="  ", rest="  ")
+    lines += wrapped(_speeds(found, measured), first="  ", rest="  ", width=wide)
     return printable("\n".join(lines))
 
 

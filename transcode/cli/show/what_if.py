@@ -12,14 +12,28 @@ from ...ledger.advise import Fixed
 from ...ledger.arrivals import Load, Reserve, WarmPool
 from ...ledger.reprice import Comparison
 from ...platforms.platform import Platform
-from ...units import duration, one_line, plural, printable, spec, table
-from .costs import aligned, rounded
+from ...units import (
+    duration,
+    narrowed,
+    one_line,
+    plural,
+    printable,
+    rounded,
+    spec,
+    table,
+)
+from .costs import aligned
 from .legible import legible
 
 
 def repriced_text(
-    rows: Sequence[Comparison], reasons: Sequence[str], *, by: str
+    rows: Sequence[Comparison],
+    reasons: Sequence[str],
+    *,
+    by: str,
+    width: int | None = None,
 ) -> str:
+    """A line for each group; on a terminal of few columns, with less in it."""
     if not rows:
         return "Nothing was spent."
     head = (by, "it cost", "it would cost", "", "measured", "predicted", "left out")
@@ -35,7 +49,9 @@ def repriced_text(
         )
         for row in rows
     ]
-    text = aligned(lines, head=head, left=1)
+    # How many, then by how much: what it cost and would cost stay.
+    lines_of = narrowed([head, *lines], width=width, drop=(5, 4, 6, 3))
+    text = aligned(lines_of[1:], head=lines_of[0], left=1)
     if reasons:
         reasons = list(map(one_line, reasons))
         text += "\n\nLeft out of both sums:\n" + "\n".join(f"  {r}" for r in reasons)
@@ -83,19 +99,20 @@ class Advice:
     pool: WarmPool | None
 
 
-def advice_text(advice: Advice) -> str:
+def advice_text(advice: Advice, *, width: int | None = None) -> str:
+    """In words and tables; on a terminal of few columns, with less in them."""
     advice = legible(advice)
     table_of = f"{advice.platform.name}, prices of {advice.platform.price_table}"
-    blocks = [f"Fixed specs on {table_of}\n{_fixed_text(advice)}"]
+    blocks = [f"Fixed specs on {table_of}\n{_fixed_text(advice, width)}"]
     if advice.load is not None:
         blocks.append(_load_text(advice.load, advice.concurrency))
-        blocks.append(_reserve_text(advice))
+        blocks.append(_reserve_text(advice, width))
     if advice.pool is not None:
         blocks.append(_pool_text(advice.pool))
     return printable("\n\n".join(blocks))
 
 
-def _fixed_text(advice: Advice) -> str:
+def _fixed_text(advice: Advice, width: int | None) -> str:
     if not advice.fixed:
         return "  Nothing to go by: no task that succeeded tells what it was."
     head = ("", "tasks", "best single spec", "costs", "chosen each time", "loss")
@@ -110,7 +127,7 @@ def _fixed_text(advice: Advice) -> str:
         )
         for row in advice.fixed
     ]
-    text = table(rows, head=head)
+    text = table(rows, head=head, width=width, drop=(1, 4, 3))
     slow = advice.fixed[-1]
     if slow.wall_seconds is not None:
         text += (
@@ -139,7 +156,7 @@ def _load_text(load: Load, concurrency: int) -> str:
     return "Arrivals\n" + table(rows)
 
 
-def _reserve_text(advice: Advice) -> str:
+def _reserve_text(advice: Advice, width: int | None) -> str:
     if not advice.reserve:
         return f"Reserved instances: {advice.platform.name} has none in its table."
     head = (
@@ -165,7 +182,7 @@ def _reserve_text(advice: Advice) -> str:
     name = "" if first is None else f" of {spec(first)}"
     return (
         f"Reserved instances{name}, in idle mode, held the whole time\n"
-        + table(rows, head=head)
+        + table(rows, head=head, width=width, drop=(4, 1, 5))
         + "\n  Billed by the minute at least; the free tier is left out."
     )
 
