@@ -108,9 +108,11 @@ class Wiring:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         return RayCluster(self.settings.ray_address)
 
-    @cached_property
+    @property
     def scratch(self) -> Path:
-        """Where temporary files go; raises `SettingsError` where it does not exist."""
+        """
+        Where temporary files go; raises `SettingsError` where it does not exist, now.
+        """
         scratch = Path(self.settings.scratch or tempfile.gettempdir())
         if not scratch.is_dir():
             raise SettingsError(

@@ -32,8 +32,8 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -41,6 +41,7 @@ from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Queue
+from statistics import median
 from typing import Any
 
 import botocore.session
@@ -99,8 +100,12 @@ def main() -> int:
     parser.add_argument(
         "--moments",
         action="store_true",
-        help="also of a key that has expired, of a full disk, of a webhook that hangs;"
-        " and odd entries among the uploads (as root: it mounts a small disk)",
+        help="also of a key that has expired, of a full disk, of a webhook that hangs,"
+        " and of odd entries among the uploads (as root: it mounts a small disk); then"
+        " a few uploads at a time, so that it shows who waits for whom",
+    )
+    parser.add_argument(
+        "--outstanding", type=int, default=8, help="uploads at a time, with --moments"
     )
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--minutes", type=float, default=90.0, help="give up after")
@@ -271,16 +276,33 @@ ODD: dict[str, bytes] = {
 }
 """Keys that are no honest upload: rejected or passed over, and never a result."""
 _DISK_BYTES = 48 * 2**20
+_HANGS_SECONDS = 10.0
+"""As long as a caller waits for an answer, at least."""
+_LOST_SECONDS = 120.0
+"""Of an upload that has no result by then nobody was told, perhaps: no further one
+waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A moment of trouble, by the clock of the machine."""
+
+    kind: str
+    began: float
+    ended: float
 
 
 class Moments:
-    """What goes wrong for seconds: keys, the disk, and who is told."""
+    """What goes wrong for seconds: keys, the disk, who is told, and what comes in."""
 
     def __init__(self, home: Path, endpoint: str, chance: random.Random) -> None:
         self.home, self.chance = home, chance
         self.counts: Counter[str] = Counter()
+        self.spans: list[Span] = []
         self.over = threading.Event()
-        self._expired = False
+        self._expired = self._hanging = False
+        self._hung_until = 0.0
+        self._s3 = client(endpoint)
         self._ready: Queue[str] = Queue()
         threading.Thread(target=self._proxy, args=(endpoint,), daemon=True).start()
         self.endpoint = f"http://{self._ready.get(timeout=30)}"
@@ -292,26 +314,61 @@ class Moments:
         self.hook = self._webhook()
         threading.Thread(target=self._happen, daemon=True).start()
 
+    def is_hanging(self) -> bool:
+        """Whether a call now is one that is never answered; it counts as such."""
+        if self._hanging:
+            self.counts["hung"] += 1
+            self._hung_until = time.time() + _HANGS_SECONDS
+        return self._hanging
+
     def close(self) -> None:
         self.over.set()
         unmount = ["umount", "-l", str(self.disk)]
         subprocess.run(unmount, check=False)
 
     def _happen(self) -> None:
+        kinds = {
+            "expired": self._expire,
+            "full disk": self._fill,
+            "hanging": self._hang,
+            "odd": self._put_odd,
+        }
         while not self.over.wait(self.chance.uniform(8, 15)):
-            if self.chance.random() < 0.5:
-                self.counts["expired"] += 1
-                self._expired = True
-                self.over.wait(self.chance.uniform(1, 4))
-                self._expired = False
-                continue
-            self.counts["full disk"] += 1
-            filler = self.disk / "filler"
-            with suppress(OSError), filler.open("wb", buffering=0) as file:
-                while not self.over.is_set():
-                    file.write(bytes(2**20))
-            self.over.wait(self.chance.uniform(1, 4))
-            filler.unlink()
+            kind = self.chance.choice([*kinds])
+            self.counts[kind] += 1
+            began = time.time()
+            kinds[kind]()
+            # Calls that hang still do when no further one does.
+            ended = max(time.time(), self._hung_until if kind == "hanging" else 0.0)
+            self.spans.append(Span(kind, began, ended))
+
+    def _expire(self) -> None:
+        self._expired = True
+        self.over.wait(self.chance.uniform(1, 4))
+        self._expired = False
+
+    def _fill(self) -> None:
+        filler = self.disk / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while not self.over.is_set():
+                file.write(bytes(2**20))
+        self.over.wait(self.chance.uniform(1, 4))
+        filler.unlink()
+
+    def _hang(self) -> None:
+        self._hanging = True
+        self.over.wait(self.chance.uniform(10, 20))
+        self._hanging = False
+
+    def _put_odd(self) -> None:
+        """All of them at once, and the time in which they are looked at."""
+        place = f"in/{self.counts['odd']}/"
+        for key, body in ODD.items():
+            with suppress(BotoCoreError, ClientError, OSError):
+                self._s3.put_object(
+                    Bucket=UPLOADS, Key=place + key.removeprefix("in/"), Body=body
+                )
+        self.over.wait(10)
 
     def _proxy(self, endpoint: str) -> None:
         async def pass_on() -> None:
@@ -329,8 +386,7 @@ class Moments:
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 moments.counts["told"] += 1
-                if moments.chance.random() < 0.1:
-                    moments.counts["hung"] += 1
+                if moments.is_hanging():
                     moments.over.wait(60)
                     return
                 self.send_response(200)
@@ -374,6 +430,9 @@ class Soak:
         }
 
         self.moments: Moments | None = None
+        self.put_at: dict[int, float] = {}
+        self.uploaded = threading.Event()
+        self.ended_at = 0.0
 
     def _have_moments(self) -> None:
         chance = random.Random(self.chance.random())
@@ -412,6 +471,7 @@ class Soak:
         for thread in threads:
             thread.join()
         self._end_services()
+        self.ended_at = time.time()
         if self.moments is not None:
             self.moments.over.set()
             print(f"moments: {dict(self.moments.counts)}", flush=True)
@@ -419,7 +479,11 @@ class Soak:
         took = time.monotonic() - started
         print(f"uploads to quiet: {took:.0f} s; kills: {dict(self.kills)}")
         print(f"events: {dict(self.postman.counts)}; sweeps: {swept}", flush=True)
-        return audit(client(self.server.endpoint), self.options.uploads)
+        s3 = client(self.server.endpoint)
+        broken = audit(s3, self.options.uploads)
+        if self.moments is not None:
+            broken |= self._say_who_waited(s3)
+        return broken
 
     def stop(self) -> None:
         self.over.set()
@@ -447,9 +511,28 @@ class Soak:
         s3 = client(self.server.endpoint)
         for key, body in ODD.items() if self.options.moments else ():
             s3.put_object(Bucket=UPLOADS, Key=key, Body=body)
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(put, range(self.options.uploads)))
+        if self.options.moments:
+            for number in range(self.options.uploads):
+                self._wait_for_room()
+                put(number)
+                self.put_at[number] = time.time()
+        else:
+            with ThreadPoolExecutor(4) as pool:
+                list(pool.map(put, range(self.options.uploads)))
+        self.uploaded.set()
         print("everything is uploaded", flush=True)
+
+    def _wait_for_room(self) -> None:
+        """Until few enough uploads are on their way that none waits for its turn."""
+        while not self.over.is_set():
+            late = time.time() - _LOST_SECONDS
+            coming = {n for n, at in self.put_at.items() if at > late}
+            if len(coming) >= self.options.outstanding:
+                with suppress(BotoCoreError, ClientError, OSError):
+                    coming -= {number_of(it) for it in self._manifests()}
+            if len(coming) < self.options.outstanding:
+                return
+            self.over.wait(1)
 
     def _start(self, number: int) -> None:
         log = (self.home / f"service{number}.log").open("ab")
@@ -469,11 +552,13 @@ class Soak:
             self.options.kills * (n + 1) // (self.options.restarts + 1)
             for n in range(self.options.restarts)
         ]
-        while done < self.options.kills and not self.over.is_set():
+        while not self.over.is_set():
             self.over.wait(self.chance.expovariate(1 / self.options.every))
             for number, service in enumerate(self.services):
                 if service is not None and service.poll() is not None:
                     self._start(number)
+            if done >= self.options.kills:
+                continue
             if restarts and done >= restarts[0]:
                 del restarts[0]
                 self.kills["server"] += 1
@@ -495,6 +580,23 @@ class Soak:
             return services
         wanted = b"transcode.invoke.worker" if kind == "worker" else b"ffmpeg"
         return marked(self.home.name, wanted)
+
+    def _say_who_waited(self, s3: Any) -> int:
+        pages = s3.get_paginator("list_objects_v2").paginate(
+            Bucket=RESULTS, Prefix="out/"
+        )
+        done = {
+            number: entry["LastModified"].timestamp()
+            for page in pages
+            for entry in page.get("Contents", ())
+            if entry["Key"].endswith("/manifest.json")
+            and (number := number_of(entry["Key"])) is not None
+        }
+        spans = self.moments.spans if self.moments else []
+        lines, broken = waits(self.put_at, done, spans, until=self.ended_at)
+        for line in (*lines, *(f"BROKEN {it}" for it in broken)):
+            print(line, flush=True)
+        return int(bool(broken))
 
     def _manifests(self) -> list[str]:
         found = []
@@ -519,6 +621,8 @@ class Soak:
             still = still + 1 if count == before else 0
             before = count
             all_there = count >= self.options.uploads
+            if not self.uploaded.is_set():
+                still = 0
             if killed >= self.options.kills and (all_there or still >= _STILL):
                 return
         print("gave up waiting", flush=True)
@@ -579,6 +683,62 @@ def clips(home: Path) -> list[bytes]:
         subprocess.run(argv, check=True)
         made.append(path.read_bytes())
     return made
+
+
+def number_of(key: str) -> int | None:
+    """Of the honest upload that a result's *key* is of."""
+    match = re.match(r"out/(\d{5})\.", key)
+    return int(match[1]) if match else None
+
+
+_FEW = 8
+"""Uploads of which a median says something."""
+_LONGER = 2.0
+_GRAIN_SECONDS = 3.0
+"""A store's times are whole seconds, and so are our looks."""
+
+
+def waits(
+    put: Mapping[int, float],
+    done: Mapping[int, float],
+    spans: Sequence[Span],
+    *,
+    until: float,
+) -> tuple[list[str], list[str]]:
+    """
+    How long honest uploads took in each kind of moment, beside those in none, and
+    what is wrong with that.
+
+    A full disk and a key that has expired are waited for, by all. Nobody waits for
+    another's webhook or for what is no film. Left out is what only sweeps found, after
+    *until*.
+    """
+    took: dict[str, list[float]] = defaultdict(list)
+    for number, began in put.items():
+        ended = done.get(number, until)
+        if ended >= until:
+            continue
+        met = {it.kind for it in spans if it.began < ended and began < it.ended}
+        for kind in met or {"none"}:
+            took[kind].append(ended - began)
+    lines = [
+        f"honest uploads in {kind:9}: {len(them):4}, median {median(them):5.1f} s, "
+        f"longest {max(them):5.1f} s"
+        for kind, them in sorted(took.items())
+    ]
+    calm = took["none"]
+    broken = []
+    for kind in ("hanging", "odd"):
+        them = took[kind]
+        if len(calm) < _FEW or len(them) < _FEW:
+            continue
+        allowed = _LONGER * median(calm) + _GRAIN_SECONDS
+        if median(them) > allowed:
+            broken.append(
+                f"in {kind} moments an upload took {median(them):.1f} s, in others "
+                f"{median(calm):.1f} s"
+            )
+    return lines, broken
 
 
 def audit(s3: Any, uploads: int) -> int:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.stress import soak
+
 STRESS = Path(__file__).resolve().parents[2] / "bench/stress"
 
 
@@ -39,6 +41,23 @@ def test_every_upload_ends_in_one_result_whatever_is_killed() -> None:
 
     assert "60 of 60 uploads have a result" in said
     assert "0 promises broken" in said
+
+
+def test_the_soak_sees_who_waits_for_whom() -> None:
+    """Of honest uploads, half as fast again beside a webhook that hangs as without."""
+    put = {number: 100.0 * number for number in range(40)}
+    span = soak.Span("hanging", 0.0, 100.0 * 20 - 50)
+
+    def done(*, beside: float) -> dict[int, float]:
+        return {n: at + (beside if n < 20 else 4.0) for n, at in put.items()}
+
+    calm, none = soak.waits(put, done(beside=6.0), [span], until=1e9)
+    slow, broken = soak.waits(put, done(beside=30.0), [span], until=1e9)
+
+    assert "hanging  :   20, median   6.0 s" in calm[0]
+    assert [] == none
+    assert "longest  30.0 s" in slow[0]
+    assert ["in hanging moments an upload took 30.0 s, in others 4.0 s"] == broken
 
 
 def test_calls_of_functions_may_be_doubled_and_killed() -> None:

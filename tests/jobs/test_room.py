@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from transcode.contract.job import Envelope
+from transcode.hooks import Ended
 from transcode.jobs.ingest import Ingest, Rule
 from transcode.jobs.runner import Runner, Swept, requeue_open, sweep
 from transcode.jobs.service import JobService
@@ -20,6 +22,8 @@ from transcode.wiring import wire
 
 pytestmark = pytest.mark.anyio
 Disk = Callable[[int, int], None]
+LOOKS = 5
+"""For room, before it is said that there is none."""
 
 
 @pytest.fixture
@@ -28,9 +32,16 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    """Says how much of scratch is free and how large it is, in MiB; nobody waits."""
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is put off is due at once."""
     monkeypatch.setattr("transcode.jobs.execution._PUT_OFF", RetryPolicy(1e-6))
+    monkeypatch.setattr("transcode.jobs.service._MOMENT_SECONDS", 0.0)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch, hurried: None) -> Disk:
+    """Says how much of scratch is free and how large it is, in MiB."""
+    assert hurried is None
 
     def is_now(free: int, whole: int) -> None:
         monkeypatch.setattr("transcode.wiring.scratch_mib", lambda _: (free, whole))
@@ -117,11 +128,12 @@ async def test_room_that_never_comes_is_said_soon_and_looked_for_ever_after(
     disk(0, 10_000)
     await round_of(service)
     (job,) = [job async for job in service.repository.open_jobs()]
-    looks = 1
     while not (ended := await service.perform(job)).over:
-        looks += 1
+        assert ended.tries <= LOOKS
 
-    assert (5, [("failed", "ScratchFull")]) == (looks, heard.told)
+    # The last claim is that under which it is said.
+    assert LOOKS + 1 == ended.tries
+    assert [("failed", "ScratchFull")] == heard.told
     runner.cramped[job] = ended
     await requeue_open(service, runner)
     assert "failed" == (await service.report(job)).status
@@ -131,3 +143,49 @@ async def test_room_that_never_comes_is_said_soon_and_looked_for_ever_after(
 
     assert "waiting" == (await service.report(job)).status
     assert {} == runner.cramped
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_scratch_that_is_away_is_waited_for_and_found_again(
+    service: JobService, tmp_path: Path, heard: Heard
+) -> None:
+    """A drive that was unplugged costs no try, however often it is missed."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    service.wiring = wire(Settings(scratch=str(scratch)))
+    await round_of(service)
+    other = tmp_path / "in/b.mp4"
+    other.write_bytes((tmp_path / "in/a.mp4").read_bytes() + b"\0\0\0\x08free")
+    scratch.rename(tmp_path / "away")
+    await round_of(service)
+    (job,) = [job async for job in service.repository.open_jobs()]
+
+    for _ in range(service.wiring.settings.tries):
+        await service.perform(job)
+
+    assert "TRANSCODE_SCRATCH" in ((await service.report(job)).detail or "")
+    # It is another folder than the one that our engine knew.
+    scratch.mkdir()
+    assert "succeeded" == (await service.perform(job)).status
+    assert [("succeeded", None)] * 2 == heard.told
+
+
+async def test_a_job_that_waits_is_said_once_and_with_its_reason(
+    service: JobService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many leases it waits for: a log is not filled with it."""
+    events: list[object] = []
+    runner = Runner(service, 1, events.append)
+    monkeypatch.setattr("transcode.wiring.scratch_mib", lambda _: (0, 10_000))
+    await round_of(service)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(runner.work)
+        for _ in range(3):
+            await requeue_open(service, runner)
+            await runner.idle()
+        group.cancel_scope.cancel()
+
+    (said,) = [event.report for event in events if isinstance(event, Ended)]
+    assert "MiB of scratch" in (said.detail or "")
+    assert "to be tried again after" in (said.detail or "")

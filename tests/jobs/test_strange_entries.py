@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -28,6 +29,7 @@ from transcode.jobs.service import JobService
 from transcode.jobs.source_look import refuse_source
 from transcode.request import Request
 from transcode.settings import Settings
+from transcode.store.watched_folder import whole
 from transcode.wiring import wire
 
 YEAR_10209 = 260_000_000_000
@@ -202,3 +204,72 @@ def test_results_are_known_behind_a_mount(tmp_path: Path, mounted: Any) -> None:
     mounted(uploads, uploads / "again")
 
     assert [] == anyio.run(partial(looked, tmp_path, to=results))
+
+
+def test_what_may_not_be_read_is_taken_once_it_may(
+    tmp_path: Path, mounted: Any
+) -> None:
+    """
+    A folder and a file without rights, a source that cannot be written: what may be
+    read is taken beside them, they are named, and taken when their rights are mended.
+    """
+    for name in ("in/closed/c.mp4", "in/shut.mp4", "in/a.mp4", "disc/b.mp4"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"Dear diary, {name} is no film.\n" * 20)
+        os.utime(path, (1e9, 1e9))
+    mounted(tmp_path / "disc", tmp_path / "in/disc")
+    only_read = ["mount", "-o", "remount,bind,ro", str(tmp_path / "in/disc")]
+    subprocess.run(only_read, check=True)
+    closed = (tmp_path / "in/closed", tmp_path / "in/shut.mp4")
+    for path in closed:
+        path.chmod(0)
+
+    said = swept_without_rights(tmp_path)
+    for path in closed:
+        path.chmod(0o755)
+    again = swept_without_rights(tmp_path)
+
+    assert 2 == json.loads(said.stdout)["uploads_taken"]
+    assert b"in/closed' may not be read" in said.stderr
+    assert b"in/shut.mp4' may not be read" in said.stderr
+    assert 2 == json.loads(again.stdout)["uploads_taken"]
+    assert b"Traceback" not in said.stderr + again.stderr
+
+
+def swept_without_rights(home: Path) -> subprocess.CompletedProcess[bytes]:
+    """By somebody who may read what is his to read, root or not."""
+    lost = "-dac_override,-dac_read_search"
+    without = ["setpriv", f"--bounding-set={lost}", f"--inh-caps={lost}"]
+    argv = [sys.executable, "-m", "transcode", "sweep", "in", "--to", "out", "--json"]
+    argv = [*(without if os.geteuid() == 0 else []), *argv, "--profile", "mp4"]
+    return subprocess.run(argv, cwd=home, capture_output=True, check=False)
+
+
+def test_many_files_at_once_are_asked_for_in_few_questions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Who writes a file is asked of all processes at once for each group: asked for each
+    file, 3,000 took the loop for half a minute and lost the lease of what it worked on.
+    """
+    (tmp_path / "in").mkdir()
+    for number in range(600):
+        (tmp_path / f"in/{number}.mp4").write_text(f"no film {number}")
+    asked: list[int] = []
+
+    async def counted(files: Any) -> Any:
+        asked.append(len(files))
+        return await whole(files)
+
+    async def none_of_them(*_: object, **__: object) -> tuple[()]:
+        return ()
+
+    monkeypatch.setattr("transcode.jobs.ingest.whole", counted)
+    monkeypatch.setattr(Ingest, "take_each", none_of_them)
+
+    anyio.run(looked, tmp_path)
+
+    # Two looks, in groups of 256.
+    assert 2 * 600 == sum(asked)
+    assert len(asked) <= 2 * 3

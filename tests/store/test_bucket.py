@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import errno
 import hashlib
+import os
 import urllib.request
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -16,6 +20,7 @@ import pytest
 from transcode.errors import (
     ObjectExists,
     ObjectMissing,
+    StoreError,
     TranscodeError,
     UsageError,
 )
@@ -146,6 +151,47 @@ async def test_of_many_creators_one_wins(store: Bucket, address: str) -> None:
                 group.start_soon(create, body, f"race/{race}", won)
 
         assert [(await store.read(f"race/{race}"))[0]] == won
+
+
+async def test_without_hard_links_one_of_many_wins_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """exFAT and many network drives have none; the kernel decides all the same."""
+    won: list[int] = []
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    async with bucket(str(tmp_path), Settings()) as store:
+
+        async def create(number: int) -> None:
+            with contextlib.suppress(ObjectExists):
+                await store.create("claims/1", str(number).encode())
+                won.append(number)
+
+        async with anyio.create_task_group() as group:
+            for number in range(20):
+                group.start_soon(create, number)
+        body, _ = await store.read("claims/1")
+
+    assert [int(body)] == won
+    assert ["1"] == [path.name for path in (tmp_path / "claims").iterdir()]
+
+
+async def test_a_folder_that_can_promise_nothing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither hard links nor renaming without replacing: nobody could win."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())
+    async with bucket(str(tmp_path), Settings()) as store:
+        with pytest.raises(StoreError, match="neither hard links nor renaming"):
+            await store.create("claims/1", b"mine")
 
 
 async def test_of_many_uploads_of_something_new_one_wins(store: Bucket) -> None:

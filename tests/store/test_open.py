@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import anyio
 import pytest
 
 from transcode.contract import Upload
-from transcode.errors import SettingsError, StoreError
+from transcode.errors import SettingsError, SourceUnreadable, StoreError
 from transcode.event.filter import lies_in
 from transcode.event.folder import from_file
 from transcode.hooks import Taken
@@ -17,6 +21,7 @@ from transcode.jobs.service import JobService
 from transcode.jobs.sources import comes_from
 from transcode.request import Request
 from transcode.settings import Settings
+from transcode.store.open import locate
 from transcode.wiring import wire
 
 
@@ -121,3 +126,60 @@ def _file(path: Path) -> Upload:
 def anyio_backend() -> str:
     # aiobotocore lives on asyncio.
     return "asyncio"
+
+
+class Archive(BaseHTTPRequestHandler):
+    """A store with one object, of which it says how it is kept."""
+
+    kept: ClassVar[dict[str, str]] = {}
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.send_header("ETag", '"1"')
+        self.send_header("Last-Modified", "Sat, 28 Nov 2026 12:00:00 GMT")
+        for name, text in self.kept.items():
+            self.send_header(f"x-amz-{name}", text)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("kept", "readable"),
+    [
+        ({}, True),
+        ({"storage-class": "GLACIER_IR"}, True),
+        ({"storage-class": "GLACIER"}, False),
+        ({"storage-class": "DEEP_ARCHIVE", "restore": 'ongoing-request="true"'}, False),
+        ({"storage-class": "GLACIER", "restore": 'ongoing-request="false"'}, True),
+        ({"storage-class": "COLD"}, False),
+        ({"archive-status": "ARCHIVE_ACCESS"}, False),
+    ],
+)
+def test_an_archived_object_may_be_read_once_it_is_restored(
+    kept: dict[str, str], monkeypatch: pytest.MonkeyPatch, *, readable: bool
+) -> None:
+    """Until then it is nobody's fault, and looked at again: no job is made of it."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "me")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setattr(Archive, "kept", kept)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Archive)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings = Settings(
+        s3_endpoint_url=f"http://127.0.0.1:{server.server_port}",
+        s3_region="us-east-1",
+        s3_path_style=True,
+    )
+    ask = partial(locate, "s3://films/a.mp4", settings)
+    try:
+        if readable:
+            assert 5 == anyio.run(ask).bytes
+        else:
+            with pytest.raises(SourceUnreadable, match="archived") as caught:
+                anyio.run(ask)
+            assert caught.value.mendable
+    finally:
+        server.shutdown()
+        server.server_close()

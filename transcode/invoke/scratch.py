@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
+
+from ..errors import DestinationUnwritable, OutOfDisk
+
+
+def no_folder(path: str, exc: OSError) -> DestinationUnwritable | OutOfDisk:
+    """Why *path* could not be made."""
+    full = exc.errno in {errno.ENOSPC, errno.EDQUOT}
+    kind = OutOfDisk if full else DestinationUnwritable
+    return kind(
+        f"Cannot make the folder {path!r}: {exc.strerror}. Free some space or choose "
+        "another folder.",
+        path=path,
+    )
 
 
 class Guards(Protocol):
@@ -20,7 +34,10 @@ class Guards(Protocol):
 @contextmanager
 def private_scratch(engine: Guards, scratch: Path, what: str) -> Iterator[Path]:
     """A new folder in *scratch*, gone after the block, whatever ends it."""
-    folder = Path(tempfile.mkdtemp(prefix=f"transcode-{what}-", dir=scratch))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f"transcode-{what}-", dir=scratch))
+    except OSError as exc:
+        raise no_folder(str(exc.filename or scratch), exc) from exc
     with engine.guard(folder):
         try:
             yield folder

@@ -121,7 +121,7 @@ class JobExecution:
         if await self.repository.done(self.submission.folder):
             # Somebody's try was good, perhaps this one: there is nothing to explain.
             return None
-        until = await self._put_off(error, spent=bool(journal.records))
+        until = await self._put_off(error, spent=journal.has_spent)
         if until is not None:
             put_off = self._ending("handed_back", error.outcome)
             why = {"failure": error.describe(), "not_before": until}

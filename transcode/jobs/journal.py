@@ -72,6 +72,12 @@ class JobJournal:
         return token_of(self.claim.number)
 
     @property
+    def has_spent(self) -> bool:
+        """Whether anything of this try ran, once it is settled."""
+        attempts = [one.attempt for one in self.records.values()]
+        return any(it.cost.amount or it.measured is not None for it in attempts)
+
+    @property
     def earlier(self) -> Mapping[str, Sequence[Attempt]]:
         found: dict[str, list[Attempt]] = defaultdict(list)
         for record in self.before:

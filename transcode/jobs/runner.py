@@ -58,6 +58,8 @@ class Runner:
     """Jobs that ended here for want of scratch: opened again once there is room."""
     deliveries: Deliveries = field(init=False)
     """Tells of what has ended, beside the work."""
+    _said: dict[str, str | None] = field(default_factory=dict)
+    """Jobs that are open → what was said of each last."""
     _queue: list[tuple[int, int, str]] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
     _count: int = 0
@@ -120,7 +122,7 @@ class Runner:
             try:
                 report = await self.service.perform(job, listen=self.listen)
                 self._known.discard(job)
-                self.listen(Ended(report))
+                self._say(report)
                 if not report.over:
                     self.left[job] = report.status
                 elif room_needed_mib(report):
@@ -133,6 +135,22 @@ class Runner:
             async with self._news:
                 self._known.discard(job)
                 self._news.notify_all()
+
+    def forget(self, job: str) -> None:
+        """It is not ours to bring to its end any more."""
+        self.left.pop(job, None)
+        self._said.pop(job, None)
+
+    def _say(self, report: JobReport) -> None:
+        """A job that waits is looked at once a lease, and is news where it changed."""
+        job = report.job_id
+        if report.over:
+            self._said.pop(job, None)
+        elif self._said.get(job) == report.detail:
+            return
+        else:
+            self._said[job] = report.detail
+        self.listen(Ended(report))
 
 
 async def requeue_open(service: JobService, runner: Runner) -> None:
@@ -155,7 +173,7 @@ async def requeue_open(service: JobService, runner: Runner) -> None:
     async for submission in open_jobs(service, troubled, known=known):
         await runner.add(submission.job_id, priority=submission.priority)
     for job in runner.left.keys() - found:
-        runner.left.pop(job, None)  # somebody else ended it
+        runner.forget(job)  # somebody else ended it
 
 
 async def sweep(

@@ -190,17 +190,16 @@ def _detail(history: History, state: JobState) -> str | None:
         asked = ", and was asked to stop" if history.cancelled else ""
         said = f"{state.owner} works on it{asked}"
     elif isinstance(state, Waiting):
-        when = f"to be tried again after {state.until.isoformat('T', 'seconds')}"
-        said = _why_put_off(history) or when
+        said = f"to be tried again after {state.until.isoformat('T', 'seconds')}"
+        if why := _why_not_now(history):
+            said = f"{why} It is {said}."
     elif history.cancelled:
         said = "it is to be cancelled by the next to look at it"
     elif isinstance(state, Free):
-        said = _why_put_off(history) or said
+        said = _why_not_now(history) or said
     return said
 
 
-def _why_put_off(history: History) -> str | None:
+def _why_not_now(history: History) -> str | None:
     last = history.round_tried[-1].ending if history.round_tried else None
-    if last is None or last.kind != "handed_back" or last.failure is None:
-        return None
-    return last.failure.message
+    return last.failure.message if last is not None and last.failure else None

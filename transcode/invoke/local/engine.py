@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,10 +14,11 @@ import anyio
 import anyio.to_thread
 
 from ...contract import Attempt, Produced, Spec, Task
-from ...errors import DestinationUnwritable, OutOfDisk, SettingsError
+from ...errors import SettingsError
 from ...platforms.platform import Machine, MachineLattice, Platform
 from ...settings import Settings
 from ..observer import AttemptObserver
+from ..scratch import no_folder
 from . import cgroup, prestart
 from .admission import Admission
 from .attempt import Run
@@ -74,14 +74,7 @@ class LocalEngine:
         parent = Path(self._settings.scratch or tempfile.gettempdir())
         sweep(parent, SCRATCH_PREFIX)
         cgroup.sweep(root=self._cgroup_root)
-        try:
-            self._scratch = ScratchLock(parent, SCRATCH_PREFIX)
-        except OSError as exc:
-            raise SettingsError(
-                f"TRANSCODE_SCRATCH: nothing can be written in {str(parent)!r} "
-                f"({exc.strerror}); name another folder.",
-                setting="TRANSCODE_SCRATCH",
-            ) from exc
+        self._scratch = _own_folder(parent)
         waiting = prestart.take(self._argv, cgroup_root=self._cgroup_root)
         if waiting is not None:
             self._warm = Worker(waiting.worker)
@@ -167,6 +160,11 @@ class LocalEngine:
         return attempt, run.report
 
     async def _run(self, task: Task, number: int, staging: Path) -> Run:
+        if not self._scratch.path.is_dir():
+            # Somebody removed it, or what it lay on: we go on once that is back.
+            gone, self._scratch = self._scratch, _own_folder(self._scratch.path.parent)
+            gone.release()
+            self._reaper.remove(self._scratch.path)
         scratch = self._scratch.path / f"{task.task_id}.{number}"
         staging = _make_folders(staging, scratch)
         worker = await self._worker()
@@ -233,17 +231,22 @@ class LocalEngine:
         return worker
 
 
+def _own_folder(parent: Path) -> ScratchLock:
+    try:
+        return ScratchLock(parent, SCRATCH_PREFIX)
+    except OSError as exc:
+        raise SettingsError(
+            f"TRANSCODE_SCRATCH: nothing can be written in {str(parent)!r} "
+            f"({exc.strerror}); name another folder.",
+            setting="TRANSCODE_SCRATCH",
+        ) from exc
+
+
 def _make_folders(staging: Path, scratch: Path) -> Path:
     """Both, made; `staging` as the worker must be told it, absolute."""
     try:
         staging.mkdir(parents=True, exist_ok=True)
         scratch.mkdir()
     except OSError as exc:
-        full = exc.errno in {errno.ENOSPC, errno.EDQUOT}
-        kind = OutOfDisk if full else DestinationUnwritable
-        raise kind(
-            f"Cannot make the folder {exc.filename!r}: {exc.strerror}. Free some space "
-            "or choose another folder.",
-            path=str(exc.filename),
-        ) from exc
+        raise no_folder(str(exc.filename), exc) from exc
     return staging.absolute()
