@@ -96,7 +96,7 @@ def opened(address: str) -> Any:
         aws_access_key_id=KEY,
         aws_secret_access_key=SECRET,
     )
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             client.create_bucket(Bucket=BUCKET)

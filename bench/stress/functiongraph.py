@@ -196,18 +196,23 @@ class FunctionSoak:
                 self.front.take({}, SWEEP)
             pause = time.monotonic() + (self.options.lease if turn else 0)
             while self.front.running or time.monotonic() < pause:
-                time.sleep(0.1)
+                time.sleep(0.5)
+                if not self.front.running and self._is_over(s3):
+                    break
             results = _results(s3)
             late = time.monotonic() - began
             print(
                 f"{results} of {self.count} after {late:.0f} s, sweep {turn}",
                 flush=True,
             )
-            if results >= self.count and not _open(s3):
+            if self._is_over(s3):
                 return True
             if late > self.options.minutes * 60:
                 return False
         return False
+
+    def _is_over(self, s3: Any) -> bool:
+        return _results(s3) >= self.count and not _open(s3)
 
     def _report(self, seconds: float) -> None:
         counts = Counter(call.status for call in self.ended)
