@@ -154,7 +154,10 @@ def test_a_spec_that_no_node_has_is_refused(
 def test_who_is_killed_leaves_nothing_running(
     cluster: RayNodes, make_clip: MakeClip, tmp_path: Path
 ) -> None:
-    """The cluster goes on; what was done for the one that is gone does not."""
+    """
+    The cluster goes on; what was done for the one that is gone does not, and what it
+    made is not there either.
+    """
     clip = make_clip("ray-long", seconds=60, size="640x360")
     with subprocess.Popen(
         [
@@ -166,9 +169,11 @@ def test_who_is_killed_leaves_nothing_running(
         stderr=subprocess.DEVNULL,
     ) as running:
         worker = _encoding(running, cluster)
+        assert [*(tmp_path / "out").glob(".transcode-*.*")]
         running.kill()
 
     assert _gone(worker)
+    assert _emptied(tmp_path / "out")
 
 
 def test_the_ten_lines_of_the_readme(make_clip: MakeClip, tmp_path: Path) -> None:
@@ -350,6 +355,16 @@ def _gone(pid: int) -> bool:
     until = time.monotonic() + 30
     while time.monotonic() < until:
         if not _runs(pid, "invoke.worker"):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _emptied(folder: Path) -> bool:
+    """Of what is hidden until it is published; within the same time."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if not [*folder.glob(".transcode-*.*")]:
             return True
         time.sleep(0.1)
     return False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
+import struct
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,11 +13,12 @@ from typing import Any, NamedTuple
 import av
 import pytest
 
-from transcode.contract import Media
+from transcode.contract import Media, Task
 from transcode.settings import Settings
 from transcode.work.indexes import mend
 from transcode.work.package import MANIFEST, MASTER
 from transcode.work.perform import perform
+from transcode.work.single_file import fold
 
 DASH = {"": "urn:mpeg:dash:schema:mpd:2011"}
 MEDIA = Media(container="mp4", format_name="mov", duration_seconds=2.0)
@@ -25,6 +28,7 @@ class Made(NamedTuple):
     """A copied rendition and an encoded one, with sound; a keyframe a second."""
 
     folder: Path
+    task: Task
 
     def lines(self, name: str) -> list[str]:
         return (self.folder / name).read_text().splitlines()
@@ -86,15 +90,16 @@ def made(
     top = video(320, 240, made_by="copied", encoder=None)
     recipe = make_recipe(video=(top, video(160, 120)), keyframes="source")
     folder = tmp_path_factory.mktemp("ntsc")
+    task = make_task(clip, recipe)
     produced = perform(
-        make_task(clip, recipe),
+        task,
         staging=folder / "staging",
         scratch=folder / "scratch",
         settings=Settings(),
         report=lambda _: None,
     )
     assert None is produced.failure
-    return Made(folder / "staging")
+    return Made(folder / "staging", task)
 
 
 def seconds_of(packet: av.Packet[Any]) -> float:
@@ -228,3 +233,111 @@ def entries(lines: list[str]) -> list[tuple[float, int, int, str]]:
 def whole(place: Path) -> bytes:
     paths = [place / "init.mp4", *sorted(place.glob("*.m4s"))]
     return b"".join(it.read_bytes() for it in paths)
+
+
+@pytest.fixture(scope="module")
+def single(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The same as single files."""
+    folder = tmp_path_factory.mktemp("single") / "staging"
+    shutil.copytree(made.folder, folder)
+    asked = {"segments": "single_file"}
+    packaging = made.task.recipe.packaging.model_copy(update=asked)
+    recipe = made.task.recipe.model_copy(update={"packaging": packaging})
+    task = made.task.model_copy(update={"recipe": recipe})
+    check = fold(task, folder)
+    assert check is not None
+    assert check.passed, check.detail
+    return Made(folder, task)
+
+
+PLACES = pytest.mark.parametrize("place", ["video/240p", "video/120p", "audio/aac"])
+
+
+def packets(file: str | io.BytesIO) -> list[tuple[int | None, int, bytes]]:
+    with av.open(file, "r") as container:
+        return [
+            (it.pts, it.dts or 0, bytes(it))
+            for it in container.demux(container.streams[0])
+            if it.size
+        ]
+
+
+@PLACES
+def test_a_single_file_holds_every_segment(
+    made: Made, single: Made, place: str
+) -> None:
+    """Packet by packet what the segments hold, and nothing lies beside it."""
+    folder = made.folder / place
+    parts = [folder / "init.mp4", *sorted(folder.glob("0*.m4s"))]
+    whole = io.BytesIO(b"".join(part.read_bytes() for part in parts))
+
+    assert packets(whole) == packets(str(single.folder / place / "media.mp4"))
+    kept = {it.name for it in (single.folder / place).iterdir()}
+    assert kept - {"index.m3u8", "iframes.m3u8"} == {"media.mp4"}
+
+
+def ranges(path: Path) -> list[tuple[int, int]]:
+    """Of each entry of a playlist: where it begins, and where it ends."""
+    found = re.findall(r"#EXT-X-BYTERANGE:(\d+)@(\d+)\nmedia.mp4", path.read_text())
+    return [(int(at), int(at) + int(long)) for long, at in found]
+
+
+@PLACES
+def test_ranges_of_a_single_file_play_by_themselves(
+    made: Made, single: Made, place: str
+) -> None:
+    """Header and range of each entry are what its segment was."""
+    listed = single.folder / place / "index.m3u8"
+    data = (single.folder / place / "media.mp4").read_bytes()
+    header = (made.folder / place / "init.mp4").read_bytes()
+    parts = sorted((made.folder / place).glob("0*.m4s"))
+
+    [tag] = [it for it in listed.read_text().splitlines() if "EXT-X-MAP" in it]
+    assert f'#EXT-X-MAP:URI="media.mp4",BYTERANGE="{len(header)}@0"' == tag
+    assert data.startswith(header)
+    for (at, end), part in zip(ranges(listed), parts, strict=True):
+        assert packets(io.BytesIO(header + part.read_bytes())) == packets(
+            io.BytesIO(header + data[at:end])
+        )
+    iframes = single.folder / place / "iframes.m3u8"
+    if iframes.exists():
+        known = {it[2] for it in packets(io.BytesIO(data))}
+        keys = [packets(io.BytesIO(header + data[a:e])) for a, e in ranges(iframes)]
+        assert len(keys) > len(parts)
+        assert all(key[2] in known for [key] in keys)
+
+
+@PLACES
+def test_the_mpd_leads_to_the_index_of_a_single_file(single: Made, place: str) -> None:
+    """A reference for each range of the playlist, as long as its entry."""
+    data = (single.folder / place / "media.mp4").read_bytes()
+    [shown] = [
+        it
+        for it in single.mpd().iterfind(".//Representation", DASH)
+        if it.findtext("BaseURL", None, DASH) == f"{place}/media.mp4"
+    ]
+    base = shown.find("SegmentBase", DASH)
+    assert base is not None
+    first, last = map(int, base.attrib["indexRange"].split("-"))
+    size, kind, _, _, scale, _, skipped, _, count = struct.unpack_from(
+        ">I4sIIIQQHH", data, first
+    )
+    found = list(struct.iter_unpack(">III", data[first + 40 : last + 1]))
+    playlist = single.folder / place / "index.m3u8"
+    lasts = [it[1] for it in single.fetched(f"{place}/index.m3u8")]
+
+    assert (last + 1 - first, b"sidx", 0) == (size, kind, skipped)
+    assert str(scale) == base.attrib["timescale"]
+    header = base.find("Initialization", DASH)
+    assert header is not None
+    assert header.attrib["range"] == f"0-{first - 1}"
+    assert count == len(found)
+    at = last + 1
+    for (long, span, point), between, seconds in zip(
+        found, ranges(playlist), lasts, strict=True
+    ):
+        assert between == (at, at + long)
+        assert abs(span / scale - seconds) < 0.001
+        assert point >> 28 in {0x9, 0xA}
+        at += long
+    assert at == len(data)

@@ -8,8 +8,8 @@ what it says afterwards counts for nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -45,6 +45,7 @@ from ..platforms.price import bill, billed_milliseconds
 from ..settings import Settings
 from ..store.bucket import Bucket
 from .engine import Refusing
+from .local.reaper import Reaper
 from .observer import AttemptObserver
 
 __all__ = [
@@ -154,9 +155,19 @@ class RemoteEngine:
     async def prewarm(self) -> None:
         """What is started is billed."""
 
-    def guard(self, path: Path) -> AbstractContextManager[None]:  # noqa: ARG002
-        """Nothing of ours is on this machine."""
-        return nullcontext()
+    @contextmanager
+    def guard(self, path: Path) -> Iterator[None]:
+        """
+        Nothing of ours runs on this machine, but what was made may lie here: where
+        results go to a folder that the invocations share with us.
+        """
+        reaper = Reaper()
+        reaper.vanish(path)
+        try:
+            yield
+        finally:
+            # A shell is told, and waited for until it has ended.
+            reaper.close()
 
     def fits(self, spec: Spec) -> bool:
         return self.invoker.fits(spec)

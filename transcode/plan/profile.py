@@ -119,6 +119,9 @@ class Packaging(Typed):
     """CMAF only: target; a segment ends at the first keyframe after it."""
     iframe_playlists: bool = True
     """CMAF only: playlists of keyframes, for fast forward and thumbnails."""
+    segments: Literal["files", "single_file"] = "files"
+    """CMAF only. `single_file`: each rendition is one file, of which players fetch
+    ranges of bytes: a few requests to a store instead of one for each segment."""
 
 
 class VideoRung(Typed):
@@ -456,6 +459,8 @@ class Profile(Typed):
         return () if self.video is None else (self.video, *self.also)
 
     def _fits_files(self) -> None:
+        segments = (self.packaging.segments,)
+        _one_of("packaging.segments", segments, ("files",), where="type 'file'")
         if self.video and self.packaging.container == "webm":
             codecs = (self.video.codec, *(it[0] for it in self.video.several))
             _one_of("video.codec", codecs, ("av1", "vp9"), where="WebM")
@@ -480,6 +485,8 @@ class Profile(Typed):
             _without_quality(further)
         if not self.also:
             del data["also"]
+        if self.packaging.segments == "files":
+            del data["packaging"]["segments"]
         if self.subtitles.burn == "none":
             del data["subtitles"]["burn"]
         if self.watermark is not None and self.watermark.found is not None:

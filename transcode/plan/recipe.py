@@ -192,6 +192,7 @@ def _packaging(
             hls=asked.hls,
             dash=asked.dash,
             iframe_playlists=asked.iframe_playlists and bool(video),
+            segments=asked.segments,
         )
     sounds = tuple(it.name for it in audio)
     if not video:

@@ -26,7 +26,7 @@ from ..contract import (
 )
 from .captions_listing import FOLDER as CAPTIONS_FOLDER
 from .captions_listing import captions_file, captions_playlist
-from .package import IFRAMES, INIT, MANIFEST, MASTER, PLAYLIST, folder
+from .package import IFRAMES, INIT, MANIFEST, MASTER, MEDIA, PLAYLIST, folder
 from .stills import POSTER, SPRITES_FOLDER, THUMBNAILS
 from .stills_listing import PLAYLIST as IMAGES
 from .verify.verify import RenditionFacts
@@ -77,7 +77,7 @@ def _streamed(
     names = sorted(
         f"{place}/{path.name}"
         for path in (staging / place).iterdir()
-        if path.name == INIT or _SEGMENT.fullmatch(path.name)
+        if path.name in {INIT, MEDIA} or _SEGMENT.fullmatch(path.name)
     )
     segments = [
         _artifact(staging, name, "segment", rendition.made_by, container="mp4")
@@ -85,8 +85,10 @@ def _streamed(
     ]
     video = isinstance(rendition, VideoRendition)
     playlist = f"{place}/{PLAYLIST}"
-    # Without HLS there is no playlist: the header stands for the rendition.
+    # Without HLS there is no playlist: the header, or the file, is the rendition.
     face = playlist if (staging / playlist).exists() else f"{place}/{INIT}"
+    if not (staging / face).exists():
+        face = f"{place}/{MEDIA}"
     yield _artifact(
         staging,
         face,

@@ -15,6 +15,8 @@ MANIFEST = "manifest.mpd"
 PLAYLIST = "index.m3u8"
 IFRAMES = "iframes.m3u8"
 INIT = "init.mp4"
+MEDIA = "media.mp4"
+"""All of a rendition, where it is one file."""
 
 _CACHE_BYTES = 4 * 2**20
 _CLOSE_SECONDS = 0.5

@@ -37,6 +37,7 @@ from .reshaped import Reshaped, ReshapedLate, headers_beside
 from .sample import take_sample
 from .seen import seen_beside
 from .segment_times import restate
+from .single_file import fold
 from .stills import finish_stills
 from .subtitles import take_lines
 from .toolchain import find_ffmpeg
@@ -152,6 +153,8 @@ def _perform(
     bench.report(_last(task, "verify"))
     verified = verify(done, encoded, staging=bench.staging)
     notes += verified.notes
+    if verified.passed and (single := fold(done, bench.staging)) is not None:
+        verified = replace(verified, checks=(*verified.checks, single))
     if not verified.passed:
         return _rejected(verified, encoded, notes)
 

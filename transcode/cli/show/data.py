@@ -85,6 +85,8 @@ def _packaging(profile: Profile) -> str:
         if made
     ]
     every = f"{packaging.segment_seconds:g} s"
+    if packaging.segments == "single_file":
+        every += ", one file for each rendition,"
     return f"CMAF segments of {every} for {' and '.join(names)}"
 
 

@@ -172,6 +172,8 @@ def _made(recipe: Recipe) -> str:
             *(["DASH"] if packaging.dash else []),
         ]
         made = f"{' and '.join(forms)} in {packaging.segment_seconds:g} s segments"
+        if packaging.segments == "single_file":
+            made += " of one file each"
     else:
         made = ", ".join(file.name for file in packaging.files)
     if recipe.poster:

@@ -16,7 +16,8 @@ from typing import Self
 _LOCK = ".owner"
 
 # Told by lines on stdin: what to end (`session PID`, `group DIRECTORY`) and what to
-# remove (`remove PATH`), `forget LINE`, and `done` on a normal end. End of file without
+# remove (`remove PATH`; `vanish PATH`: again a while later, as somebody else may still
+# write there), `forget LINE`, and `done` on a normal end. End of file without
 # `done` means that the parent is dead: then it acts. A shell, because it starts in a
 # millisecond and needs half a megabyte, and this one lives as long as the engine.
 _SCRIPT = r"""
@@ -54,6 +55,10 @@ done
 for known do
   case $known in
     'remove '*) rm -rf -- "${known#remove }" ;;
+    'vanish '*)
+      rm -rf -- "${known#vanish }"
+      sleep 5
+      rm -rf -- "${known#vanish }" ;;
     'group '*) [ ! -d "${known#group }" ] || rmdir "${known#group }" ;;
   esac
 done
@@ -92,6 +97,10 @@ class Reaper:
     def remove(self, path: Path) -> None:
         """Remove this file or folder if we die."""
         self._say(f"remove {path.absolute()}")
+
+    def vanish(self, path: Path) -> None:
+        """Likewise, and once more when whoever else writes there has ended, too."""
+        self._say(f"vanish {path.absolute()}")
 
     def spare(self, path: Path) -> None:
         """It has gone, or is somebody else's to remove."""

@@ -7,6 +7,7 @@ from contextlib import (
     AbstractContextManager,
     AsyncExitStack,
     asynccontextmanager,
+    nullcontext,
     suppress,
 )
 from pathlib import Path
@@ -116,7 +117,10 @@ class StagingEngine:
                 staged(order.place, self._settings, marks=marks)
             )
             stack.enter_context(self.guard(files.folder))
-            async with files.sending():
+            packaging = task.recipe.packaging
+            whole = packaging.type == "cmaf" and packaging.segments == "single_file"
+            # Segments that become one file are for nobody.
+            async with nullcontext() if whole else files.sending():
                 attempt, produced = await self._machine.attempt(
                     task, number=order.number, staging=files.folder, observer=observer
                 )
