@@ -108,7 +108,9 @@ def test_the_same_pictures_as_on_one_machine(
     assert ["chunk", "chunk", "join"] == sorted(one.kind for one in far.tasks)
     attempts = [a for one in far.tasks for a in one.attempts]
     assert "ray" == far.engine
-    assert all(a.enforced_by.get("memory") for a in attempts)
+    boxes = {"cgroup-v1", "cgroup-v2", "watch+rlimit"}
+    assert {a.enforced_by["memory"] for a in attempts} <= boxes
+    assert far.cost.one_piece is not None
     (folder,) = there.iterdir()
     named = {Path(one.uri).name for one in far.outputs}
     assert {*named, "manifest.json"} == {path.name for path in folder.iterdir()}
@@ -252,7 +254,7 @@ def test_a_frozen_worker_and_a_dead_node_change_nothing(
     another, the second's report counts if it comes. One result, every attempt on the
     bill, nothing runs on.
     """
-    clip = make_clip("ray-faults", seconds=60, size="640x360")
+    clip = make_clip("ray-long", seconds=60, size="640x360")
     with subprocess.Popen(
         [
             *(sys.executable, "-m", "transcode", "run", "--json", str(clip)),

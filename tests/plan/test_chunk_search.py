@@ -138,6 +138,34 @@ def test_requests_are_predicted_and_in_the_price(plan: Make, chunks: int) -> Non
     assert many.puts >= renditions * 151 + (chunks if chunks > 1 else 0)
 
 
+@CLOUDS
+def test_chunks_say_what_the_speed_costs(plan: Make, on: str) -> None:
+    """Beside them the best single task, that no deadline hurries."""
+    alone, deadline = plan(on), needed(plan, on=on)
+    hurried = plan(on, deadline_seconds=deadline)
+
+    assert alone.division is not None
+    assert alone.division.one_piece is None
+    assert hurried.division is not None
+    assert hurried.division.chunks > 1
+    one = hurried.division.one_piece
+    assert one is not None
+    assert one.cost == alone.predicted_cost
+    assert one.wall_seconds > hurried.predicted.wall_seconds
+
+
+def test_a_machine_with_fewer_cores_than_the_spec_says_so(
+    plan: Make, film: Film
+) -> None:
+    """Before it runs: what is predicted is the spec's, and not this machine's."""
+    large = plan("aws-lambda", memory_mib=10240)
+    small = plan("aws-lambda", memory_mib=1769)
+
+    said = "5.79 vCPU are chosen on aws-lambda and this machine has 4"
+    assert [it for it in large.warnings if it.startswith(said)]
+    assert not [it for it in small.warnings if "this machine has" in it]
+
+
 def test_a_join_waits_for_its_chunks_in_order(plan: Make) -> None:
     """As many as asked for; all of them are what it costs, also in a comparison."""
     made = plan(chunks=5, others=[platform()])
@@ -330,4 +358,4 @@ def test_who_runs_chunks_on_one_machine_is_warned(plan: Make) -> None:
 
     assert warning.startswith("Of 20 chunks this machine runs ")
     assert warning.endswith("; functiongraph would run all at once.")
-    assert () == plan(chunks=1).warnings
+    assert () == plan(chunks=1, memory_mib=4096).warnings

@@ -16,7 +16,7 @@ from .outcome import (
     QualityFacts,
     VideoFacts,
 )
-from .plan import PlatformRef, ProfileRef
+from .plan import OnePiece, PlatformRef, ProfileRef
 from .recipe import ArtifactKind, MadeBy, Rung
 from .source import SourceRecord
 from .value import Amount, Value
@@ -64,6 +64,8 @@ class JobCost(Value):
     predicted: Amount
     store: StoreCharge | None = None
     """None: no object store was asked for anything."""
+    one_piece: OnePiece | None = None
+    """Of a job in chunks, what one piece was predicted to take and to cost."""
 
 
 class Verification(Value):

@@ -67,6 +67,13 @@ class Sampling(Value):
     """Of all its attempts; in the plan's predicted cost, and on the bill."""
 
 
+class OnePiece(Value):
+    """The best single task beside chunks, whatever the deadline: what speed costs."""
+
+    wall_seconds: float
+    cost: Money
+
+
 class Division(Value):
     """In how many parts the pictures are encoded at once."""
 
@@ -76,6 +83,8 @@ class Division(Value):
     """False: it can only be done in one piece."""
     reason: str
     """Why, and what the other way would take."""
+    one_piece: OnePiece | None = None
+    """Of a job in chunks; None where no single task does it."""
 
 
 class Elsewhere(Value):

@@ -137,6 +137,7 @@ def _manifest(plan: Plan, results: Sequence[TaskResult], ending: RunEnding) -> M
             currency=plan.predicted_cost.currency,
             predicted=plan.predicted_cost.amount,
             store=_store(plan, results),
+            one_piece=plan.division.one_piece if plan.division else None,
         ),
         verification=Verification(
             passed=bool(checks) and all(c.passed for c in checks), checks=checks

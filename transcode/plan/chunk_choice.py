@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ..contract import Spec
 from ..errors import BudgetTooSmall, DeadlineTooShort, PlanError, SpecTooSmall
 from ..platforms.lattice import MachineLattice
 from ..platforms.platform import Machine, Platform
-from ..units import duration, enough
+from ..units import cpus, duration, enough
 from .choose import NEAR_TIE, PATIENCE, Choice
 from .chunk_search import COUNTS, ChunkedPlan, ChunkSearch
 from .chunks import LEAST_SECONDS, cuts, obstacle
 
-__all__ = ["Why", "crowded", "decide"]
+__all__ = ["Why", "crowded", "decide", "short_of_cores"]
 
 FEW = COUNTS[::2]
 """Enough to tell somebody who is not in a hurry."""
@@ -194,3 +195,19 @@ def crowded(
     if not isinstance(platform.lattice, MachineLattice):
         told += f"; {platform.name} would run all at once"
     return [f"{told}."]
+
+
+def short_of_cores(
+    spec: Spec, platform: Platform, engine: str, *, machine: Machine | None
+) -> list[str]:
+    """Predictions are for a spec, and this machine may be less than it."""
+    if machine is None or engine != "local":
+        return []
+    if machine.milli_cpus >= spec.milli_cpus:
+        return []
+    told = (
+        f"{cpus(spec)} are chosen on {platform.name} and this machine has "
+        f"{machine.milli_cpus / 1000:g}: here it takes longer than predicted, and the "
+        "bill is for as long."
+    )
+    return [told]

@@ -20,6 +20,7 @@ from ..contract import (
     FoundFactor,
     Media,
     Money,
+    OnePiece,
     Plan,
     PlannedTask,
     PlatformRef,
@@ -45,7 +46,7 @@ from ..platforms.platform import Machine, Platform
 from ..platforms.price import start_seconds, store_terms
 from .alternatives import look_elsewhere, offers
 from .choose import Choice, choose
-from .chunk_choice import Why, crowded, decide
+from .chunk_choice import Why, crowded, decide, short_of_cores
 from .chunk_search import ChunkedPlan, ChunkSearch
 from .codecs import BITS
 from .coefficients import Coefficients
@@ -161,7 +162,9 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         predicted=together(tasks, divided),
         predicted_cost=total(task.task.predicted_cost for task in tasks),
         store=store_terms(platform),
-        division=_division(recipe, divided, why),
+        division=_division(
+            recipe, divided, why, service.one_piece(platform, constraints, whole)
+        ),
         starting=_starting(platform, tasks) if constraints.starts else None,
         elsewhere=tuple(
             look_elsewhere(other, constraints, look_at) for other in others
@@ -177,6 +180,7 @@ def make_plan(  # noqa: PLR0913 - a plan is made of just these things
         warnings=(
             *_cut(media),
             *crowded(divided, platform, engine=engine, machine=machine),
+            *short_of_cores(planned.task.spec, platform, engine, machine=machine),
             *decision.warnings,
             *said_of(recipe, factors),
         ),
@@ -243,6 +247,19 @@ class _Desk:
         divided, why = decide(divider, whole)
         choice = None if isinstance(whole, PlanError) else whole
         return divider, choice, divided, why
+
+    def one_piece(
+        self, platform: Platform, wishes: Constraints, whole: Choice | None
+    ) -> Candidate | None:
+        """The best single task, whatever the deadline; None where none does it."""
+        if whole is not None:
+            return whole.candidates[0]
+        unhurried = {"deadline_seconds": None, "budget": None}
+        try:
+            found = self.choose(platform, wishes.model_copy(update=unhurried))
+        except PlanError:
+            return None
+        return found.candidates[0]
 
     def look_at(
         self, platform: Platform, wishes: Constraints
@@ -317,11 +334,23 @@ def _cheapest_way(  # noqa: PLR0913 - as of a plan
     return with_way(profile, best.codec, best.preset), (way_said(ways, delivery),)
 
 
-def _division(recipe: Recipe, divided: ChunkedPlan | None, why: Why) -> Division | None:
+def _division(
+    recipe: Recipe,
+    divided: ChunkedPlan | None,
+    why: Why,
+    one_piece: Candidate | None,
+) -> Division | None:
     if not any(it.made_by == "encoded" for it in recipe.video):
         return None
+    beside = None
+    if divided is not None and one_piece is not None:
+        wall = one_piece.predicted.wall_seconds
+        beside = OnePiece(wall_seconds=wall, cost=one_piece.cost)
     return Division(
-        chunks=divided.count if divided else 1, possible=why.possible, reason=why.said
+        chunks=divided.count if divided else 1,
+        possible=why.possible,
+        reason=why.said,
+        one_piece=beside,
     )
 
 

@@ -95,7 +95,8 @@ def bill_text(manifest: Manifest, *, width: int | None = None) -> str:
     )
     platform = f"{manifest.platform.name}, prices of {manifest.platform.price_table}"
     title = f"Bill ({platform})"
-    store = "".join(f"  {line}\n" for line in _store_line(manifest.cost))
+    lines = (*_store_line(manifest.cost), *_speed_line(manifest.cost))
+    store = "".join(f"  {line}\n" for line in lines)
     return "\n".join(
         [title, attempts_table(rows, head, width), f"{note}{store}  {total}"]
     )
@@ -112,6 +113,17 @@ def _store_line(cost: JobCost) -> Iterator[str]:
         yield f"{said}; not in the total: {asked.reason}"
     else:
         yield f"{said}: {rounded(asked.amount)} {cost.currency} of the total"
+
+
+def _speed_line(cost: JobCost) -> Iterator[str]:
+    """What it costs that chunks are done sooner."""
+    one = cost.one_piece
+    if one is not None:
+        yield (
+            f"In one piece it was predicted to take {duration(one.wall_seconds)} and "
+            f"{rounded(one.cost.amount)} {cost.currency}: chunks were to cost"
+            f"{_deviation(cost.predicted, one.cost.amount) or ' the same'}"
+        )
 
 
 def attempts_table(
