@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from ..contract import Recipe
 from ..errors import UsageError
 from ..wiring import Wiring
 from .by_hand import Tools, by_hand, made_bytes, refuse_unwritten
-from .children import Took
+from .children import Took, run
 from .clips import named, own_clip
 from .jobs import done, figure, recipe_of, scratch
 from .report import Figure, Found
@@ -28,6 +29,12 @@ _COPIED = (
     "Where the plan copies the picture, `copied` sets that against encoding by hand; "
     "`encoded` is the same file with copying switched off, the row of equal work."
 )
+_IMPORTED = {
+    "command line": "transcode.cli.main",
+    "job": "transcode.jobs.several",
+    "worker": "transcode.invoke.worker",
+}
+"""What is imported before a job begins; a worker imports the rest while it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ def overhead(
     wired: Wiring,
     tell: Tell,
 ) -> Found:
-    """Each file under each profile; and the difference on a clip of one second."""
+    """Each file under each profile, the difference on one second, and the imports."""
     tools = Tools.found(wired.settings)
     figures: list[Figure] = []
     with scratch() as folder:
@@ -65,6 +72,7 @@ def overhead(
                         file, name, name, "copied", repeat, tools, tell
                     )
             figures += _fixed(short, plain, name, repeat, tools, tell)
+    figures += _imports(repeat, tell)
     return Found(figures=tuple(figures), notes=(_NOTE, _COPIED))
 
 
@@ -110,6 +118,20 @@ def _fixed(  # noqa: PLR0913, PLR0917 - as above
     cpu = [it.ours.cpu_seconds - it.hand.cpu_seconds for it in pairs]
     yield figure("fixed", "s", "less", of, wall)
     yield figure("fixed_cpu", "s", "less", of, cpu)
+
+
+def _imports(repeat: int, tell: Tell) -> Iterator[Figure]:
+    """CPU seconds, less those of a Python that imports nothing, in turn with it."""
+    for what, module in _IMPORTED.items():
+        found = []
+        for number in range(repeat):
+            tell.repeat(f"imports, {what}", number, repeat)
+            took, bare = (
+                run([sys.executable, "-P", "-c", code]).cpu_seconds
+                for code in (f"import {module}", "")
+            )
+            found.append(took - bare)
+        yield figure("import_cpu", "s", "less", {"imports of": what}, found)
 
 
 def _pairs(  # noqa: PLR0913, PLR0917 - as above
