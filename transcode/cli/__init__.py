@@ -28,7 +28,6 @@ def main() -> NoReturn:
 
             init.fork()
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        # GONE
 
         from . import prestart  # noqa: PLC0415
 
