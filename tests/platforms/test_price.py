@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transcode.contract import Money, Spec, Usage
+from transcode.contract import Money, Spec, StoreRequests, Usage
 from transcode.errors import PlatformError
 from transcode.platforms.platform import Platform, parse_platform, spec_for_memory
 from transcode.platforms.price import (
@@ -17,6 +17,7 @@ from transcode.platforms.price import (
     ReservedInstance,
     bill,
     billed_milliseconds,
+    cost,
     longest_seconds,
     reserved_seconds,
     statement,
@@ -252,11 +253,16 @@ def test_a_bill_is_exactly_the_sum_of_its_lines(
     name: str, wall: float, memory: int, scratch: int
 ) -> None:
     """
-    Not one digit is rounded away, in a line or in the total.
+    Not one digit is rounded away, in a line or in the total, nor where nobody asks for
+    the lines.
     """
     spec = Spec(memory_mib=memory, milli_cpus=1234, scratch_mib=scratch)
+    asked = StoreRequests(puts=memory, gets=3)
+    usage = used(wall).model_copy(update={"store": asked})
 
-    made = bill(load(name), spec, used(wall))
+    made = bill(load(name), spec, usage)
+
+    assert made.total.to_json() == cost(load(name), spec, usage).to_json()
 
     with localcontext(Context(prec=100)):
         assert all(it.quantity * it.unit_price == it.amount for it in made.lines)

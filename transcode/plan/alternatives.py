@@ -28,7 +28,7 @@ from ..media.codecs import HARDWARE_ENCODERS
 from ..media.margins import MEMORY_MARGIN
 from ..platforms.lattice import GpuCard
 from ..platforms.platform import Platform, lattice
-from ..platforms.price import bill
+from ..platforms.price import cost
 from .choose import MIB
 from .chunk_search import ChunkedPlan
 
@@ -98,7 +98,7 @@ def _per_second(platform: Platform, spec: Spec) -> Money:
         peak_memory_bytes=None,
         requests=0,
     )
-    return bill(platform, spec, one).total
+    return cost(platform, spec, one)
 
 
 def look_elsewhere(

@@ -50,8 +50,8 @@ from ..platforms.platform import (
     specs_for_memory,
 )
 from ..platforms.price import (
-    bill,
     billed_milliseconds,
+    cost,
     expected_start_seconds,
     start_seconds,
 )
@@ -400,12 +400,12 @@ def weigh(spec: Spec, prediction: Prediction, terms: Terms) -> Option:
     start = expected_start_seconds(platform, spec) if starting else 0.0
     longest = start_seconds(platform, spec) if starting else 0.0
     expected = _billed(platform, usage, usage.wall_seconds + start)
-    cost = bill(platform, full, expected).total
-    high = bill(platform, full, _billed(platform, usage, wall.high + longest)).total
+    price = cost(platform, full, expected)
+    high = cost(platform, full, _billed(platform, usage, wall.high + longest))
     obstacle, reason = _obstacle(
         full, terms, peak=peak, needed=needed, wall=wall, high=high
     )
-    return Option(full, expected, wall, cost, high, obstacle, reason)
+    return Option(full, expected, wall, price, high, obstacle, reason)
 
 
 def _obstacle(  # noqa: PLR0913, PLR0911 - one for each thing that may be short

@@ -100,9 +100,9 @@ def longest_seconds(
         store=store,
     )
     one = nothing.model_copy(update={"billed_milliseconds": step})
-    fixed = bill(platform, spec, nothing).total.amount
+    fixed = cost(platform, spec, nothing).amount
     with localcontext(EXACT):
-        each = bill(platform, spec, one).total.amount - fixed
+        each = cost(platform, spec, one).amount - fixed
         if not each:
             return None
         steps = max((amount - fixed) // each, Decimal(0))
@@ -119,29 +119,56 @@ def bill(platform: Platform, spec: Spec, usage: Usage) -> Bill:
     wall time rounded up by its rule. Scratch counts above what is free. Requests to
     the store count where the platform's file knows their price.
     """
+    lines = [
+        _line(item, unit, quantity=quantity, price=price)
+        for item, unit, quantity, price in _priced(platform, spec, usage)
+    ]
+    return _sum([line for line in lines if line.amount], platform)
+
+
+def cost(platform: Platform, spec: Spec, usage: Usage) -> Money:
+    """
+    The total of `bill`, to the digit, without its lines: a plan weighs hundreds of
+    specs, and asks for no more.
+    """
+    with localcontext(EXACT):
+        amounts = (
+            _plain(_plain(quantity) * _plain(price))
+            for _, _, quantity, price in _priced(platform, spec, usage)
+        )
+        total = sum((it for it in amounts if it), Decimal(0))
+    return Money(amount=total, currency=platform.currency)
+
+
+def _priced(
+    platform: Platform, spec: Spec, usage: Usage
+) -> list[tuple[str, str, Decimal, Decimal]]:
+    """(what, its unit, how much of it, the price of one), in the order of a bill."""
     milliseconds = usage.billed_milliseconds
     if milliseconds is None:
         milliseconds = billed_milliseconds(platform, usage.wall_seconds)
     free = platform.scratch.free_mib
     scratch = max((spec.scratch_mib or 0) - free, 0)
+    vcpu, gib, scratch_gib, request = _unit_prices(platform.price)
     with localcontext(EXACT):
         seconds = milliseconds / MILLISECONDS
-        quantities = (
-            ("compute", "vCPU-s", seconds * spec.milli_cpus / 1000),
-            ("memory", "GiB-s", seconds * spec.memory_mib / MIB_PER_GIB),
-            ("scratch", "GiB-s", seconds * scratch / MIB_PER_GIB),
-            ("requests", "request", Decimal(usage.requests)),
-        )
-    prices = dict(zip(_ITEMS, _unit_prices(platform.price), strict=True))
-    lines = [
-        _line(item, unit, quantity=quantity, price=prices[item])
-        for item, unit, quantity in quantities
-    ]
+        priced = [
+            ("compute", "vCPU-s", seconds * spec.milli_cpus / 1000, vcpu),
+            ("memory", "GiB-s", seconds * spec.memory_mib / MIB_PER_GIB, gib),
+            ("scratch", "GiB-s", seconds * scratch / MIB_PER_GIB, scratch_gib),
+        ]
     if spec.gpu is not None:
-        price = _gpu_second(platform, spec.gpu)
-        lines.insert(-1, _line("gpu", "GPU-s", quantity=seconds, price=price))
-    lines += _store_lines(platform, usage.store)
-    return _sum([line for line in lines if line.amount], platform)
+        priced.append(("gpu", "GPU-s", seconds, _gpu_second(platform, spec.gpu)))
+    priced.append(("requests", "request", Decimal(usage.requests), request))
+    if usage.store is not None and platform.store is not None:
+        put, get = _store_prices(platform)
+        if put is not None and get is not None:
+            asked = usage.store
+            priced += [
+                ("store puts", "request", Decimal(asked.puts), put),
+                ("store gets", "request", Decimal(asked.gets), get),
+            ]
+    return priced
 
 
 def store_terms(platform: Platform) -> StoreTerms | None:
@@ -149,34 +176,24 @@ def store_terms(platform: Platform) -> StoreTerms | None:
     store = platform.store
     if store is None:
         return None
-
-    def each(per_thousand: Decimal | None) -> Money | None:
-        if per_thousand is None:
-            return None
-        with localcontext(EXACT):
-            amount = per_thousand / 1000 * platform.price.unit_price
-        return Money(amount=amount, currency=platform.currency)
-
-    return StoreTerms(
-        name=store.name,
-        put=each(store.puts_per_thousand),
-        get=each(store.gets_per_thousand),
-        reason=store.reason,
+    put, get = (
+        None if each is None else Money(amount=each, currency=platform.currency)
+        for each in _store_prices(platform)
     )
+    return StoreTerms(name=store.name, put=put, get=get, reason=store.reason)
 
 
-def _store_lines(platform: Platform, asked: StoreRequests | None) -> list[Line]:
-    terms = store_terms(platform)
-    if asked is None or terms is None or terms.put is None or terms.get is None:
-        return []
-    each = (
-        ("store puts", asked.puts, terms.put),
-        ("store gets", asked.gets, terms.get),
-    )
-    return [
-        _line(item, "request", quantity=Decimal(count), price=price.amount)
-        for item, count, price in each
-    ]
+def _store_prices(platform: Platform) -> tuple[Decimal | None, Decimal | None]:
+    """Of one PUT and one GET, in money; None: not known."""
+    store, unit = platform.store, platform.price.unit_price
+    if store is None:
+        return None, None
+    with localcontext(EXACT):
+        put, get = (
+            None if each is None else each / 1000 * unit
+            for each in (store.puts_per_thousand, store.gets_per_thousand)
+        )
+    return put, get
 
 
 def _gpu_second(platform: Platform, gpu: Gpu) -> Decimal:
@@ -191,9 +208,6 @@ def _gpu_second(platform: Platform, gpu: Gpu) -> Decimal:
         platform=platform.name,
         gpu=gpu.kind,
     )
-
-
-_ITEMS = ("compute", "memory", "scratch", "requests")
 
 
 def _unit_prices(price: Prices) -> tuple[Decimal, Decimal, Decimal, Decimal]:
