@@ -10,6 +10,7 @@ from pathlib import Path
 from ..contract import CmafPackaging, Recipe, VideoRendition
 from ..errors import UsageError
 from ..settings import Settings
+from ..work.command.codecs import coarsest
 from ..work.toolchain import find_ffmpeg, find_packager
 from .children import Took, begun, run
 
@@ -141,6 +142,8 @@ def _writing(
             buffer = video.buffer_bits or 2 * video.max_bit_rate
             argv += [f"-maxrate:v:{n}", str(video.max_bit_rate)]
             argv += [f"-bufsize:v:{n}", str(buffer)]
+            for option, value in coarsest(video).items():
+                argv += [f"-{option}:v:{n}", value]
     if videos:
         cuts = f"expr:gte(t,n_forced*{recipe.gop_seconds:g})"
         argv += ["-force_key_frames", cuts, "-sc_threshold", "0", "-g", "9999"]

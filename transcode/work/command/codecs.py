@@ -43,6 +43,22 @@ _NVENC_PRESETS: Mapping[str, str] = {
 }
 
 
+_COARSEST: Mapping[str, tuple[int, int]] = {
+    "libx264": (42, 51),
+    "libx265": (42, 51),
+    "libvpx-vp9": (56, 63),
+}
+"""
+Encoder → the coarsest quantiser that its source's rate may push it to, and the end of
+its scale; beyond lie grey areas. Measured on a test card of 24 kbit/s in AV1, 360p by
+x264 ultrafast at crf 28, capped at 45 kbit/s: without this VMAF fell to 0 at 52 kbit/s,
+with it to 85 at 58; uncapped are 130 kbit/s and 97. VP9's is as far along its scale.
+SVT-AV1 has no such limit at constant quality.
+"""
+_BEYOND_FACTOR = 6
+"""Half the bits of its rate factor may be taken away in any case."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What an encoder has to know beside its rendition."""
@@ -89,8 +105,24 @@ def video_options(
         # A cap over one buffer (VBV): BANDWIDTH in the playlists holds.
         options["maxrate"] = str(rendition.max_bit_rate)
         options["bufsize"] = str(rendition.buffer_bits or 2 * rendition.max_bit_rate)
+        options |= coarsest(rendition)
     keyed = {f"{name}:v:{index}": value for name, value in options.items()}
     return keyed | _tag(rendition, index, copied=False)
+
+
+def coarsest(rendition: VideoRendition) -> Options:
+    """
+    Where the source holds the rate down: how coarse it may become for that.
+
+    What another encoder has said in few bits, as drawings in AV1, a fast one cannot; it
+    would code grey areas. Then it takes more bits than the source, and shows it.
+    """
+    known = _COARSEST.get(rendition.encoder or "")
+    if rendition.most_bit_rate is None or rendition.crf is None or known is None:
+        return {}
+    coarsest_of, end = known
+    least = round(rendition.crf) + _BEYOND_FACTOR
+    return {"qmax": str(min(max(coarsest_of, least), end))}
 
 
 def last_picture(end: Fraction | None, rate: Fraction | None) -> str:
