@@ -106,8 +106,8 @@ def test_it_is_not_spoilt_for_that(
     transcode: Command, make_clip: Callable[..., Path], vmaf: Callable[..., float]
 ) -> None:
     """What AV1 drew in few bits a fast encoder cannot: it shows it all the same."""
-    few = ("-c:v", "libaom-av1", "-cpu-used", "8", "-row-mt", "1", "-crf", "50")
-    few += ("-b:v", "0", "-g", "250", "-vf", "gblur=sigma=2")
+    few = [*("-c:v", "libaom-av1", "-cpu-used", "8", "-row-mt", "1", "-crf", "50")]
+    few += ["-b:v", "0", "-g", "250", "-vf", "gblur=sigma=2"]
     source = make_clip("drawn", seconds=6, size="480x270", audio=False, extra=few)
 
     done = transcode("run", source, "--profile", "preview", "--json")
