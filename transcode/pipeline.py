@@ -97,9 +97,8 @@ async def admit(
     constraints = constraints_of(request, platform)
     source = await locate(request.source, wiring.settings)
     media = await _probe_and_prepare(source, wiring, constraints)
-    planner = planner_of(
-        request, wiring, source, media, (profile, platform, constraints)
-    )
+    chosen = (profile, platform, constraints)
+    planner = planner_of(request, wiring, source, media, chosen, compare=True)
     if request.sample != "always":
         return foresee(planner)
     async with wiring.engine(request.engine, platform) as engine:

@@ -253,13 +253,19 @@ def _is_known_from_here(platform: Platform) -> bool:
     return platform.name == "local" or platform.lattice.kind != "machine"
 
 
-def planner_of(
+def planner_of(  # noqa: PLR0913 - a plan is made of just these things
     request: Request,
     wiring: Wiring,
     source: Source,
     media: Media,
     chosen: tuple[Profile, Platform, Constraints],
+    *,
+    compare: bool = False,
 ) -> Planner:
+    """
+    Makes the plans of one job. With *compare* they say what it would cost on every
+    other platform and at services, too: to be looked at, no job needs it.
+    """
     profile, platform, wishes = chosen
     hardware = any(it.may_use_hardware for it in profile.videos)
 
@@ -276,10 +282,10 @@ def planner_of(
             engine=request.engine,
             others=[
                 p
-                for p in wiring.catalog.platforms()
+                for p in (wiring.catalog.platforms() if compare else ())
                 if p.name != platform.name and _is_known_from_here(p)
             ],
-            services=wiring.catalog.services,
+            services=wiring.catalog.services if compare else (),
             content=content,
         )
 
