@@ -140,6 +140,7 @@ def test_a_process_waits_for_its_tasks(
     as_here: Callable[..., None],
     of_any_machine: Path,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     """
@@ -171,6 +172,8 @@ def test_a_process_waits_for_its_tasks(
     assert attempt.invocation == call["request_id"]
     log = tmp_path / "lambda.log"
     log.write_text(f"START RequestId: …\n{call['log']}\n")
+    # An index of the same address, of a store that is gone, knows other invocations.
+    monkeypatch.setenv("TRANSCODE_INDEX", str(tmp_path / "index"))
     asking = ["costs", "--to", f"{place.uri}/out", "--reconcile", str(log), "--json"]
     assert 0 == run_command_line(asking)
     checked = json.loads(capsys.readouterr().out)["log"]
