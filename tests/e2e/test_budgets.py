@@ -153,7 +153,9 @@ def test_together_jobs_never_reserve_more_than_there_is(
     async def work() -> None:
         caps = parse_caps("day:1.00")
         async with bucket(str(tmp_path), Settings()) as store:
-            services = [Reservations(store, caps, tmp_path / "index") for _ in range(5)]
+            services = [
+                Reservations(store, caps, tmp_path / "index", "x") for _ in range(5)
+            ]
             async with anyio.create_task_group() as group:
                 for n, it in enumerate(plans):
                     group.start_soon(ask, services[n % 5], it)

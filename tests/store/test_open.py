@@ -21,7 +21,7 @@ from transcode.jobs.service import JobService
 from transcode.jobs.sources import comes_from
 from transcode.request import Request
 from transcode.settings import Settings
-from transcode.store.open import locate
+from transcode.store.open import bucket, locate, state_name
 from transcode.wiring import wire
 
 
@@ -183,3 +183,21 @@ def test_an_archived_object_may_be_read_once_it_is_restored(
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.anyio
+async def test_two_servers_with_buckets_of_one_name_are_two_states() -> None:
+    """
+    What is kept beside a state, such as the index that budgets are counted by, must not
+    take the one's records for the other's.
+    """
+    names = set()
+    for endpoint in ("http://127.0.0.1:1", "http://127.0.0.1:2", None):
+        told = {} if endpoint is None else {"s3_endpoint_url": endpoint}
+        settings = Settings.model_validate({"s3_region": "eu-west-1", **told})
+        async with bucket("s3://results/out", settings) as state:
+            names.add(state_name(state, settings))
+        async with bucket("/srv/out", settings) as state:
+            names.add(state_name(state, settings))
+
+    assert 4 == len(names)

@@ -52,12 +52,12 @@ def known_jobs(to: str, begins: str) -> list[tuple[str, str]]:
 
     from ..errors import TranscodeError  # noqa: PLC0415
     from ..ledger.index import Index  # noqa: PLC0415
-    from ..store.open import bucket  # noqa: PLC0415
+    from ..store.open import bucket, state_name  # noqa: PLC0415
     from .state import folder, known_settings  # noqa: PLC0415
 
     async def named() -> str:
         async with bucket(to, settings) as store:
-            return store.uri()
+            return state_name(store, settings)
 
     try:
         settings = known_settings()

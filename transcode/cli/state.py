@@ -59,11 +59,11 @@ def _ask(
 ) -> Answer:
     from ..ledger.index import Index
     from ..signals import run_to_the_end
-    from ..store.open import bucket
+    from ..store.open import bucket, state_name
 
     async def work() -> Answer:
         async with bucket(to, settings) as store:
-            with Index.open(folder(settings), store.uri()) as index:
+            with Index.open(folder(settings), state_name(store, settings)) as index:
                 warn(await index.sync(store))
                 return await question(index, store)
 

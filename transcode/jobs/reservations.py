@@ -43,6 +43,8 @@ class Reservations:
     caps: Sequence[Cap]
     folder: Path
     """Of the index that adds up the ledger."""
+    state: str
+    """By which that is known there; see `store.open.state_name`."""
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def reserve(
@@ -101,7 +103,7 @@ class Reservations:
         others = [it for it in await self._reservations() if it.job_id != mine.job_id]
         from ..ledger.index import Index  # noqa: PLC0415  only who has budgets needs it
 
-        with Index.open(self.folder, self.bucket.uri()) as index:
+        with Index.open(self.folder, self.state) as index:
             await index.sync(self.bucket)
             found = []
             for cap in caps:

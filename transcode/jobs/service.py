@@ -39,7 +39,7 @@ from ..invoke.remote import RemoteEngine
 from ..request import Request, ResolvedRequest, look_up
 from ..store.bucket import Bucket
 from ..store.destination import MANIFEST_NAME
-from ..store.open import bucket
+from ..store.open import bucket, state_name
 from ..tracing.spans import traceparent
 from ..wiring import Wiring
 from . import (
@@ -102,8 +102,11 @@ class JobService:
 
     def __post_init__(self) -> None:
         self.repository = JobRepository(self.bucket, done=self._is_done)
-        caps, folder = self.wiring.caps, self.wiring.index_folder
-        self._reservations = Reservations(self.bucket, caps, folder) if caps else None
+        self._reservations = None
+        if caps := self.wiring.caps:
+            state = state_name(self.bucket, self.wiring.settings)
+            folder = self.wiring.index_folder
+            self._reservations = Reservations(self.bucket, caps, folder, state)
 
     @classmethod
     @asynccontextmanager

@@ -24,6 +24,7 @@ from ..jobs.ingest import Ingest, Rule
 from ..jobs.runner import Runner, working
 from ..jobs.service import JobService
 from ..ledger.index import Index
+from ..store.open import state_name
 from ..wiring import Wiring
 from .access import Access
 from .api import Counter, app
@@ -131,7 +132,9 @@ async def serve(  # noqa: PLR0913 - what to serve, where, for whom
 
 @asynccontextmanager
 async def _indexed(wiring: Wiring, service: JobService) -> AsyncIterator[Index]:
-    with Index.open(wiring.index_folder, service.bucket.uri()) as index:
+    with Index.open(
+        wiring.index_folder, state_name(service.bucket, wiring.settings)
+    ) as index:
         yield index
 
 

@@ -28,6 +28,15 @@ def bucket(text: str, settings: Settings) -> AbstractAsyncContextManager[Bucket]
     return FolderBucket.open(text)
 
 
+def state_name(state: Bucket, settings: Settings) -> str:
+    """
+    What tells a state from every other one, for whoever keeps something beside it: S3
+    servers may have buckets of the same name.
+    """
+    uri, endpoint = state.uri(), settings.s3_endpoint_url
+    return f"{endpoint} {uri}" if endpoint and uri.startswith("s3://") else uri
+
+
 async def locate(text: str, settings: Settings) -> Source:
     """
     Resolve what the user named to one version of one object.
