@@ -63,13 +63,14 @@ def film(
     frames: int = 18_000,
     keys: Iterable[float] = range(0, 600, 2),
     zero: float = 0.0,
+    late: float = 0.0,
 ) -> Media:
-    """An MP4 with a picture and sound that begin at *zero*."""
+    """An MP4 with sound that begins at *zero*, and a picture *late* seconds after."""
     video = VideoStream(
         index=0, codec="hevc", width=1280, height=720, display_width=1280,
         display_height=720, frame_rate=rate, variable_frame_rate=False, frames=frames,
-        start_seconds=zero, time_base=1 / Fraction(rate.numerator), pixel_format=None,
-        keyframe_seconds=tuple(zero + key for key in keys),
+        start_seconds=zero + late, time_base=1 / Fraction(rate.numerator),
+        pixel_format=None, keyframe_seconds=tuple(zero + late + key for key in keys),
     )  # fmt: skip
     sound = AudioStream(index=1, codec="aac", sample_rate=1, channels=1, layout="")
     return Media(
@@ -101,6 +102,8 @@ class Cut(NamedTuple):
     clips: tuple[Clip, ...]
     firsts: list[int]
     counts: list[int]
+    late: float
+    """Seconds from the first sound to the first picture."""
 
 
 rates, numbers = st.sampled_from(RATES), st.integers(2, MOST_CHUNKS)
@@ -123,7 +126,11 @@ def cut(draw: st.DrawFn, *at_keyframes: str) -> Cut:
     keys = sorted(draw(often if at_keyframes else often | some))
     digits = draw(st.sampled_from([3, 6, 15]))  # Matroska's clock, MP4's, exact
     zero = draw(st.sampled_from([0.0, 1.4, 10.0]))
-    media = film(rate, frames, [round(float(it / rate), digits) for it in keys], zero)
+    # In ticks of 90 kHz, and less than a picture lasts.
+    late = draw(st.integers(91, int(90_000 / rate * Fraction(99, 100)))) / 90_000
+    late = draw(st.sampled_from([0.0, 0.0 if "variable" in at_keyframes else late]))
+    times = [round(float(it / rate), digits) for it in keys]
+    media = film(rate, frames, times, zero, late)
     recipe = cut_every(grid, in_files=draw(st.booleans()))
     if "copy" in at_keyframes:
         recipe = BESIDE_A_COPY
@@ -132,8 +139,8 @@ def cut(draw: st.DrawFn, *at_keyframes: str) -> Cut:
     clips = cuts(media.model_copy(update={"video": (seen,)}), recipe, count) or ()
     assert count == len(clips)
     counts = [pictures(video, zero, clip) or 0 for clip in clips]
-    firsts = [round(clip.start_seconds * rate) for clip in clips]
-    return Cut(seen, rate, grid, keys, clips, firsts, counts)
+    firsts = [round((clip.start_seconds - late) * rate) for clip in clips]
+    return Cut(seen, rate, grid, keys, clips, firsts, counts, late)
 
 
 @check
@@ -141,7 +148,7 @@ def cut(draw: st.DrawFn, *at_keyframes: str) -> Cut:
 def test_chunks_make_up_the_source(it: Cut) -> None:
     """Every picture is in one chunk, they follow one another, and none is short."""
     assert it.video.frames == sum(it.counts)
-    assert 0.0 == it.clips[0].start_seconds
+    assert pytest.approx(it.late, abs=1e-9) == it.clips[0].start_seconds
     assert it.clips[-1].end_seconds is None
     assert all(a.end_seconds == b.start_seconds for a, b in pairwise(it.clips))
     assert min(it.counts) >= LEAST_SECONDS * it.rate
@@ -150,12 +157,16 @@ def test_chunks_make_up_the_source(it: Cut) -> None:
 @check
 @given(it=cut())
 def test_chunks_begin_with_the_first_picture_of_a_segment(it: Cut) -> None:
-    """Where it is due or a millisecond before; they differ by one, and by the rest."""
+    """
+    Where it is due after the first picture, or a millisecond before; they differ by
+    one, and by the rest.
+    """
     for clip, first in zip(it.clips, it.firsts, strict=True):
         due = it.grid * floor((first / it.rate + EARLY) / it.grid)
 
         assert first - 1 < (due - EARLY) * it.rate <= first
-        assert pytest.approx(float(first / it.rate), abs=1e-9) == clip.start_seconds
+        shown = it.late + float(first / it.rate)
+        assert pytest.approx(shown, abs=1e-9) == clip.start_seconds
     assert max(it.counts) - min(it.counts) < 2 * it.grid * it.rate + 2
 
 
@@ -173,9 +184,10 @@ def test_reading_begins_at_the_last_keyframe_before(it: Cut) -> None:
     half = 0.0005 if it.video.variable_frame_rate else float(1 / it.rate / 2)
     for clip, first in zip(it.clips, it.firsts, strict=True):
         expected = max((key for key in it.keys if key <= first), default=0)
+        seek = clip.seek_seconds
 
-        assert expected == round((clip.seek_seconds or 0.0) * it.rate)
-        assert (expected == 0) == (clip.seek_seconds is None)
+        assert expected == (0 if seek is None else round((seek - it.late) * it.rate))
+        assert (expected == 0) == (seek is None)
         assert pytest.approx(half) == clip.slack_seconds
 
 
@@ -210,8 +222,23 @@ FORBIDDEN: list[tuple[str, dict[str, Any], str]] = [
     *(("recipe", it, "no picture is encoded")
       for it in ({"video": ()}, {"video": (COPIED,)}, {"video_index": None})),
     ("recipe", {"clip": Clip(start_seconds=1.0)}, "only a part of it is made"),
-    ("media", {"container": "mpegts"}, "mpegts has no full index to seek by"),
-    ("media", {"fragmented": True}, "mp4 has no full index to seek by"),
+    *(("media", {"container": it}, f"{it} has no full index to seek by")
+      for it in ("mpegps", "ogg", "avi", "flv")),
+    *(("media", {"container": name, "fragmented": name == "mp4", "video": (
+        film().video[0].model_copy(update={unseen: None}),)},
+       f"{name} has no full index to seek by")
+      for name in ("mpegts", "mp4") for unseen in ("frames", "keyframe_seconds")),
+    ("media", {"container": "mpegts", "duration_estimated": True}, "its clock jumps"),
+    ("media", {"container": "mpegts", "start_seconds": -0.02, "video": (
+        film().video[0].model_copy(update={"start_seconds": -0.02}),)},
+     "its picture begins after its sound"),
+    ("media", {"container": "mpegts", "start_seconds": -1.0},
+     "its picture begins after its sound"),
+    ("media", {"container": "mpegts", "audio": (
+        film().audio[0].model_copy(update={"index": 7, "start_seconds": -0.03}),),
+        "start_seconds": -0.03 - 0.1, "video": (
+        film().video[0].model_copy(update={"start_seconds": -0.11}),)},
+     "what is left out of it begins before what is made"),
     *((where, {"retimed": it},
        "its times are wrong and have to be counted from the beginning")
       for where, it in (("video", "start"), ("video", "count"), ("audio", "count"))),
@@ -230,7 +257,13 @@ FORBIDDEN: list[tuple[str, dict[str, Any], str]] = [
                  {"frame_rate": Fraction(15, 2), "time_base": Fraction(1, 1000)})),
     ("media beside a copy", {"video": (MILLISECONDS,)},
      "its clock cannot count its pictures"),
-    ("video", {"start_seconds": 0.002}, "its picture begins after its sound"),
+    *(("video", {"start_seconds": it}, "its picture begins after its sound")
+      for it in (0.034, 1.0, -0.002)),
+    ("video", VARIABLE | {"start_seconds": 0.002},
+     "its picture begins after its sound"),
+    ("video", {"start_seconds": 0.002, "time_base": Fraction(1, 1000),
+               "frame_rate": RATES[-1]},
+     "its clock cannot count its pictures from where its sound begins"),
     ("recipe", {"deinterlace": True},
      "deinterlacing looks at pictures before and after"),
     ("recipe", {"video": (TOP, LOW.model_copy(update={"frame_rate": RATES[0]}))},
@@ -240,7 +273,12 @@ FORBIDDEN: list[tuple[str, dict[str, Any], str]] = [
       for it in (None, ())),
 ]  # fmt: skip
 ALLOWED: list[tuple[str, dict[str, Any]]] = [
-    *(("media", {"container": it}) for it in ("mp4", "mov", "3gp", "matroska", "webm")),
+    *(
+        ("media", {"container": it})
+        for it in ("mp4", "mov", "3gp", "matroska", "webm", "mpegts")
+    ),
+    ("media", {"fragmented": True}),
+    *(("video", {"start_seconds": it}) for it in (0.002, 0.033)),
     *(("media of Matroska", {"container": it}) for it in ("matroska", "webm")),
     ("media", {"fragmented": None}),
     ("media", {"start_seconds": -0.021}),

@@ -8,6 +8,9 @@ INDEXED: Final = frozenset({"mp4", "mov", "3gp", "matroska", "webm"})
 """Containers (as `Media.container` names them) whose index says where each keyframe is,
 and whose packets say when they are shown. Transport and program streams, Ogg, AVI and
 FLV are searched or guessed."""
+SEARCHED: Final = frozenset({"mpegts"})
+"""Containers without an index whose times can be searched for: where every packet has
+been seen, it is known where each keyframe is, and reading finds it a little early."""
 SEEKABLE: Final = frozenset({"mov", "matroska", "avi", "mxf"})
 """Demuxers that find a time by an index, without reading what lies between."""
 CUED: Final = frozenset({"matroska", "avi", "flv", "asf", "mxf", "nut"})

@@ -18,6 +18,7 @@ from ..contract import (
 
 _NEARLY = 1e-6
 _PRIMING_SECONDS = 0.1
+_SAME_SECONDS = 0.001
 _MICROSECONDS = 1_000_000
 
 
@@ -193,6 +194,16 @@ def zero_seconds(media: Media) -> float:
     """
     start = media.start_seconds or 0.0
     return 0.0 if -_PRIMING_SECONDS < start < 0 else start
+
+
+def late_seconds(media: Media, video: VideoStream) -> float:
+    """
+    How long after the source's beginning the picture begins; below 0: before it.
+
+    0 within what containers that count in milliseconds cannot tell from it.
+    """
+    late = (video.start_seconds or 0.0) - zero_seconds(media)
+    return late if abs(late) > _SAME_SECONDS else 0.0
 
 
 def heard(audio: AudioStream, zero: float, clip: Clip) -> bool:

@@ -15,6 +15,7 @@ from itertools import pairwise
 from math import ceil
 
 from ..contract import (
+    AudioStream,
     Clip,
     CmafPackaging,
     FilePackaging,
@@ -23,8 +24,8 @@ from ..contract import (
     Recipe,
     VideoStream,
 )
-from ..media.demuxers import INDEXED
-from ..media.timeline import tail_seconds, zero_seconds
+from ..media.demuxers import INDEXED, SEARCHED
+from ..media.timeline import late_seconds, tail_seconds, zero_seconds
 
 LEAST_SECONDS = 10.0
 """Of a chunk: below that it is mostly starting, and decoding what is dropped."""
@@ -37,8 +38,8 @@ _FINEST = 90_000
 """Ticks a second up to which an index in microseconds tells one from the next."""
 _EVEN = 1.5
 """Of a frame: from here on one is missing."""
-_LATE_SECONDS = 0.001
-"""What containers that count in milliseconds cannot tell from 0."""
+_NEARLY = 0.002
+"""Of a picture's length: so much short of it is as long (`work/command/timing.py`)."""
 
 
 def obstacle(media: Media, recipe: Recipe) -> str | None:
@@ -46,12 +47,17 @@ def obstacle(media: Media, recipe: Recipe) -> str | None:
     video = _picture(media, recipe)
     if video is None:
         return "no picture is encoded"
-    first, zero = video.start_seconds or 0.0, zero_seconds(media)
+    late = late_seconds(media, video)
     clauses = (
         (recipe.clip is not None, "only a part of it is made"),
         (
-            media.container not in INDEXED or bool(media.fragmented),
+            media.container not in INDEXED | SEARCHED
+            or (unindexed(media) and not (video.frames and video.keyframe_seconds)),
             f"{media.container} has no full index to seek by",
+        ),
+        (
+            media.container in SEARCHED and media.duration_estimated,
+            "its clock jumps",
         ),
         (
             bool(video.retimed) or any(it.retimed for it in media.audio),
@@ -69,7 +75,18 @@ def obstacle(media: Media, recipe: Recipe) -> str | None:
             not _counts(video, exactly=_follows(recipe) or not _constant(video)),
             "its clock cannot count its pictures",
         ),
-        (abs(first - zero) > _LATE_SECONDS, "its picture begins after its sound"),
+        (
+            not 0 <= late <= _most_late(video),
+            "its picture begins after its sound",
+        ),
+        (
+            late > 0 and not _counts(video, exactly=True),
+            "its clock cannot count its pictures from where its sound begins",
+        ),
+        (
+            media.container in SEARCHED and not _begins_with_used(media, recipe),
+            "what is left out of it begins before what is made",
+        ),
         (
             _constant(video) and _gaps(video),
             "pictures are missing in it, and those after would be counted wrongly",
@@ -87,6 +104,11 @@ def obstacle(media: Media, recipe: Recipe) -> str | None:
         (not video.keyframe_seconds, "its index does not say where keyframes are"),
     )
     return next((why for true, why in clauses if true), None)
+
+
+def unindexed(media: Media) -> bool:
+    """Whether only who has seen all of its packets knows where its keyframes are."""
+    return media.container in SEARCHED or bool(media.fragmented)
 
 
 def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
@@ -107,6 +129,7 @@ def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
         lasts = video.duration_seconds or media.duration_seconds or 0.0
     if count * LEAST_SECONDS > lasts:
         return None
+    late = late_seconds(media, video)
     if not _constant(video):
         starts, slack = _nearest(keys, lasts, count), _HAIR_SECONDS
     else:
@@ -114,20 +137,23 @@ def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
         starts = _nearest(keys, lasts, count)
         if not _follows(recipe):
             starts = _at_segments(_grid(recipe), lasts, count)
-        # The first picture there; an index rounds.
+        else:
+            starts = [it - late for it in starts]
+        # The first picture there, counted from the first of all; an index rounds.
         early = float(_EARLY_SECONDS)
-        starts = [max(0, ceil((it - early) * rate)) / float(rate) for it in starts]
-    if min(b - a for a, b in pairwise([*starts, lasts])) < LEAST_SECONDS:
+        numbers = [max(0, ceil((it - early) * rate)) for it in starts]
+        starts = [late + number / float(rate) for number in numbers]
+    if min(b - a for a, b in pairwise([*starts, late + lasts])) < LEAST_SECONDS:
         return None
     ends: list[float | None] = [*starts[1:], None]
     return tuple(
         Clip(
             start_seconds=start,
             end_seconds=end,
-            seek_seconds=_before(keys, start + slack) if start else None,
+            seek_seconds=_before(keys, start + slack, late) if number else None,
             slack_seconds=slack,
         )
-        for start, end in zip(starts, ends, strict=True)
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True))
     )
 
 
@@ -181,6 +207,29 @@ def _picture(media: Media, recipe: Recipe) -> VideoStream | None:
     if not any(it.made_by == "encoded" for it in recipe.video):
         return None
     return next((it for it in media.video if it.index == recipe.video_index), None)
+
+
+def _most_late(video: VideoStream) -> float:
+    """
+    Seconds that the picture may begin late: less than one lasts. From there on its
+    first is shown earlier, and several times.
+    """
+    if not video.frame_rate or not _constant(video):
+        return 0.0
+    return (1 - _NEARLY) / float(video.frame_rate)
+
+
+def _begins_with_used(media: Media, recipe: Recipe) -> bool:
+    """Whether what is used begins where the source does: from there times count."""
+    used = {it.source_index for it in recipe.audio} | {recipe.video_index}
+    used |= {index for it in recipe.audio for index in it.channel_indices}
+    streams: list[VideoStream | AudioStream] = [*media.video, *media.audio]
+    begins = [
+        it.start_seconds
+        for it in streams
+        if it.index in used and it.start_seconds is not None
+    ]
+    return bool(begins) and min(begins) - zero_seconds(media) <= _HAIR_SECONDS
 
 
 def _follows(recipe: Recipe) -> bool:
@@ -237,7 +286,7 @@ def _grid(recipe: Recipe) -> Fraction:
     return max(Fraction(seconds).limit_denominator(1000), _EARLY_SECONDS)
 
 
-def _before(keys: list[float], time: float) -> float | None:
-    """The last keyframe until *time*; None: the beginning."""
+def _before(keys: list[float], time: float, first: float) -> float | None:
+    """The last keyframe until *time*; None: the beginning, as is that at *first*."""
     at = bisect_right(keys, time) - 1
-    return keys[at] or None if at >= 0 else None
+    return keys[at] if at >= 0 and keys[at] > first + _HAIR_SECONDS else None

@@ -134,7 +134,8 @@ def _begun(path: Path, like: av.video.stream.VideoStream) -> Iterator[_Whole]:
     import av  # noqa: PLC0415  loading is billed: at first use only
 
     ticks = (like.time_base or Fraction(1)).denominator
-    options = {"video_track_timescale": str(ticks)}
+    # Where a picture begins late an edit says so, by the clock of the whole.
+    options = {"video_track_timescale": str(ticks), "movie_timescale": str(ticks)}
     with av.open(path, "w", format="mp4", options=options) as file:
         yield _Whole(file, like)
 

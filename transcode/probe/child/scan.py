@@ -189,6 +189,11 @@ def _from_index(
         line = timeline(track, index.timescale, picture=track.handler == "vide")
         if line.keys is not None and len(line.keys) > _MOST_KEYS:
             line.keys = None
+        if index.fragmented and not index.complete and index.end:
+            # Fragments are as good as alike: those that were read stand for all.
+            line.samples, line.keys = None, None
+            line.duration *= reader.size / index.end
+            facts["stretched"] = True
         facts["timeline"] = asdict(line)
         facts["stored"] = track.stored
         facts["scale"] = track.timescale

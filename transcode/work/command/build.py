@@ -33,6 +33,7 @@ from ...media.timeline import (
     clipped,
     end_seconds,
     joined_rendition,
+    late_seconds,
     looks_at_joined,
 )
 from ..captions_listing import captions_file
@@ -47,6 +48,7 @@ from .gain import Gain
 from .inputs import address, burned_lines, joined_file, mark_image, upload
 from .muxers import JPEG, MUXERS, POSTERS, SPRITES, labels, metadata
 from .pace import pace
+from .seek import keeps_clock
 from .subtitles import CLOCK, CLOCK_OPTIONS
 from .video import Pictures, finished, headers_of, lay
 
@@ -141,7 +143,8 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     recipe contradicts itself.
     """
     recipe = task.recipe
-    source = upload(task, hardware_decode=hardware_decode)
+    clocked = keeps_clock(task)
+    source = upload(task, hardware_decode=hardware_decode, clocked=clocked)
     picture = None if recipe.video_index is None else source[str(recipe.video_index)]
     burned = None if lines is None else burned_lines(task, lines)
     if looks_at_joined(recipe):
@@ -166,7 +169,7 @@ def build(  # noqa: PLR0913  each is one fact about this machine
         for index, rendition in enumerate(group.video):
             taps = pictures.renditions.get(rendition.name, [])
             if rendition.name in joined:
-                mapped.append(joined_file(joined[rendition.name]))
+                mapped.append(joined_file(task, joined[rendition.name]))
             elif rendition.made_by == "copied":
                 mapped.append(picture)
             else:
@@ -197,7 +200,8 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     # The spec's share of cores for the filters, too.
     shared = ("-filter_complex_threads", str(task.spec.threads))
     arguments = ffmpeg.merge_outputs(*outputs).get_args()
-    argv = (program, *_GLOBAL, *shared, *_patience(task), *arguments)
+    kept = ("-copyts",) if clocked else ()
+    argv = (program, *_GLOBAL, *shared, *_patience(task), *kept, *arguments)
     inputs = [value for flag, value in pairwise(argv) if flag == "-i"]
     number = next((n for n, it in enumerate(inputs) if it == address(task)), 0)
     headers = None if shown is None else headers_of(task)
@@ -377,7 +381,7 @@ def _stills_of_joined(task: Task, picture: Any, joined: Mapping[str, str]) -> Pi
     if not between_keyframes(recipe):
         options["skip_frame"] = "nokey"
     top = joined[joined_rendition(recipe).name]
-    made = lay(finished(task), joined_file(top, **options))
+    made = lay(finished(task), joined_file(task, top, **options))
     return replace(timed, poster=made.poster, sprites=made.sprites)
 
 
@@ -468,7 +472,11 @@ def _late(task: Task) -> float:
     if task.kind != "chunk":
         return 0.0
     early, gop = 0.001, task.recipe.gop_seconds
-    return (task.recipe.clip.start_seconds + early) % gop - early
+    # Keyframes of the whole are due so long after its first picture.
+    index = task.recipe.video_index
+    video = next(it for it in task.media.video if it.index == index)
+    begins = task.recipe.clip.start_seconds - late_seconds(task.media, video)
+    return (begins + early) % gop - early
 
 
 def _rate(task: Task) -> Fraction | None:

@@ -11,7 +11,15 @@ from ...contract import Recipe, Task, VideoStream
 from ...errors import MediaRejected
 from ...sandbox.allowlist import DEMUXERS
 from .filters import crops_late
-from .seek import SERVED, decoder_threads, over_http, reading
+from .seek import (
+    SERVED,
+    by_its_clock,
+    decoder_threads,
+    dropping,
+    keeps_clock,
+    over_http,
+    reading,
+)
 from .stream import Stream
 from .subtitles import lines_options
 from .video import may_change
@@ -21,7 +29,8 @@ from .watermark import DEMUXERS as MARK_DEMUXERS
 __all__ = ["added", "address", "burned_lines", "joined_file", "mark_image", "upload"]
 
 
-def upload(task: Task, *, hardware_decode: bool = False) -> Any:
+def upload(task: Task, *, hardware_decode: bool = False, clocked: bool = False) -> Any:
+    """With *clocked*, times are the source's own clock's, counted from its zero."""
     media = task.media
     if not {*media.format_name.split(",")} <= {*DEMUXERS.split(",")}:
         raise MediaRejected(
@@ -38,7 +47,11 @@ def upload(task: Task, *, hardware_decode: bool = False) -> Any:
         # The spec's share of cores for the decoder.
         "threads": str(decoder_threads(task, task.spec.threads)),
     }
-    options |= reading(task.recipe, media)
+    options |= by_its_clock(task) if clocked else reading(task.recipe, media)
+    clip = task.recipe.clip
+    if media.fragmented and task.kind == "chunk" and clip and clip.seek_seconds:
+        # Without an index of its fragments reading begins at one before.
+        options |= dropping(task)
     recipe = task.recipe
     if may_change(task):
         # The first filter takes every size; the others need not begin anew.
@@ -49,7 +62,9 @@ def upload(task: Task, *, hardware_decode: bool = False) -> Any:
     twice = next((it for it in media.video if _said_twice(it, recipe)), None)
     if twice is not None:
         # FFmpeg 9.0.2 gives up where a frame has two display matrices.
-        options[f"bsf:{twice.index}"] = _ONE_ORIENTATION.get(twice.codec, "null")
+        key = f"bsf:{twice.index}"
+        one = _ONE_ORIENTATION.get(twice.codec, "null")
+        options[key] = ",".join([*filter(None, [options.get(key)]), one])
     if recipe.decoder is not None and recipe.video_index is not None:
         # Its usual decoder would show what lies under transparency.
         options[f"c:{recipe.video_index}"] = recipe.decoder
@@ -80,8 +95,12 @@ def address(task: Task) -> str:
     return f"file:{task.source.location}"
 
 
-def joined_file(path: str, **options: str) -> Any:
+def joined_file(task: Task, path: str, **options: str) -> Any:
     """What was made of chunks: our own file, and nothing beside it."""
+    begins = task.recipe.chunks[0].start_seconds
+    if begins and not keeps_clock(task):
+        # Else ffmpeg takes its first picture, and not the source's first sound, for 0.
+        options["itsoffset"] = f"{begins:.6f}"
     only = {"format_whitelist": "mov", "protocol_whitelist": "file"}
     return ffmpeg.input(f"file:{path}", f="mov", **only, **options)["v"]
 

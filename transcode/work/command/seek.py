@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...contract import Clip, Media, Recipe, Task
+from ...media.demuxers import SEARCHED
+from ...media.timeline import zero_seconds
 
 if TYPE_CHECKING:
     from .stream import Stream
@@ -16,6 +18,9 @@ the process that fetches for it. The source's own address may hold a signature."
 _HAIR_SECONDS = 0.001
 """Less than any picture lasts, more than a container's clock rounds."""
 
+_MARGIN_SECONDS = 2.0
+"""A search finds what is decoded then of the stream that it goes by; another is up to a
+second away in the file, and pictures are decoded before they are shown."""
 _SLICED = frozenset({"mpeg1video", "mpeg2video"})
 """libavcodec decodes these by slices, and then neither conceals damage nor tells of it
 (measured with FFmpeg 9.0: 66 damaged pictures on one thread, none on two)."""
@@ -26,6 +31,48 @@ def decoder_threads(task: Task, shared: int) -> int:
     index = task.recipe.video_index
     sliced = any(it.index == index and it.codec in _SLICED for it in task.media.video)
     return 1 if sliced else shared
+
+
+def keeps_clock(task: Task) -> bool:
+    """
+    Whether times are counted as the source's own clock does, and not from what is read.
+
+    Chunks of a transport stream and their join read one stream of several, and ffmpeg
+    takes the first time of those that are used for 0: each would have another zero.
+    """
+    return task.media.container in SEARCHED and task.kind in {"chunk", "join"}
+
+
+def by_its_clock(task: Task) -> dict[str, str | None]:
+    """
+    Options of the input where `keeps_clock`, with *-copyts* before all.
+
+    Reading begins earlier than its keyframe, since what is searched for is found
+    nearly: what is shown before that is dropped undecoded.
+    """
+    zero, clip = zero_seconds(task.media), task.recipe.clip
+    seek = 0.0 if clip is None else clip.seek_seconds or 0.0
+    options: dict[str, str | None] = {"itsoffset": f"{-zero - seek:.6f}"}
+    if not seek:
+        return options
+    options |= dropping(task)
+    if seek > _MARGIN_SECONDS:
+        options["seek_timestamp"] = "1"
+        options["ss"] = f"{zero + seek - _MARGIN_SECONDS:.6f}"
+        options["noaccurate_seek"] = None
+    return options
+
+
+def dropping(task: Task) -> dict[str, str | None]:
+    """
+    The bitstream filter that begins with the keyframe that times are counted from.
+
+    What is shown before, it may follow in the file: leading pictures refer to what was
+    not read. Later, without a time, come second fields.
+    """
+    before = f"lt(pts*tb,-{_HAIR_SECONDS / 2:g})"
+    drop = f"if(eq(pts,nopts),not(ld(0)),if({before},1,0*st(0,1)))"
+    return {f"bsf:{task.recipe.video_index}": f"noise=drop='{drop}'"}
 
 
 def reading(recipe: Recipe, media: Media) -> dict[str, str | None]:
