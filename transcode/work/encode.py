@@ -32,7 +32,7 @@ from .progress import Lines, ProgressLines, Summary, Tail, without_secrets
 from .report import EncodeReport
 from .reshaped import Headers, Reshaped, ReshapedLate
 from .seen import (
-    Sampled,
+    SampledPicture,
     read_sampled,
     read_seen,
     sampled_beside,
@@ -241,7 +241,9 @@ def _report(
     )
 
 
-def _sampled(task: Task, command: Command, shown: Shown | None) -> tuple[Sampled, ...]:
+def _sampled(
+    task: Task, command: Command, shown: Shown | None
+) -> tuple[SampledPicture, ...]:
     every = sampled_every(task)
     if command.shown is None or every is None:
         return ()

@@ -49,7 +49,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class SampledPicture:
     """`TOGETHER` pictures of the source that follow each other."""
 
     time: int
@@ -87,7 +87,9 @@ def read_seen(path: Path) -> Seen | None:
     return next(iter(_read(path)), None)
 
 
-def read_sampled(path: Path, shown: Shown | None, every: int) -> tuple[Sampled, ...]:
+def read_sampled(
+    path: Path, shown: Shown | None, every: int
+) -> tuple[SampledPicture, ...]:
     """
     What ffmpeg wrote of pictures, *every* so many of those that it has *shown*.
 
@@ -102,7 +104,7 @@ def read_sampled(path: Path, shown: Shown | None, every: int) -> tuple[Sampled, 
         at = number * every + TOGETHER // 2
         if at >= len(times):
             break
-        found.append(Sampled(times[at], tuple(row)))
+        found.append(SampledPicture(times[at], tuple(row)))
     return tuple(found)
 
 

@@ -17,7 +17,7 @@ from transcode.work.reshaped import Reshaped
 from transcode.work.seen import (
     SIDE,
     TOGETHER,
-    Sampled,
+    SampledPicture,
     Seen,
     read_sampled,
     read_seen,
@@ -155,8 +155,8 @@ def test_a_picture_beside_a_cut_may_be_either(
     """At another rate the one before it or after it is shown; no third."""
     told = read_sampled(sampled, SHOWN, 25)
     turned = replace(seen, luma=seen.luma[::-1])
-    beside = [Sampled(it.time, (it.pictures[0], turned, turned)) for it in told]
-    none_of_them = [Sampled(it.time, (turned,) * TOGETHER) for it in told]
+    beside = [SampledPicture(it.time, (it.pictures[0], turned, turned)) for it in told]
+    none_of_them = [SampledPicture(it.time, (turned,) * TOGETHER) for it in told]
     told_all = finished.with_report(seen=seen, shown=SHOWN)
 
     assert set() == told_all.with_report(sampled=tuple(beside)).failed()
@@ -169,7 +169,7 @@ def test_where_something_is_drawn_no_picture_is_compared(
     """Lines burnt in, of which the decoder shows nothing."""
     turned = replace(seen, luma=seen.luma[::-1])
     told = [
-        Sampled(it.time, (turned,) * TOGETHER)
+        SampledPicture(it.time, (turned,) * TOGETHER)
         for it in read_sampled(sampled, SHOWN, 25)
     ]
 

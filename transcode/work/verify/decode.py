@@ -56,7 +56,7 @@ def said(exc: BaseException) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class SampleTimes:
     """Which pictures are kept, small, of the groups that are decoded."""
 
     times: Sequence[tuple[Fraction, int]]
@@ -81,7 +81,7 @@ class Decoder:
         *,
         full: bool,
         hear: Callable[[Any], None] | None = None,
-        look: Look | None = None,
+        look: SampleTimes | None = None,
     ) -> None:
         self._hear = hear
         self._look = deque(() if look is None else look.times)

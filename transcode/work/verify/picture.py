@@ -10,7 +10,7 @@ from ...contract import DynamicRange, Task, VideoStream
 from ...media.colours import is_converted
 from ..report import EncodeReport
 from ..reshaped import begins_reshaped
-from ..seen import Sampled, Seen
+from ..seen import SampledPicture, Seen
 from .shown import made_at
 from .source import source_video
 from .tracks import Track
@@ -155,7 +155,7 @@ def _alike(one: bytes, other: bytes) -> float | None:
     return float(both / (spreads[0] * spreads[1]))
 
 
-def _likeness(sampled: Sampled, found: Seen) -> float | None:
+def _likeness(sampled: SampledPicture, found: Seen) -> float | None:
     each = (_alike(it.luma, found.luma) for it in sampled.pictures)
     return max((it for it in each if it is not None), default=None)
 

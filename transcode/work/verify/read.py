@@ -20,7 +20,7 @@ from .cmaf import (
     read_samples,
     shown_until,
 )
-from .decode import Decoder, Look, media_errors, open_media, said
+from .decode import Decoder, SampleTimes, media_errors, open_media, said
 from .playlists import BrokenPlaylist, read_names
 from .sampling import near, sample_times, unheard
 from .tracks import Track
@@ -240,7 +240,7 @@ class _Reader:
             self._base,
             full=task.recipe.verify == "full",
             hear=self._meter.take if self._meter else unheard(task, plan),
-            look=Look(look, near(task, plan))
+            look=SampleTimes(look, near(task, plan))
             if isinstance(plan, VideoRendition)
             else None,
         )
