@@ -31,10 +31,7 @@ def all_commands(
     group: click.Group = commands, path: str = "transcode"
 ) -> Iterator[tuple[str, click.Command]]:
     """Every command with the words that call it."""
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
+    for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from all_commands(command, f"{path} {name}")
         elif not command.hidden:

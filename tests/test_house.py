@@ -24,7 +24,7 @@ STAGES = {
 # What may know several stages: the order, the plugs, and the outermost edges. A worker
 # is where the invoking stage hands over to the working one.
 KNOWS_STAGES = {
-    *("pipeline.py", "request.py", "sample_encode.py", "wiring.py", "signals.py"),
+    *("pipeline.py", "request.py", "beforehand", "wiring.py", "signals.py"),
     *("catalog.py", "library.py", "invoke/local/staging.py"),
     *(
         "jobs",
@@ -48,7 +48,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("invoke", "ledger", "signals", "catalog"),
     ("wiring",),
     ("request",),
-    ("sample_encode",),
+    ("beforehand",),
     ("pipeline",),
     ("jobs",),
     ("functions", "serve", "library", "deploy"),
@@ -64,7 +64,6 @@ LOOSE = {
         "version",
         "request",
         "retry",
-        "sample_encode",
         "settings",
         "signals",
         "units",
@@ -260,21 +259,6 @@ def test_what_starts_early_is_light() -> None:
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
 
     assert not {"anyio", "click", "pydantic"} & {*done.stdout.split()}
-
-
-def test_one_run_loads_nothing_of_what_keeps_jobs() -> None:
-    """Records, budgets, webhooks, other commands: a short job would pay for them."""
-    code = "import transcode.cli.main, transcode.jobs.several, sys; print(*sys.modules)"
-    found = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    )
-
-    unwanted = (
-        *("jobs.state", "jobs.repository", "deliver.notify", "ledger.", "event."),
-        *("invoke.takeover", "invoke.remote", "cli.commands.bench", "serve."),
-    )
-    names = tuple(f"transcode.{name}" for name in unwanted)
-    assert [] == [it for it in found.stdout.split() if it.startswith(names)]
 
 
 def module_name(path: Path) -> str:

@@ -19,6 +19,14 @@ from types import MappingProxyType
 import anyio
 import anyio.to_thread
 
+from .beforehand.index_pass import IndexPass, PlannerFor, foresee_index
+from .beforehand.sample_encode import (
+    Planner,
+    SampleEncode,
+    foresee,
+    left_of,
+    planner_of,
+)
 from .contract import (
     Constraints,
     KeptWork,
@@ -71,7 +79,6 @@ from .request import (
     look_up,
     profile_of,
 )
-from .sample_encode import SampleEncode, foresee, left_of, planner_of
 from .store.destination import Destination, token_of
 from .store.open import destination, locate, refuse_change
 from .tracing.spans import Attributes, span
@@ -97,10 +104,14 @@ async def admit(
     constraints = constraints_of(request, platform)
     source = await locate(request.source, wiring.settings)
     media = await _probe_and_prepare(source, wiring, constraints)
-    chosen = (profile, platform, constraints)
-    planner = planner_of(request, wiring, source, media, chosen, compare=True)
+
+    def planner_for(media: Media, constraints: Constraints) -> Planner:
+        chosen = (profile, platform, constraints)
+        return planner_of(request, wiring, source, media, chosen, compare=True)
+
+    planner = planner_for(media, constraints)
     if request.sample != "always":
-        return foresee(planner)
+        return foresee_index(planner_for, media, constraints) or foresee(planner)
     async with wiring.engine(request.engine, platform) as engine:
         target = destination(request.to, wiring.settings)
         _, folder = job_of(source, profile, request)
@@ -183,15 +194,19 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
     try:
         media = await _probe_and_prepare(order.source, wiring, order.constraints)
         constraints = order.constraints.model_copy(update={"sharing": sharing()})
-        chosen = (order.profile, order.platform, constraints)
+
+        def planner_for(media: Media, constraints: Constraints) -> Planner:
+            chosen = (order.profile, order.platform, constraints)
+            return planner_of(order.request, wiring, order.source, media, chosen)
+
+        records = _recorded(engine, order.target, order.folder, journal.token)
         with span("plan") as one:
-            plan, sampled = await SampleEncode(
-                engine,
-                journal,
-                listen,
-                _recorded(engine, order.target, order.folder, journal.token),
-            ).decide(
-                planner_of(order.request, wiring, order.source, media, chosen),
+            plan, measured = await _decide(
+                planner_for,
+                media,
+                constraints,
+                index=IndexPass(engine, journal, listen, records),
+                sample=SampleEncode(engine, journal, listen, records),
                 refused=lambda error, plan, done: job(plan, done).with_manifest(
                     error, ()
                 ),
@@ -202,9 +217,36 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
         raise
     plan = await journal.allow(plan)
     listen(Planned(plan))
-    known = {it.task_id for it in sampled}
+    known = {it.task_id for it in measured}
     others = [it for it in journal.others(plan) if it.task_id not in known]
-    return await job(plan, (*others, *sampled)).perform(engine)
+    return await job(plan, (*others, *measured)).perform(engine)
+
+
+async def _decide(  # noqa: PLR0913 - what it needs, and who is told
+    planner_for: PlannerFor,
+    media: Media,
+    constraints: Constraints,
+    *,
+    index: IndexPass,
+    sample: SampleEncode,
+    refused: Callable[[TranscodeError, Plan, tuple[TaskResult, ...]], TranscodeError],
+) -> tuple[Plan, tuple[TaskResult, ...]]:
+    """The plan, after an index and a sample where those pay; and their attempts."""
+    looked = await index.look(planner_for, media, constraints)
+    before = looked.results
+    try:
+        plan, sampled = await sample.decide(
+            planner_for(looked.media, looked.constraints),
+            refused=lambda error, plan, done: refused(error, plan, (*before, *done)),
+        )
+    except TranscodeError as exc:
+        if looked.plan is None or exc.manifest is not None:
+            raise
+        # It was paid for.
+        if constraints.chunks and looked.indexing and looked.media == media:
+            exc.message = f"{looked.indexing.reason} {exc.message}"
+        raise refused(exc, looked.plan, before) from None
+    return looked.told(plan, constraints), (*before, *sampled)
 
 
 def gone_on_with(plan: Plan, order: ResolvedRequest) -> Plan:

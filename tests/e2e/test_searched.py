@@ -10,7 +10,7 @@ from typing import Any
 import av
 import pytest
 
-from transcode.contract import Manifest
+from transcode.contract import Manifest, Plan
 
 Command = Callable[..., Any]
 _SECONDS = 22
@@ -28,6 +28,8 @@ _HEVC = (
 )
 _MPEG2 = ("-c:v", "mpeg2video", "-bf", "2", "-g", "15", "-b:v", "300k")
 _PLAIN = ("-pix_fmt", "yuv420p")
+_FILLED = ("-muxrate", "2M", "-f", "mpegts")
+"""With null packets, so that it is more than the probe reads."""
 _FRAGMENTS = "frag_keyframe+empty_moov+delay_moov+default_base_moof"
 _STREAMS: dict[str, tuple[str, Sequence[str], Sequence[str]]] = {
     "open groups in H.264": ("25", _OPEN, ("-f", "mpegts")),
@@ -48,6 +50,16 @@ _STREAMS: dict[str, tuple[str, Sequence[str], Sequence[str]]] = {
 }
 
 
+_LONG: dict[str, tuple[str, Sequence[str], Sequence[str]]] = {
+    "long, open groups in H.264": ("25", _OPEN, _FILLED),
+    "long, no reordering": ("30000/1001", _CLOSED, _FILLED),
+    "long, pictures are missing": (
+        *("25", (*_CLOSED, "-tune", "zerolatency")),
+        ("-bsf:v", "noise=drop='between(n,200,204)*not(key)'", *_FILLED),
+    ),
+}
+
+
 @pytest.fixture(scope="module")
 def stream(
     tmp_path_factory: pytest.TempPathFactory, ffmpeg: str
@@ -56,7 +68,7 @@ def stream(
     folder = tmp_path_factory.mktemp("streams")
 
     def make(name: str, seconds: int = _SECONDS) -> Path:
-        rate, encoder, muxer = _STREAMS[name]
+        rate, encoder, muxer = (_STREAMS | _LONG)[name]
         path = folder / (f"{name}.ts" if "mpegts" in muxer else f"{name}.mp4")
         bars = ",".join(
             f"drawbox=t=fill:x=iw*{n / 10}:y=ih/2:w=iw/10:color=white"
@@ -128,3 +140,54 @@ def test_its_chunks_are_what_one_piece_is(
     assert {"video", "audio"} == packets(whole).keys()
     assert packets(whole) == packets(chunked)
     assert [*range(len(numbers(whole)))] == numbers(chunked)
+
+
+@pytest.mark.parametrize("name", [*_LONG][:2])
+def test_of_a_long_one_an_index_is_made_first(
+    name: str, stream: Callable[..., Path], transcode: Command
+) -> None:
+    """A task of its own, promised by the plan, on the bill; then it is cut as ever."""
+    clip = stream(name)
+    asked = ("--profile", "preview", "--platform", "functiongraph", "--memory", "1024")
+    words = transcode("plan", clip, *asked, "--chunks", "2")
+    foreseen = Plan.from_json(
+        transcode("plan", clip, *asked, "--chunks", "2", "--json").out
+    )
+    _, whole = run(transcode, clip, "--chunks", "1")
+    manifest, chunked = run(transcode, clip, "--chunks", "2")
+
+    assert "all of its packets are looked at first" in " ".join(words.out.split())
+    assert foreseen.indexing is not None
+    assert foreseen.indexing.planned is not None
+    planned = foreseen.indexing.planned.task
+    each = [it.task.predicted_cost.amount for it in foreseen.tasks]
+    assert sum(each, planned.predicted_cost.amount) == foreseen.predicted_cost.amount
+    kinds = [it.kind for it in manifest.tasks]
+    assert ["index", "chunk", "chunk", "join"] == kinds
+    (index,) = manifest.tasks[0].attempts
+    assert index.spec == planned.spec
+    paid = [it.cost.amount for task in manifest.tasks for it in task.attempts]
+    assert all(cost > 0 for cost in paid)
+    assert sum(paid) == manifest.cost.amount
+    assert packets(whole) == packets(chunked)
+    assert [*range(len(numbers(whole)))] == numbers(chunked)
+
+
+def test_what_an_index_contradicts_is_refused_by_name(
+    stream: Callable[..., Path], transcode: Command
+) -> None:
+    """The pass is on the failure's bill; without chunks it is made in one piece."""
+    clip = stream("long, pictures are missing")
+    ended = transcode(
+        "run", clip, "--profile", "preview", "--platform", "functiongraph", "--memory",
+        "1024", "--chunks", "2", "--json", "--quiet",
+    )  # fmt: skip
+    plain, _ = run(transcode, clip)
+
+    assert 5 == ended.code
+    assert "PlanError" == ended.document["error"]["type"]
+    said = "It cannot be cut: it has 545 pictures, and 550 by its rate."
+    assert said in ended.document["error"]["message"]
+    assert ["index"] == [it["kind"] for it in ended.document["tasks"]]
+    assert ended.document["cost"]["amount"] != "0"
+    assert ["encode"] == [it.kind for it in plain.tasks]

@@ -32,6 +32,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import transcode.pipeline
+from transcode.beforehand.sample_encode import Planner
 from transcode.contract import (
     Artifact,
     Attempt,
@@ -54,7 +55,6 @@ from transcode.jobs.service import JobService
 from transcode.ledger.job_rows import JOBS, by_job, look
 from transcode.pipeline import admit
 from transcode.request import Request, ResolvedRequest, look_up
-from transcode.sample_encode import Planner
 from transcode.settings import Settings
 from transcode.store.bucket_destination import BucketDestination
 from transcode.store.destination import FIRST, freely
@@ -497,6 +497,7 @@ class Model:
             plan=lambda _constraints, _content: plan,
             consider=lambda _plan, _refusal: None,
             understand=lambda _attempt, _sample: None,
+            index_of=lambda one: one.tasks[0],
         )
 
     # ── what must hold ──

@@ -40,6 +40,11 @@ def keep(request: Request, plan: Plan, to: Path) -> None:
             "A plan with a target quality cannot be kept: its rate factors are found "
             "by a sample when it runs. Leave out --out."
         )
+    if plan.indexing is not None:
+        raise UsageError(
+            "A plan in chunks of a source without an index cannot be kept: where it is "
+            "cut is found when it runs. Leave out --out, or give --chunks 1."
+        )
     profile = request.profile
     by_path = "/" in profile or profile.endswith(".toml")
     mark = request.watermark

@@ -163,6 +163,26 @@ class Sampled(Value):
     """Of renditions with a target."""
 
 
+class Indexed(Value):
+    """
+    What a pass over all packets of a picture saw. Seconds, by the source's own clock.
+    """
+
+    pictures: int
+    """Packets: one picture each, where each has its own time."""
+    untimed: int
+    """Of them, those without a time to be shown at."""
+    first_seconds: float
+    last_seconds: float
+    """When the first and the last one are shown."""
+    keyframe_seconds: tuple[float, ...]
+    shortest_step_seconds: float
+    longest_step_seconds: float
+    """From one to the next, as shown; 0 where there is but one."""
+    leaps: int
+    """How often the clock of decoding stood, went back, or leaped far ahead."""
+
+
 class Produced(Value):
     """What a worker reports when it stops by itself."""
 
@@ -176,6 +196,8 @@ class Produced(Value):
     """None: the results are of the whole source."""
     sampled: Sampled | None = None
     """Of a sample; None of everything else."""
+    indexed: Indexed | None = None
+    """Of an index; None of everything else."""
     read_bytes: int | None = None
     written_bytes: int | None = None
 
@@ -201,6 +223,8 @@ class Attempt(Value):
     say. Its log names the same."""
     sampled: Sampled | None = None
     """What a sample that succeeded measured: whoever takes over need not repeat it."""
+    indexed: Indexed | None = None
+    """What a pass over all packets saw, likewise."""
 
 
 class TaskResult(Value):

@@ -13,14 +13,18 @@ from .source import Source
 from .spec import Candidate, Content, Interval, Spec, StoreRequests, Usage
 from .value import EXACT, Money, Value
 
+MEASURING = frozenset({"sample", "index"})
+"""Kinds of tasks that make nothing: what they tell goes into the plan."""
+
 
 class Task(Value):
     """One invocation's worth of work, with the promise made about it."""
 
     task_id: str
-    kind: Literal["encode", "sample", "chunk", "join"] = "encode"
+    kind: Literal["encode", "sample", "index", "chunk", "join"] = "encode"
     """
-    A sample makes nothing that is kept: it says what the encode will take. Chunks make
+    A sample makes nothing that is kept: it says what the encode will take; an index
+    says where the source's keyframes are. Chunks make
     parts of the renditions, and a join everything else and the whole of them.
     """
     job_id: str
@@ -63,6 +67,18 @@ class Sampling(Value):
     """The sample, where one can be taken."""
     content: Content | None = None
     """What it showed."""
+    cost: Money | None = None
+    """Of all its attempts; in the plan's predicted cost, and on the bill."""
+
+
+class Indexing(Value):
+    """Whether every packet is looked at first, so that the source can be cut."""
+
+    verdict: Literal["pays", "taken", "failed"]
+    reason: str
+    """One sentence."""
+    planned: PlannedTask | None = None
+    """The pass; None once it is over."""
     cost: Money | None = None
     """Of all its attempts; in the plan's predicted cost, and on the bill."""
 
@@ -214,6 +230,8 @@ class Plan(Value):
     there are. None: the platform's file names no store."""
     sampling: Sampling | None = None
     """None: there is nothing to learn, because no picture is encoded."""
+    indexing: Indexing | None = None
+    """None: where the source can be cut is known, or nothing would be cut."""
     division: Division | None = None
     """None: there is nothing to divide, because no picture is encoded."""
     starting: Starting | None = None

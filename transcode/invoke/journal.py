@@ -5,12 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ..contract import Attempt, KeptWork, Plan, Task, TaskResult
-
-if TYPE_CHECKING:
-    from .takeover import Resumed
+from .takeover import Resumed
 
 
 class Journal(Protocol):

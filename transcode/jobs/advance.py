@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 import anyio
 
+from ..beforehand.sample_encode import left_of
 from ..contract import (
     InvocationReport,
     KeptWork,
@@ -57,7 +58,6 @@ from ..invoke.remote import (
 from ..invoke.scheduler import provisional_attempt
 from ..pipeline import conclude, gone_on_with, plan_job
 from ..request import ResolvedRequest
-from ..sample_encode import left_of
 from ..store.bucket import Bucket
 from ..store.destination import RECORDS
 from ..wiring import Wiring

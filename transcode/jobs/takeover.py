@@ -57,10 +57,14 @@ async def write_plan(
     if sampling is not None:
         # What it cost counts; it is over.
         sampling = sampling.model_copy(update={"planned": None})
+    indexing = plan.indexing
+    if indexing is not None:
+        indexing = indexing.model_copy(update={"planned": None})
     told = {
         "source": plan.source.model_copy(update={"location": plan.source.uri}),
         "tasks": tuple(one(planned) for planned in plan.tasks),
         "sampling": sampling,
+        "indexing": indexing,
     }
     known = PlannedTry(
         job_id=claim.job_id,

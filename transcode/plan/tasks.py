@@ -28,7 +28,7 @@ def planned_task(  # noqa: PLR0913 - a task is made of just these things
     *,
     choice: Choice,
     job: str,
-    kind: Literal["encode", "chunk", "join"] = "encode",
+    kind: Literal["encode", "index", "chunk", "join"] = "encode",
     number: int | None = None,
 ) -> PlannedTask:
     """One task in the spec that was chosen for it."""
@@ -38,7 +38,7 @@ def planned_task(  # noqa: PLR0913 - a task is made of just these things
         kind=kind,
         job_id=job,
         source=source,
-        media=_without_keyframes(media),
+        media=without_keyframes(media),
         recipe=recipe,
         spec=best.spec,
         predicted=best.predicted,
@@ -117,7 +117,7 @@ def total(amounts: Iterable[Money]) -> Money:
     return sum(rest, start=first)
 
 
-def _without_keyframes(media: Media) -> Media:
+def without_keyframes(media: Media) -> Media:
     # An hour has thousands of them, and an asynchronous call has 128 kB to 1 MB.
     return media.model_copy(
         update={

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..contract import OutcomeKind, Produced, Progress, Task
+from ..contract.plan import MEASURING
 from ..errors import (
     EncoderFailed,
     EncoderMissing,
@@ -29,13 +30,14 @@ from .command.gain import Gain
 from .encode import find_reshaped, run
 from .hardware import Way, ways_to_do
 from .held import Compared, corrected, look, said_of
+from .index import take_index
 from .indexes import mend
 from .join import join
 from .measure import FirstPass, measure_loudness, phase
 from .report import EncodeReport
 from .reshaped import Reshaped, ReshapedLate, headers_beside
 from .sample import take_sample
-from .seen import sampled_beside, seen_beside
+from .seen import seen_beside
 from .segment_times import restate
 from .single_file import fold
 from .stills import finish_stills
@@ -107,8 +109,9 @@ def _perform(
 ) -> Produced:
     bench.staging.mkdir(parents=True, exist_ok=True)
     bench.scratch.mkdir(parents=True, exist_ok=True)
-    if task.kind == "sample":
-        return take_sample(
+    if task.kind in MEASURING:
+        measured = take_index if task.kind == "index" else take_sample
+        return measured(
             task,
             program=bench.ffmpeg,
             scratch=bench.scratch,
@@ -289,8 +292,7 @@ def _following(
 
 def _forget(shown: str) -> None:
     """Every file in which ffmpeg tells of the source."""
-    pictures = seen_beside(shown), sampled_beside(shown)
-    for path in (shown, *pictures, *headers_beside(shown)):
+    for path in (shown, seen_beside(shown), *headers_beside(shown)):
         Path(path).unlink(missing_ok=True)
 
 

@@ -38,13 +38,11 @@ class Shown:
     base: Fraction
     last: int
     """How long the last is said to be shown."""
-    in_order: bool = True
-    """Each was handed out with its time, and none before another."""
 
 
 def read_shown(path: Path) -> Shown | None:
     """What ffmpeg wrote; None where it wrote nothing."""
-    times, base, last, timed = array("q"), None, (0, 0), True
+    times, base, last = array("q"), None, (0, 0)
     try:
         with path.open(encoding="ascii", errors="replace") as lines:
             for line in lines:
@@ -54,7 +52,6 @@ def read_shown(path: Path) -> Shown | None:
                     continue
                 fields = line.split(",", 4)
                 time = int(fields[2])
-                timed = timed and time > _NO_TIME
                 if time > _NO_TIME:
                     times.append(time)
                     last = max(last, (time, int(fields[3])))
@@ -62,5 +59,4 @@ def read_shown(path: Path) -> Shown | None:
         return None
     if base is None or not times:
         return None
-    ordered = array("q", sorted(times))
-    return Shown(ordered, base, last[1], timed and ordered == times)
+    return Shown(array("q", sorted(times)), base, last[1])

@@ -82,6 +82,7 @@ def explain(plan: Plan, *, width: int | None = None) -> str:
     sections += [
         in_words(plan.hardware, wide),
         division_words(plan, wide),
+        indexing_words(plan, wide),
         sampling_words(plan, wide),
         elsewhere(plan.elsewhere, wide),
         at_services(plan.services, wide),
@@ -281,8 +282,11 @@ def divided_specs(
         yield from item("", plan.division.reason, width=width)
     longest = max(each, key=lambda it: it.predicted.wall_seconds)
     usage = plan.predicted
+    pays = plan.indexing is not None and plan.indexing.verdict == "pays"
+    first = "the index, " if pays else ""
+    when = f"{first}all chunks at once, and the join"
     rows = [
-        ("time", duration(usage.wall_seconds), "all chunks at once, and the join"),
+        ("time", duration(usage.wall_seconds), when),
         ("a chunk", duration(longest.predicted.wall_seconds), _sure(longest)),
         ("the join", duration(join.task.predicted.wall_seconds), _sure(join.task)),
         ("processor", duration(usage.cpu_seconds), "of one vCPU"),
@@ -290,11 +294,15 @@ def divided_specs(
         ("scratch", memory(usage.scratch_bytes), "of all"),
         *_start_row(plan),
         *store_row(plan),
-        ("price", money(plan.predicted_cost), _limits(plan)),
+        ("price", money(plan.predicted_cost), _with_index(plan) + _limits(plan)),
     ]
     yield ""
     yield "Predicted"
     yield from _figures(rows, width)
+
+
+def _with_index(plan: Plan) -> str:
+    return "" if plan.indexing is None else "index included  "
 
 
 def store_row(plan: Plan) -> Iterator[tuple[str, str, str]]:
@@ -332,6 +340,17 @@ def division_words(plan: Plan, width: int = WIDTH) -> Iterator[str]:
     said = plan.division
     if said is not None and said.chunks == 1 and said.possible:
         yield from item("Chunks", f"None are made. {said.reason}", width=width)
+
+
+def indexing_words(plan: Plan, width: int = WIDTH) -> Iterator[str]:
+    """That all packets are looked at first, or were."""
+    indexing = plan.indexing
+    if indexing is None:
+        return
+    text = indexing.reason
+    if indexing.cost is not None:
+        text += f" It has cost {money(indexing.cost)}."
+    yield from item("Index", text, width=width)
 
 
 def sampling_words(plan: Plan, width: int = WIDTH) -> Iterator[str]:

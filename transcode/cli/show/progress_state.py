@@ -141,14 +141,13 @@ def planned_line(plan: Plan) -> str:
 
 
 def sample_line(plan: Plan) -> str:
-    """That a little is encoded first: how much, and at what price."""
+    """What is done before the plan is final: how much, and at what price."""
+    price = f"{duration(plan.predicted.wall_seconds)} and {money(plan.predicted_cost)}"
+    if plan.tasks[0].task.kind == "index":
+        return f"index: all packets of the source first, none decoded, about {price}"
     parts = len(plan.tasks[0].task.recipe.parts)
     why = "" if plan.sampling is None else f": {plan.sampling.reason}"
-    return (
-        f"sample: {plural(parts, 'part')} of the source first, about "
-        f"{duration(plan.predicted.wall_seconds)} and {money(plan.predicted_cost)}"
-        f"{why}"
-    )
+    return f"sample: {plural(parts, 'part')} of the source first, about {price}{why}"
 
 
 def attempt_line(task_id: str, attempt: Attempt) -> str:

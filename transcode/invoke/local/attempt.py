@@ -135,6 +135,7 @@ class Run:
             failure=failure,
             notes=() if self.report is None else self.report.notes,
             sampled=None if self.report is None else self.report.sampled,
+            indexed=None if self.report is None else self.report.indexed,
         )
 
     async def _mind(self, observer: AttemptObserver) -> None:

@@ -23,11 +23,7 @@ from .reaper import Reaper
 
 __all__ = ["WORKER", "Prestarted", "Started", "abandon", "begin", "start", "take"]
 
-_BOOT = (
-    "from transcode.sandbox.environment import start_lean; start_lean(); "
-    "from transcode.invoke.worker import main; main()"
-)
-WORKER = (sys.executable, "-P", "-c", _BOOT)
+WORKER = (sys.executable, "-P", "-m", "transcode.invoke.worker")
 """-P: a file of the working folder must not be imported in place of a library's."""
 
 

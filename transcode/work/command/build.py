@@ -39,7 +39,7 @@ from ...media.timeline import (
 from ..captions_listing import captions_file
 from ..reshaped import Reshaped, header_options, headers_beside
 from ..seen import OPTIONS as SEEN_OPTIONS
-from ..seen import sampled_beside, seen_beside
+from ..seen import seen_beside
 from ..shown import OPTIONS, PACKET_OPTIONS
 from .audio import mix, soundtrack
 from .codecs import Surroundings, audio_options, last_picture, video_options
@@ -579,9 +579,6 @@ def _told(pictures: Pictures, picture: Any, shown: str) -> list[Any]:
         if pictures.seen is not None:
             path = f"file:{seen_beside(shown)}"
             told.append(ffmpeg.output(pictures.seen, path, **SEEN_OPTIONS))
-        if pictures.sampled is not None:
-            path = f"file:{sampled_beside(shown)}"
-            told.append(ffmpeg.output(pictures.sampled, path, **SEEN_OPTIONS))
         return told
     return [ffmpeg.output(picture, f"file:{shown}", **PACKET_OPTIONS)]
 
@@ -594,6 +591,16 @@ def _headers(task: Task, picture: Any, shown: str) -> list[Any]:
     options = header_options(codec, lengths=short(task.media.format_name) == "flv")
     pairs = zip(headers_beside(shown), options, strict=True)
     return [ffmpeg.output(picture, f"file:{path}", **it) for path, it in pairs]
+
+
+def list_packets(task: Task, *, program: str, path: str) -> Command:
+    """Writes when the picture's packets are shown, by the source's own clock."""
+    source = upload(task)[str(task.recipe.video_index)]
+    # Packets before the first keyframe, too: whoever judges wants to know of them.
+    options = PACKET_OPTIONS | {"copyinkf": None}
+    told = ffmpeg.output(source, f"file:{path}", **options)
+    argv = (program, *_GLOBAL, *_patience(task), "-copyts", *told.get_args())
+    return Command(argv)
 
 
 def list_headers(task: Task, *, program: str, shown: str) -> tuple[str, ...]:

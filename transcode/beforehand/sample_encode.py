@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from .contract import (
+from ..contract import (
     Attempt,
     Constraints,
     Content,
@@ -21,26 +21,27 @@ from .contract import (
     WorkOrder,
     attempt_name,
 )
-from .errors import (
+from ..errors import (
     BudgetTooSmall,
     DeadlineTooShort,
     PlanError,
     QualityError,
     TranscodeError,
 )
-from .hooks import Listener, SampleBegun
-from .invoke.engine import Engine
-from .invoke.journal import Journal
-from .invoke.observer import Reporter
-from .invoke.scheduler import invoke_all
-from .plan.make_plan import make_plan
-from .plan.profile import Profile
-from .plan.quality import has_target
-from .plan.sample_parts import content_of
-from .plan.sampling import consider, failed, less, taken
-from .platforms.platform import Platform
-from .request import Request, Wanted
-from .wiring import Wiring
+from ..hooks import Listener, SampleBegun
+from ..invoke.engine import Engine
+from ..invoke.journal import Journal
+from ..invoke.observer import Reporter
+from ..invoke.scheduler import invoke_all
+from ..plan.indexing import index_of
+from ..plan.make_plan import make_plan
+from ..plan.profile import Profile
+from ..plan.quality import has_target
+from ..plan.sample_parts import content_of
+from ..plan.sampling import consider, failed, less, taken
+from ..platforms.platform import Platform
+from ..request import Request, Wanted
+from ..wiring import Wiring
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +73,25 @@ class SampleEncode:
             if refusal is not None:
                 raise refusal
             return plan, ()
-        alone = _alone(plan, sampling.planned, planner.constraints)
-        results = await self._take(alone, sampling.planned, plan)
+        own = alone(plan, sampling.planned, planner.constraints)
+        results = await self._take(own, sampling.planned, plan)
         # The next worker imports while it is planned anew.
         await self.engine.prewarm()
         attempts = results[0].attempts if results else ()
-        cost = _cost(attempts, alone.predicted_cost)
+        cost = cost_of(attempts, own.predicted_cost)
         last = attempts[-1] if attempts else None
         content = None
         if last is not None and last.outcome is OutcomeKind.SUCCEEDED:
             content = planner.understand(last, sampling.planned)
         told = _told(sampling, content, cost, last)
         if content is None and refusal is not None:
-            raise refused(refusal, alone, results)
+            raise refused(refusal, own, results)
         waited = sum(a.measured.wall_seconds for a in attempts if a.measured)
         left = less(planner.constraints, cost, waited)
         try:
             final = planner.plan(left, content)
         except PlanError as exc:
-            raise refused(exc, alone, results) from None
+            raise refused(exc, own, results) from None
         final = final.model_copy(
             update={
                 "sampling": told,
@@ -109,7 +110,7 @@ class SampleEncode:
         if known is not None:
             # Somebody before us took it: it is paid for, and says the same again.
             others = [a for a in earlier if a is not known]
-            return (_result(sample, (*others, known)),)
+            return (result_of(sample, (*others, known)),)
         # Nothing is spent on a sample of what could not be paid for afterwards.
         cost = whole.predicted_cost + plan.predicted_cost
         asked = {"predicted_cost": cost, "budget": plan.budget}
@@ -133,17 +134,18 @@ class SampleEncode:
 
 
 def left_of(plan: Plan) -> Money | None:
-    """Of the plan's budget, what its sample has not spent."""
-    spent = None if plan.sampling is None else plan.sampling.cost
-    if plan.budget is None or spent is None:
+    """Of the plan's budget, what its sample and index have not spent."""
+    before = (plan.sampling, plan.indexing)
+    spent = sum((it.cost.amount for it in before if it and it.cost), Decimal(0))
+    if plan.budget is None or not spent:
         return plan.budget
     return Money(
-        amount=max(plan.budget.amount - spent.amount, Decimal(0)),
+        amount=max(plan.budget.amount - spent, Decimal(0)),
         currency=plan.budget.currency,
     )
 
 
-def _alone(plan: Plan, sample: PlannedTask, constraints: Constraints) -> Plan:
+def alone(plan: Plan, sample: PlannedTask, constraints: Constraints) -> Plan:
     """The sample as a plan of its own: what budgets and ledgers go by."""
     return plan.model_copy(
         update={
@@ -156,7 +158,7 @@ def _alone(plan: Plan, sample: PlannedTask, constraints: Constraints) -> Plan:
     )
 
 
-def _cost(attempts: Sequence[Attempt], like: Money) -> Money:
+def cost_of(attempts: Sequence[Attempt], like: Money) -> Money:
     amount = sum((a.cost.amount for a in attempts), Decimal(0))
     return Money(amount=amount, currency=like.currency)
 
@@ -172,7 +174,7 @@ def _told(
     return failed(sampling, why, cost)
 
 
-def _result(sample: PlannedTask, attempts: tuple[Attempt, ...]) -> TaskResult:
+def result_of(sample: PlannedTask, attempts: tuple[Attempt, ...]) -> TaskResult:
     return TaskResult(
         task_id=sample.task.task_id, kind="sample", attempts=attempts, produced=None
     )
@@ -188,6 +190,8 @@ class Planner:
     """Raises `PlanError`."""
     consider: Callable[[Plan, PlanError | None], Sampling | None]
     understand: Callable[[Attempt, PlannedTask], Content | None]
+    index_of: Callable[[Plan], PlannedTask]
+    """The pass over all packets, before a plan that is made as if there were one."""
 
     def first(self) -> tuple[Plan, PlanError | None]:
         """
@@ -306,5 +310,12 @@ def planner_of(  # noqa: PLR0913 - a plan is made of just these things
             sample.task,
             coefficients=wiring.coefficients,
             platform=platform.name,
+        ),
+        index_of=lambda plan: index_of(
+            plan,
+            platform=platform,
+            machine=wiring.machine_of(request.engine),
+            coefficients=wiring.coefficients,
+            optimize=wishes.optimize,
         ),
     )

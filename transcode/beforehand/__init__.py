@@ -1,0 +1,1 @@
+"""What runs before a plan is final, since it tells what the plan is to be."""

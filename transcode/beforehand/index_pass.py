@@ -1,0 +1,159 @@
+"""A pass over all packets before the work proper, where chunks would need an index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..contract import (
+    Constraints,
+    Indexing,
+    Media,
+    Money,
+    OutcomeKind,
+    Plan,
+    PlannedTask,
+    TaskResult,
+    WorkOrder,
+    attempt_name,
+)
+from ..errors import PlanError
+from ..hooks import Listener, SampleBegun
+from ..invoke.engine import Engine
+from ..invoke.journal import Journal
+from ..invoke.observer import Reporter
+from ..invoke.scheduler import invoke_all
+from ..plan.indexing import as_if_indexed, considered, with_index
+from ..plan.sampling import less
+from .sample_encode import Planner, alone, cost_of, foresee, result_of
+
+PlannerFor = Callable[[Media, Constraints], Planner]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What is planned by, and what it took to know it."""
+
+    media: Media
+    constraints: Constraints
+    """What is left of deadline and budget."""
+    plan: Plan | None = None
+    """Of the pass alone; None: none was made, and what follows is nothing."""
+    indexing: Indexing | None = None
+    results: tuple[TaskResult, ...] = ()
+
+    def told(self, final: Plan, wishes: Constraints) -> Plan:
+        """*final* with what went before it; *wishes* are the whole job's."""
+        if self.indexing is None or self.indexing.cost is None:
+            return final
+        return final.model_copy(
+            update={
+                "indexing": self.indexing,
+                "predicted_cost": final.predicted_cost + self.indexing.cost,
+                "deadline_seconds": wishes.deadline_seconds,
+                "budget": wishes.budget,
+            }
+        )
+
+
+def foresee_index(
+    planner_for: PlannerFor, media: Media, wishes: Constraints
+) -> Plan | None:
+    """
+    The plan with an index before it, where that pays; None where nothing is to be cut,
+    or it is known where.
+    """
+    guess = as_if_indexed(media)
+    if guess == media or wishes.chunks == 1:
+        return None
+    try:
+        planner = planner_for(guess, wishes)
+        plan = foresee(planner)
+        if plan.division is None or plan.division.chunks < 2:  # noqa: PLR2004
+            return None
+        index = planner.index_of(plan.model_copy(update={"media": media}))
+        if wishes.deadline_seconds is not None or wishes.budget is not None:
+            took = index.task.predicted_wall.high
+            left = less(wishes, index.task.predicted_cost, took)
+            plan = foresee(planner_for(guess, left))
+    except PlanError:
+        return None
+    plan = plan.model_copy(update={"media": media})
+    return considered(plan, index, wishes)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPass:
+    """Where the pass is made, and who hears of it."""
+
+    engine: Engine
+    journal: Journal
+    listen: Listener
+    records: Callable[[str], str | None]
+    """Where those of an attempt lie, by its name."""
+
+    async def look(
+        self, planner_for: PlannerFor, media: Media, wishes: Constraints
+    ) -> Looked:
+        """
+        What to plan by: *media*, or what a pass over its packets saw, where that pays.
+
+        A pass that fails, or sees what contradicts *media*, changes nothing but the
+        bill.
+        """
+        plan = foresee_index(planner_for, media, wishes)
+        if plan is None or plan.indexing is None or plan.indexing.planned is None:
+            return Looked(media, wishes)
+        index = plan.indexing.planned
+        own = alone(plan, index, wishes)
+        results = await self._take(own, index, plan)
+        await self.engine.prewarm()
+        attempts = results[0].attempts if results else ()
+        cost = cost_of(attempts, own.predicted_cost)
+        last = attempts[-1] if attempts else None
+        waited = sum(a.measured.wall_seconds for a in attempts if a.measured)
+        left = less(wishes, cost, waited)
+        found: Media | str = "the pass over its packets failed"
+        if last is not None and last.outcome is OutcomeKind.SUCCEEDED and last.indexed:
+            found = with_index(media, index.task.recipe.video_index, last.indexed)
+        elif last is not None and last.failure is not None:
+            found = f"the pass over its packets failed: {last.failure.message}"
+        if isinstance(found, str):
+            indexing = _told("failed", f"It cannot be cut: {found.rstrip('.')}.", cost)
+            return Looked(media, left, own, indexing, results)
+        video = next(it for it in found.video if it.keyframe_seconds)
+        keys = len(video.keyframe_seconds or ())
+        said = f"{video.frames} pictures and {keys} keyframes were counted."
+        return Looked(found, left, own, _told("taken", said, cost), results)
+
+    async def _take(
+        self, plan: Plan, index: PlannedTask, whole: Plan
+    ) -> tuple[TaskResult, ...]:
+        earlier = self.journal.earlier.get(index.task.task_id, ())
+        known = next((a for a in reversed(earlier) if a.indexed is not None), None)
+        if known is not None:
+            # Somebody before us made it: it is paid for, and says the same again.
+            others = [a for a in earlier if a is not known]
+            return (result_of(index, (*others, known)),)
+        # Nothing is spent on what could not be paid for afterwards.
+        allowed = await self.journal.allow(whole)
+        plan = plan.model_copy(update={"budget": allowed.budget})
+        self.listen(SampleBegun(plan))
+        return await invoke_all(
+            (index,),
+            self.engine,
+            budget=plan.budget,
+            order_for=lambda task, number: WorkOrder(
+                task=task,
+                number=number,
+                place=None,
+                records=self.records(attempt_name(task.task_id, number)),
+                profile=plan.profile.name,
+            ),
+            observer=Reporter(plan, self.journal, self.listen),
+            earlier=self.journal.earlier,
+        )
+
+
+def _told(verdict: str, reason: str, cost: Money) -> Indexing:
+    return Indexing.model_validate({"verdict": verdict, "reason": reason, "cost": cost})
