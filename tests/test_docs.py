@@ -31,7 +31,10 @@ def all_commands(
     group: click.Group = commands, path: str = "transcode"
 ) -> Iterator[tuple[str, click.Command]]:
     """Every command with the words that call it."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from all_commands(command, f"{path} {name}")
         elif not command.hidden:

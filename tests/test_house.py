@@ -261,6 +261,21 @@ def test_what_starts_early_is_light() -> None:
     assert not {"anyio", "click", "pydantic"} & {*done.stdout.split()}
 
 
+def test_one_run_loads_nothing_of_what_keeps_jobs() -> None:
+    """Records, budgets, webhooks, other commands: a short job would pay for them."""
+    code = "import transcode.cli.main, transcode.jobs.several, sys; print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+
+    unwanted = (
+        *("jobs.state", "jobs.repository", "deliver.notify", "ledger.", "event."),
+        *("invoke.takeover", "invoke.remote", "cli.commands.bench", "serve."),
+    )
+    names = tuple(f"transcode.{name}" for name in unwanted)
+    assert [] == [it for it in found.stdout.split() if it.startswith(names)]
+
+
 def module_name(path: Path) -> str:
     """Dotted, as it is imported."""
     name = ".".join(path.relative_to(ROOT).with_suffix("").parts)

@@ -20,7 +20,7 @@ from .contract import Manifest, Media, Plan
 from .contract.job import JobReport
 from .errors import UsageError
 from .hooks import Event, Listener
-from .jobs import journal
+from .jobs import receipts
 from .jobs.batch import submit_all
 from .jobs.ingest import Rule
 from .jobs.service import JobService
@@ -98,7 +98,7 @@ async def run_async(
     job that failed carries the manifest with its bill as `manifest`.
     """
     request = _request(source, options, to=to)
-    return await _wired(lambda w: journal.run(request, w, listen=on_event), settings)
+    return await _wired(lambda w: receipts.run(request, w, listen=on_event), settings)
 
 
 async def submit_async(  # noqa: PLR0913 - what a submission may say

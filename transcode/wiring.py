@@ -15,17 +15,12 @@ from typing import TYPE_CHECKING
 
 from .catalog import Catalog
 from .contract import Capabilities
-from .contract.job import Delivery
-from .deliver import Announcer, Senders, Target, check, parse_targets
-from .deliver.targets import GraphFunction, parse_target
 from .errors import (
     DestinationError,
     SettingsError,
     UsageError,
 )
 from .invoke.engine import Engine
-from .invoke.variants import VARIABLE, FunctionVariant, narrowed, parse_variants
-from .ledger.budgets import Cap, parse_caps
 from .plan.coefficients import Coefficients, parse_coefficients
 from .platforms.machine import scratch_mib, this_machine
 from .platforms.platform import Machine, Platform, held_to_tier
@@ -35,10 +30,15 @@ from .units import nearest
 from .work.toolchain import capabilities, find_ffmpeg, yardstick_seconds
 
 if TYPE_CHECKING:
+    from .contract.job import Delivery
+    from .deliver import Announcer, Senders, Target
     from .deliver.functiongraph import AsyncStatus, FunctionCalls
+    from .deliver.targets import GraphFunction
     from .invoke.kubernetes import KubernetesCluster
     from .invoke.kubernetes_job import JobSetup
     from .invoke.ray import RayCluster
+    from .invoke.variants import FunctionVariant
+    from .ledger.budgets import Cap
 
 ENGINES = ("local", "ray", "functiongraph", "aws-lambda", "kubernetes")
 _OF_ONE_PLATFORM = ("functiongraph", "aws-lambda")
@@ -151,6 +151,8 @@ class Wiring:
     @cached_property
     def caps(self) -> tuple[Cap, ...]:
         """Budgets that jobs share; raises `SettingsError`."""
+        from .ledger.budgets import parse_caps  # noqa: PLC0415 - who keeps jobs
+
         return parse_caps(self.settings.budgets or "")
 
     @property
@@ -195,6 +197,8 @@ class Wiring:
                 platform=platform.name,
             )
         if engine == "functiongraph":
+            from .invoke.variants import narrowed  # noqa: PLC0415 - see `engine`
+
             return narrowed(platform, [one for one, _ in self.graph_functions])
         return held_to_tier(platform) if engine == "aws-lambda" else platform
 
@@ -235,6 +239,7 @@ class Wiring:
     @asynccontextmanager
     async def _functiongraph_engine(self, platform: Platform) -> AsyncIterator[Engine]:
         # Loads aiohttp, and nothing of it for whoever works here.
+        from .deliver import check  # noqa: PLC0415
         from .invoke.functiongraph import (  # noqa: PLC0415
             FunctionGraphFunction,
             FunctionGraphInvoker,
@@ -341,6 +346,9 @@ class Wiring:
     @cached_property
     def graph_functions(self) -> tuple[tuple[FunctionVariant, GraphFunction], ...]:
         """Those of the engine `functiongraph`; raises `SettingsError`."""
+        from .deliver.targets import GraphFunction, parse_target  # noqa: PLC0415
+        from .invoke.variants import VARIABLE, parse_variants  # noqa: PLC0415
+
         found = []
         for variant in parse_variants(self.settings.functiongraph_function or ""):
             try:
@@ -361,6 +369,8 @@ class Wiring:
 
     def told_of(self, *, success: bool) -> tuple[Target, ...]:
         """Who is told of a result, or of a job that failed; raises `SettingsError`."""
+        from .deliver import check, parse_targets  # noqa: PLC0415 - who keeps jobs
+
         name = "on_success" if success else "on_failure"
         try:
             targets = parse_targets(getattr(self.settings, name) or "")
@@ -374,6 +384,8 @@ class Wiring:
 
     def senders(self) -> Senders:
         """Who tells them; a context manager that shares connections."""
+        from .deliver import Senders  # noqa: PLC0415 - likewise
+
         return Senders(self.settings, self._create)
 
     def announcer(
@@ -384,6 +396,8 @@ class Wiring:
 
         Raises `SettingsError`.
         """
+        from .deliver import Announcer  # noqa: PLC0415 - likewise
+
         return Announcer(
             self.senders(),
             on_success=self.told_of(success=True),

@@ -45,7 +45,9 @@ def test_every_command_explains_itself(command: str) -> None:
     shown = CliRunner().invoke(group, [command, "--help"])
 
     assert 0 == shown.exit_code
-    options = [p for p in group.commands[command].params if isinstance(p, click.Option)]
+    asked = group.get_command(click.Context(group), command)
+    assert asked is not None
+    options = [p for p in asked.params if isinstance(p, click.Option)]
     assert [] == [option.name for option in options if not option.help]
     if command != "doctor":
         assert f"transcode {command}" in shown.output.partition("Examples:")[2]

@@ -13,7 +13,7 @@ from transcode.cli.show.what_if import Advice, advice_text, repriced_text
 from transcode.cli.what_if import predictor
 from transcode.contract import Spec
 from transcode.invoke.scheduler import provisional_attempt as will
-from transcode.jobs.journal import ledger_record
+from transcode.jobs.receipts import ledger_record
 from transcode.ledger.advise import Fixed
 from transcode.ledger.arrivals import Reserve
 from transcode.ledger.reprice import Comparison

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from transcode.work.toolchain import (
 
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
-    """A program that answers `-version` as told by `answer.txt` beside it."""
+    """A program that answers whatever it is asked with `answer.txt` beside it."""
     program = tmp_path / "ffmpeg"
     program.write_text(f"#!/bin/sh\ncat '{tmp_path}/answer.txt'\n")
     program.chmod(0o755)
@@ -74,6 +75,18 @@ def test_capabilities() -> None:
     assert found.decoders >= {"h264", "hevc", "vp9", "aac", "png"}
     assert found.packager_version is not None
     assert frozenset() == found.hardware_encoders
+
+
+@pytest.mark.parametrize("kind", ["encoders", "decoders"])
+def test_all_codecs_are_known_by_their_names(ffmpeg: str, kind: str) -> None:
+    """As many, and the same, as its own list of this kind has: ` V....D libx264 …`."""
+    argv = [ffmpeg, "-hide_banner", f"-{kind}"]
+    listed = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    _, _, rows = listed.partition(" ------\n")
+    names = {row.split()[1] for row in rows.splitlines()}
+
+    assert "h264_cuvid" in names or "libx264" in names
+    assert names == getattr(capabilities(Settings()), kind)
 
 
 def test_hardware_is_proven(ffmpeg: str) -> None:

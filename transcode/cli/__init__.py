@@ -33,9 +33,10 @@ def main() -> NoReturn:
 
         prestart.begin(sys.argv[1:])
         # When those are under way: it imports.
-        from ..sandbox.environment import keep_private  # noqa: PLC0415
+        from ..sandbox.environment import keep_private, start_lean  # noqa: PLC0415
 
         keep_private()
+        start_lean()
         from .main import own_streams, run_command_line  # noqa: PLC0415
 
         own_streams()

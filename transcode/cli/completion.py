@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
 
 VARIABLE = "_TRANSCODE_COMPLETE"
 SHELLS = ("bash", "zsh", "fish")
@@ -13,6 +12,8 @@ _MOST_JOBS = 100
 
 def script(group: click.Command, shell: str) -> str:
     """The script for *shell*; raises `click.UsageError` for one we do not know."""
+    from click.shell_completion import get_completion_class  # noqa: PLC0415 - rarely
+
     kind = get_completion_class(shell) if shell in SHELLS else None
     if kind is None:
         raise click.UsageError(

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.shell_completion import shell_complete
 
 from .commands.run import transcode
 from .completion import VARIABLE
@@ -161,7 +160,7 @@ def _attempt(argv: Sequence[str], *, as_json: bool, verbose: bool) -> int:
 def _invoke(argv: Sequence[str]) -> int:
     # Whoever asks how it is done is answered, whatever stands in a file.
     asks = {"-h", "--help", "--version"} & {*argv}
-    given = {} if asks else defaults(transcode)
+    given = {} if asks else defaults(transcode, argv)
     try:
         with transcode.make_context("transcode", list(argv), default_map=given) as ctx:
             transcode.invoke(ctx)
@@ -190,6 +189,8 @@ def _asked_by_a_shell() -> int | None:
     instruction = os.environ.get(VARIABLE)
     if not instruction:
         return None
+    from click.shell_completion import shell_complete  # noqa: PLC0415 - a shell alone
+
     return shell_complete(transcode, {}, "transcode", VARIABLE, instruction)
 
 

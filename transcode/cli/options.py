@@ -7,10 +7,12 @@ from calendar import IllegalMonthError, monthrange
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -168,6 +170,8 @@ class Text(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
         param: click.Parameter,  # noqa: ARG002
         incomplete: str,
     ) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - a shell's
+
         return [CompletionItem(incomplete, type="file")]
 
 
@@ -184,6 +188,8 @@ class NameOrFile(Text):
         param: click.Parameter,  # noqa: ARG002
         incomplete: str,
     ) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - a shell's
+
         if "/" in incomplete or incomplete.startswith("."):
             return [CompletionItem(incomplete, type="file")]
         from .completion import known  # noqa: PLC0415 - only when a shell asks
@@ -204,6 +210,8 @@ class JobName(Text):
         param: click.Parameter,  # noqa: ARG002 - click's signature
         incomplete: str,
     ) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - a shell's
+
         if "/" in incomplete:
             return [CompletionItem(incomplete, type="file")]
         from .completion import known_jobs  # noqa: PLC0415 - only when a shell asks

@@ -8,7 +8,7 @@ project may set stands in `transcode.settings`.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -74,15 +74,22 @@ def read(environ: Mapping[str, str], here: Path) -> tuple[SettingsFile, ...]:
     return tuple(found)
 
 
-def defaults(group: click.Group) -> dict[str, dict[str, Any]]:
-    """Command → option → its default, as click's `default_map` wants it."""
+def defaults(group: click.Group, argv: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Command → option → its default, as click's `default_map` wants it.
+
+    Of those commands alone that *argv* may mean.
+    """
     merged: dict[str, Any] = {}
     for one in files():
         merged |= one.options
     if not merged:
         return {}
     found: dict[str, dict[str, Any]] = {}
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in {*argv}.intersection(group.list_commands(context)):
+        command = group.get_command(context, name)
+        if command is None:
+            continue
         has = {parameter.name for parameter in command.params}
         wanted = has & (merged.keys() if name in _OF_PLANS else {"to"})
         found[name] = {key: merged[key] for key in merged if key in wanted}

@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from ..access.address import is_local
-from ..ledger.reading import IndexReader
 from ..settings import Settings
-from ..store.folder_source import absolute
-from ..store.stamps import folder_stamp
 from ..units import nearest, one_line, plural
 from . import settings_file
 
@@ -23,6 +19,7 @@ from . import settings_file
 
 if TYPE_CHECKING:
     from ..ledger.index import Index, Synced
+    from ..ledger.reading import IndexReader
     from ..store.bucket import Bucket
 
 Answer = TypeVar("Answer")
@@ -81,6 +78,11 @@ def ask_index(to: str, question: Callable[[Index], Answer]) -> Answer:
 
 def ask_list(to: str, question: Callable[[IndexReader], Answer]) -> Answer:
     """Like `ask_index`, for what is listed: at once, where nothing has changed."""
+    from ..access.address import is_local
+    from ..ledger.reading import IndexReader
+    from ..store.folder_source import absolute
+    from ..store.stamps import folder_stamp
+
     settings = settings_here()
     if is_local(to):
         root = absolute(to)

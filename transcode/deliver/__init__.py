@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
-from .layout import folder_name
-from .manifest import RunEnding, Status, failed, refused, succeeded
-from .message import Notice, compose
-from .notify import Announcer, RetryClock, tell, told_digest
-from .senders import Senders, check
-from .targets import Target, parse_target, parse_targets
+TYPE_CHECKING = False  # as type checkers know it, without the price of `typing`
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .layout import folder_name
+    from .manifest import RunEnding, Status, failed, refused, succeeded
+    from .message import Notice, compose
+    from .notify import Announcer, RetryClock, tell, told_digest
+    from .senders import Senders, check
+    from .targets import Target, parse_target, parse_targets
+
+_HOMES = {
+    "layout": ("folder_name",),
+    "manifest": (
+        "RunEnding",
+        "Status",
+        "failed",
+        "refused",
+        "succeeded",
+    ),
+    "message": (
+        "Notice",
+        "compose",
+    ),
+    "notify": (
+        "Announcer",
+        "RetryClock",
+        "tell",
+        "told_digest",
+    ),
+    "senders": (
+        "Senders",
+        "check",
+    ),
+    "targets": (
+        "Target",
+        "parse_target",
+        "parse_targets",
+    ),
+}
+"""Module → what of it is imported from here, when it is first asked for."""
 
 __all__ = [
     "Announcer",
@@ -28,3 +63,18 @@ __all__ = [
     "tell",
     "told_digest",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - not before it is needed
+
+    found = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

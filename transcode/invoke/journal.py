@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..contract import Attempt, KeptWork, Plan, Task, TaskResult
-from .takeover import Resumed
+
+if TYPE_CHECKING:
+    from .takeover import Resumed
 
 
 class Journal(Protocol):

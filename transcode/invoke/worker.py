@@ -25,7 +25,7 @@ from typing import Any
 
 from ..contract import Failure, OutcomeKind, Produced, Task
 from ..errors import TranscodeError
-from ..sandbox.environment import WORKING
+from ..sandbox.environment import WORKING, start_lean
 from ..settings import Settings
 from .wire import FORKS, Report, StagedOrder
 
@@ -177,6 +177,7 @@ def _confine() -> None:
     # Nothing that meets an upload needs a credential: also where nobody kept them back.
     for name in {*os.environ} - WORKING:
         del os.environ[name]
+    start_lean()
     # If the machine itself runs out of memory, an attempt can be repeated; who keeps
     # its books cannot. Raising one's own score is always allowed.
     Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from ..contract import (
     Attempt,
     KeptWork,
-    Manifest,
     Money,
     OutcomeKind,
     Plan,
-    SourceRecord,
     Task,
     TaskResult,
 )
 from ..contract.job import Claim, LedgerRecord, Submission
 from ..contract.plan import MEASURING
-from ..errors import Cancelled, TranscodeError
-from ..hooks import AttemptEnded, Event, Listener, Planned, SampleBegun, Unrecorded
-from ..invoke.engine import Engine
-from ..invoke.journal import NullJournal
+from ..errors import TranscodeError
+from ..hooks import AttemptEnded, Event, Listener, Planned, SampleBegun
 from ..invoke.takeover import ReportedAttempt, Resumed, plan_to_go_on_with
-from ..ledger.job_rows import JOBS
-from ..ledger.log import LEDGER, append
-from ..pipeline import run as run_here
-from ..request import Request
 from ..store.destination import token_of
-from ..store.open import bucket
-from ..wiring import Wiring
 from . import JobRepository, confirm
+from .receipts import ledger_record
 from .reservations import Reservations
 from .takeover import plans_before, reported_before, those_there, write_plan
 
@@ -290,110 +280,3 @@ def _not_begun(record: LedgerRecord) -> LedgerRecord:
         }
     )
     return record.model_copy(update={"attempt": attempt})
-
-
-class _Receipts(NullJournal):
-    """Collects what is to be entered once all is over."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: list[LedgerRecord] = []
-        # Nobody else claims this job; a time tells its runs apart in the ledger.
-        self._claim = time.time_ns() // 1_000_000
-
-    async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
-        if attempt.measured is not None:
-            took = timedelta(seconds=attempt.measured.wall_seconds)
-            begun = datetime.now(UTC) - took
-            self.records.append(
-                ledger_record(plan, task, attempt, claim=self._claim, now=begun)
-            )
-
-
-async def run(
-    request: Request,
-    wiring: Wiring,
-    *,
-    listen: Listener,
-    engine: Engine | None = None,
-) -> Manifest:
-    """
-    `pipeline.run`, and every attempt of it in the ledger of `request.to`.
-
-    Only where there is a ledger or a job: where none are kept, nothing but the result
-    is to be found, and nothing at all of a run that failed. An interrupted run enters
-    nothing. A ledger that cannot be written changes no result: listeners hear
-    `Unrecorded`.
-    """
-    receipts = _Receipts()
-    try:
-        manifest = await run_here(
-            request, wiring, listen=listen, journal=receipts, engine=engine
-        )
-    except Cancelled:
-        raise
-    except TranscodeError:
-        await _enter(receipts.records, request, wiring, listen)
-        raise
-    await _enter(receipts.records, request, wiring, listen)
-    return manifest
-
-
-async def _enter(
-    records: list[LedgerRecord],
-    request: Request,
-    wiring: Wiring,
-    listen: Listener,
-) -> None:
-    if not records:
-        return
-    try:
-        async with bucket(request.to, wiring.settings) as objects:
-            for kept in (LEDGER, JOBS):
-                if await anext(objects.entries(kept), None) is not None:
-                    break
-            else:
-                return
-            for record in records:
-                await append(objects, record)
-    except TranscodeError as exc:
-        listen(Unrecorded(exc))
-
-
-def ledger_record(
-    plan: Plan, task: Task, attempt: Attempt, *, claim: int, now: datetime
-) -> LedgerRecord:
-    """What the ledger says of *attempt*; tags are the submission's to add."""
-    source = plan.source
-    return LedgerRecord(
-        recorded_at=now,
-        job_id=plan.job_id,
-        claim=claim,
-        task_id=task.task_id,
-        kind=task.kind,
-        source=SourceRecord(
-            uri=source.uri, bytes=source.bytes, etag=source.etag, version=source.version
-        ),
-        profile=plan.profile,
-        platform=plan.platform,
-        engine=plan.engine,
-        attempt=attempt,
-        predicted_cost=_promised(plan, task, attempt),
-        predicted_wall=task.predicted_wall,
-        media=task.media,
-        recipe=task.recipe,
-    )
-
-
-def _promised(plan: Plan, task: Task, attempt: Attempt) -> Money | None:
-    """What this spec was expected to cost for the task, before it ran."""
-    candidates = (
-        candidate
-        for one in plan.tasks
-        for planned in (one, one.fallback)
-        if planned is not None
-        and planned.task.task_id == task.task_id
-        and planned.task.recipe == task.recipe
-        for candidate in planned.candidates
-    )
-    return next((c.cost for c in candidates if c.spec == attempt.spec), None)

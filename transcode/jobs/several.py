@@ -14,8 +14,7 @@ from ..hooks import AlreadyDone, Event, Listener
 from ..invoke.engine import Engine
 from ..request import Request
 from ..wiring import Wiring
-from .documents import as_ours
-from .journal import run
+from .receipts import run
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class RunEnd:
 async def run_one(
     request: Request, wiring: Wiring, *, listen: Listener, engine: Engine | None = None
 ) -> tuple[RunEnd]:
-    """`journal.run`, with what is worth knowing besides; raises what it raises."""
+    """`receipts.run`, with what is worth knowing besides; raises what it raises."""
     already = False
 
     def heard(event: Event) -> None:
@@ -53,12 +52,14 @@ async def run_several(
     requests: Sequence[Request], wiring: Wiring, *, listen: Listener
 ) -> tuple[RunEnd, ...]:
     """
-    `journal.run` for each, in this order, as many at a time as the machine takes.
+    `receipts.run` for each, in this order, as many at a time as the machine takes.
 
     They share one engine, which never admits more than there is; so all *requests* have
     the same engine and platform. What one of them fails with is its own. Raises what
     concerns all: a platform that does not exist, and `Cancelled`.
     """
+    from .documents import as_ours  # noqa: PLC0415 - one job has no use for it
+
     first = requests[0]
     platform = wiring.catalog.platform(
         first.platform or wiring.own_platform(first.engine)

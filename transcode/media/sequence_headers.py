@@ -10,17 +10,12 @@ from .hevc import hevc_pixel_aspect
 
 __all__ = ["UNITS", "pixel_aspect"]
 
-UNITS = {"h264": SPS, "hevc": HEVC_SPS, "mpeg1video": 0xB3, "mpeg2video": 0xB3}
+UNITS = {"h264": SPS, "hevc": HEVC_SPS, "mpeg2video": 0xB3}
 """Codec → the kind of unit that says it: sequence parameter sets (ITU-T H.264 and
 H.265, tables 7-1), sequence headers (ISO 13818-2 table 6-1)."""
 _MPEG_BYTES = 4
 _SHOWN = {2: Fraction(4, 3), 3: Fraction(16, 9), 4: Fraction(221, 100)}
 """ISO 13818-2 table 6-3: of the whole picture; 1 is square pixels."""
-_MPEG1 = (
-    None, 1.0, 0.6735, 0.7031, 0.7615, 0.8055, 0.8437, 0.8935, 0.9157, 0.9815, 1.0255,
-    1.0695, 1.0950, 1.1575, 1.2015,
-)  # fmt: skip
-"""ISO 11172-2 §2.4.3.2, pel_aspect_ratio: a pixel's height over its width."""
 
 
 def pixel_aspect(codec: str, unit: bytes) -> Fraction | None:
@@ -38,19 +33,16 @@ def pixel_aspect(codec: str, unit: bytes) -> Fraction | None:
         return None if found is None else found.pixel_aspect
     if codec == "hevc":
         return hevc_pixel_aspect(body[1:])
-    return _mpeg(codec, body)
+    return _mpeg2(body)
 
 
-def _mpeg(codec: str, body: bytes) -> Fraction | None:
+def _mpeg2(body: bytes) -> Fraction | None:
     if len(body) < _MPEG_BYTES:
         return None
     width, height = body[0] << 4 | body[1] >> 4, (body[1] & 15) << 8 | body[2]
     code = body[3] >> 4
     if not width or not height:
         return None
-    if codec == "mpeg1video":
-        tall = _MPEG1[code] if code < len(_MPEG1) else None
-        return None if tall is None else 1 / Fraction(str(tall))
     if code == 1:
         return Fraction(1)
     shown = _SHOWN.get(code)

@@ -23,7 +23,9 @@ __all__ = ["abandon", "begin", "close", "kill", "start"]
 _HERE = Path(__file__).resolve().parent
 _PACKAGES = (str(_HERE.parent), str(_HERE), str(_HERE / "child"))
 _BOOT = """
-import sys, types
+import gc, sys, types
+# One answer, and gone: there is no garbage worth looking for (`start_lean`).
+gc.set_threshold(200_000)
 sys.path[:] = sys.argv[4:]
 names = ("transcode", "transcode.probe", "transcode.probe.child")
 for name, path in zip(names, sys.argv[1:4]):

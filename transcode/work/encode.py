@@ -31,8 +31,15 @@ from .fetcher import FetchFault
 from .progress import Lines, ProgressLines, Summary, Tail, without_secrets
 from .report import EncodeReport
 from .reshaped import Headers, Reshaped, ReshapedLate
-from .seen import read_seen, seen_beside
-from .shown import read_shown
+from .seen import (
+    SampledPicture,
+    read_sampled,
+    read_seen,
+    sampled_beside,
+    sampled_every,
+    seen_beside,
+)
+from .shown import Shown, read_shown
 
 _FULL = 1 << 20
 """Bytes free below which a failed write is put down to a full disk."""
@@ -204,6 +211,7 @@ def _report(
         if muxed is not None:
             packets[stream.kind][stream.name] = muxed
     picture = task.recipe.video_index
+    shown = None if command.shown is None else read_shown(Path(command.shown))
     sounds = [summary.samples.get(sound.source_index) for sound in task.recipe.audio]
     return EncodeReport(
         decoded_frames=None if picture is None else summary.decoded.get(picture),
@@ -224,12 +232,22 @@ def _report(
         damaged_frames=summary.damaged_frames,
         exit_status=0,
         read_bytes=summary.read_bytes,
-        shown=None if command.shown is None else read_shown(Path(command.shown)),
+        shown=shown,
         seen=None
         if command.shown is None
         else read_seen(Path(seen_beside(command.shown))),
+        sampled=_sampled(task, command, shown),
         followed=command.reshaped,
     )
+
+
+def _sampled(
+    task: Task, command: Command, shown: Shown | None
+) -> tuple[SampledPicture, ...]:
+    every = sampled_every(task)
+    if command.shown is None or every is None:
+        return ()
+    return read_sampled(Path(sampled_beside(command.shown)), shown, every)
 
 
 def headers_of(task: Task, command: Command) -> Headers | None:

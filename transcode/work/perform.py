@@ -37,7 +37,7 @@ from .measure import FirstPass, measure_loudness, phase
 from .report import EncodeReport
 from .reshaped import Reshaped, ReshapedLate, headers_beside
 from .sample import take_sample
-from .seen import seen_beside
+from .seen import sampled_beside, seen_beside
 from .segment_times import restate
 from .single_file import fold
 from .stills import finish_stills
@@ -292,7 +292,8 @@ def _following(
 
 def _forget(shown: str) -> None:
     """Every file in which ffmpeg tells of the source."""
-    for path in (shown, seen_beside(shown), *headers_beside(shown)):
+    pictures = seen_beside(shown), sampled_beside(shown)
+    for path in (shown, *pictures, *headers_beside(shown)):
         Path(path).unlink(missing_ok=True)
 
 

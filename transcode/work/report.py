@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from .reshaped import Reshaped
-from .seen import Seen
+from .seen import SampledPicture, Seen
 from .shown import Shown
 
 
@@ -59,6 +59,8 @@ class EncodeReport:
 
     seen: Seen | None = None
     """The source's first picture; None where none was decoded."""
+    sampled: tuple[SampledPicture, ...] = ()
+    """Pictures after it, in order."""
     shown: Shown | None = None
     """When the source's pictures are shown; None where nobody told."""
 

@@ -38,11 +38,13 @@ class Shown:
     base: Fraction
     last: int
     """How long the last is said to be shown."""
+    in_order: bool = True
+    """Each was handed out with its time, and none before another."""
 
 
 def read_shown(path: Path) -> Shown | None:
     """What ffmpeg wrote; None where it wrote nothing."""
-    times, base, last = array("q"), None, (0, 0)
+    times, base, last, timed = array("q"), None, (0, 0), True
     try:
         with path.open(encoding="ascii", errors="replace") as lines:
             for line in lines:
@@ -52,6 +54,7 @@ def read_shown(path: Path) -> Shown | None:
                     continue
                 fields = line.split(",", 4)
                 time = int(fields[2])
+                timed = timed and time > _NO_TIME
                 if time > _NO_TIME:
                     times.append(time)
                     last = max(last, (time, int(fields[3])))
@@ -59,4 +62,5 @@ def read_shown(path: Path) -> Shown | None:
         return None
     if base is None or not times:
         return None
-    return Shown(array("q", sorted(times)), base, last[1])
+    ordered = array("q", sorted(times))
+    return Shown(ordered, base, last[1], timed and ordered == times)

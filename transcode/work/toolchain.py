@@ -83,15 +83,10 @@ def capabilities(settings: Settings, *, prove_hardware: bool = False) -> Capabil
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
     # Each starts a process: side by side, and the version's verdict comes first.
-    with ThreadPoolExecutor() as side_by_side:
-        asked = side_by_side.submit(_ffmpeg_version, ffmpeg)
-        listed = [
-            side_by_side.submit(_listed, ffmpeg, kind)
-            for kind in ("-encoders", "-decoders")
-        ]
-        packing = packager and side_by_side.submit(_packager_version, packager)
-    version = asked.result()
-    encoders, decoders = (it.result() for it in listed)
+    with ThreadPoolExecutor() as beside:
+        packing = packager and beside.submit(_packager_version, packager)
+        version = _ffmpeg_version(ffmpeg)
+    encoders, decoders = _codecs(ffmpeg)
     unavailable = {
         name: "not in this ffmpeg build" for name in _FAMILIES if name not in encoders
     }
@@ -112,7 +107,7 @@ def capabilities(settings: Settings, *, prove_hardware: bool = False) -> Capabil
         ffmpeg_version=version,
         encoders=encoders,
         decoders=decoders,
-        measures_vmaf="--enable-libvmaf" in _answer_of_version(ffmpeg),
+        measures_vmaf="--enable-libvmaf" in _all_it_says(ffmpeg),
         hardware_encoders=frozenset(proven),
         packager=packager,
         packager_version=packing.result() if packing else None,
@@ -152,16 +147,18 @@ def _bundled(package: str, pattern: str) -> list[str]:
 
 
 @cache
-def _answer_of_version(ffmpeg: str) -> str:
-    return _answer(ffmpeg, "-version")
+def _all_it_says(ffmpeg: str) -> str:
+    """Version, options of its build and codecs: of one process, not one for each."""
+    done = _asked(ffmpeg, "-codecs")
+    return done.stderr + done.stdout
 
 
 @cache
 def _ffmpeg_version(ffmpeg: str) -> str:
-    text = _answer_of_version(ffmpeg)
+    text = _all_it_says(ffmpeg)
     found = re.search(r"libavcodec\s+(\d+)\.\s*(\d+)\.\s*(\d+)", text)
     if found is None:
-        raise SettingsError(f"{ffmpeg} -version does not answer like an ffmpeg.")
+        raise SettingsError(f"{ffmpeg} -codecs does not answer like an ffmpeg.")
     number = tuple(int(part) for part in found.groups())
     if number < OLDEST_LIBAVCODEC:
         needed, present = (
@@ -173,21 +170,30 @@ def _ffmpeg_version(ffmpeg: str) -> str:
             " TRANSCODE_FFMPEG unset to use the bundled one.",
             libavcodec=present,
         )
-    name = re.match(r"ffmpeg version (\S+)", text)
+    name = re.search(r"^ffmpeg version (\S+)", text, re.MULTILINE)
     return name.group(1) if name is not None else ".".join(map(str, number))
 
 
 @cache
-def _listed(ffmpeg: str, question: str) -> frozenset[str]:
-    lines = _answer(ffmpeg, "-hide_banner", question).splitlines()
-    # " V....D libx264   libx264 H.264 …" below a legend that ends in dashes.
-    rows = (re.match(r" [VAS][A-Z.]{5} ([\w-]+)", line) for line in lines)
-    return frozenset(row.group(1) for row in rows if row is not None) - {"="}
+def _codecs(ffmpeg: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of its encoders, and of its decoders."""
+    named: dict[str, set[str]] = {"encoders": set(), "decoders": set()}
+    # " DEV.LS h264   H.264 … (decoders: h264 h264_cuvid) (encoders: libx264 …)": in
+    # brackets only where the name is not the codec's alone.
+    row = re.compile(r" ([D.])([E.])[VASDT][I.][L.][S.] (\S+) +([^=\s].*)")
+    for found in map(row.match, _all_it_says(ffmpeg).splitlines()):
+        if found is None:
+            continue
+        for flag, kind in zip(found.group(1, 2), ("decoders", "encoders"), strict=True):
+            if flag != ".":
+                given = re.search(rf"\({kind}: ([^)]*)\)", found[4])
+                named[kind].update(given[1].split() if given else [found[3]])
+    return frozenset(named["encoders"]), frozenset(named["decoders"])
 
 
 @cache
 def _packager_version(packager: str) -> str | None:
-    found = re.search(r"version v?([\d.]+)", _answer(packager, "--version"))
+    found = re.search(r"version v?([\d.]+)", _asked(packager, "--version").stdout)
     return None if found is None else found.group(1)
 
 
@@ -254,7 +260,7 @@ def _keep(
 
 @cache
 def _refusal(ffmpeg: str, encoder: str) -> str | None:
-    if encoder not in _listed(ffmpeg, "-encoders"):
+    if encoder not in _codecs(ffmpeg)[0]:
         return "not in this ffmpeg build"
     argv = [ffmpeg, "-hide_banner", "-nostdin", "-loglevel", "error"]
     # Not smaller: hardware encoders refuse tiny pictures.
@@ -271,7 +277,7 @@ def _refusal(ffmpeg: str, encoder: str) -> str | None:
     return lines[0] if lines else f"exit status {done.returncode}"
 
 
-def _answer(*argv: str) -> str:
+def _asked(*argv: str) -> subprocess.CompletedProcess[str]:
     try:
         done = _run(list(argv))
     except EncoderFailed as exc:
@@ -287,7 +293,7 @@ def _answer(*argv: str) -> str:
             f" {done.stderr.strip()[-300:]}",
             argv=list(argv),
         )
-    return done.stdout
+    return done
 
 
 def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:

@@ -124,3 +124,25 @@ def test_pieces_of_sound_that_overlap(
     source.write_bytes(b"".join(piece.read_bytes() for piece in pieces))
 
     assert 6 == pytest.approx(eyes.lasts(ran(source).path), abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("codec", "name"),
+    [
+        ("mpeg1video", "disc.mpg"),
+        ("mpeg1video", "old.ts"),
+        ("mpeg2video", "disc.mpg"),
+        ("mpeg4", "asp.ts"),
+        ("flv", "old.flv"),
+    ],
+)
+def test_codecs_whose_headers_say_nothing_more(
+    ran: Run, made: Made, eyes: Eyes, codec: str, name: str
+) -> None:
+    """Every MPEG-1 failed: ffmpeg's filter for headers does not know it."""
+    source = made(
+        name, "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25", "-t", 2,
+        "-c:v", codec, "-b:v", "1M",
+    )  # fmt: skip
+
+    assert 2 == pytest.approx(eyes.lasts(ran(source).path), abs=0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from array import array
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -11,21 +12,45 @@ from typing import Any
 
 import pytest
 
+from tests.work.verify.conftest import FRAMES, RECIPE, task_for
 from transcode.work.reshaped import Reshaped
-from transcode.work.seen import SIDE, Seen, read_seen
+from transcode.work.seen import (
+    SIDE,
+    TOGETHER,
+    SampledPicture,
+    Seen,
+    read_sampled,
+    read_seen,
+    sampled_every,
+)
+from transcode.work.shown import Shown
+
+SHOWN = Shown(array("q", range(FRAMES)), Fraction(1, 25), 1)
 
 
 @pytest.fixture(scope="module")
 def seen(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> Seen:
     """The source's first picture, as another process tells it."""
     path = tmp_path_factory.mktemp("seen") / "seen.y4m"
-    chain = f"scale={SIDE}:{SIDE}:flags=area:out_range=tv"
-    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240"]
-    argv += ["-vf", f"format=yuv420p,{chain},format=yuv444p", "-frames:v", "1"]
-    subprocess.run([*argv, str(path)], check=True)
-    found = read_seen(path)
+    found = read_seen(written(ffmpeg, path, "trim=end_frame=1"))
     assert found is not None
     return found
+
+
+@pytest.fixture(scope="module")
+def sampled(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three in a row of each second, likewise."""
+    path = tmp_path_factory.mktemp("sampled") / "sampled.y4m"
+    return written(ffmpeg, path, f"select=lt(mod(n\\,25)\\,{TOGETHER})")
+
+
+def written(ffmpeg: str, path: Path, which: str) -> Path:
+    chain = f"{which},scale={SIDE}:{SIDE}:flags=area:out_range=tv"
+    source = "testsrc2=size=320x240:rate=25:duration=4"
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", source, "-vf"]
+    argv += [f"format=yuv420p,{chain},format=yuv444p", "-fps_mode", "passthrough"]
+    subprocess.run([*argv, str(path)], check=True)
+    return path
 
 
 def test_the_source_s_own_picture_passes(finished: Any, seen: Seen) -> None:
@@ -34,7 +59,8 @@ def test_the_source_s_own_picture_passes(finished: Any, seen: Seen) -> None:
 
     assert Fraction(4, 3) == seen.aspect
     assert set() == told.failed()
-    assert "the source's first picture as it was decoded" == told.detail("picture")
+    right = "the source's first picture as it was decoded"
+    assert right == told.detail("picture")
 
 
 def test_pixels_whose_new_shape_was_not_followed_are_found(
@@ -75,6 +101,105 @@ def test_another_picture_is_found(
     assert "small " in broken.detail("picture")
     assert said in broken.detail("picture")
     assert "big" not in broken.detail("picture")
+
+
+@pytest.mark.parametrize(
+    ("filters", "said"),
+    [
+        ("hflip=enable='gte(t,3)'", "small shows another picture than its source"),
+        (
+            "drawbox=t=fill:color=gray:enable='gte(t,3)'",
+            "small shows nothing of its source's picture, at 3.04 s",
+        ),
+        ("lutyuv=u=128:v=128:enable='gte(t,3)'", "differs from its source in blue"),
+        (
+            "trim=end_frame=1,loop=-1:1,trim=end_frame=100,setpts=N/25/TB,hue=h=20",
+            "small differs from its source in",
+        ),
+    ],
+    ids=["turned", "grey", "colourless", "still"],
+)
+def test_a_picture_that_is_wrong_later_is_found(
+    other: Callable[..., Any], seen: Seen, sampled: Path, filters: str, said: str
+) -> None:
+    """The first one is as it is to be; the one that is wrong lies in the last group."""
+    told = read_sampled(sampled, SHOWN, 25)
+    broken = other(small_filter=f"{filters},setsar=1")
+
+    broken = broken.with_report(seen=seen, shown=SHOWN, sampled=told)
+
+    assert {"picture"} == broken.failed()
+    assert said in broken.detail("picture")
+    assert "big" not in broken.detail("picture")
+
+
+def test_of_full_verification_no_second_is_unseen(
+    other: Callable[..., Any], seen: Seen, sampled: Path
+) -> None:
+    """One that is neither in the first group nor in the last."""
+    told = read_sampled(sampled, SHOWN, 25)
+    wrong = "hflip=enable='between(t,1,1.9)',setsar=1"
+    broken = other(small_filter=wrong).with_report(seen=seen, shown=SHOWN, sampled=told)
+
+    quick, full = broken, broken.with_recipe(verify="full")
+
+    assert set() == quick.failed()
+    assert "and 4 after it" in quick.detail("picture")
+    assert {"picture"} == full.failed()
+    assert "at 1.04 s" in full.detail("picture")
+
+
+def test_a_picture_beside_a_cut_may_be_either(
+    finished: Any, seen: Seen, sampled: Path
+) -> None:
+    """At another rate the one before it or after it is shown; no third."""
+    told = read_sampled(sampled, SHOWN, 25)
+    turned = replace(seen, luma=seen.luma[::-1])
+    beside = [SampledPicture(it.time, (it.pictures[0], turned, turned)) for it in told]
+    none_of_them = [SampledPicture(it.time, (turned,) * TOGETHER) for it in told]
+    told_all = finished.with_report(seen=seen, shown=SHOWN)
+
+    assert set() == told_all.with_report(sampled=tuple(beside)).failed()
+    assert {"picture"} == told_all.with_report(sampled=tuple(none_of_them)).failed()
+
+
+def test_where_something_is_drawn_no_picture_is_compared(
+    finished: Any, seen: Seen, sampled: Path
+) -> None:
+    """Lines burnt in, of which the decoder shows nothing."""
+    turned = replace(seen, luma=seen.luma[::-1])
+    told = [
+        SampledPicture(it.time, (turned,) * TOGETHER)
+        for it in read_sampled(sampled, SHOWN, 25)
+    ]
+
+    drawn = finished.with_recipe(burned_index=2)
+
+    assert (
+        set()
+        == drawn.with_report(seen=turned, shown=SHOWN, sampled=tuple(told)).failed()
+    )
+
+
+def test_pictures_that_are_out_of_order_have_no_time(sampled: Path) -> None:
+    """Which of them is which cannot be told; nor where fewer have a time."""
+    times = [number * 25 + 1 for number in range(4)]
+    few = Shown(array("q", range(60)), Fraction(1, 25), 1)
+
+    assert times == [it.time for it in read_sampled(sampled, SHOWN, 25)]
+    assert times[:3] == [it.time for it in read_sampled(sampled, few, 25)]
+    assert () == read_sampled(sampled, replace(SHOWN, in_order=False), 25)
+    assert () == read_sampled(sampled, None, 25)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "every"), [(1.9, None), (2.0, 25), (48.0, 25), (4800.0, 2500)]
+)
+def test_some_pictures_are_sampled_of_any_length(
+    seconds: float, every: int | None
+) -> None:
+    """One a second at the most, and so many at the most."""
+    assert every == sampled_every(task_for(RECIPE, seconds=seconds))
 
 
 def test_another_shape_is_found(finished: Any, seen: Seen) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,17 +19,7 @@ from ..options import (
     planning_options,
     source_argument,
 )
-from .bench import bench
-from .calibrate import calibrate
-from .config import config
-from .costs import costs
-from .deploy import deploy
-from .info import completion, doctor, platforms, profiles, wiring
-from .jobs import jobs, show
-from .play import play
-from .serve import serve
-from .submit import cancel, retry, submit, sweep, watch
-from .what_if import advise, reprice
+from .info import wiring
 
 # Everything beyond click is imported by the command that needs it: `--help`, shell
 # completion and a mistyped option should not wait for the media stack.
@@ -38,11 +29,37 @@ if TYPE_CHECKING:
     from ...request import Request
 
 
+_HERE = ("run", "plan", "probe")
+_HOMES = {
+    **dict.fromkeys(("submit", "watch"), "submit"),
+    "serve": "serve",
+    **dict.fromkeys(("sweep", "cancel", "retry"), "submit"),
+    **dict.fromkeys(("jobs", "show"), "jobs"),
+    "play": "play",
+    "costs": "costs",
+    **dict.fromkeys(("reprice", "advise"), "what_if"),
+    "calibrate": "calibrate",
+    "bench": "bench",
+    **dict.fromkeys(("profiles", "platforms", "doctor"), "info"),
+    "config": "config",
+    "deploy": "deploy",
+    "completion": "info",
+}
+"""Command → the module beside this one that has it, loaded when it is asked for."""
+
+
 class InOrder(click.Group):
     """Lists commands in the order in which a newcomer needs them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(self.commands)
+        return [*_HERE, *_HOMES]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        home = _HOMES.get(cmd_name)
+        if home is not None and cmd_name not in self.commands:
+            module = import_module(f".{home}", __package__)
+            self.add_command(getattr(module, cmd_name))
+        return super().get_command(ctx, cmd_name)
 
 
 @click.group(
@@ -306,14 +323,6 @@ def probe(*, source: str, as_json: bool) -> None:
     wired = wiring()
     found, media = run_to_the_end(lambda: pipeline.probe_source(source, wired))
     click.echo(media.to_json(indent=2) if as_json else media_text(found.uri, media))
-
-
-for command in (
-    *(submit, watch, serve, sweep, cancel, retry),
-    *(jobs, show, play, costs, reprice, advise, calibrate, bench),
-    *(profiles, platforms, doctor, config, deploy, completion),
-):
-    transcode.add_command(command)
 
 
 _BESIDE_A_PLAN = ("kept", "to", "quiet", "as_json", "verbose", "version")

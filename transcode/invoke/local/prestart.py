@@ -23,7 +23,11 @@ from .reaper import Reaper
 
 __all__ = ["WORKER", "Prestarted", "Started", "abandon", "begin", "start", "take"]
 
-WORKER = (sys.executable, "-P", "-m", "transcode.invoke.worker")
+_BOOT = (
+    "from transcode.sandbox.environment import start_lean; start_lean(); "
+    "from transcode.invoke.worker import main; main()"
+)
+WORKER = (sys.executable, "-P", "-c", _BOOT)
 """-P: a file of the working folder must not be imported in place of a library's."""
 
 

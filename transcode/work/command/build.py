@@ -39,7 +39,7 @@ from ...media.timeline import (
 from ..captions_listing import captions_file
 from ..reshaped import Reshaped, header_options, headers_beside
 from ..seen import OPTIONS as SEEN_OPTIONS
-from ..seen import seen_beside
+from ..seen import sampled_beside, seen_beside
 from ..shown import OPTIONS, PACKET_OPTIONS
 from .audio import mix, soundtrack
 from .codecs import Surroundings, audio_options, last_picture, video_options
@@ -579,6 +579,9 @@ def _told(pictures: Pictures, picture: Any, shown: str) -> list[Any]:
         if pictures.seen is not None:
             path = f"file:{seen_beside(shown)}"
             told.append(ffmpeg.output(pictures.seen, path, **SEEN_OPTIONS))
+        if pictures.sampled is not None:
+            path = f"file:{sampled_beside(shown)}"
+            told.append(ffmpeg.output(pictures.sampled, path, **SEEN_OPTIONS))
         return told
     return [ffmpeg.output(picture, f"file:{shown}", **PACKET_OPTIONS)]
 

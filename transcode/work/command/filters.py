@@ -23,6 +23,8 @@ from .seek import cut
 from .stream import Drawn, Pair, Stream
 from .timing import Hold
 
+_MOST_ASPECT = 65535
+"""Numbers up to it, as containers write pixels' shapes: the filter rounds to 100."""
 _TOP_FIRST = {"tt", "bt"}
 """Orders in which the top field is shown first."""
 
@@ -93,11 +95,27 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
 def first_picture(stream: Stream, video: VideoStream, side: int) -> Stream:
     """
     A square of *side* pixels, its shape in the pixels', for the eye of a check.
+    """
+    return small_pictures(stream.filter("trim", end_frame=1), video, side)
+
+
+def sampled_pictures(
+    stream: Stream, video: VideoStream, side: int, *, every: int, together: int
+) -> Stream:
+    """Likewise *together* in a row, after *every* so many pictures again."""
+    stream = stream.filter("select", f"lt(mod(n,{every}),{together})")
+    return small_pictures(stream, video, side)
+
+
+def small_pictures(stream: Stream, video: VideoStream, side: int) -> Stream:
+    """
+    Each a square of *side* pixels.
 
     In the matrix that it has, where results keep it, or that they get: from one to the
     other libswscale loses strong colours.
     """
-    stream = stream.filter("trim", end_frame=1)
+    # What says nothing of its pixels has square ones: only then is there a shape.
+    stream = stream.filter("setsar", "sar", max=_MOST_ASPECT)
     if strange_matrix(video):
         stream = harmless(stream, video)
     if video.color_transfer in LOGARITHMIC:

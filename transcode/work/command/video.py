@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypedDict
 
 from ...contract import (
     Clip,
@@ -21,13 +22,14 @@ from ...media.pixels import columns_per_chroma
 from ...media.sequence_headers import UNITS
 from ...media.timeline import clipped, end_seconds, joined, tail_seconds
 from ..reshaped import Reshaped, stretch
-from ..seen import SIDE
+from ..seen import SIDE, TOGETHER, sampled_every
 from .conversion import harmless
 from .filters import (
     crops_late,
     first_picture,
     poster_frames,
     prepare,
+    sampled_pictures,
     scaled,
     sprite_sheets,
 )
@@ -58,6 +60,8 @@ class Pictures:
     """Every picture of the source as it was decoded."""
     seen: Stream | None = None
     """The first of them, small; before anything that a plan asks for."""
+    sampled: Stream | None = None
+    """Some of them, small, over the whole length; all of one size."""
 
 
 def lay(  # noqa: PLR0913  each is one input of the graph
@@ -109,13 +113,7 @@ def lay(  # noqa: PLR0913  each is one input of the graph
     if not roots and not stills:
         return Pictures(ticks, constant, {})
 
-    raw, source = _told(source, hdr) if tell else (None, source)
-    if may_change(task):
-        if is_converted(video):
-            source = harmless(source, video)
-        # One size from here on: filters that begin anew with each would lose sprites.
-        source = _fitted(source, video, reshaped)
-    decoded, source = _told(source, hdr) if tell else (None, source)
+    told, source = _tell(task, source, video, hdr, reshaped, tell=tell)
     if lines is not None:
         source = drawn_lines(source, video, lines)
     base = prepare(
@@ -161,9 +159,47 @@ def lay(  # noqa: PLR0913  each is one input of the graph
         poster=made.get("poster"),
         sprites=made.get("sprites"),
         hdr=hdr,
-        shown=decoded,
-        seen=None if raw is None else _first(raw, video, recipe.clip, copied=copied),
+        **told,
     )
+
+
+class _Telling(TypedDict, total=False):
+    """Of `Pictures`, what tells of the source."""
+
+    shown: Stream
+    seen: Stream
+    sampled: Stream
+
+
+def _tell(  # noqa: PLR0913  each is one fact about the picture
+    task: Task,
+    source: Stream,
+    video: VideoStream,
+    hdr: VideoStream | None,
+    reshaped: Sequence[Reshaped],
+    *,
+    tell: bool,
+) -> tuple[_Telling, Stream]:
+    """What is told of the decoded *source*, and what is left to make something of."""
+    told: _Telling = {}
+    if tell:
+        raw, source = _told(source, hdr)
+        copied = any(it.made_by == "copied" for it in task.recipe.video)
+        told["seen"] = _first(raw, video, task.recipe.clip, copied=copied)
+    if may_change(task):
+        if is_converted(video):
+            source = harmless(source, video)
+        # One size from here on: filters that begin anew with each would lose sprites.
+        source = _fitted(source, video, reshaped)
+    if not tell:
+        return told, source
+    told["shown"], source = _told(source, hdr)
+    every = sampled_every(task)
+    if every is not None:
+        some, source = _told(source, hdr)
+        options = {"every": every, "together": TOGETHER}
+        told["sampled"] = sampled_pictures(some, video, SIDE, **options)
+    return told, source
 
 
 def _first(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -53,13 +55,23 @@ def said(exc: BaseException) -> str:
     return str(exc) or type(exc).__name__
 
 
+@dataclass(frozen=True, slots=True)
+class SampleTimes:
+    """Which pictures are kept, small, of the groups that are decoded."""
+
+    times: Sequence[tuple[Fraction, int]]
+    """Seconds, in order; each with the number that it is kept under."""
+    near: Fraction = Fraction(0)
+    """Seconds: the first picture so little before such a time, or behind it."""
+
+
 class Decoder:
     """
     Decodes groups of pictures, each from an empty decoder to its last picture.
 
     A group that is not due is kept until the next one begins, because it may turn out
     to be the last, which is always decoded. With *hear* all is decoded in one go, as a
-    player does it, and every frame handed on.
+    player does it, and every frame handed on. Where to *look*, pictures are kept.
     """
 
     def __init__(
@@ -69,8 +81,12 @@ class Decoder:
         *,
         full: bool,
         hear: Callable[[Any], None] | None = None,
+        look: SampleTimes | None = None,
     ) -> None:
         self._hear = hear
+        self._look = deque(() if look is None else look.times)
+        self._near = Fraction(0) if look is None else look.near
+        self._beside: list[tuple[int, Seen]] = []
         self._context: Any = stream.codec_context
         self._is_video = stream.type == "video"
         self._base = base
@@ -127,6 +143,7 @@ class Decoder:
             mastering=None if display is None else tuple(display),
             light=None if levels is None else tuple(levels),
             seen=_seen(first) if first is not None and self._is_video else None,
+            beside=tuple(self._beside),
             sizes=frozenset(self._sizes),
         )
 
@@ -146,6 +163,7 @@ class Decoder:
                 self._first = frame
             if self._is_video:
                 self._sizes.add((frame.width, frame.height))
+                self._see(frame)
             if self._hear is not None:
                 self._hear(frame)
 
@@ -161,6 +179,15 @@ class Decoder:
         self._frames += self._came
         self._fed = self._came = 0
         self._context.flush_buffers()
+
+    def _see(self, frame: Any) -> None:
+        if not self._look or frame.pts is None:
+            return
+        time = frame.pts * self._base
+        while self._look and self._look[0][0] < time - self._near:
+            self._look.popleft()
+        if self._look and self._look[0][0] <= time + self._near:
+            self._beside.append((self._look.popleft()[1], _seen(frame)))
 
     def _wrong(self, what: str, count: int) -> None:
         self._errors += count

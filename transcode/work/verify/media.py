@@ -11,7 +11,7 @@ from ..report import EncodeReport
 from .colour import colour
 from .counts import counted, frame_count
 from .damage import complete, shorter_than_decoded
-from .picture import pictured
+from .picture import compared, pictured
 from .shown import near_their_length, shown
 from .timing import aligned, av_offset, duration, lasting, timestamps
 from .tracks import Track
@@ -52,7 +52,7 @@ def media_checks(
         yield _check(
             "picture",
             pictured(task, report, video),
-            "the source's first picture as it was decoded",
+            compared(report, video),
         )
     yield _check("duration", duration(task, tracks), lasting(tracks))
     if video and len(video) < len(tracks):

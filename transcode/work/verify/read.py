@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...contract import AudioRendition, OutputFile, Task, VideoRendition
 from ...media.demuxers import READS
@@ -20,9 +20,9 @@ from .cmaf import (
     read_samples,
     shown_until,
 )
-from .decode import Decoder, media_errors, open_media, said
+from .decode import Decoder, SampleTimes, media_errors, open_media, said
 from .playlists import BrokenPlaylist, read_names
-from .sampling import sample_times, unheard
+from .sampling import near, sample_times, unheard
 from .tracks import Track
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from .decode import AnyStream
 
+Times: TypeAlias = Sequence[tuple[Fraction, int]]
 _WINDOW = 4096
 """Times that are sorted together; no codec reorders across a hundredth of it."""
 _AUDIO_GROUP = 64
@@ -38,9 +39,19 @@ _AUDIO_GROUP = 64
 
 
 def read_cmaf(
-    task: Task, plan: VideoRendition | AudioRendition, index: int, *, staging: Path
+    task: Task,
+    plan: VideoRendition | AudioRendition,
+    index: int,
+    *,
+    staging: Path,
+    look: Times = (),
 ) -> Track | str:
-    """One CMAF rendition in playlist order; a sentence where it cannot be read."""
+    """
+    One CMAF rendition in playlist order; a sentence where it cannot be read.
+
+    At the times to *look*, in order and each with its number, pictures are kept where
+    they are decoded.
+    """
     kind = "video" if isinstance(plan, VideoRendition) else "audio"
     place = f"{kind}/{plan.name}"
     folder = staging / place
@@ -52,7 +63,7 @@ def read_cmaf(
         boxes = _Boxes(header, paths)
         stream = _Joined([folder / named.header, *paths])
         with open_media(stream, "mov") as container:
-            reader = _readers(task, [plan], container, offset=index)[0]
+            reader = _readers(task, [plan], container, look=look, offset=index)[0]
             for packet in container.demux():
                 reader.take(packet)
             track = reader.track(place, boxes)
@@ -67,7 +78,7 @@ def read_cmaf(
 
 
 def read_file(
-    task: Task, file: OutputFile, *, staging: Path
+    task: Task, file: OutputFile, *, staging: Path, look: Times = ()
 ) -> tuple[list[Track], list[str]]:
     """All renditions in one self-contained file, and what is wrong with it."""
     recipe = task.recipe
@@ -80,7 +91,8 @@ def read_file(
             (staging / file.name).open("rb") as stream,
             open_media(stream, READS[file.container]) as container,
         ):
-            readers = _readers(task, [plans[name] for name in names], container)
+            these = [plans[name] for name in names]
+            readers = _readers(task, these, container, look=look)
             for packet in container.demux():
                 # The end marker's own index is 0 whatever its stream is.
                 readers[packet.stream.index].take(packet)
@@ -188,6 +200,7 @@ def _readers(
     plans: Sequence[VideoRendition | AudioRendition],
     container: av.container.InputContainer,
     *,
+    look: Times,
     offset: int = 0,
 ) -> list[_Reader]:
     kinds = [stream.type for stream in container.streams]
@@ -199,7 +212,7 @@ def _readers(
     streams: tuple[AnyStream, ...]
     streams = (*container.streams.video, *container.streams.audio)
     return [
-        _Reader(task, plan, stream, offset + index)
+        _Reader(task, plan, stream, offset + index, look)
         for index, (plan, stream) in enumerate(zip(plans, streams, strict=True))
     ]
 
@@ -213,6 +226,7 @@ class _Reader:
         plan: VideoRendition | AudioRendition,
         stream: AnyStream,
         index: int,
+        look: Times,
     ) -> None:
         if stream.time_base is None:
             msg = f"{plan.name} does not say what its times count"
@@ -226,8 +240,12 @@ class _Reader:
             self._base,
             full=task.recipe.verify == "full",
             hear=self._meter.take if self._meter else unheard(task, plan),
+            look=SampleTimes(look, near(task, plan))
+            if isinstance(plan, VideoRendition)
+            else None,
         )
-        self._due = sample_times(task, index)
+        self._due = sample_times(task, index, [time for time, _ in look])
+        self._group = Fraction(task.recipe.gop_seconds) if self._is_video else 0
         self._packets = self._bytes = self._ticks = 0
         self._times = array("q")
         self._keys = array("q")
@@ -261,7 +279,8 @@ class _Reader:
         self._decoder.take(packet)
 
     def _is_due(self, when: int) -> bool:
-        passed = [time for time in self._due if time <= when * self._base]
+        until = when * self._base + self._group
+        passed = [time for time in self._due if time < until]
         self._due = self._due[len(passed) :]
         return bool(passed) or not self._packets
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -15,6 +15,8 @@ from ...media.sampling import (
 from .source import source_video
 
 _USUAL_RATE = 30
+_CLOCK_SECONDS = Fraction(3, 2000)
+"""Two clocks of a millisecond do not tell less apart."""
 
 
 def unheard(
@@ -33,10 +35,31 @@ def unheard(
     return None if seconds > most else lambda _frame: None
 
 
-def sample_times(task: Task, index: int) -> list[Fraction]:
-    """When groups are decoded; each rendition at other times, so more is seen."""
+def near(task: Task, plan: VideoRendition) -> Fraction:
+    """
+    Seconds by which a picture of a result may be shown before or after its source's:
+    half a picture on the grid of a constant rate, and never beyond the source's next.
+    """
+    source = source_video(task)
+    rate = source and source.frame_rate
+    if not rate:
+        return _CLOCK_SECONDS
+    return min(1 / (2 * (plan.frame_rate or rate)), 1 / rate) + _CLOCK_SECONDS
+
+
+def sample_times(
+    task: Task, index: int, look: Sequence[Fraction] = ()
+) -> list[Fraction]:
+    """
+    When groups are decoded; each rendition at other times, so more is seen.
+
+    Where there are times to *look*, those next to them.
+    """
     seconds = Fraction(task.media.duration_seconds or 0)
     count = groups_between(float(seconds), task.recipe.gop_seconds)
     streams = len(task.recipe.video) + len(task.recipe.audio)
     phase = Fraction(index + 1, streams + 1)
-    return [seconds * (number + phase) / count for number in range(count)]
+    times = [seconds * (number + phase) / count for number in range(count)]
+    if not look:
+        return times
+    return sorted({min((abs(it - at), it) for it in look)[1] for at in times})

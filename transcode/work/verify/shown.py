@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from ...contract import CmafPackaging, Task, VideoRendition
@@ -50,23 +50,39 @@ def shown(task: Task, report: EncodeReport, tracks: Sequence[Track]) -> Iterator
 
 def _wanted(task: Task, told: Shown) -> list[float]:
     """The source's times in the results' seconds, those that are made."""
+    made = made_at(task, told, told.times)
+    return [it for it in made if it is not None]
+
+
+def made_at(task: Task, told: Shown, times: Iterable[int]) -> list[float | None]:
+    """
+    For each of *times* at which the source shows a picture the second of the results.
+
+    None where it is not made, or where a plan gives all of them other times.
+    """
     clip, video = task.recipe.clip, source_video(task)
-    times = [float(time * told.base) for time in told.times]
+    seconds = [float(time * told.base) for time in times]
     if video is None or video.retimed == "count":
-        return []
+        return [None] * len(seconds)
     if clip is None:
         if video.retimed == "start":
             # Its distances are right, where it begins is not.
             late = (video.start_seconds or 0.0) - (task.media.start_seconds or 0.0)
-            times = [time - times[0] + max(0.0, late) for time in times]
-        return times
+            first = float(told.times[0] * told.base)
+            return [time - first + max(0.0, late) for time in seconds]
+        return list(seconds)
     begins = clip.start_seconds - (clip.seek_seconds or 0.0)
     first = begins - (clip.slack_seconds or 0.0) - _CLOCK_SECONDS
     until = None
     if clip.end_seconds is not None:
         until = clip.end_seconds - clip.start_seconds - clip.slack_seconds
-    after = [time - begins for time in times if time >= first]
-    return [it for it in after if until is None or it < until - _CLOCK_SECONDS]
+        until -= _CLOCK_SECONDS
+    return [
+        time - begins
+        if time >= first and (until is None or time - begins < until)
+        else None
+        for time in seconds
+    ]
 
 
 def _without_holes(track: Track, rate: Fraction) -> Iterator[str]:

@@ -41,6 +41,8 @@ class Decoded:
     """As `sidedata` reads them off the first frame."""
     seen: Seen | None = None
     """The first frame, as `seen` has the source's."""
+    beside: tuple[tuple[int, Seen], ...] = ()
+    """Frames at the times of those that were sampled of the source; which, and it."""
     sizes: frozenset[tuple[int, int]] = frozenset()
     """Every picture size met; more than one is a change in mid-stream."""
 

@@ -25,6 +25,7 @@ from .damage import complete, partial_of, without_promise
 from .loudness import levels
 from .media import media_checks
 from .packaging import faststart_check, playlists_check
+from .picture import to_look
 from .read import picture_size, read_cmaf, read_file
 from .source import mean_rate
 from .stills import stills_check
@@ -93,9 +94,12 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
     checks: list[Check] = []
     plans: tuple[VideoRendition | AudioRendition, ...]
     plans = (*recipe.video, *recipe.audio)
+    look = to_look(task, report)
     if isinstance(recipe.packaging, CmafPackaging):
         for read in _side_by_side(
-            lambda index: read_cmaf(task, plans[index], index, staging=staging),
+            lambda index: read_cmaf(
+                task, plans[index], index, staging=staging, look=look
+            ),
             range(len(plans)),
             task,
         ):
@@ -108,7 +112,7 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
     else:
         files = recipe.packaging.files
         for found, wrong in _side_by_side(
-            lambda file: read_file(task, file, staging=staging), files, task
+            lambda file: read_file(task, file, staging=staging, look=look), files, task
         ):
             tracks += found
             problems += wrong
