@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import ceil
 from pathlib import Path
-from statistics import fmean, pstdev
 
 from ..contract import Sprites, Task
+from ..media.samples import deviation, mean
 from ..media.timeline import end_seconds
 from .verify.decode import media_errors, open_media
 
@@ -76,11 +76,22 @@ def choose_poster(folder: Path) -> Path | None:
     candidates = sorted(folder.glob("poster-*.jpg"))
     if not candidates:
         return None
-    best = max(candidates, key=lambda path: path.stat().st_size * _exposure(path))
+    best, most = candidates[0], -1.0
+    # None is worth more than its size: those below the best need no look.
+    for path in sorted(candidates, key=_bytes, reverse=True):
+        if _bytes(path) < most:
+            break
+        worth = _bytes(path) * _exposure(path)
+        if worth > most:
+            best, most = path, worth
     poster = best.replace(folder / POSTER)
     for path in candidates:
         path.unlink(missing_ok=True)
     return poster
+
+
+def _bytes(path: Path) -> int:
+    return path.stat().st_size
 
 
 def _exposure(path: Path) -> float:
@@ -153,5 +164,5 @@ def luma(path: Path) -> tuple[float, float] | None:
     except media_errors():
         return None
     width, height = _SIZE
-    dots = [it for at in range(height) for it in rows[at * step : at * step + width]]
-    return fmean(dots), pstdev(dots)
+    dots = b"".join(rows[at * step : at * step + width] for at in range(height))
+    return mean(dots), deviation(dots)

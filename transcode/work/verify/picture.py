@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from statistics import fmean, pstdev
+from statistics import fmean
 
 from ...contract import DynamicRange, Task, VideoStream
 from ...media.colours import is_converted
+from ...media.samples import deviation, mean
 from ..report import EncodeReport
 from ..reshaped import begins_reshaped
 from ..seen import SampledPicture, Seen
@@ -137,7 +138,7 @@ def _other(seen: Seen, found: Seen, *, same: bool) -> Iterator[str]:
     likeness = _alike(seen.luma, found.luma)
     if likeness is not None and likeness < _LEAST_ALIKE:
         yield f"shows another picture than its source ({likeness:.2f})"
-    elif likeness is None and pstdev(seen.luma) > _PLAIN:
+    elif likeness is None and deviation(seen.luma) > _PLAIN:
         yield "shows nothing of its source's picture"
     elif same:
         yield from _colours(seen, found)
@@ -145,8 +146,8 @@ def _other(seen: Seen, found: Seen, *, same: bool) -> Iterator[str]:
 
 def _alike(one: bytes, other: bytes) -> float | None:
     """Pearson's correlation; None where one of the two is flat."""
-    means = fmean(one), fmean(other)
-    spreads = pstdev(one), pstdev(other)
+    means = mean(one), mean(other)
+    spreads = deviation(one), deviation(other)
     if min(spreads) < _FLAT:
         return None
     both: float = fmean(
@@ -161,7 +162,7 @@ def _likeness(sampled: SampledPicture, found: Seen) -> float | None:
 
 
 def _colours(seen: Seen, found: Seen) -> Iterator[str]:
-    spreads = pstdev(seen.luma), pstdev(found.luma)
+    spreads = deviation(seen.luma), deviation(found.luma)
     if spreads[0] > _PLAIN and abs(spreads[1] / spreads[0] - 1) > _MOST_CONTRAST:
         percent = 100 * spreads[1] / spreads[0]
         yield f"has {percent:.0f} % of its source's contrast"
@@ -170,6 +171,6 @@ def _colours(seen: Seen, found: Seen) -> Iterator[str]:
         ("blue", seen.blue, found.blue, _MOST_CHROMA),
         ("red", seen.red, found.red, _MOST_CHROMA),
     ):
-        off = fmean(abs(a - b) for a, b in zip(one, other, strict=True))
+        off = mean(bytes(abs(a - b) for a, b in zip(one, other, strict=True)))
         if off > most:
             yield f"differs from its source in {what} by {off:.0f} of 255"
