@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .contract import Attempt, Manifest, Plan, Progress
-from .contract.job import Delivery, JobReport
 from .errors import TranscodeError
+
+if TYPE_CHECKING:
+    from .contract.job import Delivery, JobReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,8 @@ from transcode.invoke.scheduler import provisional_attempt as before_it_ran
 from transcode.jobs.journal import JobJournal
 from transcode.jobs.runner import Runner, requeue_open, requeueing
 from transcode.jobs.service import JobService
-from transcode.ledger.job_rows import JOBS, by_job, look
+from transcode.ledger.job_rows import by_job, look
+from transcode.ledger.places import JOBS
 from transcode.pipeline import admit
 from transcode.request import Request, ResolvedRequest, look_up
 from transcode.settings import Settings

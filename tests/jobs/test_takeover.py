@@ -14,7 +14,7 @@ from transcode.contract import OutcomeKind
 from transcode.contract.job import LedgerRecord
 from transcode.hooks import AttemptEnded, Event
 from transcode.jobs.service import JobService
-from transcode.ledger.log import LEDGER
+from transcode.ledger.places import LEDGER
 from transcode.request import Request
 from transcode.settings import Settings
 from transcode.wiring import wire

@@ -30,7 +30,8 @@ from transcode.ledger.amounts import join, split
 from transcode.ledger.index import Index
 from transcode.ledger.job_filter import Cursor, JobFilter
 from transcode.ledger.job_line import JobLine
-from transcode.ledger.log import LEDGER, append
+from transcode.ledger.log import append
+from transcode.ledger.places import LEDGER
 from transcode.ledger.queries import GROUPS
 from transcode.ledger.totals import (
     by_day,

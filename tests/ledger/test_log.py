@@ -10,7 +10,8 @@ import pytest
 
 from transcode.contract.job import LedgerRecord
 from transcode.errors import ObjectExists
-from transcode.ledger.log import LEDGER, Unreadable, append, read
+from transcode.ledger.log import Unreadable, append, read
+from transcode.ledger.places import LEDGER
 from transcode.settings import Settings
 from transcode.store.bucket import Bucket
 from transcode.store.open import bucket

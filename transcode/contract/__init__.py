@@ -76,7 +76,6 @@ if TYPE_CHECKING:
         ServicePrice,
         Starting,
         StoreTerms,
-        Task,
     )
     from .recipe import (
         ArtifactKind,
@@ -115,6 +114,7 @@ if TYPE_CHECKING:
         Usage,
     )
     from .status import OutcomeKind
+    from .task import Task
     from .value import RESULT_VERSION, Amount, Money, Ratio, Value
 
 _HOMES = {
@@ -180,7 +180,6 @@ _HOMES = {
         "Starting",
         "ServicePrice",
         "StoreTerms",
-        "Task",
     ),
     "recipe": (
         "ArtifactKind",
@@ -219,6 +218,7 @@ _HOMES = {
         "Usage",
     ),
     "status": ("OutcomeKind",),
+    "task": ("Task",),
     "value": ("RESULT_VERSION", "Amount", "Money", "Ratio", "Value"),
 }
 """Module → what of it stands here. It comes when it is first asked for: a process needs

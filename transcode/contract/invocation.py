@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from .outcome import Attempt, Produced, Progress
-from .plan import Task
+from .task import Task
 from .value import Value
 
 

@@ -8,40 +8,11 @@ from typing import Literal
 from pydantic import Field
 
 from .media import Media
-from .recipe import Recipe, Rung
+from .recipe import Rung
 from .source import Source
-from .spec import Candidate, Content, Interval, Spec, StoreRequests, Usage
+from .spec import Candidate, Content, Spec, StoreRequests, Usage
+from .task import Task
 from .value import EXACT, Money, Value
-
-MEASURING = frozenset({"sample", "index"})
-"""Kinds of tasks that make nothing: what they tell goes into the plan."""
-
-
-class Task(Value):
-    """One invocation's worth of work, with the promise made about it."""
-
-    task_id: str
-    kind: Literal["encode", "sample", "index", "chunk", "join"] = "encode"
-    """
-    A sample makes nothing that is kept: it says what the encode will take; an index
-    says where the source's keyframes are. Chunks make
-    parts of the renditions, and a join everything else and the whole of them.
-    """
-    job_id: str
-    source: Source
-    media: Media
-    """Without keyframe times: a task must fit into an asynchronous call."""
-    recipe: Recipe
-    spec: Spec
-    predicted: Usage
-    predicted_wall: Interval
-    predicted_cost: Money
-    spend_limit: Money | None = None
-    """What one attempt may cost: it is stopped before it costs more."""
-    joins: tuple[str, ...] = ()
-    """Ids of the chunks that have to be done before, in the order of their times."""
-    inputs: tuple[str, ...] = ()
-    """Folders with what those made; known when they are done."""
 
 
 class PlannedTask(Value):

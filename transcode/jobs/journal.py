@@ -18,7 +18,7 @@ from ..contract import (
     TaskResult,
 )
 from ..contract.job import Claim, LedgerRecord, Submission
-from ..contract.plan import MEASURING
+from ..contract.task import MEASURING
 from ..errors import TranscodeError
 from ..hooks import AttemptEnded, Event, Listener, Planned, SampleBegun
 from ..invoke.takeover import ReportedAttempt, Resumed, plan_to_go_on_with

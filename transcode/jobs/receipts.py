@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from ..contract import Attempt, Manifest, Money, Plan, SourceRecord, Task
-from ..contract.job import LedgerRecord
 from ..errors import Cancelled, TranscodeError
 from ..hooks import Listener, Unrecorded
 from ..invoke.engine import Engine
 from ..invoke.journal import NullJournal
+from ..ledger.places import JOBS, LEDGER
 from ..pipeline import run as run_here
 from ..request import Request
 from ..store.open import bucket
 from ..wiring import Wiring
+
+if TYPE_CHECKING:
+    from ..contract.job import LedgerRecord
 
 
 class _Receipts(NullJournal):
@@ -22,17 +26,16 @@ class _Receipts(NullJournal):
 
     def __init__(self) -> None:
         super().__init__()
-        self.records: list[LedgerRecord] = []
+        self.found: list[tuple[Plan, Task, Attempt, datetime]] = []
+        """Each attempt, and when it began."""
         # Nobody else claims this job; a time tells its runs apart in the ledger.
-        self._claim = time.time_ns() // 1_000_000
+        self.claim = time.time_ns() // 1_000_000
 
     async def keep(self, plan: Plan, task: Task, attempt: Attempt) -> None:
         if attempt.measured is not None:
             took = timedelta(seconds=attempt.measured.wall_seconds)
-            begun = datetime.now(UTC) - took
-            self.records.append(
-                ledger_record(plan, task, attempt, claim=self._claim, now=begun)
-            )
+            begun_at = datetime.now(UTC) - took
+            self.found.append((plan, task, attempt, begun_at))
 
 
 async def run(
@@ -58,24 +61,20 @@ async def run(
     except Cancelled:
         raise
     except TranscodeError:
-        await _enter(receipts.records, request, wiring, listen)
+        await _enter(receipts, request, wiring, listen)
         raise
-    await _enter(receipts.records, request, wiring, listen)
+    await _enter(receipts, request, wiring, listen)
     return manifest
 
 
 async def _enter(
-    records: list[LedgerRecord],
+    receipts: _Receipts,
     request: Request,
     wiring: Wiring,
     listen: Listener,
 ) -> None:
-    if not records:
+    if not receipts.found:
         return
-    # When the result is there already: nobody waits for these.
-    from ..ledger.job_rows import JOBS  # noqa: PLC0415
-    from ..ledger.log import LEDGER, append  # noqa: PLC0415
-
     try:
         async with bucket(request.to, wiring.settings) as objects:
             for kept in (LEDGER, JOBS):
@@ -83,7 +82,13 @@ async def _enter(
                     break
             else:
                 return
-            for record in records:
+            # Most runs have no ledger to enter anything into.
+            from ..ledger.log import append  # noqa: PLC0415
+
+            for plan, task, attempt, begun_at in receipts.found:
+                record = ledger_record(
+                    plan, task, attempt, claim=receipts.claim, now=begun_at
+                )
                 await append(objects, record)
     except TranscodeError as exc:
         listen(Unrecorded(exc))
@@ -93,6 +98,8 @@ def ledger_record(
     plan: Plan, task: Task, attempt: Attempt, *, claim: int, now: datetime
 ) -> LedgerRecord:
     """What the ledger says of *attempt*; tags are the submission's to add."""
+    from ..contract.job import LedgerRecord  # noqa: PLC0415 - see `_enter`
+
     source = plan.source
     return LedgerRecord(
         recorded_at=now,

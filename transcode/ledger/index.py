@@ -20,7 +20,6 @@ from ..store.bucket import Bucket, Entry
 from .job_filter import JobFilter
 from .job_rows import (
     END_MARKS,
-    JOBS,
     OPEN_MARKS,
     Job,
     by_job,
@@ -29,7 +28,8 @@ from .job_rows import (
     job_of_marker,
     look,
 )
-from .log import AT_A_TIME, LEDGER, Unreadable, entries, fetch_bodies, parse
+from .log import AT_A_TIME, Unreadable, entries, fetch_bodies, parse
+from .places import JOBS, LEDGER
 from .queries import GROUPS, totals, used
 from .reading import EVERYTHING_EVERY, STAMPS, IndexReader
 from .results import BY_HAND, FOLDER, job_of, key_of, records_of

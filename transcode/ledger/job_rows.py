@@ -15,8 +15,8 @@ from ..contract.state import ClaimHistory, status_of
 from ..contract.status import FINAL, JobStatus
 from ..store.bucket import Bucket, Entry
 from .log import Unreadable, fetch_bodies
+from .places import JOBS
 
-JOBS = ".transcode/jobs/"
 OPEN_MARKS = ".transcode/open/"
 END_MARKS = ".transcode/over/"
 _ROUND = re.compile(r"rounds/(\d{6})-(\d{6})\.json", re.ASCII)

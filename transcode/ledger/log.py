@@ -16,9 +16,7 @@ from pydantic import ValidationError
 from ..contract.job import LedgerRecord
 from ..errors import ObjectExists, ObjectMissing
 from ..store.bucket import Bucket, Entry
-
-LEDGER = ".transcode/ledger/"
-
+from .places import LEDGER
 
 FEW_DAYS = 31
 

@@ -13,14 +13,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from ..contract import Source
 from ..errors import WorkerLost
 from ..sandbox.fence import Fence, Permissions
 from .command.seek import SERVED
-from .fetcher import Fetcher, FetchFault
 from .opened import handed_on
+
+if TYPE_CHECKING:
+    from .fetcher import Fetcher, FetchFault
 
 _CHUNK = 65_536
 _FROM_OUTSIDE = frozenset(
@@ -102,6 +104,9 @@ class Children:
         """
         argv, may, source = program.argv, program.may, program.source
         if source is not None and source.is_remote and SERVED in argv:
+            # Only where there is a network: TLS and HTTP are long to load.
+            from .fetcher import Fetcher  # noqa: PLC0415
+
             self._fetchers.append(Fetcher(source))
             argv, may = self._fetchers[-1].given(argv, may)
         local = None if source is None or source.is_remote else source.location

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..contract import Progress, Task
 from ..errors import (
@@ -27,7 +27,6 @@ from ..sandbox.fence import Permissions, shortfall
 from .children import ChildExit, Children, Program
 from .command.build import Command, list_headers
 from .command.video import headers_of as coded
-from .fetcher import FetchFault
 from .progress import Lines, ProgressLines, Summary, Tail, without_secrets
 from .report import EncodeReport
 from .reshaped import Headers, Reshaped, ReshapedLate
@@ -40,6 +39,9 @@ from .seen import (
     seen_beside,
 )
 from .shown import Shown, read_shown
+
+if TYPE_CHECKING:
+    from .fetcher import FetchFault
 
 _FULL = 1 << 20
 """Bytes free below which a failed write is put down to a full disk."""

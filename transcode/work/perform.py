@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..contract import OutcomeKind, Produced, Progress, Task
-from ..contract.plan import MEASURING
+from ..contract.task import MEASURING
 from ..errors import (
     EncoderFailed,
     EncoderMissing,

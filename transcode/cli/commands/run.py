@@ -150,12 +150,14 @@ def run(  # noqa: PLR0913 - one argument per option
     from ...jobs.several import run_one, run_several
     from ...signals import run_to_the_end
     from ...units import one_line
-    from .. import kept_plan
     from ..show.progress import watching
     from ..show.several import tell_end, tell_ends
 
-    shown = None if kept is None else kept_plan.read(kept)
-    if shown is not None:
+    shown = None
+    if kept is not None:
+        from ..kept_plan import read
+
+        shown = read(kept)
         _refuse_beside_a_plan()
         requests = [shown.request.model_copy(update={"to": to})]
     elif not sources:
@@ -185,7 +187,9 @@ def run(  # noqa: PLR0913 - one argument per option
 
         def listen(event: hooks.Event) -> None:
             if shown is not None and isinstance(event, hooks.Planned):
-                kept_plan.refuse_change(shown.plan, event.plan)
+                from ..kept_plan import refuse_change
+
+                refuse_change(shown.plan, event.plan)
             show(event)
             if isinstance(event, hooks.Unrecorded):
                 click.echo(

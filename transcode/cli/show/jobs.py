@@ -16,8 +16,9 @@ from ...contract.job import Delivery, LedgerRecord
 from ...errors import UsageError
 from ...ledger.index import Index
 from ...ledger.job_line import JobLine
-from ...ledger.job_rows import JOBS, Job
+from ...ledger.job_rows import Job
 from ...ledger.log import fetch_bodies
+from ...ledger.places import JOBS
 from ...ledger.results import BY_HAND
 from ...ledger.totals import Total
 from ...store.bucket import Bucket

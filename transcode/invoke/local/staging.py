@@ -35,7 +35,6 @@ from ...store.destination import provenance
 from ...store.open import bucket
 from ...store.staging import Staged, brought, staged
 from ..observer import AttemptObserver
-from ..remote import ORDER, REPORT, unsigned
 
 if TYPE_CHECKING:
     from .engine import LocalEngine
@@ -146,6 +145,9 @@ class StagingEngine:
         Have it found by whoever takes over. Where that cannot be, it is done again: it
         is no reason for us to fail.
         """
+        # Only of a job that is kept.
+        from ..remote import ORDER, REPORT, unsigned  # noqa: PLC0415
+
         ordered = OrderedWork(
             work=order.model_copy(update={"task": unsigned(order.task)})
         )
