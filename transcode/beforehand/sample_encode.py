@@ -33,6 +33,7 @@ from ..invoke.engine import Engine
 from ..invoke.journal import Journal
 from ..invoke.observer import Reporter
 from ..invoke.scheduler import invoke_all
+from ..media.timeline import without_sound
 from ..plan.indexing import index_of
 from ..plan.make_plan import make_plan
 from ..plan.profile import Profile
@@ -271,6 +272,8 @@ def planner_of(  # noqa: PLR0913 - a plan is made of just these things
     other platform and at services, too: to be looked at, no job needs it.
     """
     profile, platform, wishes = chosen
+    if not profile.audio:
+        media = without_sound(media)
     hardware = any(it.may_use_hardware for it in profile.videos)
 
     def plan(constraints: Constraints, content: Content | None) -> Plan:

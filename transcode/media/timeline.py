@@ -15,6 +15,7 @@ from ..contract import (
     VideoRendition,
     VideoStream,
 )
+from .demuxers import CLOCKED, short
 
 _NEARLY = 1e-6
 _PRIMING_SECONDS = 0.1
@@ -183,6 +184,25 @@ def _sum(values: Iterable[float | None]) -> float | None:
 
 def _whole(value: float | None) -> int | None:
     return None if value is None else round(value)
+
+
+def without_sound(media: Media) -> Media:
+    """
+    *media* as they are counted where no sound is made of them: from the picture on.
+
+    Where sound begins before it, there would be nothing to show until then.
+    """
+    starts = [it.start_seconds for it in media.video if it.start_seconds is not None]
+    first, before = min(starts, default=0.0), media.start_seconds
+    if before is None or first <= before or len(starts) < len(media.video):
+        return media
+    clock: float | None = media.clock_seconds
+    if clock is None:
+        clock = before
+    if short(media.format_name) in CLOCKED:
+        # There ffmpeg itself counts from the first of the streams that are used.
+        clock = None
+    return media.model_copy(update={"start_seconds": first, "clock_seconds": clock})
 
 
 def zero_seconds(media: Media) -> float:

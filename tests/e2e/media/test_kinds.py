@@ -146,3 +146,28 @@ def test_codecs_whose_headers_say_nothing_more(
     )  # fmt: skip
 
     assert 2 == pytest.approx(eyes.lasts(ran(source).path), abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["late.mp4", "late.mov", "late.mkv", "late.ts"])
+@pytest.mark.parametrize("clip", [(), ("--start", "0.5")], ids=["whole", "clip"])
+def test_of_a_late_picture_without_its_sound(  # noqa: PLR0917 - fixtures
+    ran: Run, made: Made, eyes: Eyes, tmp_path: Path, name: str, clip: tuple[str, ...]
+) -> None:
+    """It begins at once: what came before it was sound, which nobody asked for."""
+    source = made(
+        name, "-itsoffset", "0.3", *PICTURE, *SOUND, "-map", "0:v", "-map", "1:a",
+        *QUICK, "-bf", "2", "-c:a", "aac",
+    )  # fmt: skip
+    silent = tmp_path / "silent.toml"
+    silent.write_text(
+        'name = "silent"\ntitle = "A picture alone"\n'
+        '[packaging]\ntype = "file"\ncontainer = "mp4"\n'
+        '[video]\ncodec = "h264"\npreset = "ultrafast"\n'
+        "[[video.rungs]]\nshort_side = 120\ncrf = 30\nmax_bit_rate_kbps = 300\n"
+    )
+
+    path = ran(source, silent, *clip).path
+
+    left = 2 - (0.5 if clip else 0)
+    assert 0 == pytest.approx(eyes.times(path)[0], abs=0.002)
+    assert left == pytest.approx(eyes.lasts(path), abs=0.06)
