@@ -1,4 +1,4 @@
-"""Mean and spread of samples, beside those of the standard library."""
+"""What is said of samples, beside what the standard library says."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcode.media.samples import deviation, mean
+from transcode.media.samples import covariance, deviation, difference, mean
 
 SAMPLES = st.binary(min_size=1, max_size=3000)
+PAIRS = st.integers(2, 1024).flatmap(
+    lambda count: st.tuples(*[st.binary(min_size=count, max_size=count)] * 2)
+)
 
 
 @given(SAMPLES)
@@ -24,3 +27,18 @@ def test_the_deviation_is_the_library_s(samples: bytes) -> None:
     """Of any samples, those that are all alike among them."""
     expected = statistics.pstdev(samples)
     assert pytest.approx(expected, rel=1e-12, abs=1e-12) == deviation(samples)
+
+
+@given(PAIRS)
+def test_the_covariance_is_the_library_s(pair: tuple[bytes, bytes]) -> None:
+    """Of any two; the library's is a sample's, which divides by one less."""
+    count = len(pair[0])
+    expected = statistics.covariance(*pair) * (count - 1) / count
+    assert pytest.approx(expected, rel=1e-9, abs=1e-6) == covariance(*pair)
+
+
+@given(PAIRS)
+def test_the_difference_is_a_mean(pair: tuple[bytes, bytes]) -> None:
+    """Of what each sample is away from its neighbour, whichever is greater."""
+    expected = statistics.fmean(abs(a - b) for a, b in zip(*pair, strict=True))
+    assert pytest.approx(expected, rel=1e-12) == difference(*pair)

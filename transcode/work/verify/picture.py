@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from statistics import fmean
 
 from ...contract import DynamicRange, Task, VideoStream
 from ...media.colours import is_converted
-from ...media.samples import deviation, mean
+from ...media.samples import covariance, deviation, difference
 from ..report import EncodeReport
 from ..reshaped import begins_reshaped
 from ..seen import SampledPicture, Seen
@@ -146,14 +145,10 @@ def _other(seen: Seen, found: Seen, *, same: bool) -> Iterator[str]:
 
 def _alike(one: bytes, other: bytes) -> float | None:
     """Pearson's correlation; None where one of the two is flat."""
-    means = mean(one), mean(other)
     spreads = deviation(one), deviation(other)
     if min(spreads) < _FLAT:
         return None
-    both: float = fmean(
-        (a - means[0]) * (b - means[1]) for a, b in zip(one, other, strict=True)
-    )
-    return float(both / (spreads[0] * spreads[1]))
+    return covariance(one, other) / (spreads[0] * spreads[1])
 
 
 def _likeness(sampled: SampledPicture, found: Seen) -> float | None:
@@ -171,6 +166,6 @@ def _colours(seen: Seen, found: Seen) -> Iterator[str]:
         ("blue", seen.blue, found.blue, _MOST_CHROMA),
         ("red", seen.red, found.red, _MOST_CHROMA),
     ):
-        off = mean(bytes(abs(a - b) for a, b in zip(one, other, strict=True)))
+        off = difference(one, other)
         if off > most:
             yield f"differs from its source in {what} by {off:.0f} of 255"
