@@ -116,6 +116,28 @@ def test_the_same_pictures_as_on_one_machine(
     assert {*named, "manifest.json"} == {path.name for path in folder.iterdir()}
 
 
+def test_an_index_is_made_where_the_chunks_are(
+    cluster: RayNodes,
+    make_clip: MakeClip,
+    tmp_path: Path,
+    decoded: Callable[[Path], str],
+    decoded_here: Callable[..., dict[str, str]],
+) -> None:
+    """What it saw comes back in its report; the pictures are those made here."""
+    filled = ("-pix_fmt", "yuv422p", "-muxrate", "2M", "-f", "mpegts")
+    clip = make_clip("ray.ts", seconds=22, size="320x180", extra=filled)
+    asked = ("--profile", "preview", "--chunks", "2")
+    held = ("--platform", "functiongraph", "--to", tmp_path / "there")
+
+    far = succeeded(transcode(cluster, clip, *asked, *held, "--engine", "ray"))
+
+    assert ["index", "chunk", "chunk", "join"] == [one.kind for one in far.tasks]
+    ((index,), *_) = (one.attempts for one in far.tasks)
+    assert index.cost.amount > 0
+    found = {Path(it.uri).name: decoded(Path(it.uri)) for it in far.outputs}
+    assert decoded_here(clip, *asked) == found
+
+
 def test_a_worker_that_is_killed_is_tried_again(
     cluster: RayNodes, make_clip: MakeClip, tmp_path: Path
 ) -> None:

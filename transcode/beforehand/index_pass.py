@@ -62,6 +62,8 @@ def foresee_index(
     """
     The plan with an index before it, where that pays; None where nothing is to be cut,
     or it is known where.
+
+    Raises PlanError where chunks were asked for and an index would not help.
     """
     guess = as_if_indexed(media)
     if guess == media or wishes.chunks == 1:
@@ -77,6 +79,9 @@ def foresee_index(
             left = less(wishes, index.task.predicted_cost, took)
             plan = foresee(planner_for(guess, left))
     except PlanError:
+        if wishes.chunks is not None:
+            # It says what an index would not help against.
+            raise
         return None
     plan = plan.model_copy(update={"media": media})
     return considered(plan, index, wishes)

@@ -153,6 +153,11 @@ class Clip(Value):
     """The keyframe where reading begins; None: the source's beginning."""
     slack_seconds: float = 0.0
     """Half a picture at a constant rate: so far a picture's time may be rounded."""
+    zero_seconds: float = 0.0
+    """Of a chunk: where the whole's first picture begins, and keyframes are counted."""
+    lead_pictures: int = 0
+    """Of a first chunk: so often its first picture is shown before it begins, while
+    there is only sound."""
 
 
 Position = Literal[

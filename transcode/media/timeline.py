@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 
 from ..contract import (
     AudioStream,
@@ -21,6 +21,9 @@ _NEARLY = 1e-6
 _PRIMING_SECONDS = 0.1
 _SAME_SECONDS = 0.001
 _MICROSECONDS = 1_000_000
+_UNTIMED = frozenset({"avi"})
+"""Demuxers of which only decoding tells when reordered pictures are shown."""
+_NEARLY_WHOLE = 1e-3
 
 
 def clipped(media: Media, clip: Clip | None) -> Media:
@@ -226,6 +229,27 @@ def late_seconds(media: Media, video: VideoStream) -> float:
     return late if abs(late) > _SAME_SECONDS else 0.0
 
 
+def lead_pictures(media: Media, video: VideoStream, recipe: Recipe) -> int:
+    """
+    How often the first picture is shown before a picture that begins after the sound.
+
+    Players do not agree what to show before a picture that begins late (some move it
+    to 0, away from the sound), so it begins with the sound: its first frame is shown
+    from there on. Nothing is filled beside a copied rendition, which cannot be; nor in
+    a clip, whose first picture is shown from its start on; nor where nobody knows by
+    how much before the first picture was decoded.
+    """
+    if recipe.clip is not None:
+        return recipe.clip.lead_pictures
+    copied = any(it.made_by == "copied" for it in recipe.video)
+    if media.format_name in _UNTIMED or copied or not recipe.audio:
+        return 0
+    if video.frame_rate is None:
+        return 0
+    late = (video.start_seconds or 0.0) - (media.start_seconds or 0.0)
+    return max(0, floor(late * float(video.frame_rate) + _NEARLY_WHOLE))
+
+
 def heard(audio: AudioStream, zero: float, clip: Clip) -> bool:
     """Whether any of *audio* lies in *clip*; yes where nobody knows."""
     late = (audio.start_seconds or 0.0) - zero
@@ -238,7 +262,7 @@ def pictures(video: VideoStream, zero: float, clip: Clip) -> int | None:
     How many pictures *clip* has: those that begin in [start, end).
 
     Known at a constant rate only, where picture k begins at k / rate; where nobody has
-    counted them, of what ends before the source does.
+    counted them, of what ends before the source does. With those that fill its lead.
     """
     rate = video.frame_rate
     if not rate or video.variable_frame_rate is not False:
@@ -249,7 +273,7 @@ def pictures(video: VideoStream, zero: float, clip: Clip) -> int | None:
     if clip.end_seconds is not None:
         due = ceil((clip.end_seconds - late) * rate - 2 * _NEARLY * rate)
         last = due if last is None else min(last, due)
-    return None if last is None else max(0, last - first)
+    return None if last is None else max(0, last - first) + clip.lead_pictures
 
 
 def _video(video: VideoStream, zero: float, clip: Clip) -> VideoStream:

@@ -25,7 +25,12 @@ from ..contract import (
     VideoStream,
 )
 from ..media.demuxers import INDEXED, SEARCHED
-from ..media.timeline import late_seconds, tail_seconds, zero_seconds
+from ..media.timeline import (
+    late_seconds,
+    lead_pictures,
+    tail_seconds,
+    zero_seconds,
+)
 
 LEAST_SECONDS = 10.0
 """Of a chunk: below that it is mostly starting, and decoding what is dropped."""
@@ -38,8 +43,6 @@ _FINEST = 90_000
 """Ticks a second up to which an index in microseconds tells one from the next."""
 _EVEN = 1.5
 """Of a frame: from here on one is missing."""
-_NEARLY = 0.002
-"""Of a picture's length: so much short of it is as long (`work/command/timing.py`)."""
 
 
 def obstacle(media: Media, recipe: Recipe) -> str | None:
@@ -76,7 +79,7 @@ def obstacle(media: Media, recipe: Recipe) -> str | None:
             "its clock cannot count its pictures",
         ),
         (
-            not 0 <= late <= _most_late(video),
+            late < 0 or (late > 0 and not _constant(video)),
             "its picture begins after its sound",
         ),
         (
@@ -129,20 +132,21 @@ def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
         lasts = video.duration_seconds or media.duration_seconds or 0.0
     if count * LEAST_SECONDS > lasts:
         return None
-    late = late_seconds(media, video)
+    late, lead = late_seconds(media, video), lead_pictures(media, video, recipe)
+    # Keyframes of the whole are due from its first picture on: where a lead is filled,
+    # that is shown from the beginning.
+    first = 0.0 if lead else late
     if not _constant(video):
         starts, slack = _nearest(keys, lasts, count), _HAIR_SECONDS
     else:
         slack = float(Fraction(1, 2) / rate)
         starts = _nearest(keys, lasts, count)
         if not _follows(recipe):
-            starts = _at_segments(_grid(recipe), lasts, count)
-        else:
-            starts = [it - late for it in starts]
-        # The first picture there, counted from the first of all; an index rounds.
-        early = float(_EARLY_SECONDS)
+            starts = [first + it for it in _at_segments(_grid(recipe), lasts, count)]
+        # The first picture there; an index rounds.
+        early = late + float(_EARLY_SECONDS)
         numbers = [max(0, ceil((it - early) * rate)) for it in starts]
-        starts = [late + number / float(rate) for number in numbers]
+        starts = [first, *(late + number / float(rate) for number in numbers[1:])]
     if min(b - a for a, b in pairwise([*starts, late + lasts])) < LEAST_SECONDS:
         return None
     ends: list[float | None] = [*starts[1:], None]
@@ -152,6 +156,8 @@ def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
             end_seconds=end,
             seek_seconds=_before(keys, start + slack, late) if number else None,
             slack_seconds=slack,
+            zero_seconds=first,
+            lead_pictures=0 if number else lead,
         )
         for number, (start, end) in enumerate(zip(starts, ends, strict=True))
     )
@@ -207,16 +213,6 @@ def _picture(media: Media, recipe: Recipe) -> VideoStream | None:
     if not any(it.made_by == "encoded" for it in recipe.video):
         return None
     return next((it for it in media.video if it.index == recipe.video_index), None)
-
-
-def _most_late(video: VideoStream) -> float:
-    """
-    Seconds that the picture may begin late: less than one lasts. From there on its
-    first is shown earlier, and several times.
-    """
-    if not video.frame_rate or not _constant(video):
-        return 0.0
-    return (1 - _NEARLY) / float(video.frame_rate)
 
 
 def _begins_with_used(media: Media, recipe: Recipe) -> bool:

@@ -161,7 +161,8 @@ def with_index(media: Media, index: int | None, seen: Indexed) -> Media | str:
             "keyframe_seconds": seen.keyframe_seconds,
             "longest_gop_seconds": round(max(b - a for a, b in pairwise(ends)), 6),
             "longest_still_seconds": seen.longest_step_seconds or None,
-            "duration_seconds": round(lasts, 6),
+            # What one piece goes by stays what it is.
+            "duration_seconds": video.duration_seconds or round(lasts, 6),
             "unknown": unknown,
         }
     )

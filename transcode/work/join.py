@@ -70,6 +70,8 @@ def _join(
     # At a variable rate pictures that stand still are there several times.
     steady = source is not None and source.variable_frame_rate is False
     due = None if source is None else source.frames
+    if due is not None:
+        due += task.recipe.chunks[0].lead_pictures
     if due is not None and (total != due if steady else total < due):
         raise OutputRejected(
             f"{rendition.name}: the chunks have {total} pictures, the source {due}."

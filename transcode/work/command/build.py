@@ -33,7 +33,6 @@ from ...media.timeline import (
     clipped,
     end_seconds,
     joined_rendition,
-    late_seconds,
     looks_at_joined,
 )
 from ..captions_listing import captions_file
@@ -473,10 +472,8 @@ def _late(task: Task) -> float:
         return 0.0
     early, gop = 0.001, task.recipe.gop_seconds
     # Keyframes of the whole are due so long after its first picture.
-    index = task.recipe.video_index
-    video = next(it for it in task.media.video if it.index == index)
-    begins = task.recipe.clip.start_seconds - late_seconds(task.media, video)
-    return (begins + early) % gop - early
+    first = task.recipe.clip.zero_seconds
+    return (task.recipe.clip.start_seconds - first + early) % gop - early
 
 
 def _rate(task: Task) -> Fraction | None:

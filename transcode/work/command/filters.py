@@ -67,7 +67,8 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
     if hold is not None and pair is not None:
         stream = held(stream, hold, pair)
     if clip is not None:
-        stream = cut(stream, clip, copied=copied)
+        # What fills its lead comes before the first picture, which stays where it is.
+        stream = cut(stream, clip, copied=copied or bool(lead))
     if lead and video.frame_rate is not None:
         late = (video.start_seconds or 0.0) - zero
         stream = _filled(stream, lead, video.frame_rate, late=late)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, floor, lcm
+from math import ceil, lcm
 
 from ...contract import (
     Media,
@@ -12,14 +12,17 @@ from ...contract import (
     Task,
     VideoStream,
 )
-from ...media.timeline import clipped, end_seconds, tail_seconds, zero_seconds
+from ...media.timeline import (
+    clipped,
+    end_seconds,
+    lead_pictures,
+    tail_seconds,
+    zero_seconds,
+)
 
 _FINE_CLOCK = 10_000
 _FINEST_CLOCK = 1_000_000
 _MPEG_CLOCK = 90_000
-_UNTIMED = frozenset({"avi"})
-"""Demuxers of which only decoding tells when reordered pictures are shown."""
-_NEARLY_WHOLE = 1e-3
 _STILL_SECONDS = Fraction(1, 4)
 """At a constant rate a picture that stands this long is shown again: what comes between
 is a hole that probing did not see, or a dropped frame or two."""
@@ -70,24 +73,9 @@ def snaps(video: VideoStream) -> bool:
 
 
 def lead_frames(task: Task) -> int:
-    """
-    Frames that stand in for a picture which begins after the sound.
-
-    Players do not agree what to show before a picture that begins late (some move it
-    to 0, away from the sound), so it begins with the sound: its first frame is shown
-    from there on. Nothing is filled beside a copied rendition, which cannot be; nor in
-    a clip, whose first picture is shown from its start on; nor where nobody knows by
-    how much before the first picture was decoded.
-    """
-    recipe = task.recipe
-    if recipe.clip is not None or task.media.format_name in _UNTIMED:
-        return 0
-    video = next((v for v in task.media.video if v.index == recipe.video_index), None)
-    copied = any(it.made_by == "copied" for it in recipe.video)
-    if video is None or video.frame_rate is None or copied or not recipe.audio:
-        return 0
-    late = (video.start_seconds or 0.0) - (task.media.start_seconds or 0.0)
-    return max(0, floor(late * float(video.frame_rate) + _NEARLY_WHOLE))
+    """As `lead_pictures`, of a task."""
+    video = _picture(task.media, task.recipe)
+    return 0 if video is None else lead_pictures(task.media, video, task.recipe)
 
 
 @dataclass(frozen=True, slots=True)
