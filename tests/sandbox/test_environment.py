@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from transcode.cli.prestart import is_lasting
 from transcode.invoke.local import cgroup, prestart
 from transcode.invoke.local.reaper import Reaper
 from transcode.settings import Settings
@@ -108,3 +109,36 @@ def test_it_still_weighs_itself() -> None:
     )  # fmt: skip
 
     assert "True\n" == done.stdout
+
+
+_LEAN = """
+import gc, os, sys
+from transcode.sandbox.environment import start_lean
+before = gc.get_threshold()[0]
+start_lean(lasting=sys.argv[1] == "lasting")
+print(gc.get_threshold()[0] > before, os.environ["PYDANTIC_DISABLE_PLUGINS"])
+"""
+
+
+@pytest.mark.parametrize(("life", "later"), [("short", "True"), ("lasting", "False")])
+def test_garbage_is_left_by_what_ends_soon(life: str, later: str) -> None:
+    """A service collects as ever, one job after so much that it ends before."""
+    done = subprocess.run(
+        [sys.executable, "-c", _LEAN, life], capture_output=True, check=True, text=True
+    )
+
+    assert f"{later} __all__\n" == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "lasting"),
+    [
+        (["serve"], True),
+        (["watch", "in"], True),
+        (["run", "watch"], False),
+        ([], False),
+    ],
+)
+def test_only_services_last(words: list[str], *, lasting: bool) -> None:
+    """By the command, not by what it is given."""
+    assert lasting == is_lasting(words)

@@ -36,7 +36,7 @@ def main() -> NoReturn:
         from ..sandbox.environment import keep_private, start_lean  # noqa: PLC0415
 
         keep_private()
-        start_lean()
+        start_lean(lasting=prestart.is_lasting(sys.argv[1:]))
         from .main import own_streams, run_command_line  # noqa: PLC0415
 
         own_streams()

@@ -15,6 +15,7 @@ from ..probe import prestart as looking
 _LOOKS = frozenset({"run", "plan", "probe"})
 _WORKS = frozenset({"run"})
 _ASKS = frozenset({"-h", "--help"})
+_LASTS = frozenset({"serve", "watch"})
 
 
 def begin(argv: Sequence[str]) -> None:
@@ -25,6 +26,11 @@ def begin(argv: Sequence[str]) -> None:
         looking.begin()
     if argv[0] in _WORKS:
         working.begin()
+
+
+def is_lasting(argv: Sequence[str]) -> bool:
+    """Whether the command goes on until somebody ends it."""
+    return bool(argv) and argv[0] in _LASTS
 
 
 def abandon() -> None:

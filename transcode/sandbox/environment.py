@@ -38,13 +38,15 @@ def keep_private() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def start_lean() -> None:
+def start_lean(*, lasting: bool = False) -> None:
     """
     Spend nothing on what a process of ours has no use for; to be called before it
     imports, and again where the environment was cleared.
 
     Collections of garbage while all that is made is kept, and a look into the metadata
-    of every installed distribution for plugins of pydantic, which we have none of.
+    of every installed distribution for plugins of pydantic, which we have none of. Of
+    garbage there is some in a process that is *lasting*, which collects it as ever.
     """
-    gc.set_threshold(_YOUNG_OBJECTS)
+    if not lasting:
+        gc.set_threshold(_YOUNG_OBJECTS)
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
