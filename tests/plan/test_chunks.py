@@ -40,6 +40,7 @@ from transcode.plan.chunks import (
 
 RATES = [Fraction(n) for n in (24, 25, 30, 50, 60, "24000/1001", "30000/1001")]
 EARLY = Fraction(1, 1000)  # of a second before its due time a keyframe may be
+HAIR = Fraction(1, 10**9)  # where floats say which of two pictures that is
 TOP, LOW = (
     VideoRendition(name=f"{height}p", made_by="encoded", codec="h264", crf=23.0,
                    encoder="libx264", width=height * 16 // 9, height=height)
@@ -162,6 +163,14 @@ def test_chunks_make_up_the_source(it: Cut) -> None:
     assert min(it.counts) >= LEAST_SECONDS * it.rate
 
 
+def _seconds(number: int, rate: Fraction) -> float:
+    """
+    When a picture is shown, as the encoder reckons, with ticks and in floats: it may be
+    exactly a millisecond before a keyframe is due, at 24000/1001 before 1,000 s.
+    """
+    return number * rate.denominator * (1.0 / rate.numerator)
+
+
 @check
 @given(it=cut())
 def test_chunks_begin_with_the_first_picture_of_a_segment(it: Cut) -> None:
@@ -171,14 +180,27 @@ def test_chunks_begin_with_the_first_picture_of_a_segment(it: Cut) -> None:
     """
     for clip, first in zip(it.clips, it.firsts, strict=True):
         shown = first / it.rate + (Fraction(it.late) if it.lead else 0)
-        due = it.grid * floor((shown + EARLY) / it.grid)
+        due = it.grid * floor((shown + EARLY + HAIR) / it.grid)
         early = due - EARLY - (Fraction(it.late) if it.lead else 0)
 
         if first:
-            assert first - 1 < early * it.rate <= first
+            assert first - 1 - HAIR < early * it.rate <= first + HAIR
             begins = it.late + float(first / it.rate)
             assert pytest.approx(begins, abs=1e-9) == clip.start_seconds
     assert max(it.counts) - min(it.counts) < 2 * it.grid * it.rate + 2
+
+
+@pytest.mark.parametrize("grid", [1000, 2001])
+def test_a_picture_at_the_very_millisecond_is_the_encoder_s(grid: int) -> None:
+    """Exactly as early as a keyframe may be: floats say whether it is."""
+    rate, slow = Fraction(24_000, 1001), Fraction(grid)
+    media = film(rate, 2 * grid * 24, range(0, 2 * grid, 2))
+
+    clips = cuts(media, cut_every(slow, in_files=False), 2) or ()
+
+    first = round(clips[1].start_seconds * rate)
+    due = grid * round(clips[1].start_seconds / grid) - float(EARLY)
+    assert _seconds(first - 1, rate) < due <= _seconds(first, rate)
 
 
 @check

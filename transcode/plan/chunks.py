@@ -144,8 +144,7 @@ def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
         if not _follows(recipe):
             starts = [first + it for it in _at_segments(_grid(recipe), lasts, count)]
         # The first picture there; an index rounds.
-        early = late + float(_EARLY_SECONDS)
-        numbers = [max(0, ceil((it - early) * rate)) for it in starts]
+        numbers = [_first_due(it - late, rate) for it in starts]
         starts = [first, *(late + number / float(rate) for number in numbers[1:])]
     if min(b - a for a, b in pairwise([*starts, late + lasts])) < LEAST_SECONDS:
         return None
@@ -161,6 +160,19 @@ def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
         )
         for number, (start, end) in enumerate(zip(starts, ends, strict=True))
     )
+
+
+def _first_due(due: float, rate: Fraction) -> int:
+    """
+    The number of the picture that a keyframe due then falls on.
+
+    As the encoder reckons, with ticks and in floats: at 24000/1001 a picture is exactly
+    the millisecond before 1,000 s, and before 2,001 s, and to it one of them is.
+    """
+    tick, from_then = 1.0 / rate.numerator, due - float(_EARLY_SECONDS)
+    number = max(0, ceil(from_then * rate))
+    before = number and (number - 1) * rate.denominator * tick >= from_then
+    return number - 1 if before else number
 
 
 def _at_segments(grid: Fraction, lasts: float, count: int) -> list[float]:
