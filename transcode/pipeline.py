@@ -109,19 +109,29 @@ async def admit(
         chosen = (profile, platform, constraints)
         return planner_of(request, wiring, source, media, chosen, compare=True)
 
-    planner = planner_for(media, constraints)
+    def alone_for(media: Media, constraints: Constraints) -> Planner:
+        chosen = (profile, platform, constraints)
+        return planner_of(request, wiring, source, media, chosen)
+
     if request.sample != "always":
-        return foresee_index(planner_for, media, constraints) or foresee(planner)
+        # What it would cost elsewhere is not asked before there is something to show.
+        plan = foresee_index(alone_for, media, constraints)
+        if plan is not None:
+            plan = foresee_index(planner_for, media, constraints)
+        return plan or foresee(planner_for(media, constraints))
     async with wiring.engine(request.engine, platform) as engine:
         target = destination(request.to, wiring.settings)
         _, folder = job_of(source, profile, request)
         journal = NullJournal()
-        trial = SampleEncode(
-            engine, journal, listen, _recorded(engine, target, folder, journal.token)
-        )
+        records = _recorded(engine, target, folder, journal.token)
         try:
-            plan, _ = await trial.decide(
-                planner, refused=lambda error, _plan, _done: error
+            plan, _ = await _decide(
+                planner_for,
+                media,
+                constraints,
+                index=IndexPass(engine, journal, listen, records),
+                sample=SampleEncode(engine, journal, listen, records),
+                refused=lambda error, _plan, _done: error,
             )
         finally:
             if not engine.shares_scratch:

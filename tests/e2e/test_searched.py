@@ -163,9 +163,20 @@ def test_of_a_long_one_an_index_is_made_first(
     foreseen = Plan.from_json(
         transcode("plan", clip, *asked, "--chunks", "2", "--json").out
     )
+    made = Plan.from_json(
+        transcode(
+            *("plan", clip, *asked, "--chunks", "2", "--json", "--sample", "always")
+        ).out
+    )
+    kept = transcode("plan", clip, *asked, "--chunks", "2", "--out", "plan.json")
     _, whole = run(transcode, clip, "--chunks", "1")
     manifest, chunked = run(transcode, clip, "--chunks", "2")
 
+    assert made.indexing is not None
+    assert "taken" == made.indexing.verdict
+    assert made.indexing.cost is not None
+    assert 2 == kept.code
+    assert "where it is cut is found when it runs" in kept.err
     assert "all of its packets are looked at first" in " ".join(words.out.split())
     assert foreseen.indexing is not None
     assert foreseen.indexing.planned is not None

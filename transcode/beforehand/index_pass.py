@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..contract import (
@@ -68,6 +69,12 @@ def foresee_index(
     guess = as_if_indexed(media)
     if guess == media or wishes.chunks == 1:
         return None
+    hurried = wishes.deadline_seconds is not None or wishes.optimize == "time"
+    if wishes.chunks is None and not hurried:
+        # Who is not in a hurry gets one piece, where that fits.
+        with suppress(PlanError):
+            planner_for(media, wishes).plan(wishes, None)
+            return None
     try:
         planner = planner_for(guess, wishes)
         plan = foresee(planner)
