@@ -126,6 +126,13 @@ class Eyes:
         )
         return sorted(float(one["pts_time"]) for one in found["packets"])
 
+    def keyframes(self, path: str | Path) -> list[float]:
+        """When pictures are shown that decode by themselves."""
+        entries = ("-show_entries", "packet=pts_time,flags")
+        found = self._asked(path, "-select_streams", "v:0", *entries)
+        keys = [it for it in found["packets"] if "K" in it["flags"]]
+        return sorted(float(it["pts_time"]) for it in keys)
+
     def lasts(self, path: str | Path) -> float:
         """Seconds, of the whole."""
         return float(self._asked(path, "-show_format")["format"]["duration"])
