@@ -529,7 +529,7 @@ class Soak:
             coming = {n for n, at in self.put_at.items() if at > late}
             if len(coming) >= self.options.outstanding:
                 with suppress(BotoCoreError, ClientError, OSError):
-                    coming -= {number_of(it) for it in self._manifests()}
+                    coming -= self._there(coming)
             if len(coming) < self.options.outstanding:
                 return
             self.over.wait(1)
@@ -597,6 +597,16 @@ class Soak:
         for line in (*lines, *(f"BROKEN {it}" for it in broken)):
             print(line, flush=True)
         return int(bool(broken))
+
+    def _there(self, numbers: Iterable[int]) -> set[int]:
+        """Those of *numbers* whose result is there; nothing else is listed for it."""
+        s3 = client(self.server.endpoint)
+        asked = {"Bucket": RESULTS, "Delimiter": "/"}
+        return {
+            it
+            for it in numbers
+            if "CommonPrefixes" in s3.list_objects_v2(Prefix=f"out/{it:05d}.", **asked)
+        }
 
     def _manifests(self) -> list[str]:
         found = []
