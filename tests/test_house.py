@@ -24,7 +24,7 @@ STAGES = {
 # What may know several stages: the order, the plugs, and the outermost edges. A worker
 # is where the invoking stage hands over to the working one.
 KNOWS_STAGES = {
-    *("pipeline.py", "request.py", "beforehand", "wiring.py", "signals.py"),
+    *("pipeline.py", "request.py", "analysis", "wiring.py", "signals.py"),
     *("catalog.py", "library.py", "invoke/local/staging.py"),
     *(
         "jobs",
@@ -48,7 +48,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("invoke", "ledger", "signals", "catalog"),
     ("wiring",),
     ("request",),
-    ("beforehand",),
+    ("analysis",),
     ("pipeline",),
     ("jobs",),
     ("functions", "serve", "library", "deploy"),

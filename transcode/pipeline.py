@@ -19,8 +19,8 @@ from types import MappingProxyType
 import anyio
 import anyio.to_thread
 
-from .beforehand.index_pass import IndexPass, PlannerFor, foresee_index
-from .beforehand.sample_encode import (
+from .analysis.index_pass import IndexPass, PlannerFor, foresee_index
+from .analysis.sample_encode import (
     Planner,
     SampleEncode,
     foresee,

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 import anyio
 
-from ..beforehand.sample_encode import left_of
+from ..analysis.sample_encode import left_of
 from ..contract import (
     InvocationReport,
     KeptWork,
