@@ -231,3 +231,29 @@ def test_a_clip_that_is_not_in_the_source_is_refused(
 
     assert 2 == ended.code
     assert words in ended.err
+
+
+@pytest.mark.parametrize(
+    ("name", "profile"),
+    [
+        *(("long.mp4", "preview"), ("long.mkv", "preview")),
+        *(("long.ts", "hls"), ("long.flv", "preview")),
+    ],
+)
+def test_what_follows_a_clip_is_not_read(
+    transcode: Command, tmp_path: Path, ffmpeg: str, name: str, profile: str
+) -> None:
+    """Five seconds of six minutes were billed as six minutes."""
+    source = tmp_path / name
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25"]
+    argv += ["-f", "lavfi", "-i", "sine", "-t", "60", *_H264, str(source)]
+    subprocess.run(argv, check=True)
+
+    done = transcode(
+        "run", source, "--profile", profile, "--start", "2", "--end", "5", "--json"
+    )
+
+    assert 0 == done.code, done.err
+    ((attempt,),) = (task["attempts"] for task in done.document["tasks"])
+    # With what verification reads of a result a tenth as large.
+    assert attempt["measured"]["read_bytes"] < source.stat().st_size / 3

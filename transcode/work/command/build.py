@@ -47,7 +47,7 @@ from .gain import Gain
 from .inputs import address, burned_lines, joined_file, mark_image, upload
 from .muxers import JPEG, MUXERS, POSTERS, SPRITES, labels, metadata
 from .pace import pace
-from .seek import keeps_clock
+from .seek import keeps_clock, told_until
 from .subtitles import CLOCK, CLOCK_OPTIONS
 from .video import Pictures, finished, headers_of, lay
 
@@ -589,8 +589,10 @@ def _headers(task: Task, picture: Any, shown: str) -> list[Any]:
     if picture is None or codec is None:
         return []
     options = header_options(codec, lengths=short(task.media.format_name) == "flv")
+    until = told_until(task.recipe.clip)
+    end = {} if until is None else {"t": f"{until:.6f}"}
     pairs = zip(headers_beside(shown), options, strict=True)
-    return [ffmpeg.output(picture, f"file:{path}", **it) for path, it in pairs]
+    return [ffmpeg.output(picture, f"file:{path}", **it, **end) for path, it in pairs]
 
 
 def list_packets(task: Task, *, program: str, path: str) -> Command:

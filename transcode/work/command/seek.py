@@ -18,6 +18,8 @@ the process that fetches for it. The source's own address may hold a signature."
 _HAIR_SECONDS = 0.001
 """Less than any picture lasts, more than a container's clock rounds."""
 
+_AFTER_SECONDS = 0.5
+"""For pictures whose times a plan has rounded."""
 _MARGIN_SECONDS = 2.0
 """A search finds what is decoded then of the stream that it goes by; another is up to a
 second away in the file, and pictures are decoded before they are shown."""
@@ -119,6 +121,18 @@ def cut(stream: Stream, clip: Clip, *, copied: bool) -> Stream:
     # begins later it is shown earlier, so that sound and picture begin as one.
     begin = f"round(PTS-{clip.start_seconds - seek:.6f}/TB)"
     return stream.filter("setpts", f"if(eq(N,0),0,{begin})")
+
+
+def told_until(clip: Clip | None) -> float | None:
+    """
+    Seconds from where reading begins, to which the source is told of, and no further.
+
+    An output that goes on keeps ffmpeg reading and decoding to the source's end: of a
+    clip, or a chunk, everything that comes after it.
+    """
+    if clip is None or clip.end_seconds is None:
+        return None
+    return clip.end_seconds - (clip.seek_seconds or 0.0) + _AFTER_SECONDS
 
 
 def cut_sound(stream: Stream, clip: Clip | None) -> Stream:

@@ -35,7 +35,7 @@ from .filters import (
 )
 from .hdr import kept
 from .hold import tailed
-from .seek import cut
+from .seek import cut, told_until
 from .stream import Drawn, Pair, Stream
 from .subtitles import drawn_lines
 from .timing import hold, lead_frames, snaps, steady_rate, timescale
@@ -193,13 +193,20 @@ def _tell(  # noqa: PLR0913  each is one fact about the picture
         source = _fitted(source, video, reshaped)
     if not tell:
         return told, source
-    told["shown"], source = _told(source, hdr)
+    until = told_until(task.recipe.clip)
+    all_of_it, source = _told(source, hdr)
+    told["shown"] = _ended(all_of_it, until)
     every = sampled_every(task)
     if every is not None:
         some, source = _told(source, hdr)
+        some = _ended(some, until)
         options = {"every": every, "together": TOGETHER}
         told["sampled"] = sampled_pictures(some, video, SIDE, **options)
     return told, source
+
+
+def _ended(stream: Stream, until: float | None) -> Stream:
+    return stream if until is None else stream.filter("trim", end=f"{until:.6f}")
 
 
 def _first(
