@@ -17,7 +17,8 @@ from typing import Any
 import anyio
 import pytest
 
-from transcode.contract import Manifest
+from transcode.contract import Manifest, OutcomeKind
+from transcode.contract.job import LedgerRecord
 from transcode.settings import Settings
 from transcode.store.bucket import Bucket
 from transcode.store.open import bucket
@@ -83,6 +84,13 @@ async def judge(out: Bucket) -> tuple[int, int]:
     ledger = [key for key in objects if key.startswith(".transcode/ledger/")]
     names = Counter(key.rpartition("/")[2].split(".", 1)[1] for key in ledger)
     assert len(attempts) == len(ledger) == len(names)
+    made = OutcomeKind.SUCCEEDED
+    shown = [a.outcome for task in manifest.tasks for a in task.attempts]
+    billed = [
+        LedgerRecord.from_json((await out.read(key))[0]).attempt.outcome
+        for key in ledger
+    ]
+    assert (1, 1) == (shown.count(made), billed.count(made))
     return len(claims), len(attempts)
 
 
@@ -202,3 +210,43 @@ async def test_a_sweep_whose_key_expires_rejects_nothing(
 
     async with bucket(f"{s3_address}/out", s3_settings) as out:
         await judge(out)
+
+
+@pytest.mark.parametrize("missed", [1, 40], ids=["one request", "all that follow"])
+async def test_what_is_published_is_billed_as_such(
+    missed: int,
+    s3_address: str,
+    s3_settings: Settings,
+    faults: ModuleType,
+    make_clip: Any,
+) -> None:
+    """
+    Whatever comes after: a key that expires when results were to be seen, before that
+    was written down. Two of 2,000 were billed as lost.
+    """
+    endpoint = s3_settings.s3_endpoint_url
+    assert endpoint is not None
+    clip = make_clip("killed", seconds=1, audio=False)
+    async with (
+        bucket(s3_address, s3_settings) as store,
+        faults.proxied(endpoint) as proxy,
+    ):
+        await store.upload("in/a.mp4", Path(clip))
+        after = 0
+
+        def plan(asked: Any) -> Any:
+            nonlocal after
+            if asked.operation == "PUT" and asked.path.endswith("/manifest.json"):
+                after = 1
+                return None
+            after += bool(after)
+            return faults.Fault.EXPIRED if 1 < after <= 1 + missed else None
+
+        proxy.plan = plan
+        async with sweeping(s3_address, f"http://{proxy.address}") as process:
+            assert await process.wait() in {0, 2, 4}
+        assert proxy.done
+    await finish(s3_address, endpoint)
+
+    async with bucket(f"{s3_address}/out", s3_settings) as out:
+        assert (1, 1) == await judge(out)

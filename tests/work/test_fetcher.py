@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -238,3 +239,23 @@ def test_a_source_that_changes_size_is_another(
     _, _, fault, _ = inside(ASK.replace("RANGE", "0-"))
 
     assert "ObjectChanged" == type(fault.error()).__name__
+
+
+def test_one_that_is_killed_unheard_was_down(store: Store) -> None:
+    """Before it read what it was told: a reset, which once ended a job for good."""
+    location = f"http://127.0.0.1:{store.port}/x"
+    one = fetcher.Fetcher(
+        Source(uri="s3://b/x", bytes=None, etag=None, location=location)
+    )
+    process = one._process
+    assert process is not None
+    os.kill(process, signal.SIGSTOP)
+    one._ours.send(b"a listener")
+    os.kill(process, signal.SIGKILL)
+    os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+
+    fault = one.fault()
+
+    one.close()
+    assert FetchFault("down", "the process that fetched it has ended") == fault
+    assert fault.error().retryable

@@ -60,6 +60,8 @@ class JobExecution:
     look_up: Callable[[Submission], Awaitable[ResolvedRequest]]
     engine: Callable[[ResolvedRequest], Awaitable[Engine]]
     listen: Listener
+    shown: Callable[[str], Awaitable[Manifest | None]]
+    """The manifest in a folder of results, where there is one."""
     reservations: Reservations | None = None
     sharing: Callable[[], int] = lambda: 1
     """How many jobs want this machine now, this one among them."""
@@ -102,7 +104,7 @@ class JobExecution:
                 contextlib.suppress(StoreError),
                 anyio.move_on_after(_LAST_WORDS_SECONDS),
             ):
-                await journal.settle()
+                await self._settle(journal)
             return None
         except TranscodeError as exc:
             error = exc
@@ -110,12 +112,12 @@ class JobExecution:
             error = _unforeseen(exc)
         except BaseException:
             with anyio.move_on_after(_LAST_WORDS_SECONDS, shield=True):
-                await journal.settle()
+                await self._settle(journal)
                 await self.repository.end(
                     self._ending("handed_back", OutcomeKind.CANCELLED)
                 )
             raise
-        await journal.settle()
+        await self._settle(journal)
         if error is None:
             return await self._end(self._ending("handed_back", OutcomeKind.OUT_OF_TIME))
         if await self.repository.done(self.submission.folder):
@@ -138,6 +140,13 @@ class JobExecution:
         if ending.final:
             await journal.settle(over=True)
         return ending
+
+    async def _settle(self, journal: JobJournal) -> None:
+        """After an error, which may have come when results were to be seen already."""
+        there = False
+        if journal.made:
+            there = journal.is_in(await self.shown(self.submission.folder))
+        await journal.settle(published=there)
 
     async def give_up(self, error: TranscodeError) -> Ending:
         """End the job for good without working on it."""

@@ -11,6 +11,7 @@ from decimal import Decimal
 from ..contract import (
     Attempt,
     KeptWork,
+    Manifest,
     Money,
     OutcomeKind,
     Plan,
@@ -214,6 +215,15 @@ class JobJournal:
             await self._enter(self.records[name])
         if self.reservations is not None:
             await self.reservations.release(self.claim.job_id, claim=self.claim.number)
+
+    def is_in(self, manifest: Manifest | None) -> bool:
+        """Whether it is this try's results that *manifest* names."""
+        tasks = manifest.tasks if manifest else ()
+        shown = {(t.task_id, a.number): a.measured for t in tasks for a in t.attempts}
+        return all(
+            shown.get((it.task_id, it.attempt.number)) == it.attempt.measured
+            for it in self.made
+        )
 
     async def _settle_made(self, *, published: bool) -> None:
         for record in self.made:

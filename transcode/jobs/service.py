@@ -384,6 +384,7 @@ class JobService:
             self._look_up,
             self._engine,
             listen,
+            self._manifest,
             self._reservations,
             # Asked again and again: who works on jobs may come later.
             lambda: self.sharing(),  # noqa: PLW0108

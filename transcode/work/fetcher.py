@@ -36,6 +36,7 @@ _SILENT_SECONDS = 30.0
 """A connection on which so long nothing comes is dead."""
 _PIECE = 256 * 1024
 _MOST_HEAD = 16 * 1024
+_ENDED = "the process that fetched it has ended"
 _RANGE = re.compile(rb"(?im)^range:[ \t]*bytes=(\d{1,19})-(\d{0,19})[ \t]*\r?$")
 _OPEN_FILES = 128
 
@@ -110,12 +111,17 @@ class Fetcher:
 
     def fault(self) -> FetchFault | None:
         """The first thing that went wrong, once the program has ended."""
-        with suppress(BlockingIOError):
+        try:
             if told := self._ours.recv(_MOST_HEAD):
                 return FetchFault(*json.loads(told))
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            # It was killed before it had read what we told it.
+            return FetchFault("down", _ENDED)
         if self._process is not None and os.waitpid(self._process, os.WNOHANG)[0]:
             self._process = None
-            return FetchFault("down", "the process that fetched it has ended")
+            return FetchFault("down", _ENDED)
         return None
 
 
