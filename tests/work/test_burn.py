@@ -232,3 +232,23 @@ def test_a_bright_picture_is_not_outshone(
     assert OutcomeKind.SUCCEEDED is produced.outcome, produced.failure
     assert task.recipe.tone_map
     assert EXPECTED == whites(ffmpeg, staging / "video.mp4")[15]
+
+
+def test_what_follows_a_clip_is_not_read_for_its_lines(
+    through: Any, made: Made, tmp_path: Path
+) -> None:
+    """Nor billed: of two minutes the first seconds, and until the next line comes."""
+    sup = tmp_path / "boxes.sup"
+    lines = (pgs(start=at, end=at + 1) for at in range(1, 120, 2))
+    sup.write_bytes(b"".join(lines))
+    argv = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=120"]
+    argv += ["-f", "sup", "-i", str(sup), "-map", "0", "-map", "1", "-c:v", "libx264"]
+    argv += ["-preset", "ultrafast", "-g", "25", "-c:s", "copy"]
+    argv += ["-metadata:s:s:0", "language=eng", "-disposition:s:0", "default"]
+    film = made("film.mkv", *argv)
+
+    asked = f"{burn('eng')}[clip]\nstart_seconds = 0.4\nend_seconds = 2.4\n"
+    produced, _, _ = through(film, asked)
+
+    assert OutcomeKind.SUCCEEDED is produced.outcome, produced.failure
+    assert produced.read_bytes < film.stat().st_size / 3

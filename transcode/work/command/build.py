@@ -332,8 +332,12 @@ def extract(task: Task, *, program: str, path: str) -> tuple[str, ...]:
     """Writes the subtitles that are drawn into the picture, with a clock, to *path*."""
     recipe = task.recipe.model_copy(update={"clip": None})
     source = upload(task.model_copy(update={"recipe": recipe}))
+    clip = task.recipe.clip
+    end = None if clip is None else clip.end_seconds
     # Somewhat longer, in case that the index promises too little.
-    lasts = (task.media.duration_seconds or 0.0) + _SPARE_SECONDS
+    lasts = (end or task.media.duration_seconds or 0.0) + _SPARE_SECONDS
+    # Of a clip, what comes after it is not read.
+    until = {} if end is None else {"t": f"{lasts:.3f}"}
     clock = ffmpeg.input(CLOCK, f="lavfi", t=f"{lasts:.3f}")["a"]
     options = {
         "f": "matroska",
@@ -341,21 +345,22 @@ def extract(task: Task, *, program: str, path: str) -> tuple[str, ...]:
         "bsf:s": "noise=drop='lt(pts,0)'",
         "map_metadata": "-1",
         **CLOCK_OPTIONS,
+        **until,
     }
     line = source[str(recipe.burned_index)]
     taken = ffmpeg.output(line, clock, f"file:{path}", **options)
-    both = ffmpeg.merge_outputs(taken, _used(recipe, source))
+    both = ffmpeg.merge_outputs(taken, _used(recipe, source, **until))
     quiet = ("-loglevel", "level+verbose", "-nostats")
     return (program, *_GLOBAL[:3], *quiet, *both.get_args())
 
 
-def _used(recipe: Recipe, source: Any) -> Any:
+def _used(recipe: Recipe, source: Any, **options: str) -> Any:
     """Times count from where the first of the streams in use begins: use the same."""
     used = {it.source_index for it in recipe.audio}
     used |= {index for it in recipe.audio for index in it.channel_indices}
     used |= {it.source_index for it in recipe.captions}
     beside = [source[str(index)] for index in (recipe.video_index, *sorted(used))]
-    return ffmpeg.output(*beside, "-", f="null", c="copy")
+    return ffmpeg.output(*beside, "-", f="null", c="copy", **options)
 
 
 @dataclass(frozen=True, slots=True)
