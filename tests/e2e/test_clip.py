@@ -235,10 +235,8 @@ def test_a_clip_that_is_not_in_the_source_is_refused(
 
 @pytest.mark.parametrize(
     ("name", "profile"),
-    [
-        *(("long.mp4", "preview"), ("long.mkv", "preview")),
-        *(("long.ts", "hls"), ("long.flv", "preview")),
-    ],
+    # Of transport streams the headers are listed, too.
+    [("long.mp4", "preview"), ("long.ts", "hls")],
 )
 def test_what_follows_a_clip_is_not_read(
     transcode: Command, tmp_path: Path, ffmpeg: str, name: str, profile: str

@@ -351,13 +351,14 @@ def test_at_half_the_rate_the_last_picture_may_stand_longer(
 
 
 def test_a_guessed_duration_is_no_promise(
-    make_task: Any, make_recipe: Any, media_dir: Path, performed: Any
+    make_task: Any, make_recipe: Any, media_dir: Path, performed: Any, video: Any
 ) -> None:
     """
     A bare stream is as long as it turns out to be, and so are its thumbnails.
     """
     clip = media_dir / "workload/VID_1920x1080_cabac_temporal_direct.264"
-    task = make_task(clip, make_recipe(audio=(), sprites=SPRITES))
+    small = video(320, 180, preset="ultrafast")
+    task = make_task(clip, make_recipe(video=(small,), audio=(), sprites=SPRITES))
     assert task.media.duration_estimated
 
     produced, _ = performed(task)

@@ -48,7 +48,6 @@ def streamed(seconds: float) -> Judge:
     """Playlists say how long segments are, and keyframes when they begin."""
 
     def judge(ran: Run, eyes: Eyes, path: Path) -> None:
-        lasts(seconds)(ran, eyes, path)
         told = list(playlists(ran(path, "hls")))
         assert told
         for playlist, lengths in told:

@@ -84,11 +84,13 @@ def pictured(
         found = track.decoded.seen
         if first is not None and found is not None:
             wrong += _other(first, found, same=same)
+        # Two moments in one picture, where it moves, and one of them in the result's.
+        still = same and not task.recipe.deinterlace
         later = []
         for number, found in track.decoded.beside:
             sampled = report.sampled[number]
             # At another rate any of them may be shown; beside a cut they differ.
-            clauses = [list(_other(it, found, same=same)) for it in sampled.pictures]
+            clauses = [list(_other(it, found, same=still)) for it in sampled.pictures]
             if all(clauses):
                 at = float(sampled.time * report.shown.base) if report.shown else 0.0
                 later += [f"{it}, at {at:.2f} s" for it in clauses[len(clauses) // 2]]

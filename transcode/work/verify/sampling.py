@@ -39,10 +39,12 @@ def near(task: Task, plan: VideoRendition) -> Fraction:
     """
     Seconds by which a picture of a result may be shown before or after its source's:
     half a picture on the grid of a constant rate, and never beyond the source's next.
+
+    Without such a rate it is shown when the source's is.
     """
     source = source_video(task)
     rate = source and source.frame_rate
-    if not rate:
+    if not rate or (source and source.variable_frame_rate is not False):
         return _CLOCK_SECONDS
     return min(1 / (2 * (plan.frame_rate or rate)), 1 / rate) + _CLOCK_SECONDS
 
