@@ -171,3 +171,21 @@ def test_of_a_late_picture_without_its_sound(  # noqa: PLR0917 - fixtures
     left = 2 - (0.5 if clip else 0)
     assert 0 == pytest.approx(eyes.times(path)[0], abs=0.002)
     assert left == pytest.approx(eyes.lasts(path), abs=0.06)
+
+
+@pytest.mark.parametrize("clip", [(), ("--start", "1")], ids=["whole", "clip"])
+@pytest.mark.parametrize("name", ["looked.mp4", "looked.ts"])
+def test_pictures_after_the_first_are_compared(
+    ran: Run, made: Made, name: str, clip: tuple[str, ...]
+) -> None:
+    """By what the decoder told: were none found, the check would pass by itself."""
+    source = made(
+        name, "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=6", *QUICK,
+        "-bf", "2",
+    )  # fmt: skip
+
+    checks = ran(source, "preview", *clip).document["verification"]["checks"]
+
+    (said,) = (it["detail"] for it in checks if it["name"] == "picture")
+    assert "after it" in said
+    assert "alike at the least" in said
