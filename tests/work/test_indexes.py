@@ -7,6 +7,8 @@ import re
 import shutil
 import struct
 import xml.etree.ElementTree as ET
+from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +21,7 @@ from transcode.work.indexes import mend
 from transcode.work.package import MANIFEST, MASTER
 from transcode.work.perform import perform
 from transcode.work.single_file import fold
+from transcode.work.verify.cmaf import moving_rate
 
 DASH = {"": "urn:mpeg:dash:schema:mpd:2011"}
 MEDIA = Media(container="mp4", format_name="mov", duration_seconds=2.0)
@@ -176,6 +179,28 @@ def test_the_frame_rate_is_the_true_one(made: Made) -> None:
     mpd = made.mpd()
     pictures = [*mpd.iterfind(".//Representation[@width]", DASH)]
     assert ["30000/1001"] * 2 == [it.get("frameRate") for it in pictures]
+
+
+@pytest.mark.parametrize(
+    ("steps", "rate"),
+    [
+        ([40] * 75 + [1000], 25),
+        ([33, 33, 34] * 30, 30),
+        ([33, 50] * 30, Fraction(1000 * 2, 83)),
+        ([40] * 20 + [80] + [40] * 20, 25),
+        ([4000], Fraction(1, 4)),
+        ([10, 10, 3980], None),
+        ([], None),
+    ],
+    ids=["held", "rounded", "3:2", "dropped", "slides", "a few", "none"],
+)
+def test_a_rate_is_that_of_pictures_that_move(
+    steps: list[int], rate: Fraction | None
+) -> None:
+    """In milliseconds: a picture that is held does not slow it, nor do two make it."""
+    found = moving_rate([*accumulate(steps, initial=0)], Fraction(500))
+
+    assert rate == (None if found is None else found * 1000)
 
 
 def test_players_may_begin_with_any_segment(made: Made) -> None:

@@ -52,7 +52,7 @@ class Served:
     keyframes: tuple[Resource, ...]
     """Those that a fragment begins with: only they can be fetched by themselves."""
     frame_rate: Fraction | None
-    """Frames per second of the segment that has most; None for sound."""
+    """Frames per second where most are shown (RFC 8216 §4.3.4.2); None for sound."""
     access_point: int | None
     """
     The highest type of the access points that segments begin with (ISO/IEC 14496-12,
@@ -167,13 +167,7 @@ def _frame_rate(
     spans: Sequence[int],
     tick: Fraction,
 ) -> Fraction | None:
-    # The first sample's duration is no rate: clocks round, and pictures jitter.
-    rates = [
-        it.samples / (span * tick)
-        for it, span in zip(segments, spans, strict=True)
-        # A short one, at the end or before a hole, has a rate by chance.
-        if span * tick >= 1
-    ]
+    rates = [it.frame_rate / tick for it in segments if it.frame_rate is not None]
     shown = sum(spans) * tick
     if not shown:
         return None

@@ -132,12 +132,26 @@ def counted(frames: int, seconds: float) -> Judge:
     return judge
 
 
+def held(seconds: float, rate: int) -> Judge:
+    """Streamed to its end; the indexes say how fast it is while it moves."""
+
+    def judge(ran: Run, eyes: Eyes, path: Path) -> None:
+        streamed(seconds)(ran, eyes, path)
+        run = ran(path, "hls")
+        variants = re.findall(r"FRAME-RATE=([\d.]+)", run.text("master.m3u8"))
+        sets = re.findall(r'rameRate="([^"]+)"', run.text("manifest.mpd"))
+        assert {f"{rate}.000"} == {*variants}
+        assert {str(rate)} == {*sets}
+
+    return judge
+
+
 HLG = painted((228, 228, 228), (123, 123, 123), (215, 0, 0))
 RIGHT: dict[str, Judge] = {
     "static.mp4": streamed(26),
     "hole1.mp4": streamed(20),
     "tab.webm": streamed(18),
-    "short_video.mp4": streamed(40),
+    "short_video.mp4": held(40, 25),
     "crop.mkv": shaped(640, 360),
     "rotsei.mp4": shaped(3, 4),
     "hlg_atc.mp4": HLG,

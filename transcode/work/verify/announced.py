@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate, pairwise
 
+from .cmaf import MOVING_SECONDS, moving_rate
 from .tracks import Track
 
 ROUNDING = Fraction(2, 1000)
@@ -21,9 +22,8 @@ _FRAME_RATE_SLACK = Fraction(1, 200)
 
 def frame_rate(where: str, said: str | None, track: Track) -> Iterator[str]:
     """
-    The rate of the fastest segment: at a constant rate that of all of them.
-
-    One picture's length is none: containers' clocks round it.
+    The rate of the fastest segment while its picture moves (RFC 8216 §4.3.4.2): at a
+    constant rate that of all of them, held frames or not.
     """
     try:
         rate = Fraction(said or "")
@@ -37,14 +37,12 @@ def frame_rate(where: str, said: str | None, track: Track) -> Iterator[str]:
 
 def _segment_rates(track: Track) -> Iterator[Fraction]:
     """Pictures per second from one segment's beginning to the next's, by all times."""
-    starts = [segment.start for segment in track.segments]
-    spans = [b - a for a, b in pairwise([*starts, track.times[-1] + track.length])]
-    for start, span in zip(starts, spans, strict=True):
-        # A short one, at the end or before a hole, has a rate by chance.
-        if span * track.time_base >= 1:
-            shown = bisect_left(track.times, start + span)
-            shown -= bisect_left(track.times, start)
-            yield shown / (span * track.time_base)
+    starts = [bisect_left(track.times, segment.start) for segment in track.segments]
+    least = MOVING_SECONDS / track.time_base
+    for begin, end in pairwise([*starts, len(track.times)]):
+        rate = moving_rate(track.times[begin:end], least)
+        if rate is not None:
+            yield rate / track.time_base
 
 
 def lengths(track: Track) -> tuple[Fraction, ...]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import struct
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +21,8 @@ from typing import NamedTuple
 _NON_SYNC = 0x10000
 """`sample_is_non_sync_sample`, ISO/IEC 14496-12 §8.8.3.1."""
 _BOX_HEADER = 8
+MOVING_SECONDS = Fraction(1, 2)
+"""So long a picture has to move in a segment to have a frame rate there."""
 
 
 class BrokenSegment(ValueError):
@@ -84,6 +88,8 @@ class Segment:
     begins_with_keyframe: bool
     keyframes: tuple[SyncSample, ...]
     """Of pictures; of sound, where every sample is one, none is kept."""
+    frame_rate: Fraction | None
+    """Frames per tick, of pictures: see `moving_rate`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,24 @@ def shown_until(segments: Sequence[Segment]) -> int:
     """
     begins = min(segment.start for segment in segments)
     return begins + sum(segment.duration for segment in segments)
+
+
+def moving_rate(times: Sequence[int], least: Fraction) -> Fraction | None:
+    """
+    Frames per tick while the picture moves; *times* ascend.
+
+    A frame that lasts more than half as long again as the usual one is held, since
+    pictures are missing or have ended, and tells no rate. Of the others the mean: clocks
+    round, and pictures jitter. None where these last less than *least* ticks together:
+    a few come by chance.
+    """
+    steps = sorted(b - a for a, b in pairwise(times))
+    if not steps:
+        return None
+    usual = steps[len(steps) // 2]
+    moving = steps[: bisect_right(steps, usual * 3 // 2)]
+    lasted = sum(moving)
+    return Fraction(len(moving), lasted) if lasted and lasted >= least else None
 
 
 def read_header(path: Path) -> TrackHeader:
@@ -255,6 +279,7 @@ def _segment(path: Path, header: TrackHeader) -> Samples:
         raise ValueError(msg)
     _require_inside(offsets, sizes, media)
     pictures = header.handler == "vide"
+    shown = array("q", sorted(times))
     segment = Segment(
         name=path.name,
         bytes=length,
@@ -273,10 +298,13 @@ def _segment(path: Path, header: TrackHeader) -> Samples:
             SyncSample(offsets[k], sizes[k], times[k], offsets[k - 1] if k else -1)
             for k in (keys if pictures else ())
         ),
+        frame_rate=moving_rate(shown, header.timescale * MOVING_SECONDS)
+        if pictures
+        else None,
     )
     return Samples(
         segment,
-        times=array("q", sorted(times)),
+        times=shown,
         keyframes=array("q", [times[k] for k in keys] if pictures else []),
     )
 
