@@ -40,6 +40,7 @@ KNOWS_STAGES = {
 # What the store promises; it says nothing of how, so whoever keeps something names it.
 PROTOCOLS = ("transcode.store.bucket",)
 LAYERS: tuple[tuple[str, ...], ...] = (
+    ("lazy",),
     ("contract", "version"),
     ("errors",),
     ("settings", "units", "media", "platforms", "hooks", "retry", "sandbox", "tracing"),
@@ -60,6 +61,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 LOOSE = {
     *("__init__", "__main__", "catalog", "errors", "hooks", "library", "meter"),
     *(
+        "lazy",
         "pipeline",
         "version",
         "request",

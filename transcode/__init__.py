@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import sys
 
+from .lazy import exports
 from .version import __version__
 
 TYPE_CHECKING = False  # as type checkers know it, without the price of `typing`
 if TYPE_CHECKING:
-    from typing import Any
-
     from .contract import Manifest, Media, Plan
     from .contract.job import JobReport
     from .errors import (
@@ -89,19 +88,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    home = next((module for module, names in _HOMES.items() if name in names), None)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - not at a cold start
-
-    found = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = exports(__name__, _HOMES)
 
 
 class _Package(type(sys)):  # type: ignore[misc]  # without importing `types`

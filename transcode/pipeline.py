@@ -20,13 +20,9 @@ import anyio
 import anyio.to_thread
 
 from .analysis.index_pass import IndexPass, PlannerFor, foresee_index
-from .analysis.sample_encode import (
-    Planner,
-    SampleEncode,
-    foresee,
-    left_of,
-    planner_of,
-)
+from .analysis.measuring import Measuring, left_of
+from .analysis.planner import Planner, foresee, planner_of
+from .analysis.sample_encode import SampleEncode
 from .contract import (
     Constraints,
     KeptWork,
@@ -129,8 +125,7 @@ async def admit(
                 planner_for,
                 media,
                 constraints,
-                index=IndexPass(engine, journal, listen, records),
-                sample=SampleEncode(engine, journal, listen, records),
+                measuring=Measuring(engine, journal, listen, records),
                 refused=lambda error, _plan, _done: error,
             )
         finally:
@@ -215,8 +210,7 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
                 planner_for,
                 media,
                 constraints,
-                index=IndexPass(engine, journal, listen, records),
-                sample=SampleEncode(engine, journal, listen, records),
+                measuring=Measuring(engine, journal, listen, records),
                 refused=lambda error, plan, done: job(plan, done).with_manifest(
                     error, ()
                 ),
@@ -232,20 +226,19 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
     return await job(plan, (*others, *measured)).perform(engine)
 
 
-async def _decide(  # noqa: PLR0913 - what it needs, and who is told
+async def _decide(
     planner_for: PlannerFor,
     media: Media,
     constraints: Constraints,
     *,
-    index: IndexPass,
-    sample: SampleEncode,
+    measuring: Measuring,
     refused: Callable[[TranscodeError, Plan, tuple[TaskResult, ...]], TranscodeError],
 ) -> tuple[Plan, tuple[TaskResult, ...]]:
     """The plan, after an index and a sample where those pay; and their attempts."""
-    looked = await index.look(planner_for, media, constraints)
+    looked = await IndexPass(measuring).look(planner_for, media, constraints)
     before = looked.results
     try:
-        plan, sampled = await sample.decide(
+        plan, sampled = await SampleEncode(measuring).decide(
             planner_for(looked.media, looked.constraints),
             refused=lambda error, plan, done: refused(error, plan, (*before, *done)),
         )

@@ -32,7 +32,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import transcode.pipeline
-from transcode.analysis.sample_encode import Planner
+from transcode.analysis.planner import Planner
 from transcode.contract import (
     Artifact,
     Attempt,

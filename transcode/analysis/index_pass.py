@@ -13,20 +13,13 @@ from ..contract import (
     Money,
     OutcomeKind,
     Plan,
-    PlannedTask,
     TaskResult,
-    WorkOrder,
-    attempt_name,
 )
 from ..errors import PlanError
-from ..hooks import Listener, SampleBegun
-from ..invoke.engine import Engine
-from ..invoke.journal import Journal
-from ..invoke.observer import Reporter
-from ..invoke.scheduler import invoke_all
 from ..plan.indexing import as_if_indexed, considered, with_index
 from ..plan.sampling import less
-from .sample_encode import Planner, alone, cost_of, foresee, result_of
+from .measuring import Measuring, alone
+from .planner import Planner, foresee
 
 PlannerFor = Callable[[Media, Constraints], Planner]
 
@@ -96,13 +89,9 @@ def foresee_index(
 
 @dataclass(frozen=True, slots=True)
 class IndexPass:
-    """Where the pass is made, and who hears of it."""
+    """Where the pass is made."""
 
-    engine: Engine
-    journal: Journal
-    listen: Listener
-    records: Callable[[str], str | None]
-    """Where those of an attempt lie, by its name."""
+    measuring: Measuring
 
     async def look(
         self, planner_for: PlannerFor, media: Media, wishes: Constraints
@@ -118,13 +107,10 @@ class IndexPass:
             return Looked(media, wishes)
         index = plan.indexing.planned
         own = alone(plan, index, wishes)
-        results = await self._take(own, index, plan)
-        await self.engine.prewarm()
-        attempts = results[0].attempts if results else ()
-        cost = cost_of(attempts, own.predicted_cost)
-        last = attempts[-1] if attempts else None
-        waited = sum(a.measured.wall_seconds for a in attempts if a.measured)
-        left = less(wishes, cost, waited)
+        measured = await self.measuring.measure(
+            own, reserve=plan, wishes=wishes, found=lambda attempt: attempt.indexed
+        )
+        last, cost, left = measured.last, measured.cost, measured.left
         found: Media | str = "the pass over its packets failed"
         if last is not None and last.outcome is OutcomeKind.SUCCEEDED and last.indexed:
             found = with_index(media, index.task.recipe.video_index, last.indexed)
@@ -132,39 +118,12 @@ class IndexPass:
             found = f"the pass over its packets failed: {last.failure.message}"
         if isinstance(found, str):
             indexing = _told("failed", f"It cannot be cut: {found.rstrip('.')}.", cost)
-            return Looked(media, left, own, indexing, results)
+            return Looked(media, left, own, indexing, measured.results)
         video = next(it for it in found.video if it.keyframe_seconds)
         keys = len(video.keyframe_seconds or ())
         said = f"{video.frames} pictures and {keys} keyframes were counted."
-        return Looked(found, left, own, _told("taken", said, cost), results)
-
-    async def _take(
-        self, plan: Plan, index: PlannedTask, whole: Plan
-    ) -> tuple[TaskResult, ...]:
-        earlier = self.journal.earlier.get(index.task.task_id, ())
-        known = next((a for a in reversed(earlier) if a.indexed is not None), None)
-        if known is not None:
-            # Somebody before us made it: it is paid for, and says the same again.
-            others = [a for a in earlier if a is not known]
-            return (result_of(index, (*others, known)),)
-        # Nothing is spent on what could not be paid for afterwards.
-        allowed = await self.journal.allow(whole)
-        plan = plan.model_copy(update={"budget": allowed.budget})
-        self.listen(SampleBegun(plan))
-        return await invoke_all(
-            (index,),
-            self.engine,
-            budget=plan.budget,
-            order_for=lambda task, number: WorkOrder(
-                task=task,
-                number=number,
-                place=None,
-                records=self.records(attempt_name(task.task_id, number)),
-                profile=plan.profile.name,
-            ),
-            observer=Reporter(plan, self.journal, self.listen),
-            earlier=self.journal.earlier,
-        )
+        told = _told("taken", said, cost)
+        return Looked(found, left, own, told, measured.results)
 
 
 def _told(verdict: str, reason: str, cost: Money) -> Indexing:

@@ -10,10 +10,10 @@ here. Units stand in the names: `_seconds`, `_bytes`, `_mib` (MiB = 2**20 bytes)
 
 from __future__ import annotations
 
+from ..lazy import exports
+
 TYPE_CHECKING = False  # as type checkers know it, without the price of `typing`
 if TYPE_CHECKING:
-    from typing import Any
-
     from .invocation import (
         Heartbeat,
         InvocationReport,
@@ -323,16 +323,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    home = next((module for module, names in _HOMES.items() if name in names), None)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - not before it is needed
-
-    found = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = exports(__name__, _HOMES)

@@ -1,8 +1,8 @@
 """
 State of jobs without a database: who works on what, and how it ended.
 
-    standing(history) says what may happen next · Repository reads and writes it ·
-    hold() keeps a claim alive while somebody works
+    job_state(history) says what may happen next · JobRepository reads and writes it ·
+    keep_lease() keeps a lease alive while somebody works
 
 Every step is an object created once in the store; any of them may be repeated, late,
 or the last thing a process did.
@@ -10,10 +10,10 @@ or the last thing a process did.
 
 from __future__ import annotations
 
+from ..lazy import exports
+
 TYPE_CHECKING = False  # as type checkers know it, without the price of `typing`
 if TYPE_CHECKING:
-    from typing import Any
-
     from .lease import confirm, keep_lease
     from .repository import JobRepository, told_of
     from .state import (
@@ -74,16 +74,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    home = next((module for module, names in _HOMES.items() if name in names), None)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - not before it is needed
-
-    found = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = exports(__name__, _HOMES)

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 import anyio
 
-from ..analysis.sample_encode import left_of
+from ..analysis.measuring import left_of
 from ..contract import (
     InvocationReport,
     KeptWork,
