@@ -6,13 +6,16 @@ from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transcode.analysis.measuring import Measuring, alone
 from transcode.contract import (
+    Attempt,
     Capabilities,
     Constraints,
     Division,
@@ -20,11 +23,13 @@ from transcode.contract import (
     Media,
     Money,
     OnePiece,
+    OutcomeKind,
     Plan,
     PlannedTask,
     Source,
     VideoStream,
 )
+from transcode.invoke.journal import NullJournal
 from transcode.plan.coefficients import parse_coefficients
 from transcode.plan.indexing import (
     as_if_indexed,
@@ -263,3 +268,59 @@ def test_what_is_not_cut_needs_none(plan: Plan) -> None:
         uncut = plan.model_copy(update={"division": division})
 
         assert considered(uncut, pass_of(plan, 1.0, "0.01"), Constraints()) is None
+
+
+class TakenOver(NullJournal):
+    """Of a job that somebody had begun before."""
+
+    def __init__(self, task_id: str, attempts: tuple[Attempt, ...]) -> None:
+        super().__init__()
+        self.earlier = {task_id: attempts}
+
+
+class NoEngine:
+    """Where nothing may be invoked."""
+
+    async def prewarm(self) -> None:
+        """What is planned next may be."""
+
+
+def test_what_somebody_before_us_measured_is_not_paid_for_twice(plan: Plan) -> None:
+    """Their attempts stay on the bill, as what they were."""
+    index = pass_of(plan, 5.0, "0.05")
+    wishes = Constraints(budget=money("1.00"), deadline_seconds=100.0)
+    saw = seen(stream(), 15_000)
+    lost, made = (
+        Attempt(
+            number=number, spec=index.task.spec, predicted=index.task.predicted,
+            measured=index.task.predicted, cost=money("0.05"), outcome=outcome,
+            indexed=indexed,
+        )
+        for number, outcome, indexed in (
+            (1, OutcomeKind.LOST, None), (2, OutcomeKind.SUCCEEDED, saw),
+        )
+    )  # fmt: skip
+    told: list[object] = []
+    measuring = Measuring(
+        cast("Any", NoEngine()),
+        TakenOver(index.task.task_id, (lost, made)),
+        told.append,
+        records=lambda _name: None,
+    )
+
+    came_to = anyio.run(
+        lambda: measuring.measure(
+            alone(plan, index, wishes),
+            reserve=plan,
+            wishes=wishes,
+            found=lambda attempt: attempt.indexed,
+        )
+    )
+
+    (result,) = came_to.results
+    assert ("index", (lost, made)) == (result.kind, result.attempts)
+    assert (made, money("0.10"), []) == (came_to.last, came_to.cost, told)
+    assert (money("0.90"), 90.0) == (
+        came_to.left.budget,
+        came_to.left.deadline_seconds,
+    )

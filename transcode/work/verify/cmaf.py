@@ -118,9 +118,9 @@ def moving_rate(times: Sequence[int], least: Fraction) -> Fraction | None:
     Frames per tick while the picture moves; *times* ascend.
 
     A frame that lasts more than half as long again as the usual one is held, since
-    pictures are missing or have ended, and tells no rate. Of the others the mean: clocks
-    round, and pictures jitter. None where these last less than *least* ticks together:
-    a few come by chance.
+    pictures are missing or have ended, and tells no rate. Of the others the mean:
+    clocks round, and pictures jitter. None where these last less than *least* ticks
+    together: a few come by chance.
     """
     steps = sorted(b - a for a, b in pairwise(times))
     if not steps:
