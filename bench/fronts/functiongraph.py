@@ -58,6 +58,10 @@ class Call:
     body: bytes
     function: str = ""
     status: str = "WAIT"
+    fate: str = "fine"
+    """What the front was told to make of it."""
+    again: bool = False
+    """The second start of one that is started twice."""
     error_code: str = ""
     error_message: str = ""
     asked: float = field(default_factory=time.monotonic)
@@ -198,6 +202,8 @@ class Front:
     """Asked once for each invocation that is taken."""
     most_running: int = 0
     """At once, until now."""
+    crowded: int = 0
+    """Calls that were discarded because there was no room."""
     asked: list[Asked] = field(default_factory=list)
     """Every request whose signature was good."""
     calls: dict[str, Call] = field(default_factory=dict)
@@ -206,7 +212,7 @@ class Front:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._running = 0
+        self._running = self._late = 0
 
     def variables(self, name: str) -> dict[str, str]:
         """The environment that the function *name* was set up with."""
@@ -246,15 +252,25 @@ class Front:
         call = Call(secrets.token_hex(8), memory, body, function=name)
         self.calls[call.request] = call
         fate = self.fate(call)
-        again = Call(secrets.token_hex(8), memory, body, function=name)
+        call.fate = fate.kind
         match fate.kind:
             case "dropped":
                 pass
             case "late":
-                later = threading.Timer(fate.seconds, self._begin, (call, Fate()))
+                with self._lock:
+                    self._late += 1
+                later = threading.Timer(fate.seconds, self._begin_late, (call,))
                 later.daemon = True
                 later.start()
             case "twice":
+                again = Call(
+                    secrets.token_hex(8),
+                    memory,
+                    body,
+                    function=name,
+                    fate=fate.kind,
+                    again=True,
+                )
                 self.calls[again.request] = again
                 self._begin(call, fate)
                 self._begin(again, fate)
@@ -262,9 +278,16 @@ class Front:
                 self._begin(call, fate)
         return 202, {"request_id": call.request}
 
+    def _begin_late(self, call: Call) -> None:
+        self._begin(call, Fate())
+        with self._lock:
+            self._late -= 1
+
     def _begin(self, call: Call, fate: Fate) -> None:
         with self._lock:
-            full = fate.kind == "discarded" or self._running >= self.concurrency
+            crowded = self._running >= self.concurrency
+            full = fate.kind == "discarded" or crowded
+            self.crowded += crowded
             self._running += not full
             self.most_running = max(self.most_running, self._running)
         if full:
@@ -282,6 +305,12 @@ class Front:
     def running(self) -> int:
         """Invocations, now."""
         return self._running
+
+    @property
+    def outstanding(self) -> int:
+        """Those that run, and those that will yet start."""
+        with self._lock:
+            return self._running + self._late
 
     def cancel(self, request: str) -> None:
         call = self.calls.get(request)

@@ -7,9 +7,14 @@ The emulator of FunctionGraph (`bench/fronts/functiongraph.py`) runs the real im
 control groups, on a real S3 server. Calls are dropped or discarded without a word,
 started twice, started late, or killed with their instance, those of uploads as well as
 those of tasks; uploads are told of twice, or not at all. A clock calls as its trigger
-would. At the end every promise is looked up in the store (`soak.audit`): one result
-each, every object as it was made, nothing finished paid for twice; and nothing that was
-started may be left on this machine. Exits 1 where one is broken.
+would. Some uploads are done in two chunks and a join, which start each other.
+
+At the end, once the late calls have come as well, every promise is looked up by other
+means than our own. In the store (`soak.audit`): one result each, every object as it was
+made, nothing finished paid for twice, no record of a call left. On the platform: what
+its own bill says of work, of second starts and of what was lost, that no process runs
+beside the instances that it keeps, that no call of ours came when there was no room.
+Exits 1 where one is broken, and where fewer faults happened than were asked for.
 """
 
 from __future__ import annotations
@@ -19,12 +24,13 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, defaultdict
+from collections.abc import Collection
 from contextlib import suppress
 from decimal import Decimal
 from http.server import ThreadingHTTPServer
@@ -45,13 +51,25 @@ from bench.stress.soak import (
     client,
     clips,
 )
+from transcode.contract import OutcomeKind
+from transcode.contract.job import LedgerRecord
 from transcode.platforms.huawei_signing import Keys
+from transcode.platforms.invocation_log import read_log
+from transcode.settings import Settings
+from transcode.work.toolchain import find_ffmpeg
 
 URN = f"urn:fss:cn-north-4:{'0123456789abcdef' * 2}:function:default:transcode:latest"
 FAULTS = ("dropped", "discarded", "twice", "late", "killed")
 TOLD = ("told-twice", "not-told")
 """What becomes of the news of an upload, beside the calls' own fates."""
 SWEEP = json.dumps({"trigger_type": "TIMER"}).encode()
+CHANCES = 3.0
+"""To have a fault, of each upload: its news, its own call, its task's."""
+SURE = 1.5
+"""How many more are drawn than are wanted, so that as many happen."""
+CHUNKS = 2
+LONG_SECONDS = 22
+"""Of a clip that is done in two chunks."""
 
 
 class Faults:
@@ -62,6 +80,12 @@ class Faults:
         self._chance, self._most, self._lease = chance, options.faults, options.lease
         self._kinds, self._likely = tuple(options.kinds), options.likely
         self._lock = threading.Lock()
+
+    def ended(self, call: Call) -> None:
+        """One that had ended before its kill was not killed; another one may be."""
+        if call.fate == "killed" and call.status == "SUCCESS":
+            with self._lock:
+                self.counts["killed"] -= 1
 
     def of(self, kinds: tuple[str, ...]) -> str | None:
         """One of *kinds* that were asked for, or None."""
@@ -92,6 +116,8 @@ class FunctionSoak:
         self.faults = Faults(chance, options)
         self.server = Server(home / "s3", "http://127.0.0.1:9/")
         self.ended: list[Call] = []
+        self.submitted: set[int] = set()
+        """Uploads that are done in chunks."""
         self._http: ThreadingHTTPServer | None = None
         (home / "profiles").mkdir()
         (home / "profiles" / "soak.toml").write_text(PROFILE)
@@ -101,7 +127,7 @@ class FunctionSoak:
             Keys("AK", "SK"),
             memory_mib=options.memory,
             concurrency=options.concurrency,
-            heard=self.ended.append,
+            heard=self._heard,
             fate=self.faults,
         )
 
@@ -114,27 +140,36 @@ class FunctionSoak:
         s3 = client(self.server.endpoint)
         for bucket in (UPLOADS, RESULTS):
             s3.create_bucket(Bucket=bucket)
-        bodies = clips(self._home)
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda n: self._put(s3, bodies, n), range(count)))
+        bodies = clips(self._home) if count else []
+        for number in range(count):
+            self._put(s3, bodies[number % len(bodies)], number)
         return s3
 
     def run(self) -> int:
         began = time.monotonic()
-        s3 = self.open(self.count)
+        s3 = self.open(0)
+        broken: list[str] = []
         try:
-            for number in range(self.count):
-                self.tell_of(number)
-            done = self._heal(s3, began)
+            self._upload(s3)
+            if not self._heal(s3, began):
+                broken.append(f"not over after {self.options.minutes:g} min")
+            # Before anything is ended: what a call left behind runs in an instance.
+            broken += [f"beside the instances: {it}" for it in self._left()]
         finally:
             self._close()
         self._report(time.monotonic() - began)
-        broken = audit(s3, self.count)
-        left = self._left()
-        for line in left:
-            print(f"LEFT {line}")
-        over = self.front.most_running > self.options.concurrency
-        return 1 if broken or left or over or not done else 0
+        broken += self._bill(s3)
+        broken += [f"left on this machine: {it}" for it in self._left()]
+        broken += self._kept(s3)
+        if self.faults.counts.total() < self.options.faults:
+            broken.append(f"fewer faults than the {self.options.faults} asked for")
+        for line in broken:
+            print(f"BROKEN {line}")
+        return audit(s3, self.count) or int(bool(broken))
+
+    def _heard(self, call: Call) -> None:
+        self.faults.ended(call)
+        self.ended.append(call)
 
     def _close(self) -> None:
         if self._http is not None:
@@ -172,12 +207,40 @@ class FunctionSoak:
             "TRANSCODE_HUAWEI_SECRET_KEY": "SK",
         }
 
-    def _put(self, s3: Any, bodies: list[bytes], number: int) -> None:
+    def _put(self, s3: Any, body: bytes, number: int) -> None:
         # A `free` box makes the object unlike every other; players skip it.
         text = f"upload {number}".encode()
         box = (8 + len(text)).to_bytes(4, "big") + b"free" + text
-        body = bodies[number % len(bodies)] + box
-        s3.put_object(Bucket=UPLOADS, Key=_key(number), Body=body)
+        s3.put_object(Bucket=UPLOADS, Key=_key(number), Body=body + box)
+
+    def _upload(self, s3: Any) -> None:
+        """One after another, and the clock's calls in between."""
+        whole, swept = clips(self._home), time.monotonic()
+        self._submit(s3, round(self.options.chunked * self.count))
+        for number in range(self.count):
+            if number not in self.submitted:
+                self._put(s3, whole[number % len(whole)], number)
+                self.tell_of(number)
+            if time.monotonic() - swept > 2 * self.options.lease:
+                self._have_room()
+                self.front.take({}, SWEEP)
+                swept = time.monotonic()
+
+    def _submit(self, s3: Any, count: int) -> None:
+        """The last *count*, to be done in chunks: no event says that of an upload."""
+        self.submitted = set(range(self.count - count, self.count))
+        if not self.submitted:
+            return
+        long = _long_clip(self._home)
+        for number in self.submitted:
+            self._put(s3, long, number)
+        argv = [sys.executable, "-m", "transcode", "submit", "--chunks", str(CHUNKS)]
+        argv += ["--to", f"s3://{RESULTS}/out", "--profile", "soak"]
+        argv += ["--engine", "functiongraph"]
+        argv += [f"s3://{UPLOADS}/{_key(it)}" for it in sorted(self.submitted)]
+        subprocess.run(
+            argv, env=self.front.environment, stdout=subprocess.DEVNULL, check=True
+        )
 
     def tell_of(self, number: int) -> None:
         """As an OBS trigger does, when there is room for the call and for its task."""
@@ -185,9 +248,12 @@ class FunctionSoak:
         if news == "not-told":
             return
         for _ in range(2 if news == "told-twice" else 1):
-            while self.front.running > self.options.concurrency - 2:
-                time.sleep(0.05)
+            self._have_room()
             self.front.take({}, _event(_key(number)))
+
+    def _have_room(self) -> None:
+        while self.front.running > self.options.concurrency - 2:
+            time.sleep(0.05)
 
     def _heal(self, s3: Any, began: float) -> bool:
         """Call as the clock does, until each has a result and nothing runs."""
@@ -195,9 +261,9 @@ class FunctionSoak:
             if turn:
                 self.front.take({}, SWEEP)
             pause = time.monotonic() + (self.options.lease if turn else 0)
-            while self.front.running or time.monotonic() < pause:
+            while self.front.outstanding or time.monotonic() < pause:
                 time.sleep(0.5)
-                if not self.front.running and self._is_over(s3):
+                if not self.front.outstanding and self._is_over(s3):
                     break
             results = _results(s3)
             late = time.monotonic() - began
@@ -216,22 +282,106 @@ class FunctionSoak:
 
     def _report(self, seconds: float) -> None:
         counts = Counter(call.status for call in self.ended)
-        billed = sum((Decimal(call.cost) for call in self.ended), Decimal(0))
-        print(f"{self.count} uploads in {seconds:.0f} s; calls {dict(counts)}")
+        print(
+            f"{self.count} uploads, {len(self.submitted)} of them in chunks, in "
+            f"{seconds:.0f} s; calls {dict(counts)}"
+        )
         print(
             f"{self.faults.counts.total()} faults: {dict(self.faults.counts)}; at most "
-            f"{self.front.most_running} of {self.options.concurrency} calls at once; "
-            f"the platform billed {billed:f} CNY"
+            f"{self.front.most_running} of {self.options.concurrency} calls at once, "
+            f"{self.front.crowded} more than there was room for"
         )
 
+    def _bill(self, s3: Any) -> list[str]:
+        """The platform's own, beside the ledger's; and what is wrong with that."""
+        records = _ledger(s3)
+        names = {it.attempt.invocation for it in records}
+        good = {
+            it.attempt.invocation
+            for it in records
+            if it.kind != "function" and it.attempt.outcome is OutcomeKind.SUCCEEDED
+        }
+        paid: dict[str, Decimal] = defaultdict(Decimal)
+        for call in self.ended:
+            paid[_sort_of(call, good)] += Decimal(call.cost)
+        all_of_it, useful = sum(paid.values(), Decimal(0)), paid[USEFUL] or Decimal(1)
+        parts = ", ".join(f"{name} {cost / useful:.3f}" for name, cost in paid.items())
+        print(f"the platform billed {all_of_it:f} CNY; of {USEFUL}: {parts}")
+        ours = sum((it.attempt.cost.amount for it in records), Decimal(0))
+        log = "\n".join(
+            call.log_line for call in self.ended if call.status != "DISCARD"
+        )
+        print(
+            f"the ledger has {ours / all_of_it:.3f} of that, and "
+            f"{len(names & read_log(log).keys())} of {len(read_log(log))} calls"
+        )
+        return [
+            *self._paid_twice((paid[USEFUL] + paid[IDLE]) / useful),
+            *self._crowded(),
+        ]
+
+    def _paid_twice(self, share: Decimal) -> list[str]:
+        """Measured by the platform's bill, with as many faults as is told of."""
+        if share <= MOST_PAID or self.options.faults > FAULTS_OF_UPLOADS * self.count:
+            return []
+        return [f"{USEFUL}, with {IDLE}, is billed {share:.4f} x"]
+
+    def _crowded(self) -> list[str]:
+        doubled = self.faults.counts["twice"] + self.faults.counts["told-twice"]
+        if self.front.crowded <= MOST_CROWDED * len(self.ended) + doubled:
+            return []
+        return [f"{self.front.crowded} calls came when there was no room"]
+
+    def _kept(self, s3: Any) -> list[str]:
+        """Records of calls, and half-made objects, of jobs that are over."""
+        left = _keys(s3, "out/.transcode/invocations/")
+        half = s3.list_multipart_uploads(Bucket=RESULTS).get("Uploads", ())
+        return [f"kept: {it}" for it in (*left, *(one["Key"] for one in half))]
+
     def _left(self) -> list[str]:
-        """Processes on this machine that came of a function of ours."""
+        """Processes on this machine that came of a call of ours."""
         found = []
-        for pid in marked(self._home.name):
+        instances = {it.process.pid for it in self.front.warm}
+        for pid in set(marked(self._home.name)) - instances:
             with suppress(OSError):
                 argv = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
                 found.append(f"{pid}: {argv.decode('utf-8', 'replace')}")
         return found
+
+
+USEFUL, IDLE = "work that counts", "calls that changed nothing"
+MOST_PAID = Decimal("1.02")
+FAULTS_OF_UPLOADS = 0.2
+MOST_CROWDED = 0.1
+"""Of all calls: those that count in the same moment may start a few too many. What we
+double takes room, too, that nobody has counted."""
+
+
+def _sort_of(call: Call, good: Collection[str | None]) -> str:
+    """What it was paid for; *good*: calls of which an attempt succeeded."""
+    if json.loads(call.body).get("transcode") != "task":
+        return "planning and sweeps"
+    if call.request in good:
+        return USEFUL
+    if call.status != "SUCCESS":
+        return "work that was lost"
+    return IDLE
+
+
+def _ledger(s3: Any) -> list[LedgerRecord]:
+    keys = _keys(s3, "out/.transcode/ledger/")
+    bodies = (s3.get_object(Bucket=RESULTS, Key=it)["Body"].read() for it in keys)
+    return [LedgerRecord.from_json(it) for it in bodies]
+
+
+def _long_clip(home: Path) -> bytes:
+    path = home / "long.mp4"
+    argv = [find_ffmpeg(Settings()), "-v", "error", "-f", "lavfi"]
+    argv += ["-i", f"testsrc2=size=160x120:rate=10:duration={LONG_SECONDS}"]
+    argv += ["-f", "lavfi", "-i", f"sine=frequency=300:duration={LONG_SECONDS}"]
+    argv += ["-c:v", "libx264", "-preset", "ultrafast", "-g", "10"]
+    subprocess.run([*argv, "-c:a", "aac", str(path)], check=True)
+    return path.read_bytes()
 
 
 def _key(number: int) -> str:
@@ -273,13 +423,19 @@ def main() -> int:
     parser.add_argument(
         "--kinds", nargs="+", choices=(*FAULTS, *TOLD), default=(*FAULTS, *TOLD)
     )
-    parser.add_argument("--likely", type=float, default=0.12, help="a fault, of a call")
+    parser.add_argument("--likely", type=float, help="a fault, of a call")
+    parser.add_argument(
+        "--chunked", type=float, default=0.1, help="of the uploads, done in two chunks"
+    )
     parser.add_argument("--concurrency", type=int, default=8, help="of the account")
     parser.add_argument("--memory", type=int, default=512, help="of an upload's call")
     parser.add_argument("--lease", type=float, default=10.0, help="seconds")
     parser.add_argument("--minutes", type=float, default=90.0, help="give up after")
     parser.add_argument("--seed", type=int, default=None)
     options = parser.parse_args()
+    if options.likely is None:
+        wanted = SURE * options.faults / (CHANCES * options.uploads)
+        options.likely = min(wanted, 0.6)
     seed = options.seed if options.seed is not None else random.randrange(10**6)
     print(f"seed {seed}", flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

@@ -769,7 +769,7 @@ def audit(s3: Any, uploads: int) -> int:
     named = set(manifests)
     sources: Counter[str] = Counter()
     useful, spent = Decimal(0), Decimal(0)
-    lost = 0
+    lost = least = 0
     for key in manifests:
         manifest = json.loads(s3.get_object(Bucket=RESULTS, Key=key)["Body"].read())
         sources[manifest["source"]["uri"]] += 1
@@ -784,8 +784,16 @@ def audit(s3: Any, uploads: int) -> int:
         ]
         useful += sum(paid)
         spent += sum(Decimal(a["cost"]["amount"]) for a in attempts)
-        if len(paid) != 1:
-            broken.append(f"{key}: {len(paid)} attempts succeeded")
+        tasks = len(manifest["tasks"])
+        least += tasks
+        done = Counter(
+            number
+            for number, task in enumerate(manifest["tasks"])
+            for it in task["attempts"]
+            if it["outcome"] == "succeeded"
+        )
+        if sorted(done.elements()) != list(range(tasks)):
+            broken.append(f"{key}: of {tasks} tasks succeeded {dict(done)}")
         for output in manifest["outputs"]:
             name = output["uri"].removeprefix(f"s3://{RESULTS}/")
             named.add(name)
@@ -820,17 +828,17 @@ def audit(s3: Any, uploads: int) -> int:
     )
     print(
         f"finished work done twice: {twice}; billed for finished work "
-        f"{work / max(len(sources), 1):.4f} x the minimum; lost work on the bill: "
+        f"{work / max(least, 1):.4f} x the minimum; lost work on the bill: "
         f"{(spent - useful) / (useful or 1):.3f} x the useful"
     )
     for line in broken[:20]:
         print(f"BROKEN {line}")
     print(f"{len(broken)} promises broken", flush=True)
-    return 1 if broken or work > 1.02 * len(wanted) else 0
+    return 1 if broken or work > 1.02 * least else 0
 
 
 def _ledger(s3: Any, objects: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
-    """How attempts ended, and how many of each job succeeded, as the ledger says."""
+    """How attempts ended, and how many of each task succeeded, as the ledger says."""
     ledger: Counter[str] = Counter()
     succeeded: Counter[str] = Counter()
     for key in objects:
@@ -840,7 +848,8 @@ def _ledger(s3: Any, objects: Iterable[str]) -> tuple[Counter[str], Counter[str]
                 continue  # what a call took beside its work
             outcome = record["attempt"]["outcome"]
             ledger[outcome] += 1
-            succeeded[record["job_id"]] += outcome == "succeeded"
+            task = f"{record['job_id']} {record['task_id']}"
+            succeeded[task] += outcome == "succeeded"
     return ledger, succeeded
 
 

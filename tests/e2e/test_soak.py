@@ -75,4 +75,4 @@ def test_calls_of_functions_may_be_doubled_and_killed() -> None:
     assert "3 of 3 uploads have a result" in said
     assert "billed for finished work 1.0000 x" in said
     assert "0 promises broken" in said
-    assert "LEFT" not in said
+    assert "BROKEN" not in said
