@@ -35,6 +35,7 @@ from rich.table import Table
 from bench.fronts.functiongraph import Call, Front, serve
 from transcode.platforms.huawei_signing import Keys
 from transcode.settings import Settings
+from transcode.units import rounded
 from transcode.work.toolchain import find_ffmpeg
 
 URN = f"urn:fss:cn-north-4:{'0123456789abcdef' * 2}:function:default:transcode:latest"
@@ -217,12 +218,12 @@ class Pass:
                 f"{call.milli_cpus / 1000:g}",
                 str(call.billed_milliseconds),
                 "cold" if call.cold else "",
-                call.cost,
+                rounded(Decimal(call.cost)),
             )
         console.print(table)
         console.print(
-            f"{self.cost:f} {self.ended[0].currency} in all, {self.seconds:.1f} s from "
-            "uploads to results\n"
+            f"{rounded(self.cost)} {self.ended[0].currency} in all, "
+            f"{self.seconds:.1f} s from uploads to results\n"
         )
 
     def seen(self) -> Iterator[str]:

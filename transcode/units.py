@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_UP, Decimal
 from fractions import Fraction
@@ -252,6 +253,25 @@ def table(
             )
         ).rstrip()
         for row in lines
+    )
+
+
+def folded(line: str, width: int | None, *, hang: int | None = None) -> str:
+    """
+    *line* in lines of *width* that break between words, where a terminal would not.
+
+    Further ones begin at column *hang*, else below the first word.
+    """
+    if width is None or len(line) <= width:
+        return line
+    first = len(line) - len(line.lstrip())
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent=" " * (first if hang is None else hang),
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
     )
 
 

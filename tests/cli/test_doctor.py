@@ -29,6 +29,18 @@ def test_a_report_says_what_to_do(golden: Callable[[str, str], None]) -> None:
     golden("doctor.txt", report_text([FINE, LESS, GONE]) + "\n")
 
 
+def test_a_report_fits_a_terminal() -> None:
+    """Lines break between words, and go on below what they say."""
+    long = Diagnosis("fence", "warn", "it holds " * 12, "Ask somebody. " * 9)
+
+    text = report_text([FINE, long], width=60)
+
+    assert 60 >= max(map(len, text.splitlines()))
+    below = [line for line in text.splitlines() if line.startswith(" " * 13)]
+    assert len(below) > 1
+    assert text.split() == report_text([FINE, long]).split()
+
+
 @pytest.mark.parametrize(
     ("findings", "ready", "verdict"),
     [

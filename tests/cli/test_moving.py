@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,17 +44,36 @@ def test_a_terminal_shows_it_move(clip: Path, profile: str, tmp_path: Path) -> N
     """From the first tenth on, in steps, and never backwards."""
     argv = [sys.executable, "-m", "transcode", "run", str(clip), "--profile", profile]
 
-    shown = [int(it) for it in PERCENT.findall(on_terminal(argv, tmp_path))]
+    text = on_terminal(argv, tmp_path)
+    shown = [int(it) for it in re.findall(r"(\d+) %", text)]
 
     assert shown[0] <= 10
     assert len({*shown}) >= 3
     assert sorted(shown) == shown
 
 
-def on_terminal(argv: list[str], folder: Path) -> str:
+def test_a_failure_breaks_between_words(tmp_path: Path) -> None:
+    """On a terminal of 60 columns; in a pipe it is one line."""
+    argv = [sys.executable, "-m", "transcode", "profiles", "hsl"]
+    piped = subprocess.run(
+        argv, cwd=tmp_path, capture_output=True, text=True, check=False
+    ).stderr
+
+    lines = on_terminal(argv, tmp_path, columns=60, code=2).split("\r\n")
+
+    assert 60 >= max(map(len, lines)), lines
+    assert len(lines) > 2
+    assert piped.split() == " ".join(lines).split()
+    assert 1 == len(piped.splitlines())
+
+
+def on_terminal(
+    argv: list[str], folder: Path, *, columns: int = 160, code: int = 0
+) -> str:
     """What a command of its own writes to a terminal, escape sequences and all."""
     ours, its = pty.openpty()
-    environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "160"}
+    termios.tcsetwinsize(its, (24, columns))
+    environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns)}
     process = subprocess.Popen(
         argv, cwd=folder, stdin=its, stdout=its, stderr=its, env=environ
     )
@@ -66,5 +86,5 @@ def on_terminal(argv: list[str], folder: Path) -> str:
         pass  # Linux says so when the last writer has gone
     finally:
         os.close(ours)
-    assert 0 == process.wait(timeout=60), text
+    assert code == process.wait(timeout=60), text
     return text.decode("utf-8", "replace")

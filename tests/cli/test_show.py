@@ -67,6 +67,19 @@ def test_tables_fit_a_terminal_of_few_columns(manifest: Manifest) -> None:
     assert wide == result_text(manifest, width=200)
 
 
+def test_sentences_break_between_words(manifest: Manifest) -> None:
+    """As wide as the terminal is, and of the same words."""
+    warned = manifest.model_copy(update={"warnings": ("a few words of it " * 9,)})
+    wide, text = result_text(warned), result_text(warned, width=60)
+
+    first, *_, verified, warnings = text.split("\n\n")
+    for block in (first, verified, warnings):
+        assert 60 >= max(map(len, block.splitlines())), block
+    assert 2 < len(warnings.splitlines())
+    assert all(line.startswith("  ") for line in warnings.splitlines()[1:])
+    assert wide.split("\n\n")[-1].split() == warnings.split()
+
+
 def test_an_attempt_without_a_trace_has_no_figures(manifest: Manifest) -> None:
     """What was not measured is unknown, not free of use."""
     task = manifest.tasks[0]

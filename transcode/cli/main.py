@@ -232,10 +232,15 @@ def _bug(exc: Exception, *, as_json: bool, verbose: bool) -> int:
 
 
 def _tell(text: str, *, prefix: str = "transcode: ") -> None:
-    from ..units import printable  # noqa: PLC0415 - not before there is something to say
+    # Not before there is something to say.
+    from ..units import folded, printable  # noqa: PLC0415
+    from .columns import columns  # noqa: PLC0415
 
+    said = printable(f"{prefix}{text}")
+    if prefix and sys.stderr is not None:
+        said = folded(said, columns(sys.stderr))
     with suppress(BrokenPipeError):
-        click.echo(printable(f"{prefix}{text}"), err=True)
+        click.echo(said, err=True)
 
 
 def _print_json(code: int, kind: str, message: str) -> None:

@@ -19,7 +19,7 @@ from ...errors import TranscodeError
 from ...invoke.local.cgroup import Group
 from ...plan.codecs import ENCODERS
 from ...settings import Settings
-from ...units import plural, printable, table
+from ...units import folded, plural, printable, table
 from ...version import __version__
 from ...wiring import Wiring, wire
 from ...work.toolchain import find_ffmpeg, find_packager
@@ -79,15 +79,16 @@ def works(findings: Iterable[Diagnosis]) -> bool:
     return all(finding.level != "fail" for finding in findings)
 
 
-def report_text(findings: Iterable[Diagnosis]) -> str:
-    """A line each, and beneath it what to do."""
+def report_text(findings: Iterable[Diagnosis], *, width: int | None = None) -> str:
+    """A line each, of a terminal's *width*, and beneath it what to do."""
     found = list(findings)
     rows = [(f.level, f.name, f.detail) for f in found]
+    hang = max(len(row[0]) for row in rows) + max(len(row[1]) for row in rows) + 4
     lines = []
     for line, finding in zip(table(rows, indent="").splitlines(), found, strict=True):
-        lines.append(line)
+        lines.append(folded(line, width, hang=hang))
         if finding.advice:
-            lines.append(f"      → {finding.advice}")
+            lines.append(folded(f"      → {finding.advice}", width, hang=8))
     counts = {level: sum(f.level == level for f in found) for level in ("fail", "warn")}
     if counts["fail"]:
         verdict = f"Not ready: {plural(counts['fail'], 'essential thing')} missing."

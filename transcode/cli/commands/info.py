@@ -86,11 +86,14 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
 
     Exit code 0 unless something is missing that the default profile needs.
     """
+    from ..columns import columns
     from ..state import known_settings
     from .doctor import examine, report_json, report_text, works
 
     findings = examine(known_settings())
-    click.echo(report_json(findings) if as_json else report_text(findings))
+    click.echo(
+        report_json(findings) if as_json else report_text(findings, width=columns())
+    )
     ctx.exit(0 if works(findings) else 2)
 
 

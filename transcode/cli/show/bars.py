@@ -34,12 +34,16 @@ from .progress_state import (
     sample_line,
 )
 
+_WIDE = 100
+"""Columns from which there is room for the spec, which the plan's line has said."""
+_LEAST = {"percent": 5, "left": 5, "speed": 5, "spec": None, "cost": 15}
+"""Columns that each takes, whatever it says: the bar would jump with it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """The texts of one line, in the order in which they stand."""
 
-    name: str
     phase: str
     percent: str
     left: str
@@ -53,6 +57,7 @@ class Bars:
 
     def __init__(self, bars: Progress, now: Clock, *, several: bool = False) -> None:
         self._bars = bars
+        self._wide = bars.console.width >= _WIDE
         self._board = Board(now, several=several)
         self._now = now
         self._ids: dict[str, TaskID] = {}
@@ -123,14 +128,16 @@ class Bars:
             phase = "done" if done else lane.ended.value.replace("_", " ")
         percent = lane.percent
         again = f" (attempt {lane.attempt})" if lane.attempt > 1 else ""
+        # The only task of the only source: its phase says all of it.
+        alone = len(self._board.lanes) == 1 and not self._board.several
+        name = "" if alone else f"{self._board.name(lane.planned.task.task_id)} "
         return Row(
-            name=self._board.name(lane.planned.task.task_id),
-            phase=phase + again,
+            phase=name + phase + again,
             percent="" if percent is None else f"{percent:3.0f} %",
             left="" if over else clock(lane.left_seconds),
             speed=f"{lane.speed:.1f}×" if lane.speed else "",
             # What a second attempt was given is told when it is over.
-            spec="" if again else spec(lane.planned.task.spec),
+            spec=spec(lane.planned.task.spec) if self._wide and not again else "",
             cost=("" if over else "≈ ") + money(lane.cost_so_far(self._now())),
         )
 
@@ -145,10 +152,9 @@ def bars(
     """A listener that draws on the terminal *out*; the cursor is always given back."""
     console = Console(file=out)
     columns = (
-        _column("name"),
         _column("phase"),
         BarColumn(bar_width=None),
-        *(_column(name) for name in ("percent", "left", "speed", "spec", "cost")),
+        *(_column(name, least) for name, least in _LEAST.items()),
     )
     with Progress(
         *columns, console=console, expand=True, refresh_per_second=4
@@ -156,7 +162,7 @@ def bars(
         yield Bars(drawn, now, several=several)
 
 
-def _column(name: str) -> TextColumn:
+def _column(name: str, least: int | None = None) -> TextColumn:
     # One line a task, whatever the width: a bar that wraps cannot be redrawn in place.
-    column = Column(no_wrap=True, overflow="ellipsis")
+    column = Column(no_wrap=True, overflow="ellipsis", min_width=least)
     return TextColumn(f"{{task.fields[row].{name}}}", markup=False, table_column=column)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import PurePosixPath
@@ -20,6 +21,7 @@ from ...units import (
     UNKNOWN,
     duration,
     exact_rate,
+    folded,
     memory,
     one_line,
     place,
@@ -47,16 +49,21 @@ def result_text(
     """
     manifest = legible(manifest)
     blocks = [
-        _headline(manifest, already=already),
-        *([] if manifest.partial is None else [partial_line(manifest.partial)]),
+        folded(_headline(manifest, already=already), width),
+        *(
+            []
+            if manifest.partial is None
+            else [folded(partial_line(manifest.partial), width)]
+        ),
         # Who made it, what it is called, how long it lasts.
         "Outputs\n" + table(_outputs(manifest), width=width, drop=(1, 5, 3)),
         "Where to look\n" + table(_entrances(manifest)),
         bill_text(manifest, width=width),
-        _verification(manifest),
+        "\n".join(folded(line, width) for line in _verification(manifest)),
     ]
     if manifest.warnings:
-        blocks.append("Warnings\n" + "\n".join(f"  {w}" for w in manifest.warnings))
+        said = [folded(f"  {warning}", width) for warning in manifest.warnings]
+        blocks.append("\n".join(["Warnings", *said]))
     return printable("\n\n".join(blocks))
 
 
@@ -272,7 +279,11 @@ def _entrances(manifest: Manifest) -> list[Sequence[str]]:
         ]
     rows += [("poster", place(o.uri)) for o in manifest.outputs if o.kind == "poster"]
     if manifest.location:
-        rows.append(("folder", place(manifest.location)))
+        folder = place(manifest.location)
+        rows += [
+            ("folder", folder),
+            ("page", f"transcode play {shlex.quote(folder)}"),
+        ]
     return list(rows)
 
 
@@ -305,18 +316,16 @@ def _deviation(actual: Decimal, predicted: Decimal) -> str:
     return f" ({percent:+.0f} %)"
 
 
-def _verification(manifest: Manifest) -> str:
+def _verification(manifest: Manifest) -> Sequence[str]:
     checks = manifest.verification.checks
     failed = [check for check in checks if not check.passed]
     if not checks:
-        return "Not verified: nothing was checked"
+        return ["Not verified: nothing was checked"]
     if not failed and manifest.verification.passed:
         names = ", ".join(_unique(check.name.replace("_", " ") for check in checks))
-        return f"Verified: {plural(len(checks), 'check')} passed ({names})"
+        return [f"Verified: {plural(len(checks), 'check')} passed ({names})"]
     lines = [f"  {check.name}: {check.detail}" for check in failed]
-    return "\n".join(
-        [f"Failed {len(failed)} of {plural(len(checks), 'check')}", *lines]
-    )
+    return [f"Failed {len(failed)} of {plural(len(checks), 'check')}", *lines]
 
 
 def _unique(texts: Iterable[str]) -> list[str]:
