@@ -9,6 +9,11 @@ import pytest
 
 from transcode.media.sequence_headers import UNITS, pixel_aspect
 
+MPEG2 = ("-c:v", "mpeg2video")
+X265 = (
+    *("-c:v", "libx265", "-preset", "ultrafast"),
+    *("-x265-params", "log-level=none"),
+)
 X264 = ("-c:v", "libx264", "-preset", "ultrafast")
 
 
@@ -58,6 +63,28 @@ def test_mpeg_2_says_the_shape_of_the_whole(
     unit = header(ffmpeg, "mpeg2video", pixel, "-c:v", "mpeg2video")
 
     assert Fraction(shown) / Fraction(352, 288) == pixel_aspect("mpeg2video", unit)
+
+
+@pytest.mark.parametrize(
+    ("codec", "options"), [("h264", X264), ("hevc", X265), ("mpeg2video", MPEG2)]
+)
+def test_the_last_of_several_counts(
+    ffmpeg: str, codec: str, options: tuple[str, ...]
+) -> None:
+    """ffmpeg puts what a container says of all before what a picture says."""
+    units = [header(ffmpeg, codec, it, *options) for it in ("12/11", "16/11")]
+
+    assert Fraction(16, 11) == pixel_aspect(codec, b"".join(units))
+
+
+def test_another_view_says_nothing_of_this_one(ffmpeg: str) -> None:
+    """HEVC of two eyes has parameters for each."""
+    unit = header(ffmpeg, "hevc", "12/11", *X265)
+    at = unit.index(b"\0\0\1") + 4
+    other = unit[:at] + bytes([unit[at] | 1 << 3]) + unit[at + 1 :]
+
+    assert Fraction(12, 11) == pixel_aspect("hevc", unit + other)
+    assert pixel_aspect("hevc", other) is None
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "mpeg2video", "mpeg1video"])

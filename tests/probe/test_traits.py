@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from collections.abc import Callable
 from fractions import Fraction
@@ -311,6 +312,31 @@ def test_an_animated_picture_is_called_one(
     subprocess.run(argv, check=True, capture_output=True)
 
     with pytest.raises(MediaUnsupported, match="an animated picture"):
+        look(path)
+
+
+def test_two_shapes_in_one_index_are_refused_by_name(
+    make_clip: MakeClip, tmp_path: Path, look: Look
+) -> None:
+    """QuickTime joins recordings so, and no header among the pictures need tell."""
+    plain = make_clip("plain", audio=False, extra=("-vf", "setsar=12/11"))
+    data = bytearray(plain.read_bytes())
+    at = data.index(b"stsd") - 4
+    (size,) = struct.unpack_from(">I", data, at)
+    entry = bytearray(data[at + 16 : at + size])
+    pasp = entry.index(b"pasp") + 4
+    entry[pasp : pasp + 8] = struct.pack(">II", 16, 11)
+    data[at + 12 : at + 16] = (2).to_bytes(4, "big")
+    data[at + size : at + size] = entry
+    # The index stands at the end: no offset of the media's changes.
+    for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):
+        head = data.index(kind) - 4
+        (was,) = struct.unpack_from(">I", data, head)
+        struct.pack_into(">I", data, head, was + len(entry))
+    path = tmp_path / "two.mp4"
+    path.write_bytes(data)
+
+    with pytest.raises(MediaUnsupported, match="one shape and then another"):
         look(path)
 
 

@@ -25,6 +25,9 @@ ENCODERS = {
 }
 
 
+PLAIN = ("-c:a", "copy")
+
+
 @pytest.fixture
 def recording(ffmpeg: str, tmp_path: Path) -> Callable[[str, str], Path]:
     """4:3, 16:9 and 4:3 again, with sound that begins a little before the picture."""
@@ -42,7 +45,7 @@ def recording(ffmpeg: str, tmp_path: Path) -> Callable[[str, str], Path]:
         whole = tmp_path / f"whole.{container}"
         joined = f"concat:{'|'.join(parts)}"
         argv = [ffmpeg, "-v", "error", "-fflags", "+genpts", "-i", joined]
-        sound = ("-c:a", "mp3") if container == "flv" else ("-c:a", "copy")
+        sound = {"flv": ("-c:a", "mp3"), "m2v": ("-an",)}.get(container, PLAIN)
         subprocess.run([*argv, "-c:v", "copy", *sound, str(whole)], check=True)
         return whole
 
@@ -51,8 +54,15 @@ def recording(ffmpeg: str, tmp_path: Path) -> Callable[[str, str], Path]:
 
 @pytest.mark.parametrize(
     ("codec", "container", "pause"),
-    [("mpeg2", "ts", 0.0), ("hevc", "ts", 0.0), ("h264", "flv", 1000.0)],
-    ids=["early", "early in HEVC", "at the end of FLV"],
+    [
+        ("mpeg2", "ts", 0.0),
+        ("hevc", "mp4", 0.0),
+        ("h264", "mkv", 0.0),
+        ("mpeg2", "avi", 0.0),
+        ("mpeg2", "m2v", 0.0),
+        ("h264", "flv", 1000.0),
+    ],
+    ids=["TS", "HEVC in MP4", "Matroska", "AVI", "a bare stream", "the end of FLV"],
 )
 def test_it_is_begun_anew_with_all_changes_known(  # noqa: PLR0917  a file, and how
     through: Callable[..., tuple[Produced, Path, Task]],
@@ -71,6 +81,26 @@ def test_it_is_begun_anew_with_all_changes_known(  # noqa: PLR0917  a file, and 
     (said,) = (it for it in produced.notes if "change their shape" in it)
     times = [float(it) for it in re.findall(r"(\d+\.\d+) s", said)]
     assert [1.0, 3.0] == pytest.approx(times, abs=0.08)
+
+
+@pytest.mark.parametrize("codec", ["h264", "mpeg2"])
+def test_what_a_container_says_of_all_counts(
+    through: Callable[..., tuple[Produced, Path, Task]],
+    recording: Callable[[str, str], Path],
+    ffmpeg: str,
+    tmp_path: Path,
+    codec: str,
+) -> None:
+    """Headers that say otherwise from the first on are not followed."""
+    squeezed = tmp_path / "squeezed.mkv"
+    argv = [ffmpeg, "-v", "error", "-i", str(recording(codec, "mkv")), "-aspect", "2"]
+    subprocess.run([*argv, "-c", "copy", str(squeezed)], check=True)
+
+    produced, _, task = through(squeezed, "mp4\n")
+
+    assert produced.outcome is OutcomeKind.SUCCEEDED, produced.failure
+    assert 2 == task.media.video[0].display_width / task.media.video[0].display_height
+    assert not [it for it in produced.notes if "change their shape" in it]
 
 
 def test_a_day_of_television_changes_hundreds_of_times(ffmpeg: str) -> None:

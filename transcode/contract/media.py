@@ -66,6 +66,8 @@ class VideoStream(Value):
     height: int
     """Size in pixels as decoded and cropped, before aspect ratio and rotation."""
     sample_aspect_ratio: Ratio = Fraction(1)
+    shape_overruled: bool = False
+    """The stream's own headers say otherwise of its pixels' shape."""
     display_width: int
     display_height: int
     """Size as seen: after aspect ratio, then rotation."""

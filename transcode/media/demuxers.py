@@ -25,8 +25,8 @@ CLOCKED: Final = frozenset({"mpegts", "mpeg"})
 """Whose clock runs over, and leaps where recordings are joined."""
 RECORDED: Final = frozenset({"mpegts", "mpeg", "flv", "matroska"})
 """What is recorded as it comes: pictures may change their size in mid-stream."""
-SHAPELESS: Final = CLOCKED | {"flv"}
-"""Which say nothing of the shape of pixels: the headers among the pictures do."""
+LENGTHS: Final = frozenset({"flv", "matroska", "mov"})
+"""Whose units of H.264 and HEVC have their length before them."""
 READS: Final = {"mp4": "mov", "webm": "matroska", "ogg": "ogg"}
 """Container that we write → demuxer that reads it."""
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from .h264 import Bits, aspect_of
 
-__all__ = ["SPS", "hevc_pixel_aspect"]
+__all__ = ["SPS", "hevc_pixel_aspect", "is_base_layer"]
 
 SPS = 33
 """nal_unit_type, ITU-T H.265 table 7-1."""
@@ -56,6 +56,11 @@ def hevc_pixel_aspect(body: bytes) -> Fraction | None:
     bits.take(2)
     aspect = aspect_of(bits)
     return None if bits.ended else aspect
+
+
+def is_base_layer(unit: bytes) -> bool:
+    """By nuh_layer_id (§7.3.1.2): others are views and refinements of its pictures."""
+    return len(unit) > 1 and not unit[0] & 1 and not unit[1] >> 3
 
 
 def _skip_codes(bits: Bits, count: int) -> None:

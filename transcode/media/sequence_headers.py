@@ -6,9 +6,9 @@ from fractions import Fraction
 
 from .h264 import SPS, sequence_parameters
 from .hevc import SPS as HEVC_SPS
-from .hevc import hevc_pixel_aspect
+from .hevc import hevc_pixel_aspect, is_base_layer
 
-__all__ = ["UNITS", "pixel_aspect"]
+__all__ = ["UNITS", "differ", "pixel_aspect"]
 
 UNITS = {"h264": SPS, "hevc": HEVC_SPS, "mpeg2video": 0xB3}
 """Codec → the kind of unit that says it: sequence parameter sets (ITU-T H.264 and
@@ -16,18 +16,28 @@ H.265, tables 7-1), sequence headers (ISO 13818-2 table 6-1)."""
 _MPEG_BYTES = 4
 _SHOWN = {2: Fraction(4, 3), 3: Fraction(16, 9), 4: Fraction(221, 100)}
 """ISO 13818-2 table 6-3: of the whole picture; 1 is square pixels."""
+_ALIKE = Fraction(1, 10)
+"""Headers of MPEG-2 may mean a part of the picture, 704 columns of 720."""
 
 
-def pixel_aspect(codec: str, unit: bytes) -> Fraction | None:
+def differ(one: Fraction, other: Fraction) -> bool:
+    """Whether two shapes of pixels, neither of them 0, are meant as two."""
+    return abs(one / other - 1) > _ALIKE
+
+
+def pixel_aspect(codec: str, units: bytes) -> Fraction | None:
     """
-    Width over height of one pixel, by a *unit* of `UNITS`, start code included.
+    Width over height of one pixel, by the last of *units* of `UNITS`, each behind its
+    start code: what a container says of all of them comes before what a picture does.
 
     0 where the header leaves it open; None where it cannot be read.
     """
-    at = unit.find(b"\0\0\1")
-    if at < 0 or codec not in UNITS:
+    bodies = units.split(b"\0\0\1")[1:]
+    if codec == "hevc":
+        bodies = [it for it in bodies if is_base_layer(it)]
+    if not bodies or codec not in UNITS:
         return None
-    body = unit[at + 4 :]
+    body = bodies[-1][1:]
     if codec == "h264":
         found = sequence_parameters(body)
         return None if found is None else found.pixel_aspect

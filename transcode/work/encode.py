@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from ..errors import (
     SourceUnreadable,
     TranscodeError,
 )
+from ..media.demuxers import BARE, short
 from ..media.timeline import clipped
 from ..sandbox.fence import Permissions, shortfall
 from .children import ChildExit, Children, Program
@@ -257,10 +259,20 @@ def headers_of(task: Task, command: Command) -> Headers | None:
     if command.shown is None or command.headers is None:
         return None
     clip, index = task.recipe.clip, task.recipe.video_index
-    aspects = (it.sample_aspect_ratio for it in task.media.video if it.index == index)
+    video = next((it for it in task.media.video if it.index == index), None)
+    aspect = Fraction(1) if video is None else video.sample_aspect_ratio
     late = clip is not None and clip.seek_seconds is not None
-    before = next(aspects, None) if late else None
-    return Headers(command.headers, command.shown, before=before)
+    # Matroska says it always, MP4 where it is not 1.
+    states = short(task.media.format_name)
+    stated = states == "matroska" or (states == "mov" and aspect != 1)
+    return Headers(
+        command.headers,
+        command.shown,
+        before=aspect if late else None,
+        stated=aspect if stated else None,
+        # What is bare begins at 0, whatever its parser makes of it.
+        begins=0.0 if video is None or states in BARE else video.start_seconds or 0.0,
+    )
 
 
 def _failure(

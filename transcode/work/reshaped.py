@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from ..contract import Clip
-from ..media.sequence_headers import UNITS, pixel_aspect
+from ..media.sequence_headers import UNITS, differ, pixel_aspect
 
 _BASE = re.compile(r"#tb 0: (\d+)/(\d+)")
 _NO_TIME = -(1 << 62)
@@ -24,8 +24,6 @@ _HAIR_SECONDS = 0.001
 """A picture's time is not always to the last digit what its header's was."""
 _WITH_LENGTHS = frozenset({"h264", "hevc"})
 """Codecs whose units some containers keep so."""
-_ALIKE = Fraction(1, 10)
-"""Headers of MPEG-2 may mean a part of the picture, 704 columns of 720."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +72,24 @@ class Headers:
     What ffmpeg writes to these files, read as it comes.
 
     *before*: the shape of the source's pixels, where something of it was left out.
+    *stated*: what its container says of it, where headers may leave it open.
+    *begins*: when its first picture is shown, in seconds, where packets do not say it.
     """
 
     def __init__(
-        self, codec: str, shown: str, *, before: Fraction | None = None
+        self,
+        codec: str,
+        shown: str,
+        *,
+        before: Fraction | None = None,
+        stated: Fraction | None = None,
+        begins: float = 0.0,
     ) -> None:
-        self._codec, self._before = codec, before
+        self._codec, self._before, self._stated = codec, before, stated
         self._times, self._units = map(Path, headers_beside(shown))
         self._base = Fraction(1)
+        self._begins = begins
+        self._decoded: int | None = None
         self._read = self._taken = 0
         self._known: dict[bytes, Fraction | None] = {}
         self._found: list[Reshaped] = []
@@ -103,7 +111,7 @@ class Headers:
         except FileNotFoundError:
             return ()
         found = self._found
-        if found and self._before and _differ(found[0].aspect, self._before):
+        if found and self._before and differ(found[0].aspect, self._before):
             found = [Reshaped(found[0].seconds, self._before), *found]
         return tuple(found) if len(found) > 1 and not self._open else ()
 
@@ -115,7 +123,7 @@ class Headers:
                 self._base = Fraction(int(match[1]), int(match[2]))
             return True
         fields = text.split(",", 5)
-        time, size = int(fields[2]), int(fields[4])
+        seconds, size = self._seconds(int(fields[2]), int(fields[1])), int(fields[4])
         unit = units.read(size)
         if len(unit) < size:
             return False
@@ -123,18 +131,25 @@ class Headers:
         if unit not in self._known:
             self._known[unit] = pixel_aspect(self._codec, unit)
         aspect = self._known[unit]
-        if aspect is None or time <= _NO_TIME:
+        if aspect is None or seconds is None:
             return True
+        shape = aspect or self._stated or Fraction(1)
         # Where nothing is promised at first, ffmpeg goes by each picture.
-        self._open = self._open or (not aspect and not self._found)
-        shape = aspect or Fraction(1)
+        nothing = not aspect and self._stated is None
+        self._open = self._open or (nothing and not self._found)
         if not self._found or self._found[-1].aspect != shape:
-            self._found.append(Reshaped(float(time * self._base), shape))
+            self._found.append(Reshaped(seconds, shape))
         return True
 
-
-def _differ(one: Fraction, other: Fraction) -> bool:
-    return abs(one / other - 1) > _ALIKE
+    def _seconds(self, shown: int, decoded: int) -> float | None:
+        """Where nothing says when it is shown, by how many are decoded before it."""
+        if shown > _NO_TIME:
+            return float(shown * self._base)
+        if decoded <= _NO_TIME:
+            return None
+        if self._decoded is None:
+            self._decoded = decoded
+        return self._begins + float((decoded - self._decoded) * self._base)
 
 
 def begins_reshaped(reshaped: Sequence[Reshaped], clip: Clip | None) -> bool:

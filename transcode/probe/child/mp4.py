@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from fractions import Fraction
 
 from .boxes import TOP_LEVEL, BoxIndex, Mp4Box, body, children, u32, u64
 from .fragments import read_fragment, read_segment_index
@@ -13,6 +15,9 @@ from .sample_tables import TrackTables
 _MOST_BOXES = 100_000
 """Top-level boxes looked at: a day of two-second fragments, twice over."""
 _MOST_COMPARED = 64 * 1024
+_MOST_DESCRIBED = 64 * 1024
+_SAMPLE_ENTRY_BYTES = 86
+"""Of a picture, its boxes follow."""
 _MOST_CHUNK_SAMPLES = 65_536
 _SPARE_BYTES = 768 * 1024
 """Left by the tables for everything that comes after them."""
@@ -76,6 +81,13 @@ def _read_header(reader: CountingReader, box: Mp4Box, index: BoxIndex) -> None:
         )
     index.moov = box
     _read_moov(reader, box, index)
+    pictures = (track for track in index.tracks if track.handler == "vide")
+    if any(len(set(track.aspects)) > 1 for track in pictures):
+        raise Refused(
+            "unsupported",
+            "its index (stsd) gives its pixels one shape and then another, which is not"
+            " followed there; write it anew in one shape",
+        )
     if any(track.codec_tag == "iamf" for track in index.tracks):
         raise Refused(
             "unsupported",
@@ -177,10 +189,23 @@ def _read_trak(
         elif box.kind == "stsd":
             data = body(reader, box, 64)
             track.descriptions = u32(data, 4)
+            if track.descriptions > 1:
+                track.aspects = tuple(_aspects(body(reader, box, _MOST_DESCRIBED)))
             track.codec_tag = data[12:16].decode("latin-1")
             track.encrypted = track.codec_tag in {"encv", "enca"}
         elif box.kind in _TABLES:
             tables.setdefault(box.kind, box)
+
+
+def _aspects(data: bytes) -> Iterator[Fraction]:
+    """Of each way in which pictures are coded (ISO 14496-12 §12.1), 1 where unsaid."""
+    at = 8
+    while at + _SAMPLE_ENTRY_BYTES < len(data) and (size := u32(data, at)) > 0:
+        entry = data[at + _SAMPLE_ENTRY_BYTES : at + size]
+        said = entry.partition(b"pasp")[2]
+        wide, high = u32(said, 0), u32(said, 4)
+        yield Fraction(wide, high) if wide and high else Fraction(1)
+        at += size
 
 
 def _edits(data: bytes) -> list[tuple[int, int]]:

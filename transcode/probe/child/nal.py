@@ -45,6 +45,8 @@ def holds_parameters(codec: str, head: bytes, extradata: bytes | None) -> bool:
     if codec == "hevc":
         kinds = (unit[0] >> 1 & 0x3F for unit in _units(head, extradata, 21))
         return any(kind == hevc.SPS for kind in kinds)
+    if codec == "mpeg2video":
+        return b"\0\0\1\xb3" in head
     return codec in {"vp9", "av1"}
 
 

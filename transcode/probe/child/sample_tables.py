@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import accumulate, chain, islice, repeat
 
 from .steps import counted
@@ -26,6 +27,8 @@ class TrackTables:
     codec_tag: str = ""
     descriptions: int = 1
     """How many ways its samples are coded (`stsd`)."""
+    aspects: tuple[Fraction, ...] = ()
+    """The shape of pixels that each of them states (`pasp`)."""
     matrix: tuple[int, ...] = ()
     width: int = 0
     height: int = 0

@@ -131,6 +131,7 @@ def _picture(
         "height": codec.height,
         "level": codec.level if codec.level > 0 else None,
         "sar": _ratio(stream.sample_aspect_ratio),
+        "coded_sar": _ratio(codec.sample_aspect_ratio),
         "average_rate": _ratio(stream.average_rate),
         "base_rate": _ratio(stream.base_rate),
         "color_range": codec.color_range,

@@ -9,6 +9,7 @@ from math import atan2, degrees, hypot
 from typing import Any
 
 from ...contract.value import ratio
+from ...media.sequence_headers import differ
 
 _MOST_SQUASHED = Fraction(10)
 """Pixels of half-width video are 2 wide; who says more did not mean it."""
@@ -24,6 +25,8 @@ class Shape:
     height: int
     """Pixels, after what the container crops."""
     sample_aspect_ratio: Fraction
+    overruled: bool
+    """The container says otherwise than the stream's own headers."""
     rotation_degrees: int
     mirrored: bool
     cropped: tuple[int, int, int, int] | None
@@ -51,6 +54,7 @@ def shape_of(stream: Raw) -> Shape:
         width=width,
         height=height,
         sample_aspect_ratio=aspect,
+        overruled=differ(aspect, ratio(stream.get("coded_sar") or "0") or aspect),
         rotation_degrees=turn,
         mirrored=mirrored,
         cropped=(left, right, top, bottom) if left + right + top + bottom else None,

@@ -23,6 +23,10 @@ _FIELDS = {1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
 _LEAP_SECONDS = 10
 """From here on ffmpeg, too, takes a step for a new clock (`dts_delta_threshold`)."""
 
+_LAST_PICTURES = 3
+"""So many may have times that are made up: AVI has none but an order."""
+_HAIR = 0.1
+"""Of a picture: rounding."""
 
 Raw = Mapping[str, Any]
 
@@ -37,10 +41,11 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
     if rate.variable is None:
         unknown["variable_frame_rate"] = "too few times were found"
     frames = _frames(stream, whole, unknown)
-    if duration is None and frames and rate.rate:
-        duration = float(frames / rate.rate)
-    if duration is None and (likely := raw_frames(stream)) and rate.rate:
-        duration = float(likely / rate.rate)
+    likely = float(frames / rate.rate) if frames and rate.rate else None
+    if duration is None or (whole and _is_short(stream, duration, likely, rate)):
+        duration = likely
+    if duration is None and (guessed := raw_frames(stream)) and rate.rate:
+        duration = float(guessed / rate.rate)
     if duration is None:
         unknown["duration_seconds"] = "nothing in the file tells it"
     shape = shape_of(stream)
@@ -56,6 +61,7 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
         width=shape.width,
         height=shape.height,
         sample_aspect_ratio=shape.sample_aspect_ratio,
+        shape_overruled=shape.overruled,
         display_width=shape.display_width,
         display_height=shape.display_height,
         rotation_degrees=shape.rotation_degrees,
@@ -98,6 +104,14 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
         retimed=_retimed(stream, rate.rate),
         unknown=unknown,
     )
+
+
+def _is_short(stream: Raw, seconds: float, likely: float | None, rate: Rate) -> bool:
+    """Whether the last pictures are said to last less than their rate makes them."""
+    told = stream.get("timeline") or (stream.get("packets") or {}).get("clocked")
+    if told or likely is None or not rate.rate or rate.variable is not False:
+        return False
+    return _HAIR < (likely - seconds) * rate.rate <= _LAST_PICTURES
 
 
 def _retimed(stream: Raw, rate: Fraction | None) -> Literal["start", "count"] | None:

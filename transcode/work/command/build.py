@@ -21,7 +21,7 @@ from ...contract import (
     Task,
     VideoRendition,
 )
-from ...media.demuxers import CLOCKED, short
+from ...media.demuxers import CLOCKED, LENGTHS, short
 from ...media.sampling import (
     COMPARED_EVERY,
     MOST_VMAF_THREADS,
@@ -593,7 +593,7 @@ def _headers(task: Task, picture: Any, shown: str) -> list[Any]:
     codec = headers_of(task)
     if picture is None or codec is None:
         return []
-    options = header_options(codec, lengths=short(task.media.format_name) == "flv")
+    options = header_options(codec, lengths=short(task.media.format_name) in LENGTHS)
     until = told_until(task.recipe.clip)
     end = {} if until is None else {"t": f"{until:.6f}"}
     pairs = zip(headers_beside(shown), options, strict=True)

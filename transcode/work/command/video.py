@@ -11,13 +11,14 @@ from ...contract import (
     Clip,
     CmafPackaging,
     DynamicRange,
+    Media,
     Recipe,
     Task,
     VideoRendition,
     VideoStream,
 )
 from ...media.colours import is_converted, output_colour, strange_matrix
-from ...media.demuxers import RECORDED, SHAPELESS, short
+from ...media.demuxers import RECORDED, short
 from ...media.pixels import columns_per_chroma
 from ...media.sequence_headers import UNITS
 from ...media.timeline import clipped, end_seconds, joined, tail_seconds
@@ -272,7 +273,7 @@ def may_change(task: Task) -> bool:
     video = _picture_stream(task)
     return (
         video is not None
-        and (short(task.media.format_name) in RECORDED or video.resizable)
+        and (_recorded(task.media, video) or video.resizable)
         and not (video.rotation_degrees or video.mirrored or video.has_alpha)
         and video.dynamic_range is DynamicRange.SDR
         and not crops_late(video)
@@ -281,15 +282,22 @@ def may_change(task: Task) -> bool:
     )
 
 
+def _recorded(media: Media, video: VideoStream) -> bool:
+    name = short(media.format_name)
+    return name in RECORDED or (video.codec in UNITS and name != "mov")
+
+
 def headers_of(task: Task) -> str | None:
     """
     The codec of the picture used, where its headers lie among its pictures and may
     say of others that their pixels have another shape.
+
+    Not where its container says otherwise from the beginning: players go by that.
     """
     video = _picture_stream(task)
     if video is None or video.codec not in UNITS or not may_change(task):
         return None
-    return video.codec if short(task.media.format_name) in SHAPELESS else None
+    return None if video.shape_overruled else video.codec
 
 
 def _fitted(source: Stream, video: VideoStream, reshaped: Sequence[Reshaped]) -> Stream:
