@@ -19,10 +19,10 @@ from types import MappingProxyType
 import anyio
 import anyio.to_thread
 
-from .analysis.index_pass import IndexPass, PlannerFor, foresee_index
+from .analysis.decide import decide
+from .analysis.index_pass import foresee_index
 from .analysis.measuring import Measuring, left_of
 from .analysis.planner import Planner, foresee, planner_of
-from .analysis.sample_encode import SampleEncode
 from .contract import (
     Constraints,
     KeptWork,
@@ -121,17 +121,18 @@ async def admit(
         journal = NullJournal()
         records = _recorded(engine, target, folder, journal.token)
         try:
-            plan, _ = await _decide(
-                planner_for,
-                media,
-                constraints,
-                measuring=Measuring(engine, journal, listen, records),
-                refused=lambda error, _plan, _done: error,
+            decided, _ = await Measuring(engine, journal, listen, records).drive(
+                decide(
+                    planner_for,
+                    media,
+                    constraints,
+                    refused=lambda error, _plan, _done: error,
+                )
             )
         finally:
             if not engine.shares_scratch:
                 await target.discard(folder, token=journal.token)
-    return plan
+    return decided
 
 
 async def run(
@@ -206,14 +207,15 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
 
         records = _recorded(engine, order.target, order.folder, journal.token)
         with span("plan") as one:
-            plan, measured = await _decide(
-                planner_for,
-                media,
-                constraints,
-                measuring=Measuring(engine, journal, listen, records),
-                refused=lambda error, plan, done: job(plan, done).with_manifest(
-                    error, ()
-                ),
+            plan, measured = await Measuring(engine, journal, listen, records).drive(
+                decide(
+                    planner_for,
+                    media,
+                    constraints,
+                    refused=lambda error, plan, done: job(plan, done).with_manifest(
+                        error, ()
+                    ),
+                )
             )
             one.mark(_decided(plan))
     except TranscodeError as exc:
@@ -224,32 +226,6 @@ async def carry_out(  # noqa: PLR0913 - what it needs, from whom, and who is tol
     known = {it.task_id for it in measured}
     others = [it for it in journal.others(plan) if it.task_id not in known]
     return await job(plan, (*others, *measured)).perform(engine)
-
-
-async def _decide(
-    planner_for: PlannerFor,
-    media: Media,
-    constraints: Constraints,
-    *,
-    measuring: Measuring,
-    refused: Callable[[TranscodeError, Plan, tuple[TaskResult, ...]], TranscodeError],
-) -> tuple[Plan, tuple[TaskResult, ...]]:
-    """The plan, after an index and a sample where those pay; and their attempts."""
-    looked = await IndexPass(measuring).look(planner_for, media, constraints)
-    before = looked.results
-    try:
-        plan, sampled = await SampleEncode(measuring).decide(
-            planner_for(looked.media, looked.constraints),
-            refused=lambda error, plan, done: refused(error, plan, (*before, *done)),
-        )
-    except TranscodeError as exc:
-        if looked.plan is None or exc.manifest is not None:
-            raise
-        # It was paid for.
-        if constraints.chunks and looked.indexing and looked.media == media:
-            exc.message = f"{looked.indexing.reason} {exc.message}"
-        raise refused(exc, looked.plan, before) from None
-    return looked.told(plan, constraints), (*before, *sampled)
 
 
 def gone_on_with(plan: Plan, order: ResolvedRequest) -> Plan:

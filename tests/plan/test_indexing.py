@@ -13,7 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transcode.analysis.measuring import Measuring, alone
+from transcode.analysis.measuring import (
+    Deciding,
+    Measure,
+    Measurement,
+    Measuring,
+    alone,
+)
 from transcode.contract import (
     Attempt,
     Capabilities,
@@ -308,19 +314,13 @@ def test_what_somebody_before_us_measured_is_not_paid_for_twice(plan: Plan) -> N
         records=lambda _name: None,
     )
 
-    came_to = anyio.run(
-        lambda: measuring.measure(
-            alone(plan, index, wishes),
-            reserve=plan,
-            wishes=wishes,
-            found=lambda attempt: attempt.indexed,
-        )
-    )
+    def deciding() -> Deciding[Measurement]:
+        return (yield Measure(alone(plan, index, wishes), plan, wishes))
+
+    came_to = anyio.run(measuring.drive, deciding())
 
     (result,) = came_to.results
     assert ("index", (lost, made)) == (result.kind, result.attempts)
     assert (made, money("0.10"), []) == (came_to.last, came_to.cost, told)
-    assert (money("0.90"), 90.0) == (
-        came_to.left.budget,
-        came_to.left.deadline_seconds,
-    )
+    left = came_to.left
+    assert (money("0.90"), 90.0) == (left.budget, left.deadline_seconds)

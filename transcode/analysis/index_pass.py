@@ -18,7 +18,7 @@ from ..contract import (
 from ..errors import PlanError
 from ..plan.indexing import as_if_indexed, considered, with_index
 from ..plan.sampling import less
-from .measuring import Measuring, alone
+from .measuring import Deciding, Measure, alone
 from .planner import Planner, foresee
 
 PlannerFor = Callable[[Media, Constraints], Planner]
@@ -87,43 +87,34 @@ def foresee_index(
     return considered(plan, index, wishes)
 
 
-@dataclass(frozen=True, slots=True)
-class IndexPass:
-    """Where the pass is made."""
+def looked_through(
+    planner_for: PlannerFor, media: Media, wishes: Constraints
+) -> Deciding[Looked]:
+    """
+    What to plan by: *media*, or what a pass over its packets saw, where that pays.
 
-    measuring: Measuring
-
-    async def look(
-        self, planner_for: PlannerFor, media: Media, wishes: Constraints
-    ) -> Looked:
-        """
-        What to plan by: *media*, or what a pass over its packets saw, where that pays.
-
-        A pass that fails, or sees what contradicts *media*, changes nothing but the
-        bill.
-        """
-        plan = foresee_index(planner_for, media, wishes)
-        if plan is None or plan.indexing is None or plan.indexing.planned is None:
-            return Looked(media, wishes)
-        index = plan.indexing.planned
-        own = alone(plan, index, wishes)
-        measured = await self.measuring.measure(
-            own, reserve=plan, wishes=wishes, found=lambda attempt: attempt.indexed
-        )
-        last, cost, left = measured.last, measured.cost, measured.left
-        found: Media | str = "the pass over its packets failed"
-        if last is not None and last.outcome is OutcomeKind.SUCCEEDED and last.indexed:
-            found = with_index(media, index.task.recipe.video_index, last.indexed)
-        elif last is not None and last.failure is not None:
-            found = f"the pass over its packets failed: {last.failure.message}"
-        if isinstance(found, str):
-            indexing = _told("failed", f"It cannot be cut: {found.rstrip('.')}.", cost)
-            return Looked(media, left, own, indexing, measured.results)
-        video = next(it for it in found.video if it.keyframe_seconds)
-        keys = len(video.keyframe_seconds or ())
-        said = f"{video.frames} pictures and {keys} keyframes were counted."
-        told = _told("taken", said, cost)
-        return Looked(found, left, own, told, measured.results)
+    A pass that fails, or sees what contradicts *media*, changes nothing but the bill.
+    """
+    plan = foresee_index(planner_for, media, wishes)
+    if plan is None or plan.indexing is None or plan.indexing.planned is None:
+        return Looked(media, wishes)
+    index = plan.indexing.planned
+    own = alone(plan, index, wishes)
+    measured = yield Measure(own, plan, wishes)
+    last, cost, left = measured.last, measured.cost, measured.left
+    found: Media | str = "the pass over its packets failed"
+    if last is not None and last.outcome is OutcomeKind.SUCCEEDED and last.indexed:
+        found = with_index(media, index.task.recipe.video_index, last.indexed)
+    elif last is not None and last.failure is not None:
+        found = f"the pass over its packets failed: {last.failure.message}"
+    if isinstance(found, str):
+        indexing = _told("failed", f"It cannot be cut: {found.rstrip('.')}.", cost)
+        return Looked(media, left, own, indexing, measured.results)
+    video = next(it for it in found.video if it.keyframe_seconds)
+    keys = len(video.keyframe_seconds or ())
+    said = f"{video.frames} pictures and {keys} keyframes were counted."
+    told = _told("taken", said, cost)
+    return Looked(found, left, own, told, measured.results)
 
 
 def _told(verdict: str, reason: str, cost: Money) -> Indexing:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from types import MappingProxyType
+from typing import TypeAlias, TypeVar
 
 from ..contract import (
     Attempt,
@@ -24,6 +25,60 @@ from ..invoke.observer import Reporter
 from ..invoke.scheduler import invoke_all
 from ..plan.sampling import less
 
+_SAW: Mapping[str, Callable[[Attempt], object]] = MappingProxyType(
+    {"sample": lambda it: it.sampled, "index": lambda it: it.indexed}
+)
+"""By the kind of a task, what an attempt at it has measured; None: nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A task that is to measure the source before it is planned further."""
+
+    own: Plan
+    """Of that task alone."""
+    reserve: Plan
+    """What it all comes to: nothing is begun whose sequel could not be paid for."""
+    wishes: Constraints
+
+    @property
+    def planned(self) -> PlannedTask:
+        (one,) = self.own.tasks
+        return one
+
+    @property
+    def task_id(self) -> str:
+        return self.planned.task.task_id
+
+    def known(self, earlier: Sequence[Attempt]) -> TaskResult | None:
+        """What somebody before us has measured; None: nobody has."""
+        found = _SAW[self.planned.task.kind]
+        last = next((it for it in reversed(earlier) if found(it) is not None), None)
+        if last is None:
+            return None
+        others = (it for it in earlier if it is not last)
+        return TaskResult(
+            task_id=self.task_id,
+            kind=self.planned.task.kind,
+            attempts=(*others, last),
+            produced=None,
+        )
+
+    def came_to(self, result: TaskResult | None) -> Measurement:
+        """What that means; None: not even an attempt was made."""
+        attempts = result.attempts if result else ()
+        cost = Money(
+            amount=sum((a.cost.amount for a in attempts), Decimal(0)),
+            currency=self.own.predicted_cost.currency,
+        )
+        waited = sum(a.measured.wall_seconds for a in attempts if a.measured)
+        return Measurement(
+            (result,) if result else (),
+            attempts[-1] if attempts else None,
+            cost,
+            less(self.wishes, cost, waited),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
@@ -36,9 +91,17 @@ class Measurement:
     """What is left of deadline and budget."""
 
 
+_R = TypeVar("_R")
+Deciding: TypeAlias = Generator[Measure, Measurement, _R]
+"""
+A decision that asks for what it needs to know. Pure: given the same answers it says the
+same, so that another process can go on with it by repeating it.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Measuring:
-    """Where a task is run that measures the source, and who hears of it."""
+    """Where tasks are run that measure the source, and who hears of it."""
 
     engine: Engine
     journal: Journal
@@ -46,39 +109,24 @@ class Measuring:
     records: Callable[[str], str | None]
     """Where those of an attempt lie, by its name."""
 
-    async def measure(
-        self,
-        own: Plan,
-        *,
-        reserve: Plan,
-        wishes: Constraints,
-        found: Callable[[Attempt], Any],
-    ) -> Measurement:
-        """
-        Run the one task of *own*, or take what somebody before us paid for.
+    async def drive(self, deciding: Deciding[_R]) -> _R:
+        """What is decided; what it asks for is measured here, or was before us."""
+        try:
+            step = next(deciding)
+            while True:
+                step = deciding.send(await self._measure(step))
+        except StopIteration as decided:
+            result: _R = decided.value
+            return result
 
-        That is the attempt of an earlier try in which *found* finds something. Nothing
-        is begun whose sequel, *reserve*, a day's budget could not pay for.
-        """
-        (planned,) = own.tasks
-        earlier = self.journal.earlier.get(planned.task.task_id, ())
-        known = next((a for a in reversed(earlier) if found(a) is not None), None)
-        if known is not None:
-            others = [a for a in earlier if a is not known]
-            results: tuple[TaskResult, ...] = (_result(planned, (*others, known)),)
-        else:
-            results = await self._run(own, planned, reserve)
+    async def _measure(self, step: Measure) -> Measurement:
+        result = step.known(self.journal.earlier.get(step.task_id, ()))
+        if result is None:
+            results = await self._run(step.own, step.planned, step.reserve)
+            result = results[0] if results else None
         # The next worker imports while it is planned anew.
         await self.engine.prewarm()
-        attempts = results[0].attempts if results else ()
-        cost = _cost_of(attempts, own.predicted_cost)
-        waited = sum(a.measured.wall_seconds for a in attempts if a.measured)
-        return Measurement(
-            results,
-            attempts[-1] if attempts else None,
-            cost,
-            less(wishes, cost, waited),
-        )
+        return step.came_to(result)
 
     async def _run(
         self, own: Plan, planned: PlannedTask, reserve: Plan
@@ -124,18 +172,4 @@ def left_of(plan: Plan) -> Money | None:
     return Money(
         amount=max(plan.budget.amount - spent, Decimal(0)),
         currency=plan.budget.currency,
-    )
-
-
-def _cost_of(attempts: Sequence[Attempt], like: Money) -> Money:
-    amount = sum((a.cost.amount for a in attempts), Decimal(0))
-    return Money(amount=amount, currency=like.currency)
-
-
-def _result(measuring: PlannedTask, attempts: tuple[Attempt, ...]) -> TaskResult:
-    return TaskResult(
-        task_id=measuring.task.task_id,
-        kind=measuring.task.kind,
-        attempts=attempts,
-        produced=None,
     )
