@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import anyio
@@ -21,7 +21,7 @@ import anyio.to_thread
 
 from .analysis.decide import decide
 from .analysis.index_pass import foresee_index
-from .analysis.measuring import Measuring, left_of
+from .analysis.measuring import Measure, Measuring, left_of, repeated
 from .analysis.planner import Planner, foresee, planner_of
 from .contract import (
     Constraints,
@@ -50,7 +50,6 @@ from .deliver.manifest import (
 from .errors import (
     ObjectChanged,
     ObjectExists,
-    QualityError,
     TranscodeError,
     WorkerLost,
     revive,
@@ -60,6 +59,7 @@ from .hooks import (
     Listener,
     Planned,
     Published,
+    SampleBegun,
 )
 from .invoke.engine import Engine
 from .invoke.journal import Journal, NullJournal
@@ -266,33 +266,67 @@ def _decided(plan: Plan) -> Attributes:
     }
 
 
-async def plan_job(
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A job's plan, and what was measured for it."""
+
+    plan: Plan
+    measured: tuple[TaskResult, ...] = ()
+
+
+async def plan_job(  # noqa: PLR0913 - what it needs, from whom, and who is told
     order: ResolvedRequest,
     wiring: Wiring,
     journal: Journal,
     listen: Listener,
     started: float,
-) -> Plan:
-    """Probe and plan a job whose tasks start each other. No sample is taken for it."""
-    chosen = (order.profile, order.platform, order.constraints)
-    request = order.request.model_copy(update={"sample": "never"})
+    *,
+    media: Media | None = None,
+    measured: Mapping[str, TaskResult] = MappingProxyType({}),
+) -> Decided | Measure:
+    """
+    Plan a job whose tasks start each other, or say what is to be measured before.
+
+    *media*: what it was planned by, None where nobody has looked yet; *measured*: what
+    has become of measuring tasks since, by their ids. What tries before this one have
+    measured is known from the *journal*.
+    """
+
+    def planner_for(media: Media, constraints: Constraints) -> Planner:
+        chosen = (order.profile, order.platform, constraints)
+        source, request = order.source, order.request
+        return planner_of(request, wiring, source, media, chosen, waited_for=False)
+
+    def refused(
+        error: TranscodeError, plan: Plan, done: tuple[TaskResult, ...]
+    ) -> TranscodeError:
+        return refusal_of(plan, done, error, started)
+
+    def known(step: Measure) -> TaskResult | None:
+        earlier = journal.earlier.get(step.task_id, ())
+        return measured.get(step.task_id) or step.known(earlier)
+
     try:
-        if any(it.has_target for it in order.profile.videos):
-            raise QualityError(
-                f"Profile {order.profile.name} has a target quality, which is found by "
-                "a sample: where tasks start each other, nobody takes one. Give it a "
-                "crf, or run it where somebody waits (`transcode run`, `watch`)."
-            )
-        media = await _probe_and_prepare(order.source, wiring, order.constraints)
+        if media is None:
+            media = await _probe_and_prepare(order.source, wiring, order.constraints)
         with span("plan") as one:
-            plan = foresee(planner_of(request, wiring, order.source, media, chosen))
-            one.mark(_decided(plan))
+            decided = repeated(
+                decide(planner_for, media, order.constraints, refused=refused), known
+            )
+            if not isinstance(decided, Measure):
+                one.mark(_decided(decided[0]))
     except TranscodeError as exc:
         exc.manifest = exc.manifest or _refused(order, exc, started)
         raise
+    if isinstance(decided, Measure):
+        allowed = await journal.allow(decided.reserve)
+        own = decided.own.model_copy(update={"budget": allowed.budget})
+        listen(SampleBegun(own))
+        return replace(decided, own=own)
+    plan, results = decided
     plan = await journal.allow(plan)
     listen(Planned(plan))
-    return plan
+    return Decided(plan, results)
 
 
 async def conclude(  # noqa: PLR0913 - what it needs, from whom, and who is told
@@ -483,13 +517,20 @@ class _PlannedJob:
     def with_manifest(
         self, error: TranscodeError, results: tuple[TaskResult, ...]
     ) -> TranscodeError:
-        error.manifest = failed(
-            self.plan,
-            (*self.before, *results),
-            ending_of(status_of(error), self.started),
-            failure=error.describe(),
-        )
-        return error
+        return refusal_of(self.plan, (*self.before, *results), error, self.started)
+
+
+def refusal_of(
+    plan: Plan, results: tuple[TaskResult, ...], error: TranscodeError, started: float
+) -> TranscodeError:
+    """*error* with a manifest of the failure, *results* on its bill."""
+    error.manifest = failed(
+        plan,
+        results,
+        ending_of(status_of(error), started),
+        failure=error.describe(),
+    )
+    return error
 
 
 def _recorded(

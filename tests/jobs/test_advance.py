@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import anyio
@@ -35,11 +35,14 @@ from tests.jobs.test_model import (
     looked_up,
     results,
 )
+from transcode.analysis.measuring import Measure
 from transcode.contract import (
     Artifact,
     Attempt,
     Heartbeat,
+    Indexed,
     InvocationReport,
+    Media,
     Money,
     OutcomeKind,
     Plan,
@@ -47,6 +50,7 @@ from transcode.contract import (
     Produced,
     Spec,
     Task,
+    TaskResult,
 )
 from transcode.contract.job import LedgerRecord, Submission
 from transcode.errors import ObjectExists, ObjectMissing, StoreError, TranscodeError
@@ -60,6 +64,7 @@ from transcode.invoke.remote import (
 )
 from transcode.jobs.journal import JobJournal
 from transcode.jobs.service import JobService
+from transcode.pipeline import Decided
 from transcode.request import ResolvedRequest
 from transcode.settings import Settings
 from transcode.store.destination import (
@@ -71,6 +76,16 @@ from transcode.wiring import Wiring
 
 __all__ = ["looked_up"]
 
+_SEEN = Indexed(
+    pictures=2,
+    untimed=0,
+    first_seconds=0.0,
+    last_seconds=0.04,
+    keyframe_seconds=(0.0,),
+    shortest_step_seconds=0.04,
+    longest_step_seconds=0.04,
+    leaps=0,
+)
 AT_ONCE = 2
 """Jobs that are looked at in one moment: all are told that there is room."""
 
@@ -172,6 +187,10 @@ class AdvanceModel:
     """Job and claim → when that looked what was finished, and since which claim."""
     kept: int = 0
     """Tasks that were not done again."""
+    measures: bool = False
+    """Before it is planned, an index is made in a call of its own."""
+    reused: int = 0
+    """Plans by what tries before have measured."""
     wrong: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -189,12 +208,30 @@ class AdvanceModel:
         return anyio.run(self._run, backend_options={"loop_factory": Loop})
 
     async def plan_job(
-        self, order: ResolvedRequest, _wiring: Wiring, journal: Any, *_: Any
-    ) -> Plan:
-        """As the real one, which looks at media."""
+        self,
+        order: ResolvedRequest,
+        _wiring: Wiring,
+        journal: Any,
+        *_: Any,
+        media: Media | None = None,
+        measured: Mapping[str, TaskResult] = MappingProxyType({}),
+    ) -> Decided | Measure:
+        """As the real one, which looks at media, and whether an index pays."""
         plan = self.plan.model_copy(update={"job_id": order.job_id})
-        allowed: Plan = await journal.allow(plan)
-        return allowed
+        if not self.measures:
+            return Decided(await journal.allow(plan))
+        own = plan.model_copy(update={"tasks": (_part(plan, "index", "index"),)})
+        step = Measure(own, plan, order.constraints)
+        earlier = journal.earlier.get("index", ())
+        if self.breaks.get("measures anew"):
+            earlier = ()
+        known = measured.get("index") or step.known(earlier)
+        if known is None:
+            assert media is None
+            return step
+        if media is None:
+            self.reused += 1
+        return Decided(await journal.allow(plan), (known,) if known.attempts else ())
 
     def service(self, view: View) -> AdvancingService:
         name = f"{view.name}.{self.world.random.getrandbits(32):08x}"
@@ -349,7 +386,8 @@ class AdvanceModel:
             outcome = OutcomeKind.REJECTED
         ours = f"{work.name} {view.name}".encode()
         artifacts: tuple[Artifact, ...] = ()
-        if outcome is OutcomeKind.SUCCEEDED:
+        measures = work.task.kind == "index"
+        if outcome is OutcomeKind.SUCCEEDED and not measures:
             await view.put(f"{key_of(work.place)}/out.mp4", ours)
             await self._bring(view, service, order)
             artifacts = (
@@ -371,6 +409,7 @@ class AdvanceModel:
                 currency=work.task.predicted_cost.currency,
             ),
             outcome=outcome,
+            indexed=_SEEN if measures and outcome is OutcomeKind.SUCCEEDED else None,
         )
         produced = Produced(outcome=outcome, artifacts=artifacts)
         report = InvocationReport(attempt=attempt, produced=produced)
@@ -469,11 +508,16 @@ def run(
     chunked, resume = _in_chunks(plan), JobJournal.resume
 
     def one(
-        schedule: Schedule, concurrency: int | None = None, **breaks: bool
+        schedule: Schedule,
+        concurrency: int | None = None,
+        *,
+        measures: bool = False,
+        **breaks: bool,
     ) -> list[str]:
         model = AdvanceModel(
             schedule, memory_bucket, chunked, order, wiring, breaks, concurrency
         )
+        model.measures = measures
         monkeypatch.setattr(transcode.jobs.advance, "plan_job", model.plan_job)
         monkeypatch.setattr(
             JobJournal,
@@ -488,17 +532,20 @@ def run(
     return one
 
 
+def _part(plan: Plan, name: str, kind: str, joins: tuple[str, ...] = ()) -> PlannedTask:
+    one = plan.tasks[0]
+    update = {"task_id": name, "kind": kind, "joins": joins}
+    task = one.task.model_copy(update=update)
+    return one.model_copy(update={"task": task, "fallback": None})
+
+
 def _in_chunks(plan: Plan) -> Plan:
     """The same plan, as two chunks and what joins them."""
-    (whole,) = plan.tasks
-
-    def part(name: str, kind: str, joins: tuple[str, ...] = ()) -> PlannedTask:
-        update = {"task_id": name, "kind": kind, "joins": joins}
-        task = whole.task.model_copy(update=update)
-        return whole.model_copy(update={"task": task, "fallback": None})
-
     chunks = ("c1", "c2")
-    tasks = (part("join", "join", chunks), *(part(it, "chunk") for it in chunks))
+    tasks = (
+        _part(plan, "join", "join", chunks),
+        *(_part(plan, it, "chunk") for it in chunks),
+    )
     return plan.model_copy(update={"tasks": tasks})
 
 
@@ -523,6 +570,19 @@ def test_days_on_which_much_goes_wrong(
     assert [] == run(at_random(seed))
 
 
+def test_what_is_measured_first_is_planned_by(run: Callable[..., list[str]]) -> None:
+    """An index, then two chunks, then the join, and all of them on the bill."""
+    assert [] == run(Schedule(0), measures=True)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_days_on_which_much_goes_wrong_where_something_is_measured(
+    run: Callable[..., list[str]], seed: int
+) -> None:
+    """As above: whoever finishes the measuring plans; of several plans one holds."""
+    assert [] == run(at_random(seed), measures=True)
+
+
 def taken_over(seed: int) -> Schedule:
     """A day on which claims lapse while those who work under them are alive."""
     dice = random.Random(seed)  # noqa: S311 - to be repeated
@@ -540,11 +600,17 @@ def test_what_is_finished_outlives_a_claim(
 ) -> None:
     """It is not done again, nor billed again, nor removed under who relies on it."""
     assert [] == run(taken_over(seed))
+    assert [] == run(taken_over(seed), measures=True)
 
 
 @pytest.mark.parametrize(
     ("what", "day", "known"),
-    [("twice", at_random, 1), ("forgets", taken_over, 0), ("discards", taken_over, 8)],
+    [
+        ("twice", at_random, 1),
+        ("forgets", taken_over, 0),
+        ("discards", taken_over, 8),
+        ("measures anew", taken_over, 0),
+    ],
 )
 def test_without_its_locks_it_would_not_hold(
     run: Callable[..., list[str]],
@@ -559,4 +625,5 @@ def test_without_its_locks_it_would_not_hold(
     """
     days = sorted(range(200), key=lambda seed: abs(seed - known))
 
-    assert any(run(day(seed), **{what: True}) for seed in days)
+    measures = what == "measures anew"
+    assert any(run(day(seed), measures=measures, **{what: True}) for seed in days)

@@ -495,6 +495,7 @@ class Model:
         return Planner(
             self.order.constraints,
             "never",
+            frozenset(),
             plan=lambda _constraints, _content: plan,
             consider=lambda _plan, _refusal: None,
             understand=lambda _attempt, _sample: None,

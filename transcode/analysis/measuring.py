@@ -73,7 +73,7 @@ class Measure:
         )
         waited = sum(a.measured.wall_seconds for a in attempts if a.measured)
         return Measurement(
-            (result,) if result else (),
+            (result,) if result and attempts else (),
             attempts[-1] if attempts else None,
             cost,
             less(self.wishes, cost, waited),
@@ -97,6 +97,24 @@ Deciding: TypeAlias = Generator[Measure, Measurement, _R]
 A decision that asks for what it needs to know. Pure: given the same answers it says the
 same, so that another process can go on with it by repeating it.
 """
+
+
+def repeated(
+    deciding: Deciding[_R], known: Callable[[Measure], TaskResult | None]
+) -> _R | Measure:
+    """
+    What is decided by what is *known*, or the first that must be measured for it.
+
+    *known*: what has become of a measuring task; None: it has not been done.
+    """
+    try:
+        step = next(deciding)
+        while (result := known(step)) is not None:
+            step = deciding.send(step.came_to(result))
+    except StopIteration as decided:
+        answer: _R = decided.value
+        return answer
+    return step
 
 
 @dataclass(frozen=True, slots=True)

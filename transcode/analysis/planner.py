@@ -34,6 +34,8 @@ class Planner:
 
     constraints: Constraints
     wanted: Wanted
+    accepts: frozenset[str]
+    """Verdicts on a sample by which it is taken unasked."""
     plan: Callable[[Constraints, Content | None], Plan]
     """Raises `PlanError`."""
     consider: Callable[[Plan, PlanError | None], Sampling | None]
@@ -70,7 +72,7 @@ class Planner:
         """Whether the sample is to be taken."""
         if sampling is None or sampling.planned is None:
             return False
-        return self.wanted == "always" or sampling.verdict in {"pays", "needed"}
+        return self.wanted == "always" or sampling.verdict in self.accepts
 
 
 def foresee(planner: Planner) -> Plan:
@@ -113,10 +115,12 @@ def planner_of(  # noqa: PLR0913 - a plan is made of just these things
     chosen: tuple[Profile, Platform, Constraints],
     *,
     compare: bool = False,
+    waited_for: bool = True,
 ) -> Planner:
     """
     Makes the plans of one job. With *compare* they say what it would cost on every
-    other platform and at services, too: to be looked at, no job needs it.
+    other platform and at services, too: to be looked at, no job needs it. Where nobody
+    waits, a sample is one more call and its cold start: it is taken where it is needed.
     """
     profile, platform, wishes = chosen
     if not profile.audio:
@@ -146,6 +150,7 @@ def planner_of(  # noqa: PLR0913 - a plan is made of just these things
     return Planner(
         wishes,
         request.sample,
+        frozenset({"pays", "needed"} if waited_for else {"needed"}),
         plan,
         consider=lambda plan, refusal: consider(
             plan,

@@ -9,18 +9,22 @@ nothing; what was lost is found by the next to look.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 import anyio
 
-from ..analysis.measuring import left_of
+from ..analysis.measuring import Measure, left_of
 from ..contract import (
     InvocationReport,
     KeptWork,
     Manifest,
+    Media,
     Plan,
     TaskResult,
     WorkOrder,
@@ -32,6 +36,8 @@ from ..errors import (
     ObjectExists,
     ObjectMissing,
     PlatformBusy,
+    StoreError,
+    TranscodeError,
     WorkerLost,
 )
 from ..hooks import Listener, Planned
@@ -56,14 +62,21 @@ from ..invoke.remote import (
     ended_as,
 )
 from ..invoke.scheduler import provisional_attempt
-from ..pipeline import conclude, gone_on_with, plan_job
+from ..pipeline import conclude, gone_on_with, plan_job, refusal_of
 from ..request import ResolvedRequest
 from ..store.bucket import Bucket
 from ..store.destination import RECORDS
 from ..wiring import Wiring
 from .journal import JobJournal
 from .repository import JobRepository, read_one
-from .takeover import PlannedTry, plan_path
+from .takeover import (
+    MEASURING_KINDS,
+    MeasuringTry,
+    PlannedTry,
+    measuring_path,
+    plan_path,
+    write_measuring,
+)
 
 _QUEUED = 3
 """Leases that an order may wait to be begun: the age that an event may have, and a cold
@@ -79,6 +92,10 @@ class Finished:
     begun_at: Mapping[tuple[str, int], datetime]
     kept: Mapping[str, KeptWork]
     """What tries before this one have made of it."""
+    measured: tuple[TaskResult, ...] = ()
+    """What was measured for the plan."""
+    refusal: TranscodeError | None = None
+    """Why there is no plan for what was measured, or nothing was."""
 
 
 @dataclass(slots=True)
@@ -130,19 +147,101 @@ class JobAdvance:
     async def _plan(self, started: float) -> None:
         resumed = await self.journal.resume(in_place=self.order.target.in_place)
         if resumed is None:
-            plan = await plan_job(
-                self.order, self.wiring, self.journal, self.listen, started
-            )
-            await self.journal.planned(plan, {})
+            await self._decide(started)
         else:
             plan = gone_on_with(resumed.plan, self.order)
             plan = await self.journal.allow(plan)
             self.listen(Planned(plan))
             await self.journal.planned(plan, resumed.kept)
 
+    async def _decide(
+        self,
+        started: float,
+        media: Media | None = None,
+        measured: Mapping[str, TaskResult] = MappingProxyType({}),
+    ) -> None:
+        """Write down the plan, or what is to be measured for it. Of several, one is."""
+        decided = await plan_job(
+            self.order,
+            self.wiring,
+            self.journal,
+            self.listen,
+            started,
+            media=media,
+            measured=measured,
+        )
+        if isinstance(decided, Measure):
+            await write_measuring(self.objects, self.claim, decided.own)
+        else:
+            await self.journal.planned(decided.plan, {}, decided.measured)
+
     async def go_on(self) -> Finished | None:
         """Start what is next; what it came to where nothing is; None: others work."""
-        known = await read_one(self.objects, PlannedTry, self._path)
+        while (known := await self._planned()) is None:
+            # As long as something more is to be measured.
+            measuring = await self._measure()
+            if measuring is not True:
+                return measuring or None
+        return await self._work(known)
+
+    async def _planned(self) -> PlannedTry | None:
+        try:
+            return await read_one(self.objects, PlannedTry, self._path)
+        except ObjectMissing:
+            return None
+
+    async def _measuring(self) -> list[MeasuringTry]:
+        """What was to be measured so far, in its order."""
+        found: list[MeasuringTry] = []
+        for kind in MEASURING_KINDS:
+            path = measuring_path(self.claim.job_id, self.claim.number, kind)
+            with suppress(ObjectMissing):
+                found.append(await read_one(self.objects, MeasuringTry, path))
+        return found
+
+    async def _measure(self) -> Finished | bool:
+        """
+        Start what is to be measured, and plan by what it came to: True once that is
+        written down, False while others work, what it came to where there is no plan.
+        """
+        began = time.monotonic()
+        now, found = await self.objects.now(), await self._records()
+        measured: dict[str, TaskResult] = {}
+        stages = await self._measuring()
+        if not stages:
+            return False  # over meanwhile, and tidied up
+        for plan in (it.plan for it in stages):
+            (planned,) = plan.tasks
+            name = planned.task.task_id
+            earlier = tuple(self.journal.earlier.get(name, ()))
+            state = await self._state(TaskState(planned, earlier), found, now)
+            fits = self.engine.fits
+            steps = next_steps([state], budget=plan.budget, fits=fits)
+            for one in steps.begin:
+                await self._start(plan, one)
+            if steps.begin or state.runs:
+                return False
+            # Where neither spec nor money was found for it, there is no attempt.
+            none = TaskResult(
+                task_id=name, kind=planned.task.kind, attempts=(), produced=None
+            )
+            (measured[name],) = results_of([state], steps.gave_up) or (none,)
+        try:
+            await self._decide(began, stages[0].plan.media, measured)
+        except StoreError:
+            raise
+        except TranscodeError as exc:
+            return self._refused(stages[-1].plan, measured, exc)
+        return True
+
+    def _refused(
+        self, plan: Plan, measured: Mapping[str, TaskResult], why: TranscodeError
+    ) -> Finished:
+        begun_at = dict(self.journal.begun_at)
+        paid = tuple(it for it in measured.values() if it.attempts)
+        return Finished(plan, (), begun_at, {}, paid, why)
+
+    async def _work(self, known: PlannedTry) -> Finished | None:
         plan = known.plan
         now = await self.objects.now()
         found = await self._records()
@@ -220,7 +319,8 @@ class JobAdvance:
         return most - sum(live) - self.planning.count
 
     def _finished(self, known: PlannedTry, results: tuple[TaskResult, ...]) -> Finished:
-        return Finished(known.plan, results, dict(self.journal.begun_at), known.kept)
+        begun_at = dict(self.journal.begun_at)
+        return Finished(known.plan, results, begun_at, known.kept, known.measured)
 
     @property
     def _path(self) -> str:
@@ -228,23 +328,26 @@ class JobAdvance:
 
     async def is_planned(self) -> bool:
         """Whether there is something to go on with."""
-        try:
-            await self.objects.head(self._path)
-        except ObjectMissing:
-            return False
-        return True
+        return bool(await self._planned() or await self._measuring())
 
     async def stop(self) -> Finished | None:
         """Give up what runs; None: nothing was planned yet."""
-        if not await self.is_planned():
-            return None
-        known = await read_one(self.objects, PlannedTry, self._path)
+        known, stages = await self._planned(), await self._measuring()
         now, found = await self.objects.now(), await self._records()
+        if known is not None:
+            states = [
+                await self._state(TaskState(it), found, now) for it in known.plan.tasks
+            ]
+            return self._finished(known, results_of(await self._stopped(states), {}))
+        if not stages:
+            return None
         states = [
-            await self._state(TaskState(it), found, now) for it in known.plan.tasks
+            await self._state(TaskState(it.plan.tasks[0]), found, now) for it in stages
         ]
         results = results_of(await self._stopped(states), {})
-        return self._finished(known, results)
+        measured = {it.task_id: it for it in results}
+        why = Cancelled("The job was cancelled.")
+        return self._refused(stages[-1].plan, measured, why)
 
     async def _records(self) -> Mapping[str, Mapping[str, datetime]]:
         """Attempt → what lies in its records → when it was written."""
@@ -373,6 +476,7 @@ class JobAdvance:
     async def conclude(self, finished: Finished, started: float) -> Manifest:
         """Publish it, or raise what it failed with; every attempt is written down."""
         plan, results = finished.plan, finished.results
+        measured = finished.measured
         self.journal.defers = True
         self.journal.use(finished.kept)
         self.journal.begun_at.update(finished.begun_at)
@@ -382,14 +486,24 @@ class JobAdvance:
             for planned in (one.fallback, one)
             if planned is not None
         }
+        if measured:
+            stages = [it.plan.tasks[0].task for it in await self._measuring()]
+            tasks |= {it.task_id: it for it in stages}
         earlier = self.journal.earlier
-        for result in results:
+        for result in (*measured, *results):
+            if result.task_id not in tasks:
+                continue  # a try before has measured it
             known = {it.number for it in earlier.get(result.task_id, ())}
             for attempt in result.attempts:
                 name = (result.task_id, attempt.number)
                 if attempt.number in known and name not in self.journal.records:
                     continue  # of a try before, and on its bill
                 await self.journal.keep(plan, tasks[result.task_id], attempt)
+        names = {it.task_id for it in measured}
+        others = self.journal.others(plan)
+        before = (*(it for it in others if it.task_id not in names), *measured)
+        if finished.refusal is not None:
+            raise refusal_of(plan, before, finished.refusal, started)
         manifest = await conclude(
             self.order,
             self.wiring,
@@ -398,7 +512,7 @@ class JobAdvance:
             journal=self.journal,
             listen=self.listen,
             started=started,
-            before=self.journal.others(plan),
+            before=before,
             kept=finished.kept,
         )
         await self.journal.settle(published=True)

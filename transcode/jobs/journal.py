@@ -124,9 +124,14 @@ class JobJournal:
             for name, kind in kinds.items()
         )
 
-    async def planned(self, plan: Plan, kept: Mapping[str, KeptWork]) -> None:
+    async def planned(
+        self,
+        plan: Plan,
+        kept: Mapping[str, KeptWork],
+        measured: tuple[TaskResult, ...] = (),
+    ) -> None:
         self.defers = True
-        await write_plan(self.repository.objects, self.claim, plan, kept)
+        await write_plan(self.repository.objects, self.claim, plan, kept, measured)
 
     async def is_over(self) -> bool:
         try:

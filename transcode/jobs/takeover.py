@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Literal
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from ..contract import (
     OrderedWork,
     Plan,
     PlannedTask,
+    TaskResult,
 )
 from ..contract.job import Claim, StoredRecord
 from ..errors import ObjectExists
@@ -21,6 +23,9 @@ from ..invoke.takeover import ReportedAttempt
 from ..store.bucket import Bucket
 from ..store.destination import RECORDS
 from .repository import NUMBERED, STATE, read_several
+
+MEASURING_KINDS = ("index", "sample")
+"""Of tasks that measure, in the order in which a plan asks for them."""
 
 
 class PlannedTry(StoredRecord):
@@ -32,6 +37,20 @@ class PlannedTry(StoredRecord):
     plan: Plan
     kept: Mapping[str, KeptWork] = Field(default_factory=dict)
     """Task → what a try before has made of it."""
+    measured: tuple[TaskResult, ...] = ()
+    """What was measured for the plan, where nobody waited for it."""
+
+
+class MeasuringTry(StoredRecord):
+    """What a try measures before it plans; whoever finishes that plans by it."""
+
+    schema_: Literal["transcode/measuring/1"] = Field(
+        "transcode/measuring/1", alias="schema"
+    )
+    job_id: str
+    claim: int
+    plan: Plan
+    """Of the one task that measures."""
 
 
 def plan_path(job_id: str, claim: int) -> str:
@@ -39,10 +58,45 @@ def plan_path(job_id: str, claim: int) -> str:
     return f"{STATE}/jobs/{job_id}/plans/{claim:06d}.json"
 
 
+def measuring_path(job_id: str, claim: int, kind: str) -> str:
+    """Where it lies what that try measures: an `index`, a `sample`."""
+    return f"{STATE}/jobs/{job_id}/plans/{claim:06d}.{kind}.json"
+
+
 async def write_plan(
-    objects: Bucket, claim: Claim, plan: Plan, kept: Mapping[str, KeptWork]
+    objects: Bucket,
+    claim: Claim,
+    plan: Plan,
+    kept: Mapping[str, KeptWork],
+    measured: tuple[TaskResult, ...] = (),
 ) -> None:
     """Once; nothing in it opens the source."""
+    known = PlannedTry(
+        job_id=claim.job_id,
+        claim=claim.number,
+        plan=_closed(plan),
+        kept=kept,
+        measured=measured,
+    )
+    await _create(objects, plan_path(claim.job_id, claim.number), known)
+
+
+async def write_measuring(objects: Bucket, claim: Claim, plan: Plan) -> None:
+    """Once; *plan* is of the one task that measures."""
+    known = MeasuringTry(job_id=claim.job_id, claim=claim.number, plan=_closed(plan))
+    (one,) = plan.tasks
+    path = measuring_path(claim.job_id, claim.number, one.task.kind)
+    await _create(objects, path, known)
+
+
+async def _create(objects: Bucket, path: str, record: StoredRecord) -> None:
+    # A reply was lost, or somebody else has decided the same.
+    with suppress(ObjectExists):
+        await objects.create(path, record.to_json().encode())
+
+
+def _closed(plan: Plan) -> Plan:
+    """*plan* without anything that opens the source."""
 
     def one(planned: PlannedTask) -> PlannedTask:
         instead = planned.fallback
@@ -66,18 +120,7 @@ async def write_plan(
         "sampling": sampling,
         "indexing": indexing,
     }
-    known = PlannedTry(
-        job_id=claim.job_id,
-        claim=claim.number,
-        plan=plan.model_copy(update=told),
-        kept=kept,
-    )
-    try:
-        await objects.create(
-            plan_path(claim.job_id, claim.number), known.to_json().encode()
-        )
-    except ObjectExists:
-        return  # a reply was lost
+    return plan.model_copy(update=told)
 
 
 async def plans_before(
