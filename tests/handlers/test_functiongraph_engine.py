@@ -189,6 +189,71 @@ async def test_chunks_are_joined_by_the_last_to_end(
     as_here(manifest, clip, "--profile", "preview", "--chunks", "2")
 
 
+async def test_a_stream_is_indexed_before_it_is_cut(
+    make_front: MakeFront,
+    wired: Wired,
+    place: Any,
+    make_clip: Any,
+    as_here: Callable[..., None],
+) -> None:
+    """
+    In a call of its own, whose end plans and starts the chunks; its cost is in the plan
+    and on the bill.
+    """
+    front = make_front("--dynamic", "--self", URN)
+    clip = make_clip("streamed.ts", seconds=22, size="320x180")
+    place.put("in/streamed.ts", clip.read_bytes())
+    request = Request(
+        source=f"{place.uri}/in/streamed.ts",
+        to=f"{place.uri}/out",
+        chunks=2,
+        profile="preview",
+        engine="functiongraph",
+    )
+
+    async with JobService.open(wired(known(front)), to=request.to) as service:
+        report, _ = await service.submit(request)
+        report = await service.start(report.job_id)
+    assert "running" == report.status
+    calls = front.ended(4)
+
+    assert ["SUCCESS"] * 4 == [call["status"] for call in calls]
+    (manifest,) = place.manifests()
+    kinds = [one.kind for one in manifest.tasks]
+    assert ["chunk", "chunk", "index", "join"] == sorted(kinds)
+    assert all(one.attempts[0].cost.amount for one in manifest.tasks)
+    as_here(manifest, clip, "--profile", "preview", "--chunks", "2")
+    left = place.names("out/.transcode/")
+    assert not [it for it in left if "/open/" in it or "/invocations/" in it]
+
+
+async def test_a_target_quality_is_found_where_nobody_waits(
+    make_front: MakeFront, wired: Wired, place: Any, make_clip: Any
+) -> None:
+    """A sample in a call of its own; the task that follows is held to what it found."""
+    front = make_front("--dynamic", "--self", URN)
+    place.put("in/a.mp4", make_clip("aimed", seconds=4, size="320x180").read_bytes())
+    request = Request(
+        source=f"{place.uri}/in/a.mp4",
+        to=f"{place.uri}/out",
+        profile="preview",
+        target_vmaf=92.0,
+        engine="functiongraph",
+    )
+
+    async with JobService.open(wired(known(front)), to=request.to) as service:
+        report, _ = await service.submit(request)
+        await service.start(report.job_id)
+    calls = front.ended(2)
+
+    assert ["SUCCESS"] * 2 == [call["status"] for call in calls]
+    (manifest,) = place.manifests()
+    assert ["encode", "sample"] == sorted(one.kind for one in manifest.tasks)
+    (quality,) = (it.quality for it in manifest.outputs if it.quality is not None)
+    assert 92 == quality.target
+    assert abs(quality.vmaf - 92) < 3
+
+
 def kinds_of_ledger(place: Any) -> set[str]:
     found = place.names("out/.transcode/ledger/")
     return {json.loads(place.get(f"{place.uri}/{name}"))["kind"] for name in found}
