@@ -181,6 +181,7 @@ LIBRARIES = {
     "native": "",
     "hls": "/npm/hls.js/dist/hls.min.js",
     "dash": "/npm/dashjs/dist/modern/umd/dash.all.min.js",
+    "shaka": "/npm/shaka-player/dist/shaka-player.compiled-es2021.js",
 }
 
 

@@ -29,18 +29,31 @@ CONFORMING = (
 ENCODED = ("-g", "600", "-sc_threshold", "0")
 
 
+CAPTIONS = """1
+00:00:01,000 --> 00:00:03,000
+Good morning.
+
+2
+00:00:08,000 --> 00:00:10,500
+And good night.
+"""
+
+
 @pytest.fixture(scope="session", params=[ENCODED, CONFORMING], ids=["multi", "mixed"])
 def job(
     request: pytest.FixtureRequest,
     make_clip: Callable[..., Path],
+    ffmpeg: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
     """
-    A finished job: all renditions encoded, and in HEVC, too, which this Chromium cannot
-    play; or the top one copied.
+    A finished job, with captions: all renditions encoded, and in HEVC, too, which this
+    Chromium cannot play; or the top one copied.
     """
-    clip = make_clip("play", SECONDS, "640x360", extra=request.param)
     to = tmp_path_factory.mktemp("played")
+    clip = with_captions(
+        ffmpeg, make_clip("play", SECONDS, "640x360", extra=request.param), to
+    )
     profile = "hls-multi" if request.param is ENCODED else "hls"
     argv = [sys.executable, "-m", "transcode", "run", str(clip), "--profile", profile]
     argv += ["--to", str(to), "--json", "--quiet"]
@@ -52,6 +65,17 @@ def job(
     mixed = request.param is CONFORMING
     assert ({"encoded", "copied"} if mixed else {"encoded"}) == made_by
     return manifest
+
+
+def with_captions(ffmpeg: str, clip: Path, folder: Path) -> Path:
+    """The clip, and text in Swedish beside it."""
+    text, path = folder / "text.srt", folder / clip.name
+    text.write_text(CAPTIONS, encoding="utf-8")
+    argv = [ffmpeg, "-nostdin", "-v", "error", "-i", str(clip), "-i", str(text)]
+    argv += ["-map", "0", "-map", "1", "-c", "copy", "-c:s", "mov_text"]
+    argv += ["-metadata:s:s:0", "language=swe", str(path)]
+    subprocess.run(argv, check=True)
+    return path
 
 
 def path_of(job: dict[str, Any], name: str) -> Path:
@@ -77,6 +101,21 @@ def check_whole(report: dict[str, Any]) -> None:
     assert report["decoded_audio_bytes"] > 0
     # A busy machine may skip a picture; a missing segment is a third of them.
     assert report["decoded_frames"] >= 0.9 * FRAMES, json.dumps(report)
+
+
+def watched(
+    job: dict[str, Any], play: Callable[..., dict[str, Any]], player: str, name: str
+) -> dict[str, Any]:
+    source = path_of(job, name)
+    return play(source.parent, player=player, source=source.name, content_type="")
+
+
+def check_switched(job: dict[str, Any], report: dict[str, Any]) -> None:
+    """Whole, from the smallest to the largest rendition."""
+    check_whole(report)
+    sizes = sizes_of(job)
+    assert len(sizes) == report["renditions"]
+    assert [sizes[0], sizes[-1]] == report["sizes"], json.dumps(report)
 
 
 def test_other_readers_understand_the_indexes(job: dict[str, Any]) -> None:
@@ -131,14 +170,34 @@ def test_players_switch_renditions_and_reach_the_end(
     """
     hls.js and dash.js play from the smallest to the largest rendition to the end.
     """
-    source = path_of(job, name)
+    check_switched(job, watched(job, play, player, name))
 
-    report = play(source.parent, player=player, source=source.name, content_type="")
 
-    check_whole(report)
-    sizes = sizes_of(job)
-    assert len(sizes) == report["renditions"]
-    assert [sizes[0], sizes[-1]] == report["sizes"], json.dumps(report)
+@pytest.mark.parametrize("name", ["master.m3u8", "manifest.mpd"])
+def test_shaka_player_lists_what_there_is_and_reaches_the_end(
+    job: dict[str, Any], play: Callable[..., dict[str, Any]], name: str
+) -> None:
+    """
+    Each rendition that it can play with its sound, the captions with what they say, and
+    thumbnails over the whole length; it switches as the others do, and stalls nowhere.
+    """
+    report = watched(job, play, "shaka", name)
+
+    check_switched(job, report)
+    [sound] = [o["audio"] for o in job["outputs"] if o["kind"] == "audio"]
+    [sheet] = [o for o in job["outputs"] if o["kind"] == "sprite"]
+    [thumbnails] = report["images"]
+    told = json.dumps(report)
+    assert sizes_of(job) == [it["size"] for it in report["variants"]], told
+    for variant in report["variants"]:
+        assert ["avc1", "mp4a"] == [it[:4] for it in variant["codecs"]], told
+        assert (25, sound["channels"]) == (variant["rate"], variant["channels"]), told
+    assert [("sv", ["Good morning.", "And good night."])] == [
+        (it["language"], it["said"]) for it in report["texts"]
+    ], told
+    assert sheet["uri"].endswith(thumbnails["sheet"]), told
+    assert thumbnails["begins"] <= SECONDS - 1 < thumbnails["ends"], told
+    assert (0, 0) == (report["stalls"], report["gaps"]), told
 
 
 def test_chromium_plays_hls_by_itself(
