@@ -27,7 +27,7 @@ SHIPPED := tests/cli/test_entry.py tests/cli/test_show.py tests/cli/test_doctor.
   tests/handlers/test_aws_lambda.py::test_an_upload_becomes_a_result \
   tests/handlers/test_functiongraph.py::test_an_event_function
 # These look at the checkout itself, or run what the wheel does not have.
-OF_THE_CHECKOUT := test_house.py test_docs.py test_documented_commands.py test_deploy.py test_pins.py test_bench.py mutations browser \
+OF_THE_CHECKOUT := test_house.py test_docs.py test_documented_commands.py test_deploy.py test_pins.py test_bench.py deploy/test_compose.py mutations browser \
   sandbox/test_choke_point.py e2e/test_kills.py e2e/test_soak.py
 # From a folder where the checkout's package cannot be imported.
 TEST_WHEEL = cd build/wheel && TESTS_OF_WHEEL=1 venv/bin/pytest -c ../../pyproject.toml \
