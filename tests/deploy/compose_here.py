@@ -240,8 +240,8 @@ def used(clip: Path) -> Iterator[tuple[str, Any]]:
 
     yield "job", until(over, "the job ends")["status"]
     # What this server does is seen in the list within a second.
-    asked = f"{at}/jobs?status=succeeded"
-    yield "listed", len(until(lambda: ask(asked)[1]["jobs"], "the job is listed"))
+    listed = f"{at}/jobs?status=succeeded"
+    yield "listed", len(until(lambda: ask(listed)[1]["jobs"], "the job is listed"))
 
 
 def watched(expressions: list[str]) -> Iterator[tuple[str, Any]]:
