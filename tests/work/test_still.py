@@ -192,3 +192,19 @@ def same_pictures(source: Any, result: Any) -> None:
 
 def apart(one: bytes, other: bytes) -> float:
     return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one)
+
+
+def test_a_copy_ends_where_its_edit_list_ends_it(
+    recorded: Callable[..., Path], through: Any
+) -> None:
+    """
+    A first picture that stands still is decoded as long before the others: together
+    samples last 3 s longer than what is shown of them.
+    """
+    options = (*REORDERED, "-crf", "45", "-force_key_frames", "0,5,9")
+    clip = recorded("begins.mp4", "lt(t,0.02)+gt(t,3)", *options)
+
+    produced, _, task = through(clip, 'mp4\n[[audio]]\ncodec = "aac"\n')
+
+    check(produced)
+    assert ["copied"] == [it.made_by for it in task.recipe.video]

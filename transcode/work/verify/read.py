@@ -251,6 +251,7 @@ class _Reader:
         self._keys = array("q")
         self._last = (0, 0)
         self._previous: int | None = None
+        self._first: int | None = None
         self._in_order = True
 
     def take(self, packet: av.packet.Packet[Any]) -> None:
@@ -267,6 +268,7 @@ class _Reader:
         if self._previous is not None and order <= self._previous:
             self._in_order = False
         self._previous = order
+        self._first = order if self._first is None else self._first
         self._ticks += packet.duration or 0
         if not packet.is_discard:
             if not self._times or when >= self._last[0]:
@@ -283,6 +285,20 @@ class _Reader:
         passed = [time for time in self._due if time < until]
         self._due = self._due[len(passed) :]
         return bool(passed) or not self._packets
+
+    def _lasting(self) -> int:
+        """
+        When the last picture of a file goes: all samples, counted from the first.
+
+        Where the first is decoded long before it is shown, since it is shown for long,
+        they are more than that, and an edit list ends them.
+        """
+        ends = min(self._times) + self._ticks
+        said = self._stream.duration
+        if said is None or self._first is None:
+            return ends
+        decoded = self._first + self._ticks
+        return max(min(ends, max(said, decoded)), max(self._times) + 1)
 
     def track(
         self, place: str, boxes: _Boxes | None = None, *, exact: bool = False
@@ -308,7 +324,7 @@ class _Reader:
                 length = shown_until(boxes.segments) - max(times)
             in_order = boxes.in_order
         elif self._is_video and exact:
-            length = min(times) + self._ticks - max(times)
+            length = self._lasting() - max(times)
         ordered(times)
         ordered(keys)
         if not length:
