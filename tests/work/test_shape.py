@@ -133,6 +133,25 @@ def test_what_nobody_said_anything_about_is_copied(
     assert {"copied"} == {it.made_by for it in task.recipe.video}
 
 
+def test_a_copy_is_cropped_to_the_pixel_by_its_own_header(
+    ffmpeg: str,
+    plain: Path,
+    tmp_path: Path,
+    through: Callable[[Path, str], tuple[Produced, Path, Task]],
+) -> None:
+    """Decoders in a hurry leave some columns on the left; no check goes by these."""
+    path = tmp_path / "cropped.mp4"
+    argv = [ffmpeg, "-v", "error", "-i", str(plain), "-c", "copy", "-bsf:v"]
+    subprocess.run([*argv, "h264_metadata=crop_left=40", str(path)], check=True)
+
+    produced, staging, task = through(path, "large\n")
+
+    assert ("succeeded", None) == (produced.outcome.value, produced.failure)
+    assert {"copied"} == {it.made_by for it in task.recipe.video}
+    wanted = picture(ffmpeg, plain, "crop=280:240:40:0")
+    assert difference(wanted, picture(ffmpeg, staging / "video.mp4")) < 20
+
+
 def hevc(ffmpeg: str, path: Path, source: str, *options: str) -> Path:
     """A short HEVC clip with x265's parameters."""
     argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", source, "-c:v", "libx265"]

@@ -82,6 +82,20 @@ def test_cut_sound_is_seen_at_the_end(
     assert [] == [len(c) for c in cuts(whole, kind) if ends(c, demuxer) is None]
 
 
+def test_the_end_of_a_short_picture_is_not_the_end_of_flv(
+    tmp_path: Path, ffmpeg: str
+) -> None:
+    """It is marked behind all the sound that came after it, at its own time."""
+    made = tmp_path / "short.flv"
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "testsrc=s=64x64:d=1"]
+    argv += ["-f", "lavfi", "-i", "sine=d=4:r=44100", "-c:v", "libx264", "-c:a", "aac"]
+    subprocess.run([*argv, str(made)], check=True)
+    whole = made.read_bytes()
+
+    assert ends(whole, "flv") is None
+    assert [] == [len(c) for c in cuts(whole, "flv") if ends(c, "flv") is None]
+
+
 @pytest.mark.parametrize(
     ("kind", "options"),
     [

@@ -8,6 +8,9 @@ from .reader import CountingReader
 
 _TAIL = 128 * 1024
 _FLV_TAGS = {8, 9, 18}
+_FLV_FIRST = 13
+"""Where the first tag begins, behind a header and its size."""
+_LAST_TAGS = 4
 _LEAST_SHORT_SECONDS = 0.5
 _SHORT_SHARE = 0.02
 
@@ -31,11 +34,28 @@ def flv(reader: CountingReader) -> str | None:
     if size is not None and size > reader.size:
         return f"it says of itself that it has {size:.0f} bytes"
     seconds = _number(meta, b"duration")
-    last = (int.from_bytes(head[4:7], "big") | head[7] << 24) / 1000
+    last = _last_seconds(reader, start)
     short = 0 if seconds is None else seconds - last
     if seconds and short > max(_LEAST_SHORT_SECONDS, _SHORT_SHARE * seconds):
         return f"its last tag is of {last:.1f} s, and it promises {seconds:.1f} s"
     return None
+
+
+def _last_seconds(reader: CountingReader, start: int) -> float:
+    """
+    The latest time of the last tags, of which the very last begins at *start*.
+
+    The end of a picture that ended long before the sound is a tag behind all others.
+    """
+    latest = 0
+    for _ in range(_LAST_TAGS):
+        before = reader.at(start - 4, 15)
+        latest = max(latest, int.from_bytes(before[8:11], "big") | before[11] << 24)
+        back = int.from_bytes(before[:4], "big")
+        if not 0 < back <= start - _FLV_FIRST:
+            break
+        start -= 4 + back
+    return latest / 1000
 
 
 def _number(meta: bytes, name: bytes) -> float | None:
