@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import re
 import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
+
+from transcode.catalog import Catalog
+from transcode.settings import Settings
 
 
 def until(found: Callable[[], Any]) -> Any:
@@ -149,3 +154,12 @@ def test_a_watermark_is_a_name_of_the_servers(
     assert [200, 400, 400] == [there.status, absent.status, path.status]
     assert there.json["tasks"][0]["task"]["recipe"]
     assert "image" in path.json["message"]
+
+
+def test_the_page_offers_every_profile_that_ships() -> None:
+    """By name, in the field of a new job."""
+    page = resources.files("transcode.serve") / "static/index.html"
+    _, _, offered = page.read_text("utf-8").partition('<datalist id="profiles">')
+
+    names = re.findall(r"<option>([\w-]+)", offered.partition("</datalist>")[0])
+    assert sorted(it.name for it in Catalog(Settings()).profiles()) == sorted(names)

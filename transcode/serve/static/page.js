@@ -13,7 +13,8 @@ function say(text, bad = false) {
   $("said").textContent = text;
   $("said").classList.toggle("bad", bad);
 }
-const fail = (error) => say(error.message, true);
+// Who has shown no token yet did nothing wrong.
+const fail = (error) => error.status === 401 ? say(entry.token && "This token is not the server's.", true) : say(error.message, true);
 entry.failed = fail;
 entry.refused = () => letIn();
 
@@ -55,7 +56,7 @@ async function job(id, again = false) {
   const tags = Object.entries(told.tags).map(([key, value]) => `${key}=${value}`).join(", ");
   if (tags) facts.push(["Tags", tags]);
   body.push(el("dl", {}, ...facts.flatMap(([key, value]) => [el("dt", {}, key), el("dd", {}, value)])));
-  if (manifest?.error) body.push(el("h2", {}, "Why it failed"), el("p", { class: "bad" }, `${manifest.error.type}: ${manifest.error.message}`));
+  if (manifest?.error && !report.detail?.includes(manifest.error.message)) body.push(el("h2", {}, "Why it failed"), el("p", { class: "bad" }, `${manifest.error.type}: ${manifest.error.message}`));
   if (manifest) body.push(...bill(manifest), ...results(report));
   const plan = await planOf(report);
   if (plan) body.push(...planned(plan.plan, plan.kept));
@@ -78,7 +79,7 @@ function planned(plan, kept) {
     el("p", {}, "Predicted: ", seconds(plan.predicted.wall_seconds), ", ", money(plan.predicted_cost.amount, plan.predicted_cost.currency), ". ", plan.reasons.join(" "))];
   for (const { task, candidates } of plan.tasks) {
     const rows = candidates.slice(0, 12).map((one, n) => [spec(one.spec), number(seconds(one.predicted?.wall_seconds)), number(one.cost ? money(one.cost.amount, one.cost.currency) : ""), n ? one.reason : "chosen"]);
-    found.push(el("h3", {}, `${task.kind}: specs, the chosen one first`), grid(`Specs for ${task.task_id}`, ["Spec", "Time", "Price", "Why"], rows));
+    found.push(el("h3", {}, `${task.kind}: specs, the chosen one first`), grid(`Specs for ${task.task_id}`, ["Spec", "Time", "Price", "Why"], rows, "dense"));
     if (candidates.length > 12) found.push(el("p", { class: "quiet" }, `and ${candidates.length - 12} more lost`));
   }
   return found;
@@ -109,7 +110,7 @@ async function spending() {
     bar.style.width = `${most[one.currency] ? 100 * one.cost / most[one.currency] : 0}%`;
     return [one.group, number(money(one.cost, one.currency)), share, number(String(one.attempts)), number(one.failed ? money(one.failed_cost, one.currency) : ""), number(Number(one.predicted) ? off(one.actual, one.predicted) : "")];
   });
-  $("groups").replaceChildren(groups.length ? grid(`Spending by ${by}`, [by, "Cost", "", "Attempts", "of it failed", "Actual against predicted"], rows) : el("p", {}, "Nothing was spent in these days."));
+  $("groups").replaceChildren(groups.length ? grid(`Spending by ${by}`, [by[0].toUpperCase() + by.slice(1), "Cost", "", "Attempts", "Of it failed", "Actual against predicted"], rows) : el("p", {}, "Nothing was spent in these days."));
 }
 
 // ── new ──

@@ -34,17 +34,23 @@ export const bytes = (value) => value == null ? "" : value < 1e3 ? `${value} B` 
 export const mib = (value) => value == null ? "" : `${Math.round(value / 2 ** 20)} MiB`;
 export function money(amount, currency) {
   const value = Number(amount);
-  const digits = value === 0 ? 2 : Math.min(12, Math.max(2, 1 - Math.floor(Math.log10(value))));
+  const digits = value === 0 ? 2 : Math.min(12, Math.max(2, 2 - Math.floor(Math.log10(value))));
   return el("span", { title: `${amount} ${currency}` }, `${value.toFixed(digits)} ${currency}`);
 }
 export const nameOf = (uri) => { try { return decodeURIComponent(uri.split("/").pop()) || uri; } catch { return uri; } };
 export const when = (text) => new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 export const look = (status) => status === "succeeded" ? "good" : OPEN.has(status) ? "busy" : "bad";
 export const spec = (it) => `${it.memory_mib} MiB, ${it.milli_cpus / 1000} vCPU`;
-export function grid(caption, heads, rows) {
-  const cell = (one, n) => one instanceof Node && (one.tagName === "TD" || one.tagName === "TH") ? one
-    : el(n ? "td" : "th", n ? {} : { scope: "row" }, one ?? "");
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+// On a phone a row is a card with what each cell is; in *manner*
+// "dense" its last cell is below the others, in "line" all are below the first.
+export function grid(caption, heads, rows, manner = "cards") {
+  const cell = (one, n) => {
+    const made = one instanceof Node && (one.tagName === "TD" || one.tagName === "TH") ? one
+      : el(n ? "td" : "th", n ? {} : { scope: "row" }, one ?? "");
+    if (n) made.dataset.head = heads[n];
+    return made;
+  };
+  return el("div", { class: `scroll ${manner}`, tabindex: "0", role: "region", "aria-label": caption },
     el("table", {}, el("caption", { class: "away" }, caption),
       el("thead", {}, el("tr", {}, ...heads.map((head, n) => el("th", { scope: "col", class: rows[0]?.[n]?.className === "number" && "number" }, head)))),
       el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map(cell))))));
@@ -58,6 +64,7 @@ export function bill(manifest) {
     number(`${seconds(one.predicted.wall_seconds)} / ${seconds(one.measured?.wall_seconds)}`),
     number(`${mib(one.predicted.peak_memory_bytes)} / ${mib(one.measured?.peak_memory_bytes)}`), number(money(one.cost.amount, one.cost.currency))]));
   const { cost } = manifest, far = Number(cost.predicted) ? ` (${off(cost.amount, cost.predicted)})` : "";
+  if (!rows.length && !Number(cost.amount)) return [el("h2", {}, "Bill"), el("p", {}, "Nothing was attempted, and nothing spent.")];
   return [el("h2", {}, "Bill"), grid("Attempts", ["Task, try", "Spec", "Outcome", "Time, predicted / measured", "Memory, predicted / measured", "Cost"], rows),
     el("p", {}, el("strong", {}, money(cost.amount, cost.currency)), ", predicted ", money(cost.predicted, cost.currency), far)];
 }
@@ -70,12 +77,12 @@ export async function save(report, path) {
   setTimeout(() => URL.revokeObjectURL(held), 60000);
 }
 export function results(report) {
-  const kept = report.manifest.outputs.filter((one) => one.kind !== "segment");
+  const kept = report.manifest.outputs.filter((one) => one.kind !== "segment" && !one.uri.endsWith("/iframes.m3u8"));
   if (report.status !== "succeeded") return [];
   const rows = kept.map((one) => {
     const path = pathIn(report, one.uri), name = path ?? one.uri;
     const link = path === null ? name : el("a", { href: fileOf(report, path), onclick: (event) => { event.preventDefault(); save(report, path).catch(entry.failed); } }, name);
     return [link, one.kind, one.video ? `${one.video.codec} ${one.video.width}×${one.video.height}` : one.audio ? `${one.audio.codec} ${one.audio.language || ""}` : "", one.made_by, number(bytes(one.media_bytes ?? one.bytes))];
   });
-  return [el("h2", {}, "Results"), el("p", { class: "quiet" }, report.manifest.location), grid("Results", ["Name", "Kind", "What", "Made", "Size"], rows)];
+  return [el("h2", {}, "Results"), el("p", { class: "quiet" }, report.manifest.location), grid("Results", ["Name", "Kind", "What", "Made", "Size"], rows, "line")];
 }

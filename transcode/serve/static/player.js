@@ -35,15 +35,19 @@ async function stream(video, report, master) {
   });
   const lineCount = (one) => Number((one.RESOLUTION || "0x0").split("x")[1]);
   const short = (one) => Math.min(...(one.RESOLUTION || "0x0").split("x").map(Number));
-  const fits = rungs.filter((one) => short(one) <= MOST_LINES);
-  const best = (fits.length ? fits : rungs).sort((a, b) => lineCount(b) - lineCount(a))[0];
   const Source = window.ManagedMediaSource || window.MediaSource;
-  const codecs = (best.CODECS || "").split(",").map((one) => one.trim());
   const isSound = (codec) => /^(mp4a|opus|ac-3|ec-3|flac)/i.test(codec);
-  const tracks = [];
-  if (codecs.some((one) => !isSound(one))) tracks.push([`video/mp4; codecs="${codecs.filter((one) => !isSound(one)).join(",")}"`, best.uri]);
-  if (best.AUDIO && sounds[best.AUDIO]) tracks.push([`audio/mp4; codecs="${codecs.filter(isSound).join(",")}"`, sounds[best.AUDIO].URI]);
-  if (!Source || tracks.some(([kind]) => !Source.isTypeSupported(kind))) throw new Error("This browser cannot play these codecs; the files are below.");
+  const tracksOf = (one) => {
+    const codecs = (one.CODECS || "").split(",").map((it) => it.trim()), tracks = [];
+    if (codecs.some((it) => !isSound(it))) tracks.push([`video/mp4; codecs="${codecs.filter((it) => !isSound(it)).join(",")}"`, one.uri]);
+    if (one.AUDIO && sounds[one.AUDIO]) tracks.push([`audio/mp4; codecs="${codecs.filter(isSound).join(",")}"`, sounds[one.AUDIO].URI]);
+    return tracks;
+  };
+  // Of several codecs those that this browser has.
+  const able = rungs.filter((one) => Source && tracksOf(one).every(([kind]) => Source.isTypeSupported(kind)));
+  if (!able.length) throw new Error("This browser cannot play these codecs; the files are below.");
+  const fits = able.filter((one) => short(one) <= MOST_LINES);
+  const tracks = tracksOf((fits.length ? fits : able).sort((a, b) => lineCount(b) - lineCount(a))[0]);
   const source = new Source();
   if (window.ManagedMediaSource) video.disableRemotePlayback = true;
   video.src = URL.createObjectURL(source);
