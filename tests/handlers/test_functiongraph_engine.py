@@ -112,11 +112,14 @@ def test_nobody_waits_for_the_tasks_of_an_upload(
     place: Any,
     make_clip: Any,
     as_here: Callable[..., None],
+    *,
+    tmp_path: Path,
 ) -> None:
     """
     The call that an upload makes plans, starts the task in a memory chosen for it and
     is over; the task publishes what this machine would, and what follows an upload that
-    is told of twice is nothing.
+    is told of twice is nothing. Each call is on the bill, what a task's does after its
+    report as well, beside what the platform logs of it.
 
     Of the account's keys the function has none: those of its agency read the store and
     sign what starts the task (the S3 server knows no tokens; `tests/deploy` signs with
@@ -150,6 +153,34 @@ def test_nobody_waits_for_the_tasks_of_an_upload(
     assert {"function", "encode"} == kinds_of_ledger(place)
     left = place.names("out/.transcode/")
     assert not [it for it in left if "/open/" in it or "/invocations/" in it]
+    log = tmp_path / "functiongraph.log"
+    log.write_text("\n".join(json.dumps(call) for call in (upload, task, again)))
+    checked = reconciled(place, log, environment | {"TRANSCODE_INDEX": str(tmp_path)})
+    both = {
+        it["where"]: int(it["theirs"]) - int(it["ours"])
+        for it in checked["differences"]
+        if it["ours"] is not None
+    }
+    assert (2, "3 invocations in the log") == (
+        checked["compared"],
+        checked["note"].partition(";")[0],
+    ), "of an upload that is known nothing is entered"
+    assert all(0 <= it for it in both.values()), both
+    assert [task["request_id"]] * 2 == [
+        it["attempt"]["invocation"]
+        for it in ledger(place)
+        if it["attempt"]["spec"]["memory_mib"] == task["memory_mib"]
+    ]
+
+
+def reconciled(place: Any, log: Path, environment: dict[str, str]) -> dict[str, Any]:
+    argv = [sys.executable, "-m", "transcode", "costs", "--to", f"{place.uri}/out"]
+    argv += ["--reconcile", str(log), "--json"]
+    done = subprocess.run(
+        argv, env={**os.environ, **environment}, capture_output=True, check=True
+    )
+    checked: dict[str, Any] = json.loads(done.stdout)["log"]
+    return checked
 
 
 async def test_chunks_are_joined_by_the_last_to_end(
@@ -254,9 +285,13 @@ async def test_a_target_quality_is_found_where_nobody_waits(
     assert abs(quality.vmaf - 92) < 3
 
 
-def kinds_of_ledger(place: Any) -> set[str]:
+def ledger(place: Any) -> list[dict[str, Any]]:
     found = place.names("out/.transcode/ledger/")
-    return {json.loads(place.get(f"{place.uri}/{name}"))["kind"] for name in found}
+    return [json.loads(place.get(f"{place.uri}/{name}")) for name in found]
+
+
+def kinds_of_ledger(place: Any) -> set[str]:
+    return {it["kind"] for it in ledger(place)}
 
 
 def test_a_function_without_dynamic_memory_is_told_what_to_set(

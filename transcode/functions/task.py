@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -43,6 +43,7 @@ from ..tracing.attempts import attempt_marks, outcome_marks
 from ..tracing.spans import begin, flush, span
 from ..wiring import Wiring
 
+Enter = Callable[[JobService, JobReport, Tally], Awaitable[None]]
 _PART = 3
 """Renewals of a claim within a lease."""
 _STEP_SECONDS = 0.1
@@ -128,19 +129,24 @@ def _out_of_time(order: RemoteOrder, took: float) -> Attempt:
     return ended_as(error, order.work, order.platform, wall_seconds=took, begun=True)
 
 
-async def go_on(records: str, wiring: Wiring) -> JobReport | None:
+async def go_on(records: str, wiring: Wiring, enter: Enter) -> JobReport | None:
     """
     Start what follows the task of *records*, or publish its job, where nobody waits for
     it; None where somebody does.
+
+    *enter* is called at the end, with what this asked of the store.
     """
-    async with bucket(records, wiring.settings) as objects:
-        body, _ = await objects.read(ORDER)
-    job = RemoteOrder.from_json(body).job
-    if job is None:
-        return None
-    _refuse_outside([f"{job.to}/"], wiring.settings)
-    async with JobService.open(wiring, to=job.to) as service:
-        return await service.advance(job.job_id, job.claim)
+    with counting() as tally:
+        async with bucket(records, wiring.settings) as objects:
+            body, _ = await objects.read(ORDER)
+        job = RemoteOrder.from_json(body).job
+        if job is None:
+            return None
+        _refuse_outside([f"{job.to}/"], wiring.settings)
+        async with JobService.open(wiring, to=job.to) as service:
+            report = await service.advance(job.job_id, job.claim)
+            await enter(service, report, tally)
+            return report
 
 
 async def _do_while_wanted(

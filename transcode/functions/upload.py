@@ -8,7 +8,6 @@ The platforms' own words are in `handlers/`; nothing here knows which one calls.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,16 +16,8 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from ..contract import (
-    Attempt,
-    OutcomeKind,
-    PlatformRef,
-    Spec,
-    StoreRequests,
-    Upload,
-    Usage,
-)
-from ..contract.job import JobReport, LedgerRecord
+from ..contract import Attempt, Spec, StoreRequests, Upload, Usage
+from ..contract.job import JobReport
 from ..errors import EventError, StoreDown, TranscodeError
 from ..event.envelopes import batch
 from ..event.parse import parse
@@ -36,12 +27,13 @@ from ..jobs.deliveries import Deliveries
 from ..jobs.documents import as_ours, became, passed_over, shown, stands
 from ..jobs.ingest import Ingest, open_jobs
 from ..jobs.service import JobService
-from ..meter import Meter, metering, settle
+from ..meter import Meter, metering
 from ..platforms.requests import SOURCE_GETS
 from ..store.connections import keep_open
 from ..store.counting import Tally, counting
 from ..tracing.spans import flush, span
 from ..wiring import own_mib
+from .beside import enter_beside
 from .runtime import LOCAL, Function
 from .task import go_on, perform_task, task_of
 
@@ -56,8 +48,6 @@ _PLANS = 8
 """More wait for one processor anyway; each has connections of its own."""
 _APART = "functiongraph"
 """What a function has for itself is the same on every platform."""
-_NOTHING = Usage(wall_seconds=0.0, cpu_seconds=0.0, peak_memory_bytes=None)
-"""Of the function itself nothing is predicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +115,21 @@ async def _carry_out(
 ) -> Answer:
     """One task of somebody else's job, in the spec that was chosen for it."""
     document: dict[str, Any] = {"uploads": [], "ignored": [], "jobs": [], "errors": []}
+    before, meter = function.take_unbilled(), Meter()
     try:
         async with keep_open():
             ours = await perform_task(
                 records,
                 function.wiring,
                 given=function.spec,
-                before_seconds=function.take_unbilled(),
+                before_seconds=before,
                 seconds_left=invocation.seconds_left,
                 invocation=invocation.id,
             )
-            report = await go_on(records, function.wiring)
+            if ours:
+                before, meter = 0.0, Meter()
+            rest = _Rest(function, invocation, meter, before, requests=1 - ours)
+            report = await go_on(records, function.wiring, rest.enter)
             if report is not None:
                 document["jobs"] = [stands(report)]
     except Exception as exc:  # noqa: BLE001 - the outermost edge; it is answered
@@ -144,6 +138,42 @@ async def _carry_out(
         # What cannot succeed is not called again.
         return Answer(document, (), error if error.mendable else None)
     return Answer(document | {"task": records, "ours": ours}, (), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """
+    What a task's call takes after its attempt, of which the report is written by then;
+    all of it, where somebody else has done the task.
+    """
+
+    function: Function
+    invocation: Invocation
+    meter: Meter
+    before_seconds: float
+    requests: int
+
+    async def enter(self, service: JobService, report: JobReport, asked: Tally) -> None:
+        spec = self.function.spec
+        if spec is None:
+            return
+        used = self.meter.read()
+        more = {
+            "wall_seconds": used.wall_seconds + self.before_seconds,
+            # The kernel adds up the bytes of children that ended: not ours alone.
+            "read_bytes": None,
+            "written_bytes": None,
+            "requests": self.requests,
+        }
+        await enter_beside(
+            service,
+            [report],
+            used.model_copy(update=more),
+            store=StoreRequests(puts=asked.puts, gets=asked.gets, counted=True),
+            platform=self.function.platform,
+            spec=spec,
+            call=self.invocation.id,
+        )
 
 
 def plans_at_once(spec: Spec | None) -> int:
@@ -309,48 +339,16 @@ class _Call:
         spec, platform = self.function.spec, self.function.platform
         if spec is None or not self.jobs:
             return
-        # What a platform calls a call may hold anything; this is part of a key.
-        call = hashlib.sha256(self.invocation.id.encode()).hexdigest()[:12]
         used = _beside(meter.read(), self.attempts, self.function.take_unbilled())
-        asked = self._asked()
-        part = used.model_copy(
-            update={
-                "wall_seconds": used.wall_seconds / len(self.jobs),
-                "cpu_seconds": used.cpu_seconds / len(self.jobs),
-            }
+        await enter_beside(
+            service,
+            self.jobs.values(),
+            used,
+            store=self._asked(),
+            platform=platform,
+            spec=spec,
+            call=self.invocation.id,
         )
-        for number, report in enumerate(self.jobs.values()):
-            # The call itself was one request; it is on the bill once.
-            of_call = {"requests": 0} if number else {"store": asked}
-            one = part.model_copy(update=of_call)
-            weighed, cost = settle(platform, spec, one)
-            attempt = Attempt(
-                number=1,
-                spec=spec,
-                predicted=_NOTHING,
-                measured=weighed,
-                cost=cost,
-                outcome=OutcomeKind.SUCCEEDED,
-                invocation=self.invocation.id,
-            )
-            await service.repository.enter(
-                LedgerRecord(
-                    recorded_at=await service.repository.now(),
-                    job_id=report.job_id,
-                    claim=report.tries,
-                    task_id=f"function-{call}",
-                    kind="function",
-                    source=report.submission.source,
-                    profile=report.submission.profile,
-                    platform=PlatformRef(
-                        name=platform.name,
-                        price_table=platform.price_table.isoformat(),
-                    ),
-                    engine=report.submission.engine,
-                    tags=report.submission.tags,
-                    attempt=attempt,
-                )
-            )
 
     def _asked(self) -> StoreRequests | None:
         """What the call asked of the store beside what its attempts did."""
