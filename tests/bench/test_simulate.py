@@ -71,6 +71,23 @@ def test_a_day_costs_what_its_calls_cost() -> None:
     assert half_a_gib + Decimal("0.00133") == cost.amount
 
 
+def test_requests_to_the_store_are_in_the_cost_where_their_price_is_known() -> None:
+    """S3's, to the letter; of OBS none is made up."""
+    platforms = {
+        name: parse_platform(
+            (ROOT / f"profiles/platforms/{name}.toml").read_text(encoding="utf-8"),
+            origin=name,
+        )
+        for name in ("aws-lambda", "functiongraph")
+    }
+    day = SimulatedDay(puts=97_000, gets=50_000)
+
+    cost = day_cost(platforms["aws-lambda"], day, ())
+
+    assert Decimal("0.485") + Decimal("0.02") == cost.amount
+    assert 0 == day_cost(platforms["functiongraph"], day, ()).amount
+
+
 @pytest.fixture(scope="module")
 def small() -> Found:
     return simulated_days(wire(Settings()), Tell(lambda _line: None), SMALL)
@@ -92,6 +109,8 @@ def test_specs_chosen_for_cost_cost_less_than_one_for_all(small: Found) -> None:
         chosen = one(small, "cost", **at, specs="chosen, cost").values[0]
         fixed = one(small, "cost", **at, specs="fixed").values[0]
         assert 0 < chosen < fixed
+        share = one(small, "store_of_cost", **at, specs="chosen, cost")
+        assert share.reason if platform == "functiongraph" else 1 < share.values[0] < 60
         lost = one(small, "without_result", **at, specs="chosen, cost")
         assert (0.0,) == lost.values
 

@@ -53,6 +53,28 @@ def test_what_is_discarded_is_found_by_the_clock() -> None:
     assert (1, 0.5) == (day.discarded, day.first_full_at)
 
 
+def test_a_sweep_plans_side_by_side_and_is_billed() -> None:
+    """One in half the time of an upload's call; its own time, as one call more."""
+    fleet = replace(FLEET, concurrency=1, above="discarded", cold_seconds=0.0)
+    fleet = replace(fleet, sweep_pace_seconds=0.5, lost_after_seconds=0.0)
+    brief = CallSpec("task", 0.25)
+    day = simulate(fleet, [0.0, 0.1, 0.2], PLAN, [brief] * 3)
+
+    assert [1.25, 900.0 + 0.5 + 0.25 - 0.1, 900.0 + 1.0 + 0.25 - 0.2] == day.latencies
+    assert {"plan": 1000 + 1000, "task": 750} == day.busy
+    assert {"plan": 2, "task": 3} == day.calls
+
+
+def test_what_is_asked_of_the_store_is_added_up() -> None:
+    """By each call that is made; by what a sweep plans, too."""
+    fleet = replace(FLEET, concurrency=1, above="discarded", cold_seconds=0.0)
+    plan = CallSpec("plan", 1.0, puts=3, gets=5)
+    task = CallSpec("task", 10.0, puts=70, gets=11)
+    day = simulate(fleet, [0.0, 0.5], plan, [task, task])
+
+    assert (2 * 73, 2 * 16) == (day.puts, day.gets)
+
+
 def test_new_instances_come_at_the_platforms_pace() -> None:
     """Two at once, then one a second."""
     fleet = replace(FLEET, cold_seconds=0.0, ramp=1.0, ramp_at_once=2.0)

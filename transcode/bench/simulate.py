@@ -18,13 +18,14 @@ from ..contract import (
     Money,
     Source,
     Spec,
+    StoreRequests,
     Usage,
     VideoStream,
 )
 from ..errors import PlanError
 from ..plan.make_plan import make_plan
 from ..platforms.platform import Platform, held_to_tier, spec_for_memory
-from ..platforms.price import bill
+from ..platforms.price import bill, store_terms
 from ..wiring import Wiring, own_mib
 from .report import Curve, Figure, Found
 from .simulation import CallSpec, FunctionFleet, SimulatedDay, simulate
@@ -61,6 +62,14 @@ PLANNING_SECONDS = 2.0
 on the emulator on an idle machine, 2026-11-28."""
 PLANNING_MIB = {"functiongraph": 512, "aws-lambda": 1024}
 """The memory of an upload's call: 0.6 vCPU, and the least of our tier with 0.58."""
+SWEEP_PACE_SECONDS = 0.5
+"""A sweep's call plans one in, several side by side: each takes 0.28 s of a processor
+where the instance is warm (medians of 22, measured on the emulator, 2026-11-29), of
+which 512 MiB have 0.6; beside others no time is lost in waiting for the store."""
+ASKED_BY_PLANNING = StoreRequests(puts=17, gets=19)
+"""Of an upload's call, counted on the emulator (2026-11-29), lists among the PUTs."""
+ASKED_AFTER_TASK = StoreRequests(puts=13, gets=19)
+"""Of a task's call once its report is written, where it publishes: the same."""
 _SWEPT_UPLOADS = 50_000
 _PERCENTILES = (50, 95, 99)
 
@@ -69,9 +78,21 @@ FLEETS: Mapping[str, tuple[FunctionFleet, ...]] = {
         # 100 executions of an account, excess discarded, idle for a minute: "Notes and
         # Constraints", 2025-07-09. Cold starts of up to 3 s in Region 2, 7 s in
         # Region 1: arXiv 2410.06145.
-        FunctionFleet("100 at once", 100, "discarded", 3.0, 60.0),
-        FunctionFleet("1,000 at once", 1000, "discarded", 3.0, 60.0),
-        FunctionFleet("no limit", inf, "discarded", 3.0, 60.0),
+        *(
+            FunctionFleet(
+                name,
+                most,
+                "discarded",
+                3.0,
+                60.0,
+                sweep_pace_seconds=SWEEP_PACE_SECONDS,
+            )
+            for name, most in (
+                ("100 at once", 100),
+                ("1,000 at once", 1000),
+                ("no limit", inf),
+            )
+        ),
     ),
     "aws-lambda": (
         # 1,000 executions of an account, and 1,000 new environments in 10 s for each
@@ -114,6 +135,7 @@ class _Work:
     spec: Spec
     seconds: float
     spread: float
+    store: StoreRequests
 
 
 _Works = tuple[_Work | None, ...]
@@ -313,7 +335,9 @@ class _Planner:
         low, high = task.predicted_wall.low, task.predicted_wall.high
         # The interval holds nine of ten.
         spread = log(high / low) / (2 * NormalDist().inv_cdf(0.95)) if low > 0 else 0.0
-        return _Work(task.spec, task.predicted.wall_seconds, spread)
+        asked = task.predicted.store or StoreRequests(puts=0, gets=0)
+        asked += ASKED_AFTER_TASK
+        return _Work(task.spec, task.predicted.wall_seconds, spread, asked)
 
 
 def _day(
@@ -336,13 +360,22 @@ def _day(
             continue
         arrivals.append(at)
         seconds = work.seconds * exp(chance.gauss(0.0, work.spread))
-        tasks.append(CallSpec(str(work.spec.memory_mib), seconds))
-    planning = CallSpec(str(PLANNING_MIB[platform.name]), PLANNING_SECONDS)
+        asking = work.store.puts, work.store.gets
+        tasks.append(CallSpec(str(work.spec.memory_mib), seconds, *asking))
+    planning = CallSpec(
+        str(PLANNING_MIB[platform.name]),
+        PLANNING_SECONDS,
+        ASKED_BY_PLANNING.puts,
+        ASKED_BY_PLANNING.gets,
+    )
     return simulate(fleet, arrivals, planning, tasks, until=2 * DAY_SECONDS)
 
 
 def day_cost(platform: Platform, day: SimulatedDay, works: _Works) -> Money:
-    """Of all calls at list price, exact; free tiers are left out."""
+    """
+    Of all calls and what they ask of the store, where its price is known, at list
+    price, exact; free tiers are left out.
+    """
     specs = {str(one.spec.memory_mib): one.spec for one in works if one is not None}
     total = Money(amount=Decimal(0), currency=platform.currency)
     for name, milliseconds in day.busy.items():
@@ -355,7 +388,17 @@ def day_cost(platform: Platform, day: SimulatedDay, works: _Works) -> Money:
         )
         spec = specs.get(name) or spec_for_memory(platform, int(name))
         total += bill(platform, spec, usage).total
-    return total
+    asked = store_cost(platform, day)
+    return total if asked is None else total + asked
+
+
+def store_cost(platform: Platform, day: SimulatedDay) -> Money | None:
+    """Of all requests; None where the platform's file has no price of them."""
+    terms = store_terms(platform)
+    if terms is None or terms.put is None or terms.get is None:
+        return None
+    amount = terms.put.amount * day.puts + terms.get.amount * day.gets
+    return Money(amount=amount, currency=platform.currency)
 
 
 def _figures(
@@ -368,6 +411,9 @@ def _figures(
     cost = day_cost(platform, day, works)
     found = [
         _one("cost", "a day", float(cost.amount), of, "less"),
+        _store_share(platform, day, cost, of),
+        _one("store_puts", "", day.puts, of, "less"),
+        _one("store_gets", "", day.gets, of, "less"),
         *(_latency(day, share, of) for share in _PERCENTILES),
         _one("without_result", "%", 100 * day.unfinished / uploads, of, "less"),
         _one("most_at_once", "", day.most_running, of),
@@ -382,6 +428,17 @@ def _figures(
     else:
         found.append(_one("full_first_at", "h", day.first_full_at / 3600, of))
     return found
+
+
+def _store_share(
+    platform: Platform, day: SimulatedDay, whole: Money, of: Mapping[str, str]
+) -> Figure:
+    cost = store_cost(platform, day)
+    if cost is None:
+        terms = store_terms(platform)
+        reason = "the platform's file names no store" if terms is None else terms.reason
+        return Figure(name="store_of_cost", unit="%", of=of, reason=reason)
+    return _one("store_of_cost", "%", float(100 * cost.amount / whole.amount), of)
 
 
 def _one(
@@ -492,7 +549,15 @@ def _notes(asked: DayAsked, fixed: Mapping[str, int]) -> tuple[str, ...]:
         ),
         (
             f"An upload's call takes {PLANNING_SECONDS:g} s with 0.6 vCPU: measured "
-            "on FunctionGraph's emulator (1.9 to 2.3 s with its initializer)."
+            "on FunctionGraph's emulator (1.9 to 2.3 s with its initializer). A "
+            f"sweep's call plans side by side, one in {SWEEP_PACE_SECONDS:g} s."
+        ),
+        (
+            "Requests to the store: what the plan of each task says, "
+            f"{ASKED_BY_PLANNING.puts} PUT and {ASKED_BY_PLANNING.gets} GET of an "
+            f"upload's call, {ASKED_AFTER_TASK.puts} and {ASKED_AFTER_TASK.gets} of "
+            "publishing: counted on the emulator. Priced where the platform's file "
+            "has a price."
         ),
         (
             "FunctionGraph: 100 calls at once, what is above is discarded and found by "

@@ -41,7 +41,10 @@ class FunctionFleet:
     lost_after_seconds: float = 180.0
     """A task that nobody has begun for so long is started anew; three leases."""
     sweep_limit_seconds: float = 900.0
-    """Of its call, in which it plans what is waiting, one after the other."""
+    """Of its call, in which it plans what is waiting."""
+    sweep_pace_seconds: float | None = None
+    """It plans one in so many seconds, side by side with others; None: as long as an
+    upload's call takes, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,9 @@ class CallSpec:
     name: str
     """Calls of one name share instances."""
     seconds: float
+    puts: int = 0
+    gets: int = 0
+    """Asked of the store."""
 
 
 @dataclass(slots=True)
@@ -62,6 +68,9 @@ class SimulatedDay:
     busy: dict[str, int] = field(default_factory=dict)
     """Billed milliseconds of each spec."""
     calls: dict[str, int] = field(default_factory=dict)
+    puts: int = 0
+    gets: int = 0
+    """Asked of the store."""
     cold: int = 0
     discarded: int = 0
     queued: int = 0
@@ -178,7 +187,12 @@ class _Run:
         day.most_running = max(day.most_running, self.running)
         day.busy[call.name] = day.busy.get(call.name, 0) + ceil(seconds * 1000)
         day.calls[call.name] = day.calls.get(call.name, 0) + 1
+        self.asked(call)
         heapq.heappush(self.heap, (ready + seconds, kind, number, call.name))
+
+    def asked(self, call: CallSpec) -> None:
+        self.day.puts += call.puts
+        self.day.gets += call.gets
 
     def made(self, now: float, spec: str) -> float:
         """When the platform begins to make one more instance of *spec*."""
@@ -204,8 +218,15 @@ class _Run:
             self.begin(now, *self.waiting.popleft())
 
     def sweep(self, now: float) -> None:
-        """The clock's call: it plans itself, and starts tasks as it goes."""
-        fleet, pace = self.fleet, max(self.planning.seconds, 0.001)
+        """
+        The clock's call: it plans itself, and starts tasks as it goes. It is billed for
+        that, and takes nobody's room: one call.
+        """
+        fleet, planning, day = self.fleet, self.planning, self.day
+        pace = planning.seconds
+        if fleet.sweep_pace_seconds is not None:
+            pace = fleet.sweep_pace_seconds
+        pace = max(pace, 0.001)
         room = int((fleet.sweep_limit_seconds - _MARGIN_SECONDS) / pace)
         at = now
         while self.unbegun and room > 0:
@@ -219,4 +240,8 @@ class _Run:
         while self.unplanned and room > 0:
             room -= 1
             at += pace
+            self.asked(planning)
             heapq.heappush(self.heap, (at, _SWEEP, self.unplanned.popleft(), ""))
+        name = planning.name
+        day.busy[name] = day.busy.get(name, 0) + ceil((at - now) * 1000)
+        day.calls[name] = day.calls.get(name, 0) + 1
