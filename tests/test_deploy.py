@@ -17,6 +17,7 @@ import yaml
 
 from transcode.catalog import Catalog
 from transcode.cli.commands.run import transcode as commands
+from transcode.deploy.functiongraph_state import SWEEP_EVERY
 from transcode.deploy.kubernetes import RIGHTS
 from transcode.serve.metrics import SERIES
 from transcode.settings import PREFIX, Settings
@@ -165,6 +166,9 @@ def test_the_template_for_lambda_has_the_functions_that_are_called() -> None:
         )
         for it in functions
     ]
+    clock = template["Resources"]["Upload"]["Properties"]["Events"]["Sweep"]
+    every = SWEEP_EVERY.removesuffix("m")
+    assert f"rate({every} minutes)" == clock["Properties"]["ScheduleExpression"]
     told = template["Globals"]["Function"]["Environment"]["Variables"]
     assert {*told} <= {*Settings.variables()}
     (policy,) = template["Resources"]["Role"]["Properties"]["Policies"]

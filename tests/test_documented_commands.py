@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -134,3 +137,47 @@ def test_what_needs_no_service_does_what_it_should(
         done += 1
 
     assert done > 25
+
+
+STUBS = """
+set -euo pipefail
+heard() { printf '%s\\0' "$@" >> "$HEARD"; }
+for name in docker curl sam pip rm zip transcode sleep; do
+  eval "$name() { heard \\"\\$@\\"; }"
+done
+aws() { heard "$@"; echo 123456789012; }
+mkdir function
+"""
+
+
+def test_what_platforms_are_told_by_hand_is_shell_and_json(tmp_path: Path) -> None:
+    """
+    All of handlers/README.md, typed one after another with nobody to hear it: each
+    variable is set by then, and what is meant as JSON is JSON.
+    """
+    bash = shutil.which("bash")
+    assert bash is not None
+    page = (ROOT / "handlers/README.md").read_text(encoding="utf-8")
+    typed = "\n".join(body for kind, body in BLOCK.findall(page) if kind == "sh")
+    heard = tmp_path / "heard"
+    subprocess.run(
+        [bash, "-c", STUBS + typed],
+        cwd=tmp_path,
+        env={"PATH": os.defpath, "HEARD": str(heard), "PROJECT": "p", "TOKEN": "t"},
+        stdout=subprocess.DEVNULL,
+        timeout=60,
+        check=True,
+    )
+
+    words = heard.read_text(encoding="utf-8").split("\0")
+    files = [it.removeprefix("file://") for it in words if it.startswith("file://")]
+    words += [(tmp_path / it).read_text(encoding="utf-8") for it in files]
+    documents = [json.loads(it) for it in words if it.startswith("{")]
+    assert 12 == len(documents)
+    within = [
+        value
+        for one in documents
+        for value in one.values()
+        if isinstance(value, str) and value.startswith("{")
+    ]
+    assert 3 < len([json.loads(it) for it in within])

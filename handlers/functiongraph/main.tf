@@ -1,6 +1,7 @@
 # The functions, their asynchronous configuration and their triggers on Huawei Cloud, with
 # the settings that `transcode deploy functiongraph` brings there, for those who run
-# Terraform. Its syntax is checked by a test; never applied here: no account, no Terraform.
+# Terraform. Its syntax is checked by a test, and what it works out was compared with the
+# command's by Terraform 1.11; never applied here: no account, no provider.
 #
 # After the documentation of the provider `huaweicloud` (fgs_function, fgs_function_trigger,
 # fgs_async_invoke_configuration); enable_dynamic_memory came with its 1.73.1,
@@ -23,7 +24,12 @@ locals {
 
   words = [
     for name in concat([var.upload_function], [for it in local.names : it if it != var.upload_function]) :
-    "${local.urns[name]},seconds=${var.functions[name].seconds},scratch=${var.functions[name].scratch}"
+    join(",", compact([
+      local.urns[name],
+      "seconds=${var.functions[name].seconds}",
+      "scratch=${var.functions[name].scratch}",
+      var.functions[name].gpu == null ? "" : "gpu=${var.functions[name].gpu}:${var.functions[name].gpu_memory}",
+    ]))
   ]
 
   environment = merge({
@@ -51,10 +57,13 @@ resource "huaweicloud_fgs_function" "transcode" {
   memory_size           = var.memory_mib
   timeout               = each.value.seconds
   ephemeral_storage     = each.value.scratch
+  gpu_type              = each.value.gpu
+  gpu_memory            = each.value.gpu_memory
   max_instance_num      = tostring(var.instances)
   enable_dynamic_memory = true
   enable_auth_in_header = true
   user_data             = jsonencode(local.environment)
+  encrypted_user_data   = length(var.secrets) == 0 ? null : jsonencode(var.secrets)
 
   custom_image {
     url = var.image
@@ -79,11 +88,19 @@ resource "huaweicloud_fgs_async_invoke_configuration" "transcode" {
   max_async_retry_attempts       = 0
   enable_async_status_log        = true
 
-  dynamic "on_failure" {
-    for_each = var.failure_topic_urn == "" ? [] : [var.failure_topic_urn]
+  dynamic "on_success" {
+    for_each = var.on_success == null ? [] : [var.on_success]
     content {
-      destination = "SMN"
-      param       = jsonencode({ topic_urn = on_failure.value })
+      destination = on_success.value.destination
+      param       = jsonencode(on_success.value.param)
+    }
+  }
+
+  dynamic "on_failure" {
+    for_each = var.on_failure == null ? [] : [var.on_failure]
+    content {
+      destination = on_failure.value.destination
+      param       = jsonencode(on_failure.value.param)
     }
   }
 }

@@ -29,12 +29,17 @@ variable "sources" {
 }
 
 variable "functions" {
-  type = map(object({ seconds = number, scratch = number }))
+  type = map(object({
+    seconds    = number
+    scratch    = number
+    gpu        = optional(string)
+    gpu_memory = optional(number)
+  }))
   default = {
     transcode      = { seconds = 900, scratch = 512 }
     transcode-long = { seconds = 43200, scratch = 10240 }
   }
-  description = "Time limit and scratch (512 or 10240 MiB), which no call sets."
+  description = "What no call sets: time limit, scratch (512 or 10240 MiB), GPU (nvidia-t4) with its MiB."
 }
 
 variable "upload_function" {
@@ -63,10 +68,23 @@ variable "event_age_seconds" {
   default = 300
 }
 
-variable "failure_topic_urn" {
-  type        = string
-  default     = ""
-  description = "Of SMN; empty: nobody is told."
+variable "on_success" {
+  type        = object({ destination = string, param = any })
+  default     = null
+  description = "Whom the platform tells of a call: SMN with topic_urn, FunctionGraph with func_urn, OBS with bucket, prefix and expires, DIS with stream_name."
+}
+
+variable "on_failure" {
+  type        = object({ destination = string, param = any })
+  default     = null
+  description = "The same, of one that failed."
+}
+
+variable "secrets" {
+  type        = map(string)
+  default     = {}
+  sensitive   = true
+  description = "TRANSCODE_* variables that hold a secret, such as TRANSCODE_WEBHOOK_SECRET: told encrypted."
 }
 
 variable "settings" {

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import hcl2
+import pytest
 
 from transcode.deploy.functiongraph_state import SWEEP, wanted_of
 from transcode.invoke.variants import parse_variants
@@ -71,6 +76,89 @@ def test_the_module_sets_what_the_command_sets() -> None:
     assert SWEEP in sweep["event_data"]
     told = next(it["environment"] for it in blocks("locals") if "environment" in it)
     assert all(name in told for name in ours.environment)
+    assert {"ephemeral_storage", "gpu_type", "gpu_memory", "agency"} <= {*function}
+    assert {"on_success", "on_failure"} == {
+        name for one in later["dynamic"] for name in one
+    }
+
+
+def test_terraform_works_out_what_the_command_does(tmp_path: Path) -> None:
+    """
+    The environment, its order of functions included, and what calls them: by Terraform
+    itself, of the module without its resources, for which the provider would be needed.
+    """
+    terraform = shutil.which("terraform")
+    if terraform is None:
+        pytest.skip("needs terraform, which no package here brings")
+    first, second = URN, URN.replace(":transcode:latest,seconds=900,scratch=512", "")
+    second += ":a-long:latest,seconds=43200,scratch=10240,gpu=nvidia-t4:16384"
+    settings = Settings(
+        to="s3://results/videos",
+        sources="s3://uploads/in/ s3://more/",
+        profile="mp4",
+        functiongraph_function=f"{first} {second}",
+        functiongraph_image="swr.x/y/z:1",
+        functiongraph_agency="transcode",
+        functiongraph_on_failure="obs://told/here",
+    )
+    (ours, _) = wanted_of(settings, parse_variants(f"{first} {second}"), "cn-north-4")
+    text = (MODULE / "main.tf").read_text(encoding="utf-8")
+    made = text[text.index("locals {") : text.index("resource ")]
+    uploads, sweep = re.findall(
+        r"event_data = jsonencode\((\{.*?\n  \})\)", text, re.DOTALL
+    )
+    made += f"""
+output "environment" {{ value = local.environment }}
+output "triggers" {{ value = concat([{sweep}],
+  [for each in [for it in var.sources : {{ value = it }}] : {uploads}]) }}
+output "failure" {{ value = var.on_failure }}
+"""
+    (tmp_path / "made.tf").write_text(made, encoding="utf-8")
+    shutil.copy(MODULE / "variables.tf", tmp_path)
+    given = {
+        "project_id": "p",
+        "image": "swr.x/y/z:1",
+        "agency": "transcode",
+        "to": "s3://results/videos",
+        "sources": [
+            {"bucket": "uploads", "prefix": "in/"},
+            {"bucket": "more", "prefix": ""},
+        ],
+        "functions": {
+            "a-long": {
+                "seconds": 43200,
+                "scratch": 10240,
+                "gpu": "nvidia-t4",
+                "gpu_memory": 16384,
+            },
+            "transcode": {"seconds": 900, "scratch": 512},
+        },
+        "on_failure": {
+            "destination": "OBS",
+            "param": {"bucket": "told", "prefix": "here", "expires": 0},
+        },
+        "settings": {"TRANSCODE_PROFILE": "mp4"},
+    }
+    (tmp_path / "terraform.tfvars.json").write_text(json.dumps(given))
+    quiet = {**os.environ, "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"}
+    done = ""
+    for words in (("init",), ("apply", "-auto-approve"), ("output", "-json")):
+        argv = [terraform, f"-chdir={tmp_path}", *words]
+        asked = subprocess.run(argv, env=quiet, capture_output=True, check=False)
+        assert 0 == asked.returncode, asked.stderr
+        done = asked.stdout.decode()
+    found = {name: one["value"] for name, one in json.loads(done).items()}
+
+    assert dict(ours.environment) == found["environment"]
+    assert [
+        {name: list(x) if isinstance(x, tuple) else x for name, x in one.event.items()}
+        for one in ours.triggers
+    ] == found["triggers"]
+    told = ours.on_failure
+    assert told is not None
+    assert {"destination": told.destination, "param": dict(told.param)} == found[
+        "failure"
+    ]
 
 
 def test_every_variable_is_used_and_there() -> None:
