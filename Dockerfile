@@ -32,7 +32,8 @@ COPY --from=build /opt/transcode /opt/transcode
 RUN useradd --uid 10001 --create-home transcode \
  && install --directory --owner transcode /data
 ENV PATH=/opt/transcode/bin:$PATH
-USER transcode
+# By number: of a name Kubernetes does not know that it is not root's, and refuses to start.
+USER 10001
 WORKDIR /data
 # `transcode serve --host 0.0.0.0`, which wants TRANSCODE_TOKEN.
 EXPOSE 8000

@@ -189,6 +189,19 @@ def test_manifests_for_kubernetes_are_what_its_api_takes(name: str) -> None:
     assert named <= {*Settings.variables()}
 
 
+def test_the_image_is_known_not_to_be_roots() -> None:
+    """`runAsNonRoot` takes a number only, and what it may write is its group's."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    (user,) = re.findall(r"^USER (\S+)$", text, re.MULTILINE)
+    serve = (ROOT / "deploy/kubernetes/serve.yaml").read_text(encoding="utf-8")
+
+    assert user.isdigit()
+    assert int(user) > 0
+    assert f"useradd --uid {user} " in text
+    assert f"fsGroup: {user}" in serve
+    assert "runAsNonRoot: true" in serve
+
+
 def test_the_role_for_kubernetes_gives_what_is_asked_for() -> None:
     """No more: `deploy --check` asks for each of these, and the engine uses them."""
     text = (ROOT / "deploy/kubernetes/rbac.yaml").read_text(encoding="utf-8")
