@@ -30,6 +30,13 @@ KINDS = {
     "iff.aiff": SOUND,
     "sun.au": SOUND,
     "free.flac": SOUND,
+    "core.caf": SOUND,
+    "blocks.wv": SOUND,
+    "true.tta": SOUND,
+    "frames.ivf": (*PICTURE, "-c:v", "libvpx"),
+    "chain.ogv": (*PICTURE, *SOUND, "-c:v", "libtheora", "-c:a", "libvorbis"),
+    "material.mxf": (*PICTURE, "-r", "25", "-c:v", "mpeg2video"),
+    "again.apng": (*PICTURE, "-plays", "0"),
 }
 MAY_BE_JOINED = {
     "stream.ts": (*PICTURE, *SOUND, *H264),
@@ -96,6 +103,27 @@ def test_a_stream_may_repeat_its_header(
 
     once = look(recorded / "fragments.mp4")
     assert once.duration_seconds == seen.duration_seconds
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("-ar", "22050"), ("-ac", "2"), ("-c:a", "flac"), ("-c:a", "libopus")],
+    ids=["another rate", "stereo", "FLAC", "Opus"],
+)
+def test_a_chain_of_other_sound_is_named(
+    options: tuple[str, ...], ffmpeg: str, look: Look, tmp_path: Path
+) -> None:
+    """
+    What begins as Vorbis in mono is read as that: the rest would be lost.
+    """
+    parts = []
+    for name, how in (("one.ogg", ()), ("two.ogg", options)):
+        argv = [ffmpeg, "-v", "error", *SOUND, "-c:a", "libvorbis", *how]
+        subprocess.run([*argv, str(tmp_path / name)], check=True)
+        parts.append((tmp_path / name).read_bytes())
+
+    with pytest.raises(MediaUnsupported, match=f"joined.* byte {len(parts[0])} of"):
+        look(written(tmp_path, "both.ogg", *parts))
 
 
 @pytest.mark.parametrize("name", MAY_BE_JOINED)

@@ -138,6 +138,24 @@ def test_sound_that_changes_in_mid_stream_is_refused(
     assert "in mid-stream" in produced.failure.message
 
 
+@pytest.mark.parametrize("level", ["", "loudness = { integrated_lufs = -16.0 }"])
+def test_sound_alone_that_changes_is_refused(
+    level: str, through: Any, made: Made, tmp_path: Path
+) -> None:
+    """
+    Two pieces of MP3, of two rates: by the same name, heard for its level or not.
+    """
+    pieces = [made(f"{rate}.mp3", *tone(1, rate=rate)) for rate in (48000, 44100)]
+    clip = tmp_path / "joined.mp3"
+    clip.write_bytes(b"".join(path.read_bytes() for path in pieces))
+
+    produced, _, _ = through(clip, f'sound\n[[audio]]\ncodec = "opus"\n{level}')
+
+    assert produced.failure is not None
+    assert "MediaUnsupported" == produced.failure.type
+    assert "in mid-stream" in produced.failure.message
+
+
 def test_a_picture_without_sound_has_none(through: Any, made: Made) -> None:
     """
     Nothing is made up: no silent track.

@@ -303,12 +303,10 @@ def _failure(
             "free some, or choose another --to or TRANSCODE_SCRATCH.",
             **evidence,
         )
-    cause = next((it for it in _CAUSES if re.search(it[0], text)), None)
     if fault is not None and guilty == "ffmpeg":
         return fault.error(**evidence)
-    if cause is not None:
-        _, kind, sentence = cause
-        return kind(sentence, **evidence)
+    if (known := known_failure(text, evidence)) is not None:
+        return known
     if guilty == "ffmpeg" and status == _TOO_MANY_ERRORS:
         return MediaRejected(
             "More than two thirds of the source's packets cannot be decoded.",
@@ -318,6 +316,15 @@ def _failure(
     said = tails[guilty].error or _last_line(tails[guilty].text)
     tool = "ffmpeg" if guilty == "ffmpeg" else "Shaka Packager"
     return EncoderFailed(f"{tool} {how}; it said: {said}", **evidence)
+
+
+def known_failure(text: str, evidence: Mapping[str, Any]) -> TranscodeError | None:
+    """What ffmpeg means by the *text* that it ended with; None where that is open."""
+    cause = next((it for it in _CAUSES if re.search(it[0], text)), None)
+    if cause is None:
+        return None
+    _, kind, sentence = cause
+    return kind(sentence, **evidence)
 
 
 def _shown(argv: Sequence[str]) -> tuple[str, ...]:

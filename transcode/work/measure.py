@@ -13,7 +13,7 @@ from ..media.timeline import clipped
 from .children import Children, Program
 from .command.build import measure
 from .command.gain import Gain, Heard, corrected, levelled
-from .encode import allowed
+from .encode import allowed, known_failure
 from .progress import Lines, ProgressLines, Summary, without_secrets
 
 _GATE_LUFS = -70.0
@@ -124,12 +124,18 @@ class _Meter:
             raise fault.error(stderr_tail=summary.tail.text)
         heard = _parse(summary.tail.text)
         if status != 0 or heard is None:
+            evidence = {
+                "argv": [without_secrets(argument) for argument in argv],
+                "status": status,
+                "stderr_tail": summary.tail.text,
+            }
+            known = known_failure(summary.tail.text, evidence) if status else None
+            if known is not None:
+                raise known
             said = summary.tail.error or f"ffmpeg ended with {status}"
             raise EncoderFailed(
                 f"The loudness of audio {sound.name} cannot be measured: {said}",
-                argv=[without_secrets(argument) for argument in argv],
-                status=status,
-                stderr_tail=summary.tail.text,
+                **evidence,
             )
         self.read_bytes += summary.read_bytes or 0
         return heard

@@ -29,7 +29,7 @@ from .listen import silent
 from .reader import CountingReader, Opened, Refused, open_local, open_remote
 from .scan import Demuxed, Gathered, gather
 from .streams import pixels
-from .tail_riff import le, open_ended
+from .tail_riff import RF64, le, open_ended
 
 _MOST_PIXELS = 8192 * 8192
 _LARGEST_PICTURE = 16384 * 8704
@@ -218,7 +218,7 @@ def _refuse_by_name(head: bytes) -> None:
         # An animated PNG begins like a still one and has its own chunk right after.
         if text.startswith(magic) and b"actl" not in text:
             raise Refused("rejected", f"it is {name}, not a video")
-    if head[:4] == b"RF64" and head[12:16] == b"ds64" and open_ended(le(head[28:36])):
+    if head[:4] in RF64 and head[12:16] == b"ds64" and open_ended(le(head[28:36])):
         raise Refused(
             "unsupported",
             "its header (ds64) leaves the size of its sound open, which no player here"

@@ -5,9 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from .leftover_blocks import (
+    AMR_HEADER,
+    IVF_HEADER,
+    MXF_KEY,
+    PNG_HEADER,
+    amr,
+    apng,
+    caf,
+    ivf,
+    mxf,
+    ogg,
+    tta,
+    wavpack,
+)
 from .reader import CountingReader, Refused
 from .tail_matroska import elements
-from .tail_riff import chunks, le, open_ended
+from .tail_riff import RF64, chunks, le, open_ended
 
 _EBML = 0x1A45DFA3
 _SEGMENT = 0x18538067
@@ -18,7 +32,7 @@ _FLV_TAGS = {8, 9, 18}
 _BEGINNINGS: Mapping[bytes, str] = {
     b"\x1a\x45\xdf\xa3": "Matroska or WebM",
     b"RIFF": "AVI or WAV",
-    b"RF64": "WAV",
+    **dict.fromkeys(RF64, "WAV"),
     b"FORM": "AIFF",
     b"FLV\1": "FLV",
     b"OggS": "Ogg",
@@ -27,6 +41,10 @@ _BEGINNINGS: Mapping[bytes, str] = {
     b".snd": "AU",
     b"TTA1": "TTA",
     b"wvpk": "WavPack",
+    b"caff": "CAF",
+    IVF_HEADER: "IVF",
+    AMR_HEADER: "AMR",
+    PNG_HEADER: "PNG",
     _ASF_HEADER: "WMA or WMV",
 }
 _LEAST_BYTES = 1024
@@ -59,6 +77,14 @@ def leftover(reader: CountingReader, demuxer: str) -> Leftover | None:
     find = _ENDS.get(demuxer.split(",", maxsplit=1)[0])
     end = None if find is None else find(reader)
     return None if end is None or reader.spent else behind(reader, end)
+
+
+def refuse_joined_mxf(reader: CountingReader) -> None:
+    """Before it is opened, for libav looks for its index at the end of all."""
+    if reader.at(0, len(MXF_KEY)) != MXF_KEY:
+        return
+    if (at := mxf(reader)) is not None:
+        raise joined(at, reader.size)
 
 
 def behind(reader: CountingReader, end: int) -> Leftover | None:
@@ -106,9 +132,9 @@ def _riff(reader: CountingReader) -> int | None:
 def _wave(reader: CountingReader) -> int | None:
     """Behind the last chunk that makes sense."""
     end, wide = 12, None
-    rf64 = reader.at(0, 4) == b"RF64"
+    rf64 = reader.at(0, 4) in RF64
     for kind, start, size in chunks(reader, 12):
-        if kind in {b"RIFF", b"RF64"} or not kind.isascii() or not kind.strip(b"\0"):
+        if kind in {b"RIFF", *RF64} or not kind.isascii() or not kind.strip(b"\0"):
             return start - 8
         if kind == b"ds64":
             wide = le(reader.at(start + 8, 8))
@@ -170,6 +196,13 @@ _ENDS: Mapping[str, Callable[[CountingReader], int | None]] = {
     "flv": _flv,
     "au": _au,
     "flac": _flac,
+    "caf": caf,
+    "ivf": ivf,
+    "amr": amr,
+    "apng": apng,
+    "ogg": ogg,
+    "tta": tta,
+    "wv": wavpack,
 }
-"""Demuxer → where its structure ends. Transport streams, MPEG audio, Ogg and other
-bare streams may be joined as they are, and all of them is read."""
+"""Demuxer → where its structure ends. Transport streams, MPEG audio, sound in Ogg and
+other bare streams may be joined as they are, and all of them is read."""

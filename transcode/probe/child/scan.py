@@ -11,7 +11,7 @@ from ...media.demuxers import CLOCKED, CUED, short
 from .boxes import BoxIndex, looks_like
 from .edit_lists import LARGE, shorten
 from .late_tracks import refuse_taken_over, refuse_taken_over_later
-from .leftover import Leftover, behind, leftover
+from .leftover import Leftover, behind, leftover, refuse_joined_mxf
 from .mp4 import read_index
 from .nal import holds_parameters, is_closed
 from .packets import Scan, scan
@@ -68,6 +68,7 @@ def gather(
     if looks_like(reader.at(0, 16)):
         reader.ceiling = reader.budget * 3 // 4
         index = read_index(reader, spare=reader.budget // 8)
+    refuse_joined_mxf(reader)
     # A quarter of the whole, or what the index left over, stays for the tail.
     reader.ceiling = reader.budget - (0 if index else reader.budget // 4)
     reader.spent = False

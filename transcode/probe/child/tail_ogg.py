@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from .leftover_blocks import IVF_HEADER
 from .reader import CountingReader
 
 _TAIL = 128 * 1024
@@ -102,6 +103,8 @@ def ivf(reader: CountingReader) -> str | None:
     """Frames that state their size, as far as the budget reaches."""
     at = int.from_bytes(reader.at(6, 2), "little") or 32
     while len(head := reader.at(at, 12)) == 12:  # noqa: PLR2004  size and time
+        if head.startswith(IVF_HEADER):
+            return None
         at += 12 + int.from_bytes(head[:4], "little")
     if reader.spent:
         return None

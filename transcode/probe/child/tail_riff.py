@@ -8,6 +8,8 @@ from .reader import CountingReader
 
 _OPEN_BEFORE = (1 << 31, 1 << 32, 1 << 63, 1 << 64)
 _OPEN_WITHIN = 4096
+RF64 = (b"RF64", b"BW64")
+"""As it is called in EBU Tech 3306 and in ITU-R BS.2088."""
 _RM_DATA_HEADER = 18
 _MOST_CHUNKS = 200_000
 _GIF_HEADER = 13
@@ -72,7 +74,7 @@ def wave(reader: CountingReader) -> str | None:
             wide = le(reader.at(start + 8, 8))
         if kind != b"data":
             continue
-        length = wide if head[:4] == b"RF64" and wide is not None else size
+        length = wide if head[:4] in RF64 and wide is not None else size
         return (
             None if open_ended(length) else beyond(reader, start + length, "its sound")
         )
@@ -140,7 +142,7 @@ def mxf(reader: CountingReader) -> str | None:
     at = head.find(bytes.fromhex("060e2b34020501010d01020101"))
     if at < 0:
         return None
-    start, _ = _ber(head, at + 16)
+    start, _ = ber(head, at + 16)
     footer = int.from_bytes(head[start + 24 : start + 32], "big")
     here = int.from_bytes(head[start + 8 : start + 16], "big")
     if not footer:
@@ -148,11 +150,11 @@ def mxf(reader: CountingReader) -> str | None:
     last = reader.at(footer + at - here, 25)
     if len(last) < 25:  # noqa: PLR2004  a key, its length, and something
         return "its footer lies past the end of the file"
-    body, length = _ber(last, 16)
+    body, length = ber(last, 16)
     return beyond(reader, footer + at - here + body + length, "its footer")
 
 
-def _ber(data: bytes, at: int) -> tuple[int, int]:
+def ber(data: bytes, at: int) -> tuple[int, int]:
     """(offset of the value, its length)."""
     first = data[at]
     if first < 0x80:  # noqa: PLR2004  the short form

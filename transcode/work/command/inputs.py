@@ -53,8 +53,9 @@ def upload(task: Task, *, hardware_decode: bool = False, clocked: bool = False) 
         # Without an index of its fragments reading begins at one before.
         options |= dropping(task)
     recipe = task.recipe
-    if may_change(task):
-        # The first filter takes every size; the others need not begin anew.
+    if recipe.video_index is None or may_change(task):
+        # The first filter takes every size; the others need not begin anew. Those of
+        # sound would lose some where it changes, or shift the rest.
         options["reinit_filter"] = "0"
     late = next((it for it in media.video if crops_late(it)), None)
     if late is not None:
