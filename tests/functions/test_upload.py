@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from transcode.contract import Spec
 from transcode.errors import StoreDown
 from transcode.functions.upload import Invocation, _Call, plans_at_once
+
+NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -47,8 +50,11 @@ class Service:
 
 
 def report(job: str, *, over: bool = False, priority: int = 0) -> Any:
-    submission = SimpleNamespace(engine="functiongraph", priority=priority)
-    return SimpleNamespace(job_id=job, over=over, submission=submission)
+    asked = NOON - timedelta(seconds=int(job[1:] or 0))
+    submission = SimpleNamespace(
+        engine="functiongraph", priority=priority, submitted_at=asked
+    )
+    return SimpleNamespace(job_id=job, over=over, tries=over, submission=submission)
 
 
 async def test_jobs_are_planned_side_by_side() -> None:
@@ -73,6 +79,23 @@ async def test_jobs_are_planned_side_by_side() -> None:
     assert sorted(call.jobs) == sorted(service.started)
     assert ["j8"] == [job for job, found in call.jobs.items() if not found.over]
     assert ["of this one alone"] == [error.message for error in call.errors]
+
+
+async def test_who_has_waited_longest_comes_first() -> None:
+    """However the store lists them; and only those that went on pay for the call."""
+    function: Any = SimpleNamespace(
+        spec=None,
+        wiring=SimpleNamespace(settings=SimpleNamespace(margin_seconds=5.0)),
+    )
+    call = _Call(function, Invocation("1", None))
+    for number in range(3):
+        call.jobs[f"j{number}"] = report(f"j{number}")
+    service: Any = Service(together=1, bad="j1")
+
+    await call._work(service)
+
+    assert ["j2", "j1", "j0"] == service.started
+    assert ["j2", "j0"] == call.worked
 
 
 async def test_what_there_is_no_time_for_is_left_to_the_next_call() -> None:

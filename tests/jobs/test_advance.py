@@ -52,7 +52,7 @@ from transcode.contract import (
     Task,
     TaskResult,
 )
-from transcode.contract.job import LedgerRecord, Submission
+from transcode.contract.job import Ending, LedgerRecord, Submission
 from transcode.errors import ObjectExists, ObjectMissing, StoreError, TranscodeError
 from transcode.invoke.remote import (
     BEAT,
@@ -86,6 +86,8 @@ _SEEN = Indexed(
     longest_step_seconds=0.04,
     leaps=0,
 )
+TURN_SECONDS = 20
+"""After that it is asked again whether there is room, however often it was."""
 AT_ONCE = 2
 """Jobs that are looked at in one moment: all are told that there is room."""
 
@@ -490,6 +492,13 @@ class AdvanceModel:
         # Who stood still until all was over, and was killed then, leaves what it wrote.
         if left and not {"frozen", "killed"} & {*" ".join(self.world.log).split()}:
             yield f"left: {left}"
+        for key, (body, entry) in objects.items():
+            if "/endings/" in key and b"PlatformBusy" in body:
+                again = Ending.from_json(body).not_before
+                assert again is not None
+                waits = (again - entry.modified).total_seconds()
+                if waits > TURN_SECONDS:
+                    yield f"{key} waits {waits:.0f} s for its turn"
         most = self.most_running
         if self.concurrency is not None and most > self.concurrency + AT_ONCE:
             yield f"{most} ran at once, {self.concurrency} may"
@@ -559,7 +568,7 @@ def test_no_more_are_started_than_may_run(
     run: Callable[..., list[str]], seed: int
 ) -> None:
     """Jobs wait their turn, chunks for one another, and all of them succeed."""
-    assert [] == run(Schedule(seed, media=("good",) * 8), concurrency=3)
+    assert [] == run(Schedule(seed, media=("good",) * 24), concurrency=3)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -206,7 +206,10 @@ def test_a_new_round_forgets_what_was_before() -> None:
 
 
 def test_room_is_waited_for_a_few_times_and_other_trouble_longer() -> None:
-    """The fifth time it is said; a store that is down is waited for thirty times."""
+    """
+    The fifth time it is said; a store that is down is waited for thirty times, and a
+    turn on the platform for as long as it takes.
+    """
 
     def put_off(number: int, kind: str) -> ClaimHistory:
         failure = {"type": kind, "message": "It is in the way.", "retryable": False}
@@ -214,8 +217,10 @@ def test_room_is_waited_for_a_few_times_and_other_trouble_longer() -> None:
 
     room = [put_off(n, "ScratchFull") for n in range(1, 6)]
     down = [put_off(n, "StoreDown") for n in range(1, 31)]
+    turn = [put_off(n, "PlatformBusy") for n in range(1, 1000)]
 
     assert isinstance(stands(*room[:-1]), Free)
     assert isinstance(stands(*room), Exhausted)
     assert isinstance(stands(*down[:-1]), Free)
     assert isinstance(stands(*down), Exhausted)
+    assert isinstance(stands(*turn), Free)

@@ -200,6 +200,8 @@ class _Call:
     ignored: list[Ignored] = field(default_factory=list)
     errors: list[TranscodeError] = field(default_factory=list)
     jobs: dict[str, JobReport] = field(default_factory=dict)
+    worked: list[str] = field(default_factory=list)
+    """Of those, for which this call has done something."""
     asked: dict[str, set[str]] = field(default_factory=dict)
     """Message of a queue → the jobs that it became."""
     again: set[str] = field(default_factory=set)
@@ -274,11 +276,13 @@ class _Call:
 
     async def _work(self, service: JobService) -> None:
         """
-        The highest priority first. Jobs whose tasks are calls of their own are planned
-        side by side, as many as there is memory for; then those that are done here.
+        The highest priority first, and of one priority who has waited longest. Jobs
+        whose tasks are calls of their own are planned side by side, as many as there is
+        memory for; then those that are done here.
         """
         waiting = [job for job, report in self.jobs.items() if not report.over]
-        waiting.sort(key=lambda job: -self.jobs[job].submission.priority)
+        asked = {job: self.jobs[job].submission for job in waiting}
+        waiting.sort(key=lambda job: (-asked[job].priority, asked[job].submitted_at))
         apart = [it for it in waiting if self.jobs[it].submission.engine != LOCAL]
         here = [it for it in waiting if self.jobs[it].submission.engine == LOCAL]
         planning = iter(apart)
@@ -294,6 +298,7 @@ class _Call:
             left = self._seconds_left()
             if left is not None and left - margin < _WORTH_SECONDS:
                 break
+            before = self.jobs[job]
             try:
                 # Asked once: of a store that takes no notice of conditions, nobody
                 # would look whether somebody else has claimed the job.
@@ -301,12 +306,15 @@ class _Call:
                 if self.jobs[job].submission.engine != LOCAL:
                     # Each of its tasks is a call of its own; nobody waits for them.
                     self.jobs[job] = await service.start(job, listen=self._hear)
-                    continue
-                self.jobs[job] = await service.perform(
-                    job,
-                    listen=self._hear,
-                    seconds_left=None if left is None else left - margin,
-                )
+                else:
+                    self.jobs[job] = await service.perform(
+                        job,
+                        listen=self._hear,
+                        seconds_left=None if left is None else left - margin,
+                    )
+                after = self.jobs[job]
+                if after.over or after.tries != before.tries:
+                    self.worked.append(job)
             except Exception as exc:  # noqa: BLE001 - one job must not end the others
                 self.errors.append(as_ours(exc))
 
@@ -335,14 +343,17 @@ class _Call:
         return None if given is None else given - (time.monotonic() - self.started)
 
     async def _enter(self, service: JobService, meter: Meter) -> None:
-        """What this call took beside its attempts, in equal parts for its jobs."""
+        """
+        What this call took beside its attempts, in equal parts for the jobs that it has
+        worked on: a sweep may see a thousand others.
+        """
         spec, platform = self.function.spec, self.function.platform
         if spec is None or not self.jobs:
             return
         used = _beside(meter.read(), self.attempts, self.function.take_unbilled())
         await enter_beside(
             service,
-            self.jobs.values(),
+            [self.jobs[it] for it in self.worked or list(self.jobs)[:1]],
             used,
             store=self._asked(),
             platform=platform,

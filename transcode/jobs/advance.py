@@ -9,6 +9,7 @@ nothing; what was lost is found by the next to look.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -78,6 +79,8 @@ from .takeover import (
     write_measuring,
 )
 
+_FULL_SECONDS = 5.0
+"""Less than a task takes, and more than a call that looks at hundreds of jobs."""
 _QUEUED = 3
 """Leases that an order may wait to be begun: the age that an event may have, and a cold
 start."""
@@ -105,6 +108,12 @@ class Planning:
     count: int = 0
     one_at_a_time: anyio.Lock = field(default_factory=anyio.Lock)
     """For a look at the platform's room, and what is started for it."""
+    full_until: float = -math.inf
+    """By the clock of anyio: so long nobody needs to look for room."""
+
+    def is_full(self) -> bool:
+        """Whether the platform had no room a moment ago."""
+        return anyio.current_time() < self.full_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +141,7 @@ class JobAdvance:
         async with self.planning.one_at_a_time:
             room = await self._room()
             if room is not None and room <= 0:
+                self.planning.full_until = anyio.current_time() + _FULL_SECONDS
                 raise PlatformBusy(
                     f"{self.engine.concurrency} invocations run on the platform, as "
                     "many as the account may have. The job waits its turn."

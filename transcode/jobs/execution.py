@@ -20,6 +20,7 @@ from ..errors import (
     BudgetReached,
     Cancelled,
     LeaseLost,
+    PlatformBusy,
     ScratchTooSmall,
     StoreError,
     TranscodeError,
@@ -44,6 +45,11 @@ _PUT_OFF = RetryPolicy(10, backoff_coefficient=6, maximum_interval_seconds=1800)
 """Likewise where nothing was spent: a source that may not be read, a store that is
 down."""
 
+_TURN = RetryPolicy(10, backoff_coefficient=1)
+"""Where the platform was full: there is room when a task ends, however long one has
+waited already."""
+
+_BUSY = PlatformBusy.__name__
 _LAST_WORDS_SECONDS = 5.0
 """For the records of a job that is handed back, where the store still answers."""
 
@@ -223,6 +229,8 @@ class JobExecution:
         """Until when, where this was no try: nothing spent, and not for the upload."""
         if isinstance(error, BudgetReached):
             return error.until
+        if isinstance(error, PlatformBusy):
+            return await self._later(_TURN, 0)
         if spent or not _may_pass(error) or isinstance(error, WorkerLost):
             return None
         return await self._later(_PUT_OFF, self._put_offs())
@@ -236,11 +244,9 @@ class JobExecution:
         return sum(ending.kind == "failed" for ending in self._endings())
 
     def _put_offs(self) -> int:
-        """Likewise, of those that were no try."""
-        return sum(
-            ending.kind == "handed_back" and ending.failure is not None
-            for ending in self._endings()
-        )
+        """Likewise, of those that were no try; to wait for a turn is neither."""
+        failures = (it.failure for it in self._endings() if it.kind == "handed_back")
+        return sum(it is not None and it.type != _BUSY for it in failures)
 
     def _endings(self) -> list[Ending]:
         return [

@@ -267,6 +267,9 @@ class JobService:
             return await self.advance(job_id, number, listen=listen)
         if not isinstance(state, Free) or history.cancelled:
             return await self.perform(job_id, listen=listen)
+        if self._planning.is_full():
+            # It would be claimed for nothing, and so would all that wait.
+            return await self._report(history, now)
         lease = self.wiring.settings.lease_seconds * _LEASES
         try:
             claim = await self.repository.claim(

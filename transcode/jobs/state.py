@@ -10,7 +10,7 @@ from ..contract import Manifest
 from ..contract.job import Ending, JobReport, Submission
 from ..contract.state import ClaimHistory, status_of
 from ..contract.status import JobStatus
-from ..errors import BudgetReached, ScratchFull
+from ..errors import BudgetReached, PlatformBusy, ScratchFull
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _enough(tried: Sequence[ClaimHistory], limits: TryLimits) -> str | None:
             f"it was tried {lost + failed} times: {failed} failed and {lost} ended "
             "without a word"
         )
-    # Waiting for money says nothing about the job, however often it has to.
+    # Waiting for money, or for its turn, says nothing about the job.
     why = [
         None if one.ending.failure is None else one.ending.failure.type
         for one in tried
@@ -155,7 +155,8 @@ def _enough(tried: Sequence[ClaimHistory], limits: TryLimits) -> str | None:
         return f"it was handed back {back} times for want of time"
     if why.count(ScratchFull.__name__) >= limits.waits_for_room:
         return "room was waited for, and none came; it is taken up again where there is"
-    put_off = len(why) - back - why.count(BudgetReached.__name__)
+    waited = sum(why.count(it.__name__) for it in (BudgetReached, PlatformBusy))
+    put_off = len(why) - back - waited
     if put_off >= limits.put_offs:
         return f"{put_off} times something stood in the way"
     return None
