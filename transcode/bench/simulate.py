@@ -64,7 +64,7 @@ PLANNING_MIB = {"functiongraph": 512, "aws-lambda": 1024}
 """The memory of an upload's call: 0.6 vCPU, and the least of our tier with 0.58."""
 SWEEP_PACE_SECONDS = 0.5
 """A sweep's call plans one in, several side by side: each takes 0.28 s of a processor
-where the instance is warm (medians of 22, measured on the emulator, 2026-11-29), of
+where the instance is warm (median of 7 on the emulator, load 17, 2026-11-29), of
 which 512 MiB have 0.6; beside others no time is lost in waiting for the store."""
 ASKED_BY_PLANNING = StoreRequests(puts=17, gets=19)
 """Of an upload's call, counted on the emulator (2026-11-29), lists among the PUTs."""
