@@ -7,7 +7,9 @@ OBS, EventGrid and timer triggers.
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +52,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         seconds_left=context.getRemainingTimeInMilliSeconds() / 1000,
     )
     with lent(keys):
-        done = anyio.run(answer, function, event, invocation)
+        done = anyio.run(answer, function, unwrapped(event), invocation)
     write(invocation.id, done.document)
     if done.trouble is not None:
         raise done.trouble
@@ -68,6 +70,24 @@ def prepared(memory_mib: int | None) -> Function:
         platform="functiongraph",
         memory_mib=memory_mib,
     )
+
+
+def unwrapped(event: Any) -> Any:
+    """
+    What was sent, where an asynchronous call arrives as its documentation's example is
+    written: in a member `body`, as an object or as its text.
+
+    The vendor's SDK sends it as it is; which of both a function is given, nobody says.
+    """
+    if not isinstance(event, Mapping) or event.keys() != {"body"}:
+        return event
+    body = event["body"]
+    if isinstance(body, str):
+        try:
+            body = json.loads(body)
+        except (ValueError, RecursionError):
+            return event
+    return body if isinstance(body, Mapping) else event
 
 
 def credentials(

@@ -15,7 +15,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .functiongraph import credentials, prepared
+from .functiongraph import credentials, prepared, unwrapped
 from .log import write
 
 # As in `functiongraph`.
@@ -108,7 +108,7 @@ async def _invoke(request: Request) -> Response:
     arrived = time.monotonic()
     memory_mib, seconds = _memory(request), _timeout(request)
     try:
-        event = json.loads(await body_of(request, most=_BODY_BYTES))
+        event = unwrapped(json.loads(await body_of(request, most=_BODY_BYTES)))
     except HttpRefusal as exc:
         return _reply(exc.status, exc.error.describe().model_dump(mode="json"))
     except (ValueError, RecursionError) as exc:

@@ -145,6 +145,47 @@ def test_shown_applied_applied_again_and_drifted(deploy: Deploy) -> None:
     assert "very-secret" not in printed + json.dumps([plan, first, second, drift])
 
 
+DRIFT: tuple[tuple[str, str, Any, str], ...] = (
+    ("config", "custom_image", {"enabled": True, "image": "swr.x/other:1"}, "image"),
+    ("config", "memory_size", 1024, "memory"),
+    ("config", "enable_dynamic_memory", False, "dynamic memory"),
+    ("config", "timeout", 30, "time limit"),
+    ("config", "initializer_timeout", 5, "initializer"),
+    ("config", "ephemeral_storage", 10240, "scratch"),
+    ("config", "xrole", "other", "agency"),
+    ("config", "enable_auth_in_header", False, "keys in headers"),
+    ("config", "strategy_config", {"concurrency": 7}, "most instances"),
+    ("reserved", "count", 5, "reserved instances"),
+    ("later", "max_async_retry_attempts", 3, "retries"),
+    ("later", "max_async_event_age_in_seconds", 60, "event age"),
+    ("later", "enable_async_status_log", False, "status log"),
+    ("later", "destination_config", {}, "on failure"),
+)
+
+
+def test_whatever_is_set_up_otherwise_is_found_and_put_right(deploy: Deploy) -> None:
+    """Each setting by its name, and the triggers; nothing else is said to differ."""
+    with emulated() as (front, address):
+        given = settings(address)
+        deploy(given, "--yes")
+        for where, field, value, _ in DRIFT:
+            getattr(front.functions, where)["transcode"][field] = value
+        front.functions.config["transcode-long"] |= {"gpu_type": "no", "gpu_memory": 1}
+        for one in front.functions.triggers["transcode"].values():
+            one["event_data"] |= {"schedule": "1h", "prefix": "else/"}
+        found, document, _ = deploy(given, "--check", "--json")
+        deploy(given, "--yes")
+        last, *_ = deploy(given, "--check")
+
+    assert (4, 0) == (found, last)
+    names = {f"function transcode: {name}" for *_, name in DRIFT}
+    names |= {f"function transcode-long: {it}" for it in ("gpu", "gpu memory")}
+    names |= {
+        f"function transcode: trigger transcode-{it}" for it in ("sweep", "in-77dfd96c")
+    }
+    assert names == {what for what, _ in drifted(document)}
+
+
 def test_every_call_is_what_the_vendors_sdk_sends(deploy: Deploy) -> None:
     """Method, path, query and body; and both signatures are good."""
     with emulated() as (front, address), emulated() as (other, elsewhere):

@@ -191,7 +191,10 @@ def test_a_custom_image(
     prefix: str,
     make_clip: Any,
 ) -> None:
-    """`/init` warms, `/invoke` does the job; answers are wrapped by the contract."""
+    """
+    `/init` warms, `/invoke` does the job; answers are wrapped by the contract, and what
+    an asynchronous call is given may be.
+    """
     objects.put(f"{prefix}/in/a.mp4", make_clip("by-hand", seconds=1).read_bytes())
     event = json.dumps(obs_event(f"{prefix}/in/a.mp4")).encode()
 
@@ -199,6 +202,11 @@ def test_a_custom_image(
     status, reply = image.post("/invoke", event, context)
     refused, why = image.post("/invoke", b"no JSON", context)
     nothing, _ = image.post("/invoke", b'{"a": 1}', context)
+    task = {"transcode": "task", "records": "s3://somebody-elses/records"}
+    wrapped = [
+        image.post("/invoke", json.dumps({"body": body}).encode(), context)[1]["body"]
+        for body in (task, json.dumps(task))
+    ]
     image.process.send_signal(signal.SIGTERM)
 
     assert (200, 200, 400, 400) == (ready, status, refused, nothing)
@@ -206,6 +214,8 @@ def test_a_custom_image(
     told = json.loads(reply["body"])
     assert ["succeeded"] == [job["status"] for job in told["jobs"]]
     assert "EventError" == json.loads(why["body"])["type"]
+    assert all("somebody-elses" in it for it in wrapped)
+    assert not [it for it in wrapped if "EventError" in it]
     assert 0 == image.process.wait(30)
     ledger = objects.keys(f"{prefix}/out/.transcode/ledger/")
     assert 2 == len(ledger), "no call's name leads out of the ledger"
