@@ -7,7 +7,8 @@ The emulator of FunctionGraph (`bench/fronts/functiongraph.py`) runs the real im
 control groups, on a real S3 server. Calls are dropped or discarded without a word,
 started twice, started late, or killed with their instance, those of uploads as well as
 those of tasks; uploads are told of twice, or not at all. A clock calls as its trigger
-would. Some uploads are done in two chunks and a join, which start each other.
+would. Some uploads are done in two chunks and a join, which start each other, and half
+of those in an index before.
 
 At the end, once the late calls have come as well, every promise is looked up by other
 means than our own. In the store (`soak.audit`): one result each, every object as it was
@@ -231,9 +232,10 @@ class FunctionSoak:
         self.submitted = set(range(self.count - count, self.count))
         if not self.submitted:
             return
-        long = _long_clip(self._home)
+        # Every other one has no index: a call of its own makes one first.
+        long = [_long_clip(self._home, suffix) for suffix in ("mp4", "ts")]
         for number in self.submitted:
-            self._put(s3, long, number)
+            self._put(s3, long[number % 2], number)
         argv = [sys.executable, "-m", "transcode", "submit", "--chunks", str(CHUNKS)]
         argv += ["--to", f"s3://{RESULTS}/out", "--profile", "soak"]
         argv += ["--engine", "functiongraph"]
@@ -374,8 +376,8 @@ def _ledger(s3: Any) -> list[LedgerRecord]:
     return [LedgerRecord.from_json(it) for it in bodies]
 
 
-def _long_clip(home: Path) -> bytes:
-    path = home / "long.mp4"
+def _long_clip(home: Path, suffix: str) -> bytes:
+    path = home / f"long.{suffix}"
     argv = [find_ffmpeg(Settings()), "-v", "error", "-f", "lavfi"]
     argv += ["-i", f"testsrc2=size=160x120:rate=10:duration={LONG_SECONDS}"]
     argv += ["-f", "lavfi", "-i", f"sine=frequency=300:duration={LONG_SECONDS}"]
