@@ -26,6 +26,7 @@ from ..contract import (
 )
 from ..media.demuxers import INDEXED, SEARCHED
 from ..media.timeline import (
+    KEYFRAME_EARLY_SECONDS,
     late_seconds,
     lead_pictures,
     tail_seconds,
@@ -35,8 +36,8 @@ from ..media.timeline import (
 LEAST_SECONDS = 10.0
 """Of a chunk: below that it is mostly starting, and decoding what is dropped."""
 MOST_CHUNKS = 64
-_EARLY_SECONDS = Fraction(1, 1000)
-"""So early a keyframe may be: containers round (`work/command/codecs.py`)."""
+_ROUNDED_SECONDS = 0.001
+"""By no more does an index round when its keyframes are shown: Matroska's does."""
 _HAIR_SECONDS = 0.0005
 """Less than any picture lasts."""
 _FINEST = 90_000
@@ -140,11 +141,12 @@ def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
         starts, slack = _nearest(keys, lasts, count), _HAIR_SECONDS
     else:
         slack = float(Fraction(1, 2) / rate)
-        starts = _nearest(keys, lasts, count)
-        if not _follows(recipe):
+        if _follows(recipe):
+            starts, early = _nearest(keys, lasts, count), _ROUNDED_SECONDS
+        else:
             starts = [first + it for it in _at_segments(_grid(recipe), lasts, count)]
-        # The first picture there; an index rounds.
-        numbers = [_first_due(it - late, rate) for it in starts]
+            early = float(KEYFRAME_EARLY_SECONDS)
+        numbers = [_first_due(it - late - early, rate) for it in starts]
         starts = [first, *(late + number / float(rate) for number in numbers[1:])]
     if min(b - a for a, b in pairwise([*starts, late + lasts])) < LEAST_SECONDS:
         return None
@@ -162,14 +164,13 @@ def cuts(media: Media, recipe: Recipe, count: int) -> tuple[Clip, ...] | None:
     )
 
 
-def _first_due(due: float, rate: Fraction) -> int:
+def _first_due(from_then: float, rate: Fraction) -> int:
     """
-    The number of the picture that a keyframe due then falls on.
+    The number of the first picture that is shown then or later.
 
-    As the encoder reckons, with ticks and in floats: at 24000/1001 a picture is exactly
-    the millisecond before 1,000 s, and before 2,001 s, and to it one of them is.
+    As the encoder reckons, with ticks and in floats (`work/command/codecs.py`).
     """
-    tick, from_then = 1.0 / rate.numerator, due - float(_EARLY_SECONDS)
+    tick = 1.0 / rate.numerator
     number = max(0, ceil(from_then * rate))
     before = number and (number - 1) * rate.denominator * tick >= from_then
     return number - 1 if before else number
@@ -291,7 +292,7 @@ def _grid(recipe: Recipe) -> Fraction:
     packaging, seconds = recipe.packaging, recipe.gop_seconds
     if isinstance(packaging, CmafPackaging):
         seconds = packaging.segment_seconds
-    return max(Fraction(seconds).limit_denominator(1000), _EARLY_SECONDS)
+    return max(Fraction(seconds).limit_denominator(1000), Fraction(1, 1000))
 
 
 def _before(keys: list[float], time: float, first: float) -> float | None:

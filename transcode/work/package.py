@@ -21,9 +21,13 @@ MEDIA = "media.mp4"
 _CACHE_BYTES = 4 * 2**20
 _CLOSE_SECONDS = 0.5
 """Keyframes that are closer to the last one listed are left out, while seeking."""
-_HAIR = 0.001
-"""Seconds. Keyframes come up to a millisecond early; a boundary that lay behind one
-would wait for the next."""
+_HAIR_SECONDS = 1e-6
+"""A tick at the most, which rounding may take from a keyframe: a boundary that lay
+behind it would wait for the next. Each lies a tick earlier than the one before: with a
+millisecond, those of two hours came before another keyframe."""
+_COPY_HAIR_SECONDS = 0.001
+"""Where keyframes are the source's: those of a copy come by the container's own clock,
+and segments need not end at equal times."""
 
 
 def folder(rendition: VideoRendition | AudioRendition) -> str:
@@ -60,6 +64,7 @@ def build(recipe: Recipe, *, program: str, fifo: str) -> tuple[str, ...]:
     if "," in fifo:
         raise ValueError(f"the packager cannot read {fifo}: commas separate its fields")
 
+    hair = _COPY_HAIR_SECONDS if recipe.keyframes == "source" else _HAIR_SECONDS
     renditions: list[VideoRendition | AudioRendition]
     renditions = [*recipe.video, *recipe.audio]
     streams = [
@@ -72,11 +77,11 @@ def build(recipe: Recipe, *, program: str, fifo: str) -> tuple[str, ...]:
         # Long enough to be worth a request, short enough to switch; at the keyframes
         # that the encoder was told to make.
         "--segment_duration",
-        f"{packaging.segment_seconds - _HAIR:g}",
+        f"{packaging.segment_seconds - hair:.6f}",
         # Within it a fragment for each keyframe: only what a fragment begins with can
         # be fetched by itself, in the playlist of keyframes.
         "--fragment_duration",
-        f"{fragment_seconds(recipe) - _HAIR:g}",
+        f"{fragment_seconds(recipe):.6f}",
         # Per stream; the default of 32 MiB is filled before anything is read from it:
         # 4 MiB took 80 MiB less memory and a fifth of the CPU (bench/calibrate).
         "--io_cache_size",

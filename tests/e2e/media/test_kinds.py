@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,42 @@ def test_a_fragment_per_sample(ran: Run, made: Made, eyes: Eyes) -> None:
     assert 2 == pytest.approx(
         run.document["media"]["audio"][0]["duration_seconds"], abs=0.05
     )
+
+
+HOURS = """
+name = "hours"
+title = "One small rendition in segments"
+[packaging]
+type = "cmaf"
+segment_seconds = 4
+[video]
+codec = "h264"
+preset = "ultrafast"
+gop_seconds = 2
+[[video.rungs]]
+short_side = 48
+crf = 40
+max_bit_rate_kbps = 100
+"""
+
+
+def test_segments_keep_their_length_for_hours(
+    ran: Run, made: Made, tmp_path: Path
+) -> None:
+    """
+    A boundary that came a millisecond early with each of them was two seconds off after
+    two hours, where another keyframe was: everything was made, and then refused.
+    """
+    bars = "smptebars=size=86x48:rate=1:d=8100"
+    source = made("hours.mp4", "-f", "lavfi", "-i", bars, *QUICK)
+    (tmp_path / "hours.toml").write_text(HOURS)
+
+    playlists = ran(source, tmp_path / "hours.toml").outputs
+
+    (uri,) = (it["uri"] for it in playlists if it["uri"].endswith("48p/index.m3u8"))
+    text = Path(uri).read_text()
+    lasts = [float(it) for it in re.findall(r"#EXTINF:([\d.]+)", text)]
+    assert (2025, {4.0}) == (len(lasts), set(lasts))
 
 
 def test_windows_media_sound(ran: Run, made: Made, eyes: Eyes) -> None:

@@ -29,6 +29,7 @@ from ...media.sampling import (
     scored_window,
 )
 from ...media.timeline import (
+    KEYFRAME_EARLY_SECONDS,
     between_keyframes,
     clipped,
     end_seconds,
@@ -475,7 +476,7 @@ def _late(task: Task) -> float:
         return 0.0 if window is None else task.recipe.gop_seconds - window[0]
     if task.kind != "chunk":
         return 0.0
-    early, gop = 0.001, task.recipe.gop_seconds
+    early, gop = float(KEYFRAME_EARLY_SECONDS), task.recipe.gop_seconds
     # Keyframes of the whole are due so long after its first picture.
     first = task.recipe.clip.zero_seconds
     return (task.recipe.clip.start_seconds - first + early) % gop - early

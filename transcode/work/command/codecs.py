@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from ...contract import AudioRendition, VideoRendition, VideoStream
 from ...media.codecs import HARDWARE_ENCODERS, SOFTWARE_ENCODERS
+from ...media.timeline import KEYFRAME_EARLY_SECONDS
 from .hdr import svtav1_parameters, x265_parameters
 
 Options = dict[str, str]
@@ -179,12 +180,12 @@ def _key_frames(around: Surroundings) -> str:
     if around.keyframes == "source":
         # A copied rendition keeps its keyframes: the others follow it.
         return "source"
-    # One millisecond early, because containers round to milliseconds and the frame
-    # at 1.9999 is the one that was meant. By the clock, and not by how many there
-    # were: after a hole each picture would be one until they had caught up.
-    late = f"+{around.late_seconds:.6f}" if around.late_seconds else ""
-    last = f"floor((prev_forced_t{late}+0.001)/{around.gop_seconds:g})"
-    due = f"gte(t{late},({last}+1)*{around.gop_seconds:g}-0.001)"
+    # By the clock, and not by how many there were: after a hole each picture would be
+    # one until they had caught up.
+    early = float(KEYFRAME_EARLY_SECONDS)
+    late = f"+{around.late_seconds:.9f}" if around.late_seconds else ""
+    last = f"floor((prev_forced_t{late}+{2 * early:.6f})/{around.gop_seconds:g})"
+    due = f"gte(t{late},({last}+1)*{around.gop_seconds:g}-{early:.6f})"
     return f"expr:if(isnan(prev_forced_t),1,{due})"
 
 
