@@ -50,9 +50,10 @@ COMPILE = $(BIN)/python -m compileall -q transcode
 demo: $(STAMP) ## transcode a short clip (or FILE=…) and show the result and the bill
 	@$(COMPILE)
 	@file="$${FILE:-}"; \
-	if [ -z "$$file" ]; then $(MAKE) --no-print-directory $(CLIP); file=$(CLIP); fi; \
+	if [ -z "$$file" ]; then $(MAKE) --no-print-directory --silent $(CLIP); file=$(CLIP); fi; \
 	echo "transcode run $$file"; \
-	$(BIN)/transcode run "$$file"
+	$(BIN)/transcode run "$$file"; \
+	echo; echo "The command is $(BIN)/transcode; . $(BIN)/activate has it found by its name."
 
 cloud-demo: $(STAMP) ## a platform on this machine: each task in a memory of its own
 	@$(COMPILE)
@@ -121,10 +122,12 @@ $(STAMP): pyproject.toml constraints.txt transcode/version.py
 	    "'$(CANDIDATES)' is one. On Debian: apt install python3 python3-venv" >&2; \
 	  exit 1; \
 	fi; \
-	echo "making $(VENV) with $$($$python -V); this takes a minute, once"; \
+	echo "making $(VENV) with $$($$python -V); this takes a minute or two, once"; \
 	"$$python" -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt pip
-	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e . --group dev
+	@(while sleep 2; do printf .; done) & trap "kill $$!" EXIT; \
+	  $(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e . --group dev; \
+	  echo
 	@touch $@
 
 $(CLIP): | $(STAMP)

@@ -159,7 +159,7 @@ def _store(plan: Plan, results: Sequence[TaskResult]) -> StoreCharge | None:
     cost = None if terms is None else terms.cost(whole)
     reason = None
     if cost is None:
-        reason = f"the file of {plan.platform.name} names no store with prices"
+        reason = f"platform {plan.platform.name} has no prices of a store"
         reason = reason if terms is None else terms.reason
     return StoreCharge(
         puts=whole.puts,

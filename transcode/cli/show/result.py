@@ -94,7 +94,8 @@ def bill_text(manifest: Manifest, *, width: int | None = None) -> str:
     ]
     note = ""
     if even:
-        note = "  Of the chunks, time and memory are the largest, the rest is summed.\n"
+        said = "  Of the chunks, time and memory are the largest, the rest is summed."
+        note = folded(said, width) + "\n"
     total = (
         f"Total {rounded(manifest.cost.amount)} {currency}, predicted "
         f"{rounded(manifest.cost.predicted)} {currency}"
@@ -103,7 +104,7 @@ def bill_text(manifest: Manifest, *, width: int | None = None) -> str:
     platform = f"{manifest.platform.name}, prices of {manifest.platform.price_table}"
     title = f"Bill ({platform})"
     lines = (*_store_line(manifest.cost), *_speed_line(manifest.cost))
-    store = "".join(f"  {line}\n" for line in lines)
+    store = "".join(f"{folded(f'  {line}', width)}\n" for line in lines)
     return "\n".join(
         [title, attempts_table(rows, head, width), f"{note}{store}  {total}"]
     )
