@@ -286,6 +286,26 @@ def test_pictures_of_a_bare_stream_are_counted_by_their_slices(
     assert [(150, 6.0), (70, 2.8)] == [(it.frames, it.duration_seconds) for it in told]
 
 
+@pytest.mark.parametrize("rate", ["24", "30000/1001", "60"])
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_a_bare_stream_has_the_rate_that_its_headers_name(
+    ffmpeg: str, tmp_path: Path, look: Look, codec: str, rate: str
+) -> None:
+    """
+    Not the 25 that stand for what has no times.
+    """
+    path = tmp_path / f"bare.{codec}"
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", f"testsrc=s=64x64:r={rate}:d=1"]
+    encoder = {"h264": "libx264", "hevc": "libx265"}[codec]
+    argv += ["-c:v", encoder, "-pix_fmt", "yuv420p", "-preset", "ultrafast"]
+    subprocess.run([*argv, str(path)], check=True, stderr=subprocess.DEVNULL)
+
+    video = look(path).video[0]
+
+    assert Fraction(rate) == video.frame_rate
+    assert video.duration_seconds == pytest.approx(1, abs=0.002)
+
+
 def test_pictures_before_the_zero_of_matroska_are_refused_by_name(
     make_clip: MakeClip, look: Look
 ) -> None:

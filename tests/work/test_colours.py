@@ -161,3 +161,37 @@ def test_strong_colours_in_rgb_are_no_fault(
     produced, _, _ = through(clip, "large\n")
 
     assert ("succeeded", None) == (produced.outcome.value, produced.failure)
+
+
+@pytest.mark.parametrize("matrix", [4, 7, 9], ids=["FCC", "240M", "BT.2020"])
+def test_a_matrix_alone_is_converted_and_no_fault(
+    made: Callable[..., Path], through: Any, matrix: int
+) -> None:
+    """
+    Its numbers are others than the source's, since they mean the same colours.
+    """
+    clip = made(
+        f"{matrix}.mp4",
+        *("-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25:duration=0.4"),
+        *("-c:v", "libx264", "-pix_fmt", "yuv420p"),
+        *("-bsf:v", f"h264_metadata=matrix_coefficients={matrix}"),
+    )
+
+    produced, _, _ = through(clip, "mp4\n")
+
+    assert ("succeeded", None) == (produced.outcome.value, produced.failure)
+
+
+@pytest.mark.parametrize("size", ["4x4", "8x8", "15x9", "16x16"])
+def test_few_pixels_are_no_fault(
+    made: Callable[..., Path], through: Any, size: str
+) -> None:
+    """
+    Their colours stand in half as many places, of which none is like the source's.
+    """
+    pattern = ("-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration=2")
+    clip = made(f"{size}.mkv", *pattern, "-c:v", "ffv1", "-pix_fmt", "yuv444p")
+
+    produced, _, _ = through(clip, "mp4\n")
+
+    assert ("succeeded", None) == (produced.outcome.value, produced.failure)

@@ -25,6 +25,7 @@ _LEAP_SECONDS = 10
 
 _LAST_PICTURES = 3
 """So many may have times that are made up: AVI has none but an order."""
+_SAME_RATE = Fraction(1, 100)
 _HAIR = 0.1
 """Of a picture: rounding."""
 
@@ -158,7 +159,24 @@ def _rate(stream: Raw) -> Rate:
             if _fields_apart(stream, measured.rate):
                 return Rate(measured.rate / 2, measured.variable)
             return measured
-    return Rate(snap(average), None)
+    return Rate(snap(_rate_of_bare(packets, base) or average), None)
+
+
+def _rate_of_bare(packets: Raw, base: Fraction | None) -> Fraction | None:
+    """
+    By what the headers among its pictures say each, or each field, lasts; None where
+    they do not say it of all.
+
+    What has no times at all is called 25 pictures a second by libavformat.
+    """
+    count: int = packets.get("count", 0)
+    if not count or packets["untimed"] != count or not packets["sum"]:
+        return None
+    rate = Fraction(count - packets.get("halves", 0)) / Fraction(packets["sum"])
+    said = base is not None and any(
+        abs(base / rate / fields - 1) < _SAME_RATE for fields in (1, 2)
+    )
+    return rate if said else None
 
 
 def _longest_still(stream: Raw, *, whole: bool) -> float | None:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from ...contract import DynamicRange, Task, VideoStream
-from ...media.colours import is_converted
-from ...media.samples import covariance, deviation, difference
+from ...media.colours import is_converted, output_colour, source_colour
+from ...media.samples import covariance, deviation, difference, mean
 from ..report import EncodeReport
 from ..reshaped import begins_reshaped
-from ..seen import SampledPicture, Seen
+from ..seen import SIDE, SampledPicture, Seen
 from .shown import made_at
 from .source import source_video
 from .tracks import Track
@@ -26,6 +26,8 @@ _PLAIN, _MOST_CONTRAST = 20.0, 0.08
 pictures with more than this standard deviation."""
 _MOST_LUMA, _MOST_CHROMA = 12.0, 10.0
 """Steps of 8 bits in the mean; encoders at their coarsest stay below 5."""
+_LEAST_SIDE = 8
+"""Pixels, of which a codec leaves more than how they are arranged."""
 _PIXELS = 2
 """By which sides are rounded to even ones."""
 _SHAPE_SLACK = Fraction(1, 100)
@@ -73,6 +75,7 @@ def pictured(
         video.dynamic_range is DynamicRange.SDR
         and not is_converted(video)
         and not task.recipe.tone_map
+        and source_colour(video).matrix == output_colour(video, tone_map=False).matrix
     )
     first = _first(task, report, video)
     for track in tracks:
@@ -80,17 +83,21 @@ def pictured(
             yield from _shape(track, first)
         if not _is_plain(task):
             continue
+        side = min(track.width or 0, track.height or 0)
         wrong: list[str] = []
         found = track.decoded.seen
         if first is not None and found is not None:
-            wrong += _other(first, found, same=same)
+            wrong += _other(first, found, same=same, side=side)
         # Two moments in one picture, where it moves, and one of them in the result's.
         still = same and not task.recipe.deinterlace
         later = []
         for number, found in track.decoded.beside:
             sampled = report.sampled[number]
             # At another rate any of them may be shown; beside a cut they differ.
-            clauses = [list(_other(it, found, same=still)) for it in sampled.pictures]
+            clauses = [
+                list(_other(it, found, same=still, side=side))
+                for it in sampled.pictures
+            ]
             if all(clauses):
                 at = float(sampled.time * report.shown.base) if report.shown else 0.0
                 later += [f"{it}, at {at:.2f} s" for it in clauses[len(clauses) // 2]]
@@ -134,15 +141,15 @@ def _shape(track: Track, seen: Seen) -> Iterator[str]:
         )
 
 
-def _other(seen: Seen, found: Seen, *, same: bool) -> Iterator[str]:
+def _other(seen: Seen, found: Seen, *, same: bool, side: int) -> Iterator[str]:
     """How *found* is another picture than the one *seen*; a clause for each."""
     likeness = _alike(seen.luma, found.luma)
     if likeness is not None and likeness < _LEAST_ALIKE:
         yield f"shows another picture than its source ({likeness:.2f})"
     elif likeness is None and deviation(seen.luma) > _PLAIN:
         yield "shows nothing of its source's picture"
-    elif same:
-        yield from _colours(seen, found)
+    elif same and side >= _LEAST_SIDE:
+        yield from _colours(seen, found, side=side)
 
 
 def _alike(one: bytes, other: bytes) -> float | None:
@@ -158,7 +165,11 @@ def _likeness(sampled: SampledPicture, found: Seen) -> float | None:
     return max((it for it in each if it is not None), default=None)
 
 
-def _colours(seen: Seen, found: Seen) -> Iterator[str]:
+def _colours(seen: Seen, found: Seen, *, side: int) -> Iterator[str]:
+    """
+    Chroma is half as fine as luma: of pictures with a short *side* it has no places to
+    compare, but a mean.
+    """
     spreads = deviation(seen.luma), deviation(found.luma)
     if spreads[0] > _PLAIN and abs(spreads[1] / spreads[0] - 1) > _MOST_CONTRAST:
         percent = 100 * spreads[1] / spreads[0]
@@ -168,6 +179,7 @@ def _colours(seen: Seen, found: Seen) -> Iterator[str]:
         ("blue", seen.blue, found.blue, _MOST_CHROMA),
         ("red", seen.red, found.red, _MOST_CHROMA),
     ):
-        off = difference(one, other)
+        spread = what != "light" and side < 2 * SIDE
+        off = abs(mean(one) - mean(other)) if spread else difference(one, other)
         if off > most:
             yield f"differs from its source in {what} by {off:.0f} of 255"
