@@ -316,6 +316,8 @@ class JobAdvance:
         most = self.engine.concurrency
         if most is None:
             return None
+        if self.wiring.held_to is not None and most > 1:
+            most -= 1  # the function that asks
         now, lease = await self.objects.now(), self.wiring.settings.lease_seconds
         lies: dict[str, dict[str, datetime]] = defaultdict(dict)
         async for entry in self.objects.entries(f"{RECORDS}/"):
