@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -269,6 +270,8 @@ def main() -> None:
     parser.add_argument("--profile", default="mp4")
     parser.add_argument("files", nargs="*", type=Path, help="videos; by default, six")
     given = parser.parse_args()
+    # Ended by somebody, it still ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     console = Console()
     with tempfile.TemporaryDirectory(prefix="cloud-demo-") as name:
         folder = Path(name)
