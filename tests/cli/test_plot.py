@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcode.cli.show.plot import draw, frontier
-from transcode.contract import Candidate, Money, Plan, Spec, Usage
+from transcode.cli.show.plot import draw, drawn, frontier
+from transcode.contract import Candidate, Elsewhere, Money, Plan, Spec, Usage
 from transcode.errors import UsageError
 
 POINTS = st.lists(
@@ -74,3 +74,27 @@ def test_without_matplotlib_it_says_how_to_install_it(
 
     with pytest.raises(UsageError, match="pip install 'matplotlib"):
         draw(plan, tmp_path / "plan.png")
+
+
+def test_other_platforms_are_drawn_where_they_can_be_compared(
+    plan: Plan,
+) -> None:
+    """By name, of the same currency; and nothing lies under the legend."""
+    pytest.importorskip("matplotlib", reason="the extra `plot`")
+
+    def other(name: str, currency: str) -> Elsewhere:
+        price = Money(amount=Decimal("0.002"), currency=currency)
+        spec = plan.tasks[0].task.spec
+        return Elsewhere(platform=name, spec=spec, wall_seconds=3.0, cost=price)
+
+    here = plan.predicted_cost.currency
+    beside = (other("near-by", here), other("far-off", "XTS"))
+    figure = drawn(plan.model_copy(update={"elsewhere": beside}))
+
+    [axes] = figure.axes
+    assert "near-by" in {it.get_text() for it in axes.texts}
+    assert "far-off" not in {it.get_text() for it in axes.texts}
+    figure.draw_without_rendering()
+    [legend] = figure.legends
+    edge = axes.get_window_extent()
+    assert not legend.get_window_extent().overlaps(edge)

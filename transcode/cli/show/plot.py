@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...contract import Candidate, Plan
+from ...contract import Candidate, Money, Plan
 from ...errors import DestinationUnwritable, UsageError
 from ...media.margins import MEMORY_MARGIN
 from ...plan.choose import MIB
 from ...units import cpus, duration, money
 
 CHOSEN, FRONTIER, OTHER, LIMIT = "#c2410c", "#1d4ed8", "#94a3b8", "#b91c1c"
+ELSEWHERE = "#0f766e"
 FORMATS = (".png", ".svg", ".pdf")
 _LABELS = 6
 """Of specs on the frontier: more would lie over one another."""
+_NEAR_TIME, _NEAR_PRICE = math.log(1.25), math.log(1.2)
+"""Factors; a letter is as high as a fifth of a price where axes are decades."""
 
 
 def frontier(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -45,15 +48,7 @@ def draw(plan: Plan, file: Path) -> None:
         )
     if not plan.tasks:
         raise UsageError("There is nothing to draw: the result is there already.")
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415  an extra, and slow
-    except ImportError as exc:
-        raise UsageError(
-            "--plot draws with matplotlib, which is not installed: "
-            "pip install 'matplotlib>=3.9'."
-        ) from exc
-    figure = Figure(figsize=(9, 5.6), dpi=120, layout="constrained")
-    _axes(_drawn(plan), figure.add_subplot(), title=_title(plan))
+    figure = drawn(plan)
     try:
         figure.savefig(file)
     except OSError as exc:
@@ -62,7 +57,26 @@ def draw(plan: Plan, file: Path) -> None:
         ) from exc
 
 
-def _drawn(plan: Plan) -> Plan:
+def drawn(plan: Plan) -> Any:
+    """The picture, as a figure of matplotlib. Raises `UsageError` where that is not."""
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415  an extra, and slow
+    except ImportError as exc:
+        raise UsageError(
+            "--plot draws with matplotlib, which is not installed: "
+            "pip install 'matplotlib>=3.9'."
+        ) from exc
+    figure = Figure(figsize=(9, 5.6), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    _axes(_longest(plan), axes, title=_title(plan))
+    _beside(plan, axes)
+    # Beneath: specs of whole cores stand in columns, and one is under any corner.
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(fontsize=8, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _longest(plan: Plan) -> Plan:
     """Of a job in chunks, the longest of them: limits are those of the whole job."""
     chunks = [it for it in plan.tasks if it.task.kind == "chunk"]
     if not chunks:
@@ -128,12 +142,75 @@ def _axes(plan: Plan, axes: Any, *, title: str) -> None:
     axes.set_xscale("log")
     axes.set_xlabel("wall time, seconds")
     axes.set_ylabel(f"price, {chosen.cost.currency}")
-    axes.set_ylim(bottom=0)
-    axes.margins(y=0.08)
+    axes.set_yscale("log")
+    axes.margins(x=0.12, y=0.08)
     _plain_numbers(axes)
     axes.grid(visible=True, which="both", alpha=0.15)
     axes.set_title(title, fontsize=11)
-    axes.legend(fontsize=8, loc="upper right", framealpha=0.9)
+
+
+def _beside(plan: Plan, axes: Any) -> None:
+    """The whole job where it could be otherwise: elsewhere, and in one piece or not."""
+    currency = plan.predicted_cost.currency
+    groups: list[tuple[str, str, list[tuple[str, float, Money]]]] = [
+        (
+            "on other platforms",
+            "D",
+            [
+                (it.platform, it.wall_seconds, it.cost)
+                for it in plan.elsewhere
+                if it.cost is not None
+                and it.wall_seconds is not None
+                and it.cost.currency == currency
+            ],
+        )
+    ]
+    division = plan.division
+    if division is not None and division.chunks > 1:
+        wall = plan.predicted.wall_seconds
+        whole = [(f"{division.chunks} chunks", wall, plan.predicted_cost)]
+        if division.one_piece is not None:
+            alone = division.one_piece
+            whole.append(("one piece", alone.wall_seconds, alone.cost))
+        groups.append(("the whole job", "s", whole))
+    for label, mark, points in groups:
+        if not points:
+            continue
+        axes.scatter(
+            [wall for _, wall, _ in points],
+            [float(cost.amount) for *_, cost in points],
+            s=30,
+            color=ELSEWHERE,
+            marker=mark,
+            label=label,
+            zorder=4,
+        )
+        for name, wall, price in _together(points):
+            axes.annotate(
+                name,
+                (wall, price),
+                xytext=(7, -3),
+                textcoords="offset points",
+                fontsize=8,
+                color=ELSEWHERE,
+            )
+
+
+def _together(
+    points: Sequence[tuple[str, float, Money]],
+) -> list[tuple[str, float, float]]:
+    """One label for those whose labels would lie over one another."""
+    found: list[tuple[str, float, float]] = []
+    for name, wall, cost in points:
+        price = float(cost.amount)
+        for n, (names, at, high) in enumerate(found):
+            near = abs(math.log(wall / at)), abs(math.log(price / high))
+            if near[0] < _NEAR_TIME and near[1] < _NEAR_PRICE:
+                found[n] = f"{names}, {name}", at, high
+                break
+        else:
+            found.append((name, wall, price))
+    return found
 
 
 def _fits(it: Candidate, plan: Plan) -> bool:
@@ -180,7 +257,9 @@ def _plain_numbers(axes: Any) -> None:
     axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(_amount))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _amount(value: float, _position: object) -> str:
