@@ -18,12 +18,16 @@ _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _DRAWING = re.compile(
     r"m(?: -?\d+(?:\.\d+)?){2}(?: (?:[mnlbspc]|-?\d+(?:\.\d+)?))*", re.ASCII
 )
-# One that stands in a line with text: at least one line or curve in it.
+# One that stands in a line with text, which may touch it on both sides: at least one
+# line or curve in it, and no command without its numbers but the last.
 _NUMBERS = r"(?: +-?\d+(?:\.\d+)?)"
 _DRAWN = re.compile(
-    rf"\bm{_NUMBERS}{{2}}(?: *[nlbsp]{_NUMBERS}{{2,}})+(?: *[mnlbspc]{_NUMBERS}*)*",
+    rf"m{_NUMBERS}{{2}}(?: *[nlbsp]{_NUMBERS}{{2,}})+"
+    rf"(?: *(?:[mnlbsp]{_NUMBERS}{{2,}}|c(?![a-z])))*",
     re.ASCII,
 )
+# Braces without a command in them.
+_COMMENT = re.compile(r"(?<!\\)\{[^{}]*\}")
 _NO_BREAK_SPACE = "\u00a0"
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -46,8 +50,8 @@ def read_written(text: str, *, scripted: bool = False) -> tuple[Cue, ...]:
     """
     The cues in what ffmpeg wrote, which escapes nothing.
 
-    With *scripted* it was ASS or SSA, whose hard spaces (`\\h`) and drawings within
-    text ffmpeg passes on as they are.
+    With *scripted* it was ASS or SSA, whose hard spaces (`\\h`), comments and drawings
+    within text ffmpeg passes on as they are.
 
     Text after an empty line goes on with its cue. Times may be negative; drawings
     are left out.
@@ -114,7 +118,7 @@ def read(text: str) -> tuple[Cue, ...]:
 
 
 def _unscripted(line: str) -> str:
-    return _DRAWN.sub("", line).replace("\\h", _NO_BREAK_SPACE)
+    return _DRAWN.sub("", _COMMENT.sub("", line)).replace("\\h", _NO_BREAK_SPACE)
 
 
 def _cue(times: tuple[int, int] | None, lines: list[str]) -> Iterator[Cue]:
