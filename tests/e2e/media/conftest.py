@@ -97,8 +97,7 @@ class Eyes:
     ffmpeg: str
 
     def _asked(self, path: str | Path, *entries: str) -> Any:
-        argv = [self.ffprobe, "-v", "error", "-of", "json", *entries]
-        argv += ["-allowed_extensions", "ALL"] if str(path).endswith("m3u8") else []
+        argv = [self.ffprobe, "-v", "error", "-of", "json", *entries, *_listed(path)]
         done = subprocess.run(
             [*argv, f"file:{path}"], capture_output=True, text=True, check=True
         )
@@ -144,7 +143,8 @@ class Eyes:
             *filters,
             f"scale={SIDE}:{SIDE}:flags=area",
         ]
-        argv = [self.ffmpeg, "-v", "error", "-i", f"file:{path}", "-frames:v", "1"]
+        argv = [self.ffmpeg, "-v", "error", *_listed(path), "-i", f"file:{path}"]
+        argv += ["-frames:v", "1"]
         argv += ["-vf", ",".join([*chain, "format=rgb24"]), "-f", "rawvideo", "-"]
         return subprocess.run(argv, capture_output=True, check=True).stdout
 
@@ -154,6 +154,11 @@ class Eyes:
         argv += ["-ac", "1", "-ar", str(rate), "-f", "s16le", "-"]
         raw = subprocess.run(argv, capture_output=True, check=True).stdout
         return list(memoryview(raw).cast("h"))
+
+
+def _listed(path: str | Path) -> list[str]:
+    """Segments may have any name."""
+    return ["-allowed_extensions", "ALL"] if str(path).endswith("m3u8") else []
 
 
 @pytest.fixture(scope="session")

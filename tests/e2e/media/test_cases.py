@@ -85,11 +85,13 @@ def shaped(wide: int, high: int) -> Judge:
     return judge
 
 
-def painted(*paints: tuple[int, int, int]) -> Judge:
+def painted(*paints: tuple[int, int, int], profile: str = "preview") -> Judge:
     """The picture's patches, from left to right."""
 
     def judge(ran: Run, eyes: Eyes, path: Path) -> None:
-        picture = eyes.picture(ran(path).path)
+        run = ran(path, profile)
+        streamed = next((playlist for playlist, _ in playlists(run)), None)
+        picture = eyes.picture(streamed or run.path)
         for number, paint in enumerate(paints):
             column = int(32 * (number + 0.5) / len(paints))
             at = 3 * (16 * 32 + column)
@@ -112,9 +114,12 @@ def refused(*words: str, profile: str = "preview") -> Judge:
     return judge
 
 
-def one_pair(ran: Run, eyes: Eyes, path: Path) -> None:
-    streams = eyes.streams(ran(path).path)
-    assert [2] == [it["channels"] for it in streams if it["codec_type"] == "audio"]
+def one_pair(profile: str = "preview") -> Judge:
+    def judge(ran: Run, eyes: Eyes, path: Path) -> None:
+        streams = eyes.streams(ran(path, profile).path)
+        assert [2] == [it["channels"] for it in streams if it["codec_type"] == "audio"]
+
+    return judge
 
 
 def captions(ran: Run, eyes: Eyes, path: Path) -> None:
@@ -146,7 +151,7 @@ def held(seconds: float, rate: int) -> Judge:
     return judge
 
 
-HLG = painted((228, 228, 228), (123, 123, 123), (215, 0, 0))
+HLG = ((228, 228, 228), (123, 123, 123), (215, 0, 0))
 RIGHT: dict[str, Judge] = {
     "static.mp4": streamed(26),
     "hole1.mp4": streamed(20),
@@ -154,10 +159,10 @@ RIGHT: dict[str, Judge] = {
     "short_video.mp4": held(40, 25),
     "crop.mkv": shaped(640, 360),
     "rotsei.mp4": shaped(3, 4),
-    "hlg_atc.mp4": HLG,
-    "hlg_true.mp4": HLG,
+    "hlg_atc.mp4": painted(*HLG),
+    "hlg_true.mp4": painted(*HLG),
     "p3mid.mp4": painted((218, 24, 40)),
-    "dualmono.mov": one_pair,
+    "dualmono.mov": one_pair(),
     "hevc_field.ts": refused("hevc", "single fields"),
     "wav_elevenlabs.wav": lasts(5),
     "cat2.webm": refused("joined byte by byte"),
@@ -168,6 +173,13 @@ RIGHT: dict[str, Judge] = {
     "sample_iamf.mp4": refused("IAMF"),
     "transfer_bt470bg.mp4": lasts(2),
 }
+
+ELSEWHERE: dict[tuple[str, str], Judge] = {
+    ("hlg_atc.mp4", "hevc"): painted(*HLG, profile="hevc"),
+    ("dualmono.mov", "audio"): one_pair("audio"),
+    ("tiny8x8.mkv", "preview"): shaped(1, 1),
+}
+"""In profiles that encode with something else."""
 
 
 def test_each_case_has_a_right_result(cases: Path) -> None:
@@ -181,3 +193,11 @@ def test_each_case_has_a_right_result(cases: Path) -> None:
 def test_a_case_comes_out_right(ran: Run, eyes: Eyes, cases: Path, name: str) -> None:
     """As the manifest beside it says, by tools that neither made nor verified it."""
     RIGHT[name](ran, eyes, cases / name)
+
+
+@pytest.mark.parametrize(("name", "profile"), ELSEWHERE)
+def test_a_case_comes_out_right_elsewhere(
+    ran: Run, eyes: Eyes, cases: Path, name: str, profile: str
+) -> None:
+    """The same where others encode it."""
+    ELSEWHERE[name, profile](ran, eyes, cases / name)
