@@ -83,6 +83,25 @@ def test_it_is_begun_anew_with_all_changes_known(  # noqa: PLR0917  a file, and 
     assert [1.0, 3.0] == pytest.approx(times, abs=0.08)
 
 
+def test_of_a_turned_picture_it_is_refused(
+    through: Callable[..., tuple[Produced, Path, Task]],
+    recording: Callable[[str, str], Path],
+    ffmpeg: str,
+    tmp_path: Path,
+) -> None:
+    """Nothing can follow there: by name, and never squeezed."""
+    turned = tmp_path / "turned.mp4"
+    argv = [ffmpeg, "-v", "error", "-display_rotation", "90"]
+    argv += ["-i", str(recording("h264", "mp4")), "-c", "copy", str(turned)]
+    subprocess.run(argv, check=True)
+
+    produced, _, _ = through(turned, "mp4\n")
+
+    assert produced.failure is not None
+    assert "MediaUnsupported" == produced.failure.type
+    assert "change their shape at 1.0" in produced.failure.message
+
+
 @pytest.mark.parametrize("codec", ["h264", "mpeg2"])
 def test_what_a_container_says_of_all_counts(
     through: Callable[..., tuple[Produced, Path, Task]],

@@ -15,6 +15,7 @@ from ..errors import (
     EncoderMissing,
     MediaRejected,
     MediaTruncated,
+    MediaUnsupported,
     OutOfDisk,
     OutputRejected,
     TranscodeError,
@@ -27,6 +28,7 @@ from .artifacts import clear, collect, prepare
 from .captions import finish_captions, without_guilty
 from .command.build import build
 from .command.gain import Gain
+from .command.video import may_change
 from .encode import find_reshaped, run
 from .hardware import Way, ways_to_do
 from .held import Compared, corrected, look, said_of
@@ -279,6 +281,12 @@ def _following(
         finally:
             _forget(shown)
         reshaped = found or exc.reshaped
+    if not may_change(way.task):
+        at = reshaped[1].seconds
+        raise MediaUnsupported(
+            f"The pixels change their shape at {at:.2f} s, which is not followed where"
+            " the picture is turned, transparent or HDR; bring it to one shape first."
+        )
     clear(bench.staging)
     prepare(way.task.recipe, bench.staging)
     times = ", ".join(f"{it.seconds:.2f} s" for it in reshaped[1 : _MOST_NAMED + 1])

@@ -273,7 +273,7 @@ def may_change(task: Task) -> bool:
     video = _picture_stream(task)
     return (
         video is not None
-        and (_recorded(task.media, video) or video.resizable)
+        and _varies(task.media, video)
         and not (video.rotation_degrees or video.mirrored or video.has_alpha)
         and video.dynamic_range is DynamicRange.SDR
         and not crops_late(video)
@@ -282,9 +282,10 @@ def may_change(task: Task) -> bool:
     )
 
 
-def _recorded(media: Media, video: VideoStream) -> bool:
+def _varies(media: Media, video: VideoStream) -> bool:
     name = short(media.format_name)
-    return name in RECORDED or (video.codec in UNITS and name != "mov")
+    recorded = name in RECORDED or (video.codec in UNITS and name != "mov")
+    return recorded or video.resizable
 
 
 def headers_of(task: Task) -> str | None:
@@ -292,10 +293,12 @@ def headers_of(task: Task) -> str | None:
     The codec of the picture used, where its headers lie among its pictures and may
     say of others that their pixels have another shape.
 
-    Not where its container says otherwise from the beginning: players go by that.
+    Not where its container says otherwise from the beginning: players go by that. Also
+    of pictures that do not follow such changes (`may_change`), to tell that there are
+    some.
     """
     video = _picture_stream(task)
-    if video is None or video.codec not in UNITS or not may_change(task):
+    if video is None or video.codec not in UNITS or not _varies(task.media, video):
         return None
     return None if video.shape_overruled else video.codec
 
