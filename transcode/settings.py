@@ -155,8 +155,9 @@ class Settings(Value):
         100,
         ge=1,
         le=100_000,
-        description="invocations that the account may have at once (its quota on "
-        "FunctionGraph); the platform discards what is above it",
+        description="invocations of tasks at once: the account's quota on "
+        "FunctionGraph, less what the calls of uploads need; the platform discards "
+        "what is above it",
     )
     functiongraph_image: str | None = Field(
         None, description="for `deploy`: the image of the functions, swr.…/…:tag"

@@ -68,6 +68,8 @@ CHANCES = 3.0
 """To have a fault, of each upload: its news, its own call, its task's."""
 SURE = 1.5
 """How many more are drawn than are wanted, so that as many happen."""
+UPLOADS_AT_ONCE = 4
+"""Calls of uploads, and of the clock, for which the tasks leave room."""
 CHUNKS = 2
 LONG_SECONDS = 22
 """Of a clip that is done in two chunks."""
@@ -202,7 +204,9 @@ class FunctionSoak:
             "TRANSCODE_LEASE_SECONDS": str(self.options.lease),
             "TRANSCODE_TRIES": "20",
             "TRANSCODE_INDEX": str(self._home / "index"),
-            "TRANSCODE_FUNCTIONGRAPH_CONCURRENCY": str(self.options.concurrency),
+            "TRANSCODE_FUNCTIONGRAPH_CONCURRENCY": str(
+                self.options.concurrency - UPLOADS_AT_ONCE
+            ),
             "TRANSCODE_FUNCTIONGRAPH_FUNCTION": f"functiongraph+{address}/{URN}",
             "TRANSCODE_HUAWEI_ACCESS_KEY": "AK",
             "TRANSCODE_HUAWEI_SECRET_KEY": "SK",
@@ -254,7 +258,7 @@ class FunctionSoak:
             self.front.take({}, _event(_key(number)))
 
     def _have_room(self) -> None:
-        while self.front.running > self.options.concurrency - 2:
+        while self.front.running > self.options.concurrency - UPLOADS_AT_ONCE:
             time.sleep(0.05)
 
     def _heal(self, s3: Any, began: float) -> bool:
@@ -429,7 +433,7 @@ def main() -> int:
     parser.add_argument(
         "--chunked", type=float, default=0.1, help="of the uploads, done in two chunks"
     )
-    parser.add_argument("--concurrency", type=int, default=8, help="of the account")
+    parser.add_argument("--concurrency", type=int, default=12, help="of the account")
     parser.add_argument("--memory", type=int, default=512, help="of an upload's call")
     parser.add_argument("--lease", type=float, default=10.0, help="seconds")
     parser.add_argument("--minutes", type=float, default=90.0, help="give up after")
