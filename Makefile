@@ -14,7 +14,7 @@ CLIP := build/demo.mp4
 # Many tests wait for a server, a lease or a kill. A file's tests stay together: they
 # share what they start. Those of few tests come last, which are the heaviest: together
 # with all others they would starve each other.
-SIDE_BY_SIDE := -n 3 --dist loadfile
+SIDE_BY_SIDE := -n 4 --dist loadfile
 
 # Found by running them: a version manager's shim may exist and still not start.
 PROVE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
