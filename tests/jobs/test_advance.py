@@ -53,7 +53,13 @@ from transcode.contract import (
     TaskResult,
 )
 from transcode.contract.job import Ending, LedgerRecord, Submission
-from transcode.errors import ObjectExists, ObjectMissing, StoreError, TranscodeError
+from transcode.errors import (
+    ObjectExists,
+    ObjectMissing,
+    StoreDown,
+    StoreError,
+    TranscodeError,
+)
 from transcode.invoke.remote import (
     BEAT,
     BEGUN,
@@ -166,6 +172,8 @@ class Cloud:
         times = 1 if calm else 0 if dice < 0.1 else 2 if dice < 0.2 else 1
         for _ in range(times):
             self.model.group.start_soon(self.model.function, key_of(records))
+        if not calm and self.model.world.random.random() < 0.1:
+            raise StoreDown("The answer was lost; the call was not.")
 
 
 @dataclass
@@ -467,6 +475,19 @@ class AdvanceModel:
             for entry, count in entered.items():
                 if count != 1:
                     yield f"{job[-2:]}: {entry} stands {count} times in the ledger"
+            good = {
+                (record.task_id, record.attempt.number)
+                for key, (body, _) in objects.items()
+                if key.startswith(".transcode/ledger/")
+                and (record := LedgerRecord.from_json(body)).job_id == job
+                and record.attempt.outcome is OutcomeKind.SUCCEEDED
+            }
+            used = report.manifest if report.status == "succeeded" else None
+            for task in used.tasks if used else ():
+                last = task.attempts[-1]
+                made = last.outcome is OutcomeKind.SUCCEEDED
+                if made and (task.task_id, last.number) not in good:
+                    yield f"{job[-2:]}: {task.task_id} is published, and billed as lost"
             if report.manifest is not None and not self._late():
                 paid = sum(
                     record.attempt.cost.amount
@@ -610,6 +631,16 @@ def test_what_is_finished_outlives_a_claim(
     """It is not done again, nor billed again, nor removed under who relies on it."""
     assert [] == run(taken_over(seed))
     assert [] == run(taken_over(seed), measures=True)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_finished_is_billed_as_such_though_a_claim_found_no_room(
+    run: Callable[..., list[str]], seed: int
+) -> None:
+    """Who has to wait for a turn knows nothing of how tries before it have ended."""
+    day = replace(taken_over(seed), media=("good",) * 8)
+
+    assert [] == run(day, concurrency=3)
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,9 @@ class JobJournal:
         self.unsaid.clear()
         for name, record in tuple(self.records.items()):
             if record.attempt.measured is None:
+                if name in self.begun_at and not published and not over:
+                    # It was ordered, and runs or will; who goes on asks how it ended.
+                    continue
                 # We are here to say so: it was stopped before anything of it ran.
                 self.records[name] = _not_begun(record)
                 await self.repository.keep_attempt(self.records[name])
@@ -243,6 +246,10 @@ class JobJournal:
         self, record: LedgerRecord, *, published: bool, over: bool
     ) -> None:
         known = self._as_reported(record)
+        if known.attempt.measured is None and not published and not over:
+            # It may have been heard of since: who goes on looks at reports, and we did
+            # not get that far, or it may be heard of yet.
+            return
         succeeded = known.attempt.outcome is OutcomeKind.SUCCEEDED
         if succeeded and known.kind not in MEASURING:
             name = (known.claim, known.task_id, known.attempt.number)
