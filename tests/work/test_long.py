@@ -16,7 +16,7 @@ from transcode.plan.memory import (
     INDEX_PACKET_BYTES,
     KEPT_PACKET_BYTES,
 )
-from transcode.work.verify.read import ordered
+from transcode.work.shown import ordered
 
 MIB = 2**20
 HOURS = 3

@@ -44,6 +44,7 @@ READER_MIB = 32
 """PyAV, which reads back what was made; measured over the worker without it."""
 KEPT_PACKET_BYTES = 8
 """Of each packet of each rendition: when it is shown."""
+COMPARED_PICTURE_BYTES = 24
 INDEX_PACKET_BYTES = 56
 """libavformat's index of the rendition being read; measured with 675,000 packets,
 four hours of AAC: 41 MiB with what is kept."""
@@ -98,6 +99,10 @@ def read_back_bytes(media: Media, recipe: Recipe) -> float:
     rates = [float(one.frame_rate or source_rate) for one in recipe.video]
     rates += [SOUND_PACKETS_A_SECOND] * len(recipe.audio)
     kept = sum(rates) * KEPT_PACKET_BYTES
+    if video is not None and recipe.video:
+        # When the source's are shown, in its own clock and in the results', and when
+        # those of the rendition are that is compared with them.
+        kept += source_rate * COMPARED_PICTURE_BYTES
     return seconds * (kept + max(rates, default=0.0) * INDEX_PACKET_BYTES)
 
 

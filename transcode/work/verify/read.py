@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ...contract import AudioRendition, OutputFile, Task, VideoRendition
 from ...media.demuxers import READS
 from ..loudness import LoudnessMeter
+from ..shown import ordered
 from .cmaf import (
     BrokenSegment,
     TrackHeader,
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from .decode import AnyStream
 
 Times: TypeAlias = Sequence[tuple[Fraction, int]]
-_WINDOW = 4096
-"""Times that are sorted together; no codec reorders across a hundredth of it."""
 _AUDIO_GROUP = 64
 """Audio packets that are decoded together."""
 
@@ -155,20 +154,6 @@ class _Boxes:
                 f"{packets} of {size}"
             )
             raise BrokenSegment(msg)
-
-
-def ordered(times: array[int]) -> None:
-    """
-    Sort in place. Times that are out of order by a few places, as reordered pictures
-    are, cost a window of memory and not a list of them all.
-    """
-    half = _WINDOW // 2
-    for begin in range(0, max(len(times) - half, 1), half):
-        window = times[begin : begin + _WINDOW]
-        if any(b < a for a, b in pairwise(window)):
-            times[begin : begin + _WINDOW] = array("q", sorted(window))
-    if any(b < a for a, b in pairwise(times)):
-        times[:] = array("q", sorted(times))
 
 
 class _Joined:

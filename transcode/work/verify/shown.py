@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -40,7 +41,7 @@ def shown(task: Task, report: EncodeReport, tracks: Sequence[Track]) -> Iterator
             continue
         key = plan.frame_rate, plan.made_by
         like = seen.setdefault(key, track)
-        if like is not track and list(like.times) == list(track.times):
+        if like is not track and like.times == track.times:
             continue  # the usual case: said once
         if plan.frame_rate is not None:
             yield from _without_holes(track, plan.frame_rate)
@@ -48,41 +49,41 @@ def shown(task: Task, report: EncodeReport, tracks: Sequence[Track]) -> Iterator
             yield from _at_its_times(task, report, track, wanted)
 
 
-def _wanted(task: Task, told: Shown) -> list[float]:
+def _wanted(task: Task, told: Shown) -> array[float]:
     """The source's times in the results' seconds, those that are made."""
     made = made_at(task, told, told.times)
-    return [it for it in made if it is not None]
+    return array("d", (it for it in made if it is not None))
 
 
-def made_at(task: Task, told: Shown, times: Iterable[int]) -> list[float | None]:
+def made_at(task: Task, told: Shown, times: Iterable[int]) -> Iterator[float | None]:
     """
     For each of *times* at which the source shows a picture the second of the results.
 
     None where it is not made, or where a plan gives all of them other times.
     """
     clip, video = task.recipe.clip, source_video(task)
-    seconds = [float(time * told.base) for time in times]
+    seconds = (float(time * told.base) for time in times)
     if video is None or video.retimed == "count":
-        return [None] * len(seconds)
+        return (None for _ in seconds)
     if clip is None:
         if video.retimed == "start":
             # Its distances are right, where it begins is not.
             late = (video.start_seconds or 0.0) - (task.media.start_seconds or 0.0)
             first = float(told.times[0] * told.base)
-            return [time - first + max(0.0, late) for time in seconds]
-        return list(seconds)
+            return (time - first + max(0.0, late) for time in seconds)
+        return seconds
     begins = clip.start_seconds - (clip.seek_seconds or 0.0)
     first = begins - (clip.slack_seconds or 0.0) - _CLOCK_SECONDS
     until = None
     if clip.end_seconds is not None:
         until = clip.end_seconds - clip.start_seconds - clip.slack_seconds
         until -= _CLOCK_SECONDS
-    return [
+    return (
         time - begins
         if time >= first and (until is None or time - begins < until)
         else None
         for time in seconds
-    ]
+    )
 
 
 def _without_holes(track: Track, rate: Fraction) -> Iterator[str]:
@@ -92,14 +93,14 @@ def _without_holes(track: Track, rate: Fraction) -> Iterator[str]:
 
 
 def _at_its_times(
-    task: Task, report: EncodeReport, track: Track, wanted: list[float]
+    task: Task, report: EncodeReport, track: Track, wanted: array[float]
 ) -> Iterator[str]:
     video, copied = source_video(task), track.plan.made_by == "copied"
     near = max(_CLOCK_SECONDS, 2 * float(track.time_base))
     steady = video is not None and video.variable_frame_rate is False
     if steady and video is not None and video.frame_rate and not copied:
         near = max(near, _GRID_SHARE / float(video.frame_rate))
-    times = [float(time * track.time_base) for time in track.times]
+    times = array("d", (float(time * track.time_base) for time in track.times))
     clip = task.recipe.clip
     if task.kind == "chunk" and clip is not None and clip.start_seconds and times:
         # Joined, it stands beside pictures at their own times.
@@ -112,7 +113,8 @@ def _at_its_times(
             )
     if clip is not None and times and wanted:
         # What begins a little late is shown from the start of a clip on.
-        wanted = [min(wanted[0], max(times[0], 0.0)), *wanted[1:]]
+        wanted = array("d", wanted)
+        wanted[0] = min(wanted[0], max(times[0], 0.0))
     missing = [it for it in wanted if not _has(times, it, near)]
     allowed = report.dropped_frames
     if copied or task.recipe.clip is not None:
@@ -165,6 +167,6 @@ def near_their_length(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
                 break
 
 
-def _has(times: list[float], time: float, near: float) -> bool:
+def _has(times: array[float], time: float, near: float) -> bool:
     at = bisect_left(times, time - near)
     return at < len(times) and times[at] <= time + near
