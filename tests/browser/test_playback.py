@@ -94,7 +94,8 @@ def sizes_of(job: dict[str, Any]) -> list[list[int]]:
 def check_whole(report: dict[str, Any]) -> None:
     """Played to the end, with sound, and every picture was decoded."""
     # Nothing jumped over, nothing waited for: hls.js has a `bufferStalledError` where
-    # the codec of sound changes in mid-play; with one group of sound none does.
+    # the codec of sound changes in mid-play; with one group of sound none does. (Where
+    # more than a second was at hand, the machine was busy: `slow`.)
     assert ([], "ended") == (report["errors"], report["end"]), json.dumps(report)
     assert pytest.approx(SECONDS, abs=0.5) == report["current_seconds"]
     assert pytest.approx(SECONDS, abs=0.5) == report["duration_seconds"]
