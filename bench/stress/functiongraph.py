@@ -386,6 +386,9 @@ def _long_clip(home: Path, suffix: str) -> bytes:
     argv += ["-i", f"testsrc2=size=160x120:rate=10:duration={LONG_SECONDS}"]
     argv += ["-f", "lavfi", "-i", f"sine=frequency=300:duration={LONG_SECONDS}"]
     argv += ["-c:v", "libx264", "-preset", "ultrafast", "-g", "10"]
+    if suffix == "ts":
+        # Too many bytes for the probe to have seen all of them.
+        argv += ["-muxrate", "1500000"]
     subprocess.run([*argv, "-c:a", "aac", str(path)], check=True)
     return path.read_bytes()
 
