@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import anyio
@@ -21,7 +21,15 @@ import anyio.to_thread
 
 from .analysis.decide import decide
 from .analysis.index_pass import foresee_index
-from .analysis.measuring import Measure, Measuring, left_of, repeated
+from .analysis.measuring import (
+    BegunPlan,
+    Measure,
+    MeasureFirst,
+    Measurement,
+    Measuring,
+    left_of,
+    repeated,
+)
 from .analysis.planner import Planner, foresee, planner_of
 from .contract import (
     Constraints,
@@ -281,16 +289,18 @@ async def plan_job(  # noqa: PLR0913 - what it needs, from whom, and who is told
     listen: Listener,
     started: float,
     *,
-    media: Media | None = None,
-    measured: Mapping[str, TaskResult] = MappingProxyType({}),
-) -> Decided | Measure:
+    begun: BegunPlan | None = None,
+) -> Decided | MeasureFirst:
     """
     Plan a job whose tasks start each other, or say what is to be measured before.
 
-    *media*: what it was planned by, None where nobody has looked yet; *measured*: what
-    has become of measuring tasks since, by their ids. What tries before this one have
-    measured is known from the *journal*.
+    *begun*: what was planned by under this claim before, and what was measured since.
+    What tries before this one have measured is known from the *journal*.
     """
+    wishes = order.constraints if begun is None else begun.constraints
+    measured = MappingProxyType({}) if begun is None else begun.measured
+    # What of the deadline is gone, whatever it went by in: calls wait, and start cold.
+    gone = (wishes.deadline_seconds or 0) - (order.constraints.deadline_seconds or 0)
 
     def planner_for(media: Media, constraints: Constraints) -> Planner:
         chosen = (order.profile, order.platform, constraints)
@@ -302,16 +312,24 @@ async def plan_job(  # noqa: PLR0913 - what it needs, from whom, and who is told
     ) -> TranscodeError:
         return refusal_of(plan, done, error, started)
 
-    def known(step: Measure) -> TaskResult | None:
-        earlier = journal.earlier.get(step.task_id, ())
-        return measured.get(step.task_id) or step.known(earlier)
+    def known(step: Measure) -> Measurement | None:
+        result = measured.get(step.task_id)
+        if result is not None:
+            first = next(iter(measured)) == step.task_id
+            return step.came_to(result, waited_seconds=gone if first else 0.0)
+        # The wishes are what was left after it.
+        before = step.known(journal.earlier.get(step.task_id, ()))
+        return None if before is None else step.came_to(before, waited_seconds=0.0)
 
     try:
-        if media is None:
-            media = await _probe_and_prepare(order.source, wiring, order.constraints)
+        media = (
+            await _probe_and_prepare(order.source, wiring, wishes)
+            if begun is None
+            else begun.media
+        )
         with span("plan") as one:
             decided = repeated(
-                decide(planner_for, media, order.constraints, refused=refused), known
+                decide(planner_for, media, wishes, refused=refused), known
             )
             if not isinstance(decided, Measure):
                 one.mark(_decided(decided[0]))
@@ -322,7 +340,7 @@ async def plan_job(  # noqa: PLR0913 - what it needs, from whom, and who is told
         allowed = await journal.allow(decided.reserve)
         own = decided.own.model_copy(update={"budget": allowed.budget})
         listen(SampleBegun(own))
-        return replace(decided, own=own)
+        return MeasureFirst(own, media, wishes)
     plan, results = decided
     plan = await journal.allow(plan)
     listen(Planned(plan))

@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from types import MappingProxyType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import anyio
@@ -35,14 +35,13 @@ from tests.jobs.test_model import (
     looked_up,
     results,
 )
-from transcode.analysis.measuring import Measure
+from transcode.analysis.measuring import BegunPlan, Measure, MeasureFirst
 from transcode.contract import (
     Artifact,
     Attempt,
     Heartbeat,
     Indexed,
     InvocationReport,
-    Media,
     Money,
     OutcomeKind,
     Plan,
@@ -50,7 +49,6 @@ from transcode.contract import (
     Produced,
     Spec,
     Task,
-    TaskResult,
 )
 from transcode.contract.job import Ending, LedgerRecord, Submission
 from transcode.errors import (
@@ -223,23 +221,22 @@ class AdvanceModel:
         _wiring: Wiring,
         journal: Any,
         *_: Any,
-        media: Media | None = None,
-        measured: Mapping[str, TaskResult] = MappingProxyType({}),
-    ) -> Decided | Measure:
+        begun: BegunPlan | None = None,
+    ) -> Decided | MeasureFirst:
         """As the real one, which looks at media, and whether an index pays."""
         plan = self.plan.model_copy(update={"job_id": order.job_id})
         if not self.measures:
             return Decided(await journal.allow(plan))
         own = plan.model_copy(update={"tasks": (_part(plan, "index", "index"),)})
-        step = Measure(own, plan, order.constraints)
         earlier = journal.earlier.get("index", ())
         if self.breaks.get("measures anew"):
             earlier = ()
-        known = measured.get("index") or step.known(earlier)
+        known = Measure(own, plan, order.constraints).known(earlier)
+        if begun is not None:
+            known = begun.measured["index"]
         if known is None:
-            assert media is None
-            return step
-        if media is None:
+            return MeasureFirst(own, plan.media, order.constraints)
+        if begun is None:
             self.reused += 1
         return Decided(await journal.allow(plan), (known,) if known.attempts else ())
 

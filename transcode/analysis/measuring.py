@@ -8,9 +8,12 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import TypeAlias, TypeVar
 
+import anyio
+
 from ..contract import (
     Attempt,
     Constraints,
+    Media,
     Money,
     Plan,
     PlannedTask,
@@ -64,19 +67,24 @@ class Measure:
             produced=None,
         )
 
-    def came_to(self, result: TaskResult | None) -> Measurement:
-        """What that means; None: not even an attempt was made."""
+    def came_to(
+        self, result: TaskResult | None, *, waited_seconds: float
+    ) -> Measurement:
+        """
+        What that means; None: not even an attempt was made.
+
+        *waited_seconds*: of the deadline of the wishes, what it has taken.
+        """
         attempts = result.attempts if result else ()
         cost = Money(
             amount=sum((a.cost.amount for a in attempts), Decimal(0)),
             currency=self.own.predicted_cost.currency,
         )
-        waited = sum(a.measured.wall_seconds for a in attempts if a.measured)
         return Measurement(
             (result,) if result and attempts else (),
             attempts[-1] if attempts else None,
             cost,
-            less(self.wishes, cost, waited),
+            less(self.wishes, cost, waited_seconds),
         )
 
 
@@ -91,6 +99,27 @@ class Measurement:
     """What is left of deadline and budget."""
 
 
+@dataclass(frozen=True, slots=True)
+class MeasureFirst:
+    """What a job is planned by, and the task that is to measure more of it."""
+
+    own: Plan
+    """Of that task alone."""
+    media: Media
+    constraints: Constraints
+
+
+@dataclass(frozen=True, slots=True)
+class BegunPlan:
+    """A decision that was begun, and what it has asked for."""
+
+    media: Media
+    constraints: Constraints
+    """Of when it was begun."""
+    measured: Mapping[str, TaskResult]
+    """What has become of measuring tasks, by their ids, in their order."""
+
+
 _R = TypeVar("_R")
 Deciding: TypeAlias = Generator[Measure, Measurement, _R]
 """
@@ -100,17 +129,17 @@ same, so that another process can go on with it by repeating it.
 
 
 def repeated(
-    deciding: Deciding[_R], known: Callable[[Measure], TaskResult | None]
+    deciding: Deciding[_R], known: Callable[[Measure], Measurement | None]
 ) -> _R | Measure:
     """
     What is decided by what is *known*, or the first that must be measured for it.
 
-    *known*: what has become of a measuring task; None: it has not been done.
+    *known*: what a measuring task came to; None: it has not been done.
     """
     try:
         step = next(deciding)
-        while (result := known(step)) is not None:
-            step = deciding.send(step.came_to(result))
+        while (measured := known(step)) is not None:
+            step = deciding.send(measured)
     except StopIteration as decided:
         answer: _R = decided.value
         return answer
@@ -138,13 +167,16 @@ class Measuring:
             return result
 
     async def _measure(self, step: Measure) -> Measurement:
-        result = step.known(self.journal.earlier.get(step.task_id, ()))
+        earlier = self.journal.earlier.get(step.task_id, ())
+        result, waited = step.known(earlier), 0.0
         if result is None:
+            began = anyio.current_time()
             results = await self._run(step.own, step.planned, step.reserve)
             result = results[0] if results else None
+            waited = anyio.current_time() - began
         # The next worker imports while it is planned anew.
         await self.engine.prewarm()
-        return step.came_to(result)
+        return step.came_to(result, waited_seconds=waited)
 
     async def _run(
         self, own: Plan, planned: PlannedTask, reserve: Plan

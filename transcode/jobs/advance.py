@@ -16,16 +16,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
 
 import anyio
 
-from ..analysis.measuring import Measure, left_of
+from ..analysis.measuring import BegunPlan, MeasureFirst, left_of
 from ..contract import (
     InvocationReport,
     KeptWork,
     Manifest,
-    Media,
     Plan,
     TaskResult,
     WorkOrder,
@@ -164,12 +162,7 @@ class JobAdvance:
             self.listen(Planned(plan))
             await self.journal.planned(plan, resumed.kept)
 
-    async def _decide(
-        self,
-        started: float,
-        media: Media | None = None,
-        measured: Mapping[str, TaskResult] = MappingProxyType({}),
-    ) -> None:
+    async def _decide(self, started: float, begun: BegunPlan | None = None) -> None:
         """Write down the plan, or what is to be measured for it. Of several, one is."""
         decided = await plan_job(
             self.order,
@@ -177,11 +170,16 @@ class JobAdvance:
             self.journal,
             self.listen,
             started,
-            media=media,
-            measured=measured,
+            begun=begun,
         )
-        if isinstance(decided, Measure):
-            await write_measuring(self.objects, self.claim, decided.own)
+        if isinstance(decided, MeasureFirst):
+            await write_measuring(
+                self.objects,
+                self.claim,
+                decided.own,
+                decided.media,
+                decided.constraints,
+            )
         else:
             await self.journal.planned(decided.plan, {}, decided.measured)
 
@@ -236,8 +234,11 @@ class JobAdvance:
                 task_id=name, kind=planned.task.kind, attempts=(), produced=None
             )
             (measured[name],) = results_of([state], steps.gave_up) or (none,)
+        first = stages[0]
         try:
-            await self._decide(began, stages[0].plan.media, measured)
+            await self._decide(
+                began, BegunPlan(first.media, first.constraints, measured)
+            )
         except StoreError:
             raise
         except TranscodeError as exc:

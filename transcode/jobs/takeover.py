@@ -9,8 +9,10 @@ from typing import Literal
 from pydantic import Field
 
 from ..contract import (
+    Constraints,
     InvocationReport,
     KeptWork,
+    Media,
     OrderedWork,
     Plan,
     PlannedTask,
@@ -51,6 +53,10 @@ class MeasuringTry(StoredRecord):
     claim: int
     plan: Plan
     """Of the one task that measures."""
+    media: Media
+    """What the decision was begun with."""
+    constraints: Constraints
+    """Of when it was begun: what is left of a deadline falls meanwhile."""
 
 
 def plan_path(job_id: str, claim: int) -> str:
@@ -81,9 +87,17 @@ async def write_plan(
     await _create(objects, plan_path(claim.job_id, claim.number), known)
 
 
-async def write_measuring(objects: Bucket, claim: Claim, plan: Plan) -> None:
+async def write_measuring(
+    objects: Bucket, claim: Claim, plan: Plan, media: Media, constraints: Constraints
+) -> None:
     """Once; *plan* is of the one task that measures."""
-    known = MeasuringTry(job_id=claim.job_id, claim=claim.number, plan=_closed(plan))
+    known = MeasuringTry(
+        job_id=claim.job_id,
+        claim=claim.number,
+        plan=_closed(plan),
+        media=media,
+        constraints=constraints,
+    )
     (one,) = plan.tasks
     path = measuring_path(claim.job_id, claim.number, one.task.kind)
     await _create(objects, path, known)
