@@ -39,8 +39,7 @@ def test_a_pipe_hears_of_the_first_tenth(
     assert int(said[0]) <= 10
 
 
-# The longest of them: of a shorter one a busy machine draws no first tenth.
-@pytest.mark.parametrize("profile", ["hls"])
+@pytest.mark.parametrize("profile", ["hls", "preview"])
 def test_a_terminal_shows_it_move(clip: Path, profile: str, tmp_path: Path) -> None:
     """From the first tenth on, in steps, and never backwards."""
     argv = [sys.executable, "-m", "transcode", "run", str(clip), "--profile", profile]

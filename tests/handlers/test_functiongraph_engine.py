@@ -183,6 +183,14 @@ def reconciled(place: Any, log: Path, environment: dict[str, str]) -> dict[str, 
     return checked
 
 
+async def start(wiring: Wiring, request: Request) -> None:
+    """Submit it, and leave it to the calls that it becomes."""
+    async with JobService.open(wiring, to=request.to) as service:
+        report, _ = await service.submit(request)
+        report = await service.start(report.job_id)
+    assert "running" == report.status
+
+
 async def test_chunks_are_joined_by_the_last_to_end(
     make_front: MakeFront,
     wired: Wired,
@@ -206,10 +214,7 @@ async def test_chunks_are_joined_by_the_last_to_end(
         memory_mib=1024,
     )
 
-    async with JobService.open(wired(known(front)), to=request.to) as service:
-        report, _ = await service.submit(request)
-        report = await service.start(report.job_id)
-    assert "running" == report.status
+    await start(wired(known(front)), request)
     calls = front.ended(3)
 
     assert ["SUCCESS"] * 3 == [call["status"] for call in calls]
@@ -242,10 +247,7 @@ async def test_a_stream_is_indexed_before_it_is_cut(
         engine="functiongraph",
     )
 
-    async with JobService.open(wired(known(front)), to=request.to) as service:
-        report, _ = await service.submit(request)
-        report = await service.start(report.job_id)
-    assert "running" == report.status
+    await start(wired(known(front)), request)
     calls = front.ended(4)
 
     assert ["SUCCESS"] * 4 == [call["status"] for call in calls]
@@ -272,9 +274,7 @@ async def test_a_target_quality_is_found_where_nobody_waits(
         engine="functiongraph",
     )
 
-    async with JobService.open(wired(known(front)), to=request.to) as service:
-        report, _ = await service.submit(request)
-        await service.start(report.job_id)
+    await start(wired(known(front)), request)
     calls = front.ended(2)
 
     assert ["SUCCESS"] * 2 == [call["status"] for call in calls]

@@ -18,9 +18,9 @@ from ..contract import (
 from .demuxers import CLOCKED, short
 
 KEYFRAME_EARLY_SECONDS = Fraction(1, 1_000_000)
-"""So early a keyframe of ours may be: floats and printed times round by less. Not more:
-no segment begins before it is due, and pictures that are due are not early, since their
-clocks are exact (`work/command/timing.py`)."""
+"""So early a keyframe of ours may be: floats and printed times round by less, and no
+clock has finer ticks (`work/command/timing.py`). Not more: no segment begins before it
+is due, so that an earlier keyframe would not begin one."""
 _NEARLY = 1e-6
 _PRIMING_SECONDS = 0.1
 _SAME_SECONDS = 0.001

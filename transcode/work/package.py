@@ -21,13 +21,13 @@ MEDIA = "media.mp4"
 _CACHE_BYTES = 4 * 2**20
 _CLOSE_SECONDS = 0.5
 """Keyframes that are closer to the last one listed are left out, while seeking."""
-_HAIR_SECONDS = 1e-6
-"""A tick at the most, which rounding may take from a keyframe: a boundary that lay
-behind it would wait for the next. Each lies a tick earlier than the one before: with a
-millisecond, those of two hours came before another keyframe."""
-_COPY_HAIR_SECONDS = 0.001
-"""Where keyframes are the source's: those of a copy come by the container's own clock,
-and segments need not end at equal times."""
+_ROUNDED_UP_SECONDS = 1e-9
+"""The packager cuts a length off at whole ticks: what a float has lost would be one,
+and each boundary would lie that much earlier than the one before, until it came before
+another keyframe. Ours come no earlier than they are due, by the tracks' own clock."""
+_COPIED_SECONDS = 0.001
+"""So early a keyframe of a copy may be, which comes by its container's clock. Where
+keyframes are the source's, segments need not end at equal times."""
 
 
 def folder(rendition: VideoRendition | AudioRendition) -> str:
@@ -64,7 +64,7 @@ def build(recipe: Recipe, *, program: str, fifo: str) -> tuple[str, ...]:
     if "," in fifo:
         raise ValueError(f"the packager cannot read {fifo}: commas separate its fields")
 
-    hair = _COPY_HAIR_SECONDS if recipe.keyframes == "source" else _HAIR_SECONDS
+    early = _COPIED_SECONDS if recipe.keyframes == "source" else 0.0
     renditions: list[VideoRendition | AudioRendition]
     renditions = [*recipe.video, *recipe.audio]
     streams = [
@@ -77,7 +77,7 @@ def build(recipe: Recipe, *, program: str, fifo: str) -> tuple[str, ...]:
         # Long enough to be worth a request, short enough to switch; at the keyframes
         # that the encoder was told to make.
         "--segment_duration",
-        f"{packaging.segment_seconds - hair:.6f}",
+        f"{packaging.segment_seconds - early + _ROUNDED_UP_SECONDS:.9f}",
         # Within it a fragment for each keyframe: only what a fragment begins with can
         # be fetched by itself, in the playlist of keyframes.
         "--fragment_duration",

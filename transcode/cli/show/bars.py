@@ -61,6 +61,8 @@ class Bars:
         self._board = Board(now, several=several)
         self._now = now
         self._ids: dict[str, TaskID] = {}
+        self._moving: set[str] = set()
+        """Of which a share was drawn."""
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -110,6 +112,10 @@ class Bars:
         if task_id not in self._ids:
             self._show(task_id)
         percent = lane.percent
+        # The first is drawn at once: a quarter of a second later it may be a third.
+        first = percent is not None and task_id not in self._moving
+        if first:
+            self._moving.add(task_id)
         # Of many, those are shown that run.
         many = self._board.several or lane.planned.task.kind == "chunk"
         self._bars.update(
@@ -118,6 +124,7 @@ class Bars:
             total=None if percent is None else 100,
             completed=percent or 0,
             row=self._row(lane),
+            refresh=first,
         )
 
     def _row(self, lane: Lane) -> Row:
