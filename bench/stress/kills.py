@@ -125,13 +125,14 @@ def _round(kind: str, moment: float, clip: Path, home: Path) -> bool:
             raise ViolationError(f"exit code {run.returncode} instead of 130")
         if kind == "worker" and hit and run.returncode != 0:
             raise ViolationError(f"a lost worker was not replaced: {run.returncode}")
-    _until_gone(mark, scratch)
+    _until_gone(mark, scratch, out)
     _refuse_half_results(out)
     again, _, _ = _start(clip, home, mark)
     text, errors = again.communicate(timeout=120)
     if again.returncode != 0 or json.loads(text)["status"] != "succeeded":
         raise ViolationError(f"running again failed: {errors}")
-    _until_gone(mark, scratch)
+    _until_gone(mark, scratch, out)
+    _refuse_half_results(out)
     return hit
 
 
@@ -175,10 +176,12 @@ def _cmdline(pid: int) -> bytes:
         return b""
 
 
-def _until_gone(mark: str, scratch: Path) -> None:
+def _until_gone(mark: str, scratch: Path, out: Path) -> None:
     deadline = time.monotonic() + GRACE_SECONDS
     while True:
-        processes, files = marked(mark), list(scratch.iterdir())
+        # Scratch goes before what is staged beside the results; who removes both bears
+        # no mark.
+        processes, files = marked(mark), [*scratch.iterdir(), *out.glob(".transcode-*")]
         if not processes and not files:
             return
         if time.monotonic() > deadline:

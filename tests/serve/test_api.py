@@ -43,12 +43,17 @@ def test_jobs_are_listed_by_the_page(
     )
     assert 200 == price.status
     assert price.json["tasks"][0]["candidates"][1]["reason"]
-    for n in range(3):
-        body = {"source": str(tmp_path / f"in/clip{n}.mp4"), "tags": {"n": str(n)}}
-        server.ends(server.ask("POST", "/jobs", body).json["job_id"])
 
     def listed(query: str) -> Any:
         return server.ask("GET", f"/jobs?{query}").json
+
+    for n in range(3):
+        body = {"source": str(tmp_path / f"in/clip{n}.mp4"), "tags": {"n": str(n)}}
+        job = server.ask("POST", "/jobs", body).json["job_id"]
+        # Whoever was told of a job finds it in the list, and as it was told.
+        assert job == listed("limit=1")["jobs"][0]["job_id"]
+        server.ends(job)
+        assert "succeeded" == listed("limit=1")["jobs"][0]["status"]
 
     def all_done() -> bool:
         # A result is seen before its bill is entered.

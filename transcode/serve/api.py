@@ -151,11 +151,11 @@ class Counter:
                 self.service.submit(wanted, tags=tags, priority=priority, order=order)
             )
         await self._queued(Taken(asked.source, report, new=new, ignored=None))
-        return reported(report, 201 if new else 200)
+        return self._answer(report, 201 if new else 200)
 
     async def job(self, request: Request) -> Response:
         """Where a job stands. What `transcode run` made is told of, too."""
-        return reported(await self._reported(request))
+        return self._answer(await self._reported(request))
 
     async def planned(self, request: Request) -> Response:
         """
@@ -209,7 +209,7 @@ class Counter:
     async def cancel(self, request: Request) -> Response:
         """Have it stopped, by whoever works on it."""
         job = await self._named(request)
-        return reported(await _in_time(self.service.cancel(job)), 202)
+        return self._answer(await _in_time(self.service.cancel(job)), 202)
 
     async def retry(self, request: Request) -> Response:
         """Open it again."""
@@ -219,7 +219,7 @@ class Counter:
         except UsageError as exc:
             raise HttpRefusal(409, exc) from exc
         await self.runner.add(job, priority=report.submission.priority)
-        return reported(report, 202)
+        return self._answer(report, 202)
 
     async def handshake(self, request: Request) -> Response:
         """
@@ -256,6 +256,10 @@ class Counter:
         why = why_outside(source, asked, self.sources)
         if why is not None:
             raise outside(asked, why)
+
+    def _answer(self, report: JobReport, status: int = 200) -> Response:
+        self.listing.told(report)
+        return reported(report, status)
 
     def _stream(self, job: str | None) -> Response:
         return StreamingResponse(

@@ -12,7 +12,7 @@ import anyio
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from ..contract import Value
-from ..contract.job import Submission
+from ..contract.job import JobReport, Submission
 from ..contract.status import JobStatus
 from ..errors import StoreDown
 from ..hooks import Listener, Troubled
@@ -27,6 +27,9 @@ _EVERY_SECONDS = 10.0
 _PAUSE_SECONDS = 0.5
 """Between two looks, however much happens."""
 _FIRST_SECONDS = 20.0
+_CHANGE_SECONDS = 5.0
+"""How long an answer waits for what is known to have changed: where the store hangs, it
+says by `as_of` how old it is."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 TagPair = Annotated[
@@ -113,22 +116,34 @@ class Listing:
     bucket: Bucket
     listen: Listener
     _news: anyio.Event = field(default_factory=anyio.Event)
-    _ready: anyio.Event = field(default_factory=anyio.Event)
+    _looked_anew: anyio.Event = field(default_factory=anyio.Event)
+    _changes: int = 0
+    _seen: int = 0
+    """As many of the changes as the store had shown at the last look."""
     _as_of: datetime | None = None
 
     def changed(self) -> None:
         """Something happened here: look again soon."""
+        self._changes += 1
         self._news.set()
+
+    def told(self, report: JobReport) -> None:
+        """Somebody was told how a job stands: the list must not know less."""
+        now = datetime.now(UTC)
+        found = self.index.find(report.job_id)
+        if report.status not in [job.status(now) for job in found]:
+            self.changed()
 
     async def keep_fresh(self) -> None:
         """For ever; a store that is down is asked again."""
         while True:
             self._news = anyio.Event()
             try:
-                now = datetime.now(UTC)
+                now, changes = datetime.now(UTC), self._changes
                 await self.index.sync(self.bucket)
-                self._as_of = now
-                self._ready.set()
+                self._as_of, self._seen = now, changes
+                self._looked_anew.set()
+                self._looked_anew = anyio.Event()
             except Exception as exc:  # noqa: BLE001 - said, and tried again
                 self.listen(Troubled(as_ours(exc), _EVERY_SECONDS))
             await anyio.sleep(_PAUSE_SECONDS)
@@ -169,9 +184,17 @@ class Listing:
         return Costs(by=asked.by, groups=tuple(map(Spending.of, totals)))
 
     async def _looked(self) -> datetime:
-        """When the store was; waits for the first time, and raises `StoreDown`."""
-        with anyio.move_on_after(_FIRST_SECONDS):
-            await self._ready.wait()
+        """
+        When the store was: after all that was known to have changed by now.
+
+        Raises `StoreDown` where it could not be looked at even once.
+        """
+        changes = self._changes
+        with anyio.move_on_after(
+            _FIRST_SECONDS if self._as_of is None else _CHANGE_SECONDS
+        ):
+            while self._as_of is None or self._seen < changes:
+                await self._looked_anew.wait()
         if self._as_of is None:
             raise StoreDown("The jobs are still being read; come back in a moment.")
         return self._as_of
