@@ -94,8 +94,8 @@ def sizes_of(job: dict[str, Any]) -> list[list[int]]:
 def check_whole(report: dict[str, Any]) -> None:
     """Played to the end, with sound, and every picture was decoded."""
     # Nothing jumped over, nothing waited for: hls.js has a `bufferStalledError` where
-    # the codec of sound changes in mid-play; with one group of sound none does. (Where
-    # seconds were at hand, and timers of the page were late, too, it is `slow`.)
+    # the codec of sound changes in mid-play; with one group of sound none does. (With
+    # seconds at hand, and neither a jump nor a nudge, it is `slow`.)
     assert ([], "ended") == (report["errors"], report["end"]), json.dumps(report)
     assert pytest.approx(SECONDS, abs=0.5) == report["current_seconds"]
     assert pytest.approx(SECONDS, abs=0.5) == report["duration_seconds"]

@@ -183,6 +183,17 @@ def test_a_process_waits_for_its_tasks(
     assert [(attempt.measured.billed_milliseconds, call["billed_milliseconds"])] == [
         (int(it["ours"]), int(it["theirs"])) for it in checked["differences"]
     ]
+    # Made by hand, it has no ledger until then, and one figure in it from then on.
+    assert 0 == run_command_line([*asking, "--enter"])
+    assert 1 == json.loads(capsys.readouterr().out)["entered"]["attempts"]
+    assert 0 == run_command_line(asking)
+    assert not json.loads(capsys.readouterr().out)["log"]["differences"]
+    assert 0 == run_command_line(["costs", "--to", f"{place.uri}/out", "--json"])
+    (total,) = json.loads(capsys.readouterr().out)["groups"]
+    assert (1, call["billed_milliseconds"]) == (
+        total["attempts"],
+        total["billed_milliseconds"],
+    )
     assert not [name for name in place.names("out/") if "invocations" in name]
     report = anyio.run(look, wiring)
     assert () == report.drifted

@@ -166,6 +166,12 @@ def test_nobody_waits_for_the_tasks_of_an_upload(
         checked["note"].partition(";")[0],
     ), "of an upload that is known nothing is entered"
     assert all(0 <= it for it in both.values()), both
+    entering = reconciled(
+        place, log, environment | {"TRANSCODE_INDEX": str(tmp_path)}, "--enter"
+    )
+    assert checked == entering, "the checks are of what was there before"
+    after = reconciled(place, log, environment | {"TRANSCODE_INDEX": str(tmp_path)})
+    assert not [it for it in after["differences"] if it["ours"] is not None]
     assert [task["request_id"]] * 2 == [
         it["attempt"]["invocation"]
         for it in ledger(place)
@@ -173,9 +179,11 @@ def test_nobody_waits_for_the_tasks_of_an_upload(
     ]
 
 
-def reconciled(place: Any, log: Path, environment: dict[str, str]) -> dict[str, Any]:
+def reconciled(
+    place: Any, log: Path, environment: dict[str, str], *options: str
+) -> dict[str, Any]:
     argv = [sys.executable, "-m", "transcode", "costs", "--to", f"{place.uri}/out"]
-    argv += ["--reconcile", str(log), "--json"]
+    argv += ["--reconcile", str(log), "--json", *options]
     done = subprocess.run(
         argv, env={**os.environ, **environment}, capture_output=True, check=True
     )

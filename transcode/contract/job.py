@@ -147,15 +147,19 @@ class LedgerRecord(StoredRecord):
     """With `recipe`, what a re-fit of the prediction needs."""
     recipe: Recipe | None = None
     platform_billed_milliseconds: int | None = None
-    """What the platform says it billed, where it says so."""
+    """What the platform says it billed; None until its log is entered."""
 
     @property
     def key(self) -> str:
-        """Its name in the ledger: sorted by day, unique per attempt."""
+        """
+        Its name in the ledger: sorted by day, unique per attempt; with the platform's
+        own figure it has another, and stands for the record that had none.
+        """
         day = self.recorded_at.strftime("%Y-%m-%d")
+        known = "" if self.platform_billed_milliseconds is None else ".billed"
         return (
             f"{day}/{self.job_id}.{self.claim:04d}.{self.task_id}."
-            f"{self.attempt.number}.json"
+            f"{self.attempt.number}{known}.json"
         )
 
 

@@ -137,7 +137,8 @@ class Index(IndexReader):
     def _known(self, first: str) -> dict[str, str]:
         """Key → the etag it was strange with; empty for a record: those stay."""
         rows = self._base.execute(
-            "SELECT ? || key, '' FROM attempts WHERE key >= ? AND claim != ? UNION ALL "
+            "SELECT ? || key, '' FROM attempts WHERE key >= ? "
+            "AND (claim != ? OR reported) UNION ALL "
             "SELECT key, etag FROM strange WHERE key >= ? AND key < ?",
             (LEDGER, first, BY_HAND, LEDGER + first, LEDGER + "\uffff"),
         )

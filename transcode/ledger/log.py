@@ -2,6 +2,9 @@
 What every attempt took and cost: append-only, one object each, sorted by day.
 
     <state>/.transcode/ledger/2026-11-22/<job>.<claim>.<task>.<n>.json
+                                        …/<job>.<claim>.<task>.<n>.billed.json
+
+the second where the platform's log was entered later: with its figure for ours.
 """
 
 from __future__ import annotations

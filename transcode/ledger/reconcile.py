@@ -12,6 +12,7 @@ from ..errors import UsageError
 from ..platforms.invocation_log import InvocationLine, read_log
 from ..units import plural
 from .statement import Statement
+from .totals import billed
 
 COUNTED = ("requests", "billed_milliseconds", "amount")
 """What a line of a platform's bill can be compared by; any of them may be missing."""
@@ -57,10 +58,10 @@ def with_log(text: str, records: Iterable[LedgerRecord]) -> Reconciled | None:
     names: dict[str, str] = {}
     for record in records:
         call, measured = record.attempt.invocation, record.attempt.measured
-        if call is None or measured is None:
+        if call is None or (measured is None and call not in theirs):
             continue
         # An upload's call is entered in parts, one for each of its jobs.
-        ours[call] = ours.get(call, 0) + (measured.billed_milliseconds or 0)
+        ours[call] = ours.get(call, 0) + (billed(record) or 0)
         names.setdefault(
             call, f"{record.task_id} {record.claim}.{record.attempt.number}"
         )

@@ -105,15 +105,16 @@ def settle(base: sqlite3.Connection, identity: tuple[str, int, str, int]) -> set
     Let one record stand for each attempt; returns the days it concerns.
 
     An attempt that was written off as lost may yet have reported: the report counts.
+    What the platform says that it billed counts before what we measured of the same.
     """
     rows = base.execute(
-        "SELECT key, outcome, day, stands FROM attempts WHERE job_id = ? AND claim = ? "
-        "AND task_id = ? AND number = ?",
+        "SELECT key, outcome, day, stands, reported FROM attempts WHERE job_id = ? "
+        "AND claim = ? AND task_id = ? AND number = ?",
         identity,
     ).fetchall()
     if len(rows) == 1 and rows[0][3]:
         return {rows[0][2]}
-    rows.sort(key=lambda row: (row[1] == OutcomeKind.LOST, row[0]))
+    rows.sort(key=lambda row: (row[1] == OutcomeKind.LOST, not row[4], row[0]))
     for n, row in enumerate(rows):
         base.execute("UPDATE attempts SET stands = ? WHERE key = ?", (n == 0, row[0]))
     return {row[2] for row in rows}

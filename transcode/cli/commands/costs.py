@@ -16,10 +16,12 @@ from .info import wiring
 # ruff: noqa: PLC0415
 
 if TYPE_CHECKING:
+    from ...ledger.entering import Entries
     from ...ledger.index import Index
     from ...ledger.reconcile import Reconciled
     from ...ledger.statement import Statement, Used
     from ...platforms.price import ReservedInstance
+    from ...store.bucket import Bucket
 
 
 class Held(NamedTuple):
@@ -97,7 +99,13 @@ class HeldType(click.ParamType):  # type: ignore[type-arg]  # since click 8.4
     flag_value="-",
     metavar="[FILE]",
     help="List where the platform counts otherwise: in a bill as --statement --csv "
-    "writes it, and in what it reported for single attempts.",
+    "writes it, or in a log of its invocations; without FILE, in logs entered before.",
+)
+@click.option(
+    "--enter",
+    "enters",
+    is_flag=True,
+    help="With --reconcile LOG: from now on bill these invocations as it says.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values on stdout.")
 @output_options
@@ -111,6 +119,7 @@ def costs(  # noqa: PLR0913 - one argument per option
     reserved: tuple[Held, ...],
     flow_nodes: int,
     reconcile: str | None,
+    enters: bool,
     as_csv: bool,
     as_json: bool,
 ) -> None:
@@ -127,6 +136,7 @@ def costs(  # noqa: PLR0913 - one argument per option
       transcode costs --by profile --csv > costs.csv
       transcode costs --statement --since 2026-10 --until 2026-10
       transcode costs --reconcile bill.csv
+      transcode costs --reconcile lambda.log --enter
     """
     from ...ledger.drift import LAST, drift
     from ..columns import columns
@@ -137,14 +147,18 @@ def costs(  # noqa: PLR0913 - one argument per option
         raise click.UsageError("--csv and --json exclude each other.")
     if (reserved or flow_nodes) and not as_statement:
         raise click.UsageError("--reserved and --flow-nodes belong to --statement.")
+    if enters and reconcile in (None, "-"):
+        raise click.UsageError(
+            "--enter belongs to --reconcile LOG, the platform's log of its invocations."
+        )
     if reconcile is not None:
-        checks = _reconcile(to, since, until, reconcile)
+        checks, entered = _reconcile(to, since, until, reconcile, enters=enters)
         click.echo(
-            show.reconciled_json(checks)
+            show.reconciled_json(checks, entered)
             if as_json
             else show.reconciled_csv(checks)
             if as_csv
-            else show.reconciled_text(checks)
+            else show.reconciled_text(checks, entered)
         )
     elif as_statement:
         used = ask_index(to, lambda index: index.used(since, until))
@@ -212,11 +226,14 @@ def _instance(platform: str, held: Held) -> ReservedInstance:
 
 
 def _reconcile(
-    to: str, since: date | None, until: date | None, file: str
-) -> dict[str, Reconciled]:
-    from ...errors import SourceUnreadable
+    to: str, since: date | None, until: date | None, file: str, *, enters: bool
+) -> tuple[dict[str, Reconciled], Entries | None]:
+    """The checks, as things stood before, and what was entered."""
+    from ...errors import SourceUnreadable, UsageError
+    from ...ledger.entering import entries_of
+    from ...ledger.log import append
     from ...ledger.reconcile import with_bill, with_log, with_reports
-    from ..state import ask_index
+    from ..state import ask
 
     text = None
     if file != "-":
@@ -227,17 +244,31 @@ def _reconcile(
                 f"{file!r} cannot be read: {exc}.", file=file
             ) from exc
 
-    def question(
-        index: Index,
-    ) -> tuple[Reconciled, Reconciled | None, tuple[Used, ...]]:
+    async def question(
+        index: Index, store: Bucket
+    ) -> tuple[dict[str, Reconciled], Entries | None]:
+        checks = {"attempts": with_reports(index.records(since, until))}
         logged = None if text is None else with_log(text, index.records(since, until))
-        reported = with_reports(index.records(since, until))
-        return reported, logged, index.used(since, until)
+        if logged is not None:
+            checks["log"] = logged
+        elif text is not None:
+            made = _statements(index.used(since, until), (), 0)
+            checks["bill"] = with_bill(text, made, origin=file)
+        if not enters:
+            return checks, None
+        entries = entries_of(
+            text or "",
+            index.records(since, until),
+            lambda it: wiring().catalog.platform(it.platform.name),
+        )
+        if entries is None:
+            raise UsageError(
+                f"{file!r} tells of no invocation: --enter takes a platform's log "
+                "(Lambda's REPORT lines, FunctionGraph's 'Finish invoke request').",
+                file=file,
+            )
+        for record in entries.records:
+            await append(store, record)
+        return checks, entries
 
-    reported, logged, used = ask_index(to, question)
-    checks = {"attempts": reported}
-    if logged is not None:
-        checks["log"] = logged
-    elif text is not None:
-        checks["bill"] = with_bill(text, _statements(used, (), 0), origin=file)
-    return checks
+    return ask(to, question)

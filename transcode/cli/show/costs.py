@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from ... import units
+from ...ledger.entering import Entries
 from ...ledger.reconcile import Reconciled
 from ...ledger.statement import Statement
 from ...ledger.totals import Total, grand
@@ -206,7 +207,9 @@ _CHECKED = {
 }
 
 
-def reconciled_text(checks: Mapping[str, Reconciled]) -> str:
+def reconciled_text(
+    checks: Mapping[str, Reconciled], entered: Entries | None = None
+) -> str:
     blocks = []
     for name, check in checks.items():
         count = len(check.differences)
@@ -225,15 +228,29 @@ def reconciled_text(checks: Mapping[str, Reconciled]) -> str:
         if count > _MOST_DIFFERENCES:
             lines.append(f"  and {count - _MOST_DIFFERENCES} more; --json lists them")
         blocks.append("\n".join(lines))
+    if entered is not None:
+        lines = [f"Entered as the platform billed them: {_entered(entered)}"]
+        lines += [f"  left: {why}" for why in entered.left[:_MOST_DIFFERENCES]]
+        if len(entered.left) > _MOST_DIFFERENCES:
+            count = len(entered.left) - _MOST_DIFFERENCES
+            lines.append(f"  and {count} more; --json lists them")
+        blocks.append("\n".join(lines))
     return printable("\n\n".join(blocks))
+
+
+def _entered(entered: Entries) -> str:
+    words = plural(len(entered.records), "attempt")
+    return f"{words}, {entered.known} known already" if entered.known else words
 
 
 def _figure(value: Decimal | None) -> str:
     return "nothing" if value is None else format(value, "f")
 
 
-def reconciled_json(checks: Mapping[str, Reconciled]) -> str:
-    data = {
+def reconciled_json(
+    checks: Mapping[str, Reconciled], entered: Entries | None = None
+) -> str:
+    data: dict[str, Any] = {
         name: {
             "compared": check.compared,
             "differences": _differences(check),
@@ -241,6 +258,12 @@ def reconciled_json(checks: Mapping[str, Reconciled]) -> str:
         }
         for name, check in checks.items()
     }
+    if entered is not None:
+        data["entered"] = {
+            "attempts": len(entered.records),
+            "known": entered.known,
+            "left": list(entered.left),
+        }
     return json.dumps(data, indent=2)
 
 
