@@ -45,7 +45,12 @@ class Memory:
         return self.objects[key]
 
     async def create(
-        self, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None
+        self,
+        key: str,
+        body: bytes,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        content_type: str | None = None,
     ) -> Entry:
         await checkpoint()
         if self.conditional and key in self.objects:

@@ -74,6 +74,7 @@ from .invoke.journal import Journal, NullJournal
 from .invoke.observer import Reporter
 from .invoke.scheduler import invoke_all
 from .invoke.scratch import private_scratch
+from .platforms.requests import has_page
 from .probe.probe import ProbeLimits, probe
 from .request import (
     Request,
@@ -501,11 +502,12 @@ class _PlannedJob:
         ).model_copy(update={"depth": self.order.source.depth})
         try:
             await self._refuse_change()
-            await self.target.publish(
+            manifest = await self.target.publish(
                 self.folder,
                 manifest,
                 made=[name for of, name, _ in made if of == token],
                 token=token,
+                page=self._page(),
                 commit=commit,
             )
         except ObjectExists:
@@ -519,6 +521,14 @@ class _PlannedJob:
             raise self.with_manifest(exc, results) from exc
         self.listen(Published(manifest))
         return manifest
+
+    def _page(self) -> bytes | None:
+        if not has_page(self.plan.tasks[0].task):
+            return None
+        # Of what no other job has use for.
+        from .deliver.page import page  # noqa: PLC0415
+
+        return page().body
 
     def _token_of(self, result: TaskResult) -> str:
         """Of the try that made it."""

@@ -197,7 +197,8 @@ def _refuse_half_results(out: Path) -> None:
         manifest = entry / "manifest.json"
         if not manifest.is_file():
             raise ViolationError(f"visible without a manifest: {entry}")
-        for output in json.loads(manifest.read_text())["outputs"]:
+        result = json.loads(manifest.read_text())
+        for output in (*result["outputs"], *filter(None, [result["page"]])):
             if not Path(output["uri"]).is_file():
                 raise ViolationError(f"the manifest names {output['uri']}, not there")
 

@@ -209,8 +209,7 @@ class RaySoak:
         for path in self._results.glob("*/manifest.json"):
             manifest = json.loads(path.read_bytes())
             results[Path(manifest["source"]["uri"]).name] += 1
-            named = {Path(out["uri"]) for out in manifest["outputs"]}
-            broken += self._outputs(path, manifest, named)
+            broken += self._outputs(path, manifest)
         broken += [f"{name}: {results[name]} results" for name in uploads ^ {*results}]
         broken += [f"{name}: {n} results" for name, n in results.items() if n != 1]
         hidden = [it.name for it in self._results.glob(".transcode-*")]
@@ -232,12 +231,13 @@ class RaySoak:
             print(f"  {line}")
         return len(broken)
 
-    def _outputs(
-        self, path: Path, manifest: dict[str, Any], named: set[Path]
-    ) -> list[str]:
+    def _outputs(self, path: Path, manifest: dict[str, Any]) -> list[str]:
+        shown = manifest["page"]
+        every = (*manifest["outputs"], *([] if shown is None else [shown]))
+        named = {Path(out["uri"]) for out in every}
         wrong = [
             f"{out['uri']} is not what was verified"
-            for out in manifest["outputs"]
+            for out in every
             if hashlib.sha256(Path(out["uri"]).read_bytes()).hexdigest()
             != out["sha256"]
         ]

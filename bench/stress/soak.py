@@ -794,7 +794,8 @@ def audit(s3: Any, uploads: int) -> int:
         )
         if sorted(done.elements()) != list(range(tasks)):
             broken.append(f"{key}: of {tasks} tasks succeeded {dict(done)}")
-        for output in manifest["outputs"]:
+        shown = manifest.get("page")
+        for output in (*manifest["outputs"], *([] if shown is None else [shown])):
             name = output["uri"].removeprefix(f"s3://{RESULTS}/")
             named.add(name)
             if name not in objects:

@@ -6,7 +6,10 @@ import base64
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator, Mapping
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,24 @@ import aiohttp
 import anyio
 
 PATIENCE_SECONDS = 60.0
+SIZES = ((1200, False), (390, True))
+"""A desk by day, and a phone by night."""
+UNFIT = """
+[...document.querySelectorAll('main > section')].filter(it => !it.hidden).flatMap(it =>
+  [...it.querySelectorAll('button, input, select, progress, video, a')].filter(one =>
+    !(one.labels?.length || one.getAttribute('aria-label') || one.textContent.trim()))
+  .map(one => one.outerHTML))
+  .concat([...document.querySelectorAll('[id]')].map(it => it.id)
+    .filter((id, n, all) => all.indexOf(id) !== n))
+  .concat(document.documentElement.scrollWidth > innerWidth ? ['wider than it is'] : [])
+"""
+"""What a screen reader could not name, ids given twice, and a page that is too wide."""
+FAULTS = """
+axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] })
+  .then((found) => found.violations.map((one) =>
+    `${one.id}: ${one.help}: ${one.nodes.map((it) => it.html).join(' ')}`)
+    .concat(found.passes.length < 10 ? ['hardly anything was looked at'] : []))
+"""
 
 
 class Page:
@@ -135,3 +156,44 @@ async def told(profile: Path) -> AsyncIterator[Page]:
             for domain in ("Page", "Runtime", "Log"):
                 await page.call(f"{domain}.enable")
             yield page
+
+
+@contextlib.asynccontextmanager
+async def looking_at(url: str, chromium: str, folder: Path) -> AsyncIterator[Any]:
+    profile = folder / "profile"
+    argv = [
+        *(chromium, "--headless", "--disable-gpu", "--no-first-run", "--no-sandbox"),
+        *("--disable-background-networking", "--remote-debugging-port=0"),
+        "--autoplay-policy=no-user-gesture-required",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        *(f"--user-data-dir={profile}", "about:blank"),
+    ]
+    with running(argv, folder / "chromium.log"):
+        async with told(profile) as page:
+            await page.call("Page.navigate", url=url)
+            yield page
+
+
+@contextlib.contextmanager
+def running(argv: list[str], to: Path) -> Iterator[None]:
+    with to.open("wb") as log:
+        process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+async def check(page: Any, name: str, folder: Path, axe: str) -> None:
+    """
+    Everything has a name, nothing sticks out, and axe finds no fault by WCAG 2.2 AA, on
+    a desk and on a phone.
+    """
+    for width, dark in SIZES:
+        picture = folder / f"{name}-{width}.png"
+        await page.photograph(picture, width=width, dark=dark)
+        assert [] == await page.value(UNFIT), (name, width)
+        await page.value(f"window.axe ? 0 : (() => {{ {axe}; return 0 }})()")
+        assert [] == await page.value(FAULTS), (name, width)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import os
-import signal
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,57 +27,11 @@ devtools = _beside("devtools.py", "devtools_of_tests")
 
 pytestmark = pytest.mark.browser
 TOKEN = "a-token-of-people"  # noqa: S105  of a server that lives for a test
-SIZES = ((1200, False), (390, True))
-"""A desk by day, and a phone by night."""
-UNFIT = """
-[...document.querySelectorAll('main > section')].filter(it => !it.hidden).flatMap(it =>
-  [...it.querySelectorAll('button, input, select, progress, video, a')].filter(one =>
-    !(one.labels?.length || one.getAttribute('aria-label') || one.textContent.trim()))
-  .map(one => one.outerHTML))
-  .concat([...document.querySelectorAll('[id]')].map(it => it.id)
-    .filter((id, n, all) => all.indexOf(id) !== n))
-  .concat(document.documentElement.scrollWidth > innerWidth ? ['wider than it is'] : [])
-"""
-"""What a screen reader could not name, ids given twice, and a page that is too wide."""
-FAULTS = """
-axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] })
-  .then((found) => found.violations.map((one) =>
-    `${one.id}: ${one.help}: ${one.nodes.map((it) => it.html).join(' ')}`)
-    .concat(found.passes.length < 10 ? ['hardly anything was looked at'] : []))
-"""
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@contextlib.asynccontextmanager
-async def looking_at(url: str, chromium: str, folder: Path) -> AsyncIterator[Any]:
-    profile = folder / "profile"
-    argv = [
-        *(chromium, "--headless", "--disable-gpu", "--no-first-run", "--no-sandbox"),
-        *("--disable-background-networking", "--remote-debugging-port=0"),
-        "--autoplay-policy=no-user-gesture-required",
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-        *(f"--user-data-dir={profile}", "about:blank"),
-    ]
-    with running(argv, folder / "chromium.log"):
-        async with devtools.told(profile) as page:
-            await page.call("Page.navigate", url=url)
-            yield page
-
-
-@contextlib.contextmanager
-def running(argv: list[str], to: Path) -> Iterator[None]:
-    with to.open("wb") as log:
-        process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 async def choose(page: Any, selector: str, file: Path) -> None:
@@ -98,24 +48,11 @@ async def go(page: Any, to: str, shows: str) -> None:
     await page.until(f"!document.querySelector({shows!r}).hidden")
 
 
-async def check(page: Any, name: str, folder: Path, axe: str) -> None:
-    """
-    Everything has a name, nothing sticks out, and axe finds no fault by WCAG 2.2 AA, on
-    a desk and on a phone.
-    """
-    for width, dark in SIZES:
-        picture = folder / f"{name}-{width}.png"
-        await page.photograph(picture, width=width, dark=dark)
-        assert [] == await page.value(UNFIT), (name, width)
-        await page.value(f"window.axe ? 0 : (() => {{ {axe}; return 0 }})()")
-        assert [] == await page.value(FAULTS), (name, width)
-
-
 async def play_alone(page: Any, result: Path, axe: str) -> None:
     """`transcode play FOLDER`: one result, with nothing but the address it prints."""
     argv = [sys.executable, "-m", "transcode", "play", str(result), "--no-open"]
     told = result.parents[1] / "play.txt"
-    with running(argv, told):
+    with devtools.running(argv, told):
         url = await anyio.to_thread.run_sync(
             lambda: servers.until(lambda: told.read_text().strip(), told)
         )
@@ -126,7 +63,7 @@ async def play_alone(page: Any, result: Path, axe: str) -> None:
         shown = await page.value("document.querySelector('main').innerText")
         assert {"seen.mp4", "240p", "Bill"} <= {*shown.replace("/", "\n").split("\n")}
         assert "#" not in await page.value("location.href")
-        await check(page, "play", result.parents[1], axe)
+        await devtools.check(page, "play", result.parents[1], axe)
 
 
 async def test_a_person_does_all_of_it(  # noqa: PLR0915 - one visit, in its order
@@ -146,7 +83,7 @@ async def test_a_person_does_all_of_it(  # noqa: PLR0915 - one visit, in its ord
     with servers.serving(tmp_path) as start:
         server = start("--to=out", "--source=in", "--at-once=1", env=env)
         url = f"http://127.0.0.1:{server.port}/"
-        async with looking_at(url, chromium, tmp_path) as page:
+        async with devtools.looking_at(url, chromium, tmp_path) as page:
             await page.until("!document.querySelector('#door').hidden")
             await page.type("#token", TOKEN)
             await page.press("Enter", 13)
@@ -160,7 +97,7 @@ async def test_a_person_does_all_of_it(  # noqa: PLR0915 - one visit, in its ord
             await page.type("#n-tags", "customer=42")
             await page.value("document.querySelector('#n-plan').click()")
             await page.until("document.querySelector('#priced table')")
-            await check(page, "new", tmp_path, axe)
+            await devtools.check(page, "new", tmp_path, axe)
             await page.value("document.querySelector('#n-submit').click()")
             await page.until("location.hash.startsWith('#/job/')")
             await page.until(
@@ -177,11 +114,11 @@ async def test_a_person_does_all_of_it(  # noqa: PLR0915 - one visit, in its ord
             assert "predicted" in shown
             assert "chosen" in shown
             assert "customer=42" in shown
-            await check(page, "job", tmp_path, axe)
+            await devtools.check(page, "job", tmp_path, axe)
 
             await go(page, "#/spending", "#spending")
             await page.until("document.querySelector('#groups table')")
-            await check(page, "spending", tmp_path, axe)
+            await devtools.check(page, "spending", tmp_path, axe)
 
             await go(page, "#/new", "#new")
             await choose(page, "#n-file", long)
@@ -197,7 +134,7 @@ async def test_a_person_does_all_of_it(  # noqa: PLR0915 - one visit, in its ord
             await page.until("!document.querySelector('#retry').hidden")
             await go(page, "#/", "#jobs")
             await page.until("document.querySelectorAll('#rows tr').length == 2")
-            await check(page, "jobs", tmp_path, axe)
+            await devtools.check(page, "jobs", tmp_path, axe)
 
             await page.call("Page.navigate", url=f"{url}docs")
             await page.until("document.querySelector('h2#submit')")

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from transcode.deliver.page import page
+
 MakeClip = Callable[..., Path]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -27,15 +29,16 @@ def fetched(url: str, key: str = "") -> tuple[int, bytes]:
         return exc.code, exc.read()
 
 
+@pytest.mark.parametrize("profile", ["hls", "preview"])
 def test_a_result_is_served_to_who_has_the_key(
-    transcode: Run, make_clip: MakeClip, tmp_path: Path
+    transcode: Run, make_clip: MakeClip, tmp_path: Path, profile: str
 ) -> None:
     """
     A page, the manifest and the files beside it, none of which was written for it; to
-    others the page alone, which holds nothing.
+    others the page alone, which is the one of every CMAF result.
     """
     clip = make_clip("played.mp4", 1, size="320x180")
-    made = transcode("run", clip, "--profile", "preview", "--json", "--quiet")
+    made = transcode("run", clip, "--profile", profile, "--json", "--quiet")
     manifest = json.loads(made.stdout)
     folder = Path(manifest["location"])
     before = sorted(path.name for path in folder.iterdir())
@@ -45,21 +48,19 @@ def test_a_result_is_served_to_who_has_the_key(
         assert process.stdout is not None
         told = "".join(process.stdout.readline() for _ in range(4))
         url = json.loads(told)["url"]
-        page, _, key = url.partition("#")
-        job = json.loads(told)["job_id"]
+        site, _, key = url.partition("#")
         try:
-            assert 200 == fetched(page)[0]
-            assert fetched(page) == fetched(f"{page}index.html")
-            assert 401 == fetched(f"{page}report")[0]
-            assert 401 == fetched(f"{page}jobs/{job}/files/poster.jpg", "x")[0]
-            status, report = fetched(f"{page}report", key)
-            assert (200, manifest) == (status, json.loads(report)["manifest"])
-            poster = fetched(f"{page}jobs/{job}/files/poster.jpg", key)
+            assert (200, page().body) == fetched(site) == fetched(f"{site}index.html")
+            if profile == "hls":
+                assert page().body == (folder / "index.html").read_bytes()
+            assert 401 == fetched(f"{site}manifest.json")[0]
+            assert 401 == fetched(f"{site}poster.jpg", "x")[0]
+            status, body = fetched(f"{site}manifest.json", key)
+            assert (200, manifest) == (status, json.loads(body))
+            poster = fetched(f"{site}poster.jpg", key)
             assert (200, (folder / "poster.jpg").read_bytes()) == poster
-            assert 404 == fetched(f"{page}jobs/{'0' * 32}/files/poster.jpg", key)[0]
-            assert 404 == fetched(f"{page}jobs/{job}/files/none.jpg", key)[0]
-            up = f"{page}jobs/{job}/files/..%2F..%2Fplayed.mp4"
-            assert 400 == fetched(up, key)[0]
+            assert 404 == fetched(f"{site}none.jpg", key)[0]
+            assert 400 == fetched(f"{site}..%2F..%2Fplayed.mp4", key)[0]
         finally:
             process.send_signal(signal.SIGTERM)
         assert 0 == process.wait(30)

@@ -74,6 +74,8 @@ def test_a_long_rendition_is_listed_beside_itself(
         named |= {folder / row["path"]: row["sha256"] for row in document["segments"]}
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     files = [path for path in files if path.name != "manifest.json"]
+    assert manifest.page is not None
+    named[Path(manifest.page.uri)] = manifest.page.sha256
     assert set(named) == set(files)
     for path, digest in named.items():
         assert digest == hashlib.sha256(path.read_bytes()).hexdigest()

@@ -499,10 +499,10 @@ class AdvanceModel:
             if not told or told[-1].status != report.status:
                 yield f"{job[-2:]} is {report.status}, told: {[one.id for one in told]}"
             folder = self.orders[job].folder
-            named = {
-                out.uri.removeprefix("memory://")
-                for out in (report.manifest.outputs if report.manifest else ())
-            }
+            result = report.manifest
+            uris = [out.uri for out in result.outputs] if result else []
+            uris += [result.page.uri] if result and result.page else []
+            named = {uri.removeprefix("memory://") for uri in uris}
             for key in objects:
                 ours = key.startswith((f"{folder}/", f"{RECORDS}/{folder}/"))
                 if ours and key not in {*named, f"{folder}/{MANIFEST_NAME}"}:

@@ -545,7 +545,9 @@ class Model:
     def _result(self, job: str, manifest: Manifest | None) -> Iterator[str]:
         objects = self.world.store.objects
         assert manifest is not None
+        assert manifest.page is not None
         named = {o.uri.removeprefix("memory://"): o.sha256 for o in manifest.outputs}
+        named[manifest.page.uri.removeprefix("memory://")] = manifest.page.sha256
         for key, digest in named.items():
             if key not in objects:
                 yield f"{job[-2:]}: {key} does not exist"
@@ -591,7 +593,7 @@ def looked_up(make_clip: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     to = tmp_path_factory.mktemp("to")
     wiring = wire(Settings(lease_seconds=LEASE, tries=TRIES))
     clip = make_clip("clip", seconds=1)
-    request = Request(source=str(clip), profile="mp4", to=str(to))
+    request = Request(source=str(clip), profile="hls", to=str(to))
 
     async def look() -> tuple[Plan, ResolvedRequest]:
         return await admit(request, wiring), await look_up(request, wiring)

@@ -24,6 +24,7 @@ import pytest
 from transcode.settings import Settings
 
 KEY, SECRET = "tester", "tester-secret"
+WEBSITE = "website"
 IDENTITIES = {
     "identities": [
         {
@@ -36,6 +37,8 @@ IDENTITIES = {
             "credentials": [{"accessKey": "reader", "secretKey": SECRET}],
             "actions": ["Read", "List"],
         },
+        # As of a website: for everybody, and of one bucket.
+        {"name": "anonymous", "actions": [f"Read:{WEBSITE}"]},
     ]
 }
 

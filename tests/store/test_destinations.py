@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import manifest_of
 from transcode.errors import (
     DestinationUnwritable,
+    LeaseLost,
     ObjectExists,
     SourceNotFound,
     SourceUnreadable,
@@ -96,6 +97,70 @@ async def test_a_published_job_is_found_with_its_files(place: Place) -> None:
     uri = target.uri("job", "video/00001.m4s", name="encode.1")
     source = await locate(uri, settings)
     assert source.bytes == len(b"segment")
+
+
+async def test_a_page_stands_beside_the_manifest_that_names_it(place: Place) -> None:
+    """And is a page to a browser; the manifest as published is what comes back."""
+    target, address, settings = place
+    await target.prepare("job")
+    await _make(target, settings)
+
+    published = await target.publish(
+        "job", MANIFEST, made=["encode.1"], page=b"<!doctype html>"
+    )
+
+    assert published.page is not None
+    assert f"{address}/job/index.html" == published.page.uri
+    assert published == await target.find("job")
+    source = await locate(published.page.uri, settings)
+    assert source.bytes == published.page.bytes == len(b"<!doctype html>")
+    if address.startswith("s3://"):
+        name, _, prefix = address.removeprefix("s3://").partition("/")
+        async with _client(settings) as client:
+            key = f"{prefix}/job/index.html"
+            head = await client.head_object(Bucket=name, Key=key)
+        assert "text/html; charset=utf-8" == head["ContentType"]
+        assert MANIFEST.job_id == head["Metadata"]["transcode-job"]
+
+
+async def test_a_page_that_a_try_has_left_is_never_replaced(
+    s3_settings: Settings, s3_address: str
+) -> None:
+    """Another release's stays, and is what the manifest names; a stranger's refuses."""
+    target = destination(s3_address, s3_settings)
+    marks = provenance(MANIFEST.job_id, MANIFEST.profile.name)
+    async with bucket(s3_address, s3_settings) as store:
+        await store.create("job/index.html", b"older", metadata=marks)
+        await store.create("other/index.html", b"mine")
+
+    published = await target.publish("job", MANIFEST, made=[], page=b"newer")
+
+    async with bucket(s3_address, s3_settings) as store:
+        body, _ = await store.read("job/index.html")
+        assert (b"older", 5) == (body, published.page and published.page.bytes)
+        with pytest.raises(DestinationUnwritable, match="not of this job"):
+            await target.publish("other", MANIFEST, made=[], page=b"newer")
+        assert b"mine" == (await store.read("other/index.html"))[0]
+    assert await target.find("other") is None
+
+
+async def test_who_may_not_publish_leaves_no_page(place: Place) -> None:
+    """Nothing is written before the job's own lock has said that it may be."""
+    target, address, settings = place
+    await target.prepare("job")
+    await _make(target, settings)
+
+    async def refused() -> None:
+        raise LeaseLost("Somebody else has taken over.")
+
+    with pytest.raises(LeaseLost):
+        await target.publish(
+            "job", MANIFEST, made=["encode.1"], page=b"page", commit=refused
+        )
+    await target.discard("job")
+
+    async with bucket(address, settings) as store:
+        assert [] == [entry.key async for entry in store.entries()]
 
 
 async def test_the_second_of_two_publishers_loses(place: Place) -> None:

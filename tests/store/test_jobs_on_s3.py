@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import anyio
@@ -22,6 +22,7 @@ from transcode.errors import (
 )
 from transcode.hooks import Planned
 from transcode.pipeline import run
+from transcode.platforms.requests import RECORDS
 from transcode.request import Request
 from transcode.settings import Settings
 from transcode.store.counting import counting
@@ -46,9 +47,16 @@ async def left(address: str, settings: Settings) -> list[str]:
         return [entry.key async for entry in store.entries()]
 
 
-async def perform(source: str, to: str, settings: Settings, **more: Any) -> Manifest:
+async def perform(
+    source: str,
+    to: str,
+    settings: Settings,
+    asked: Mapping[str, str] = MappingProxyType({}),
+    **more: Any,
+) -> Manifest:
     """One job, as the command line runs it."""
-    request = Request(source=source, profile="preview", to=to)
+    wished = {"source": source, "profile": "preview", "to": to, **asked}
+    request = Request.model_validate(wished)
     return await run(request, wire(settings), **more)
 
 
@@ -61,8 +69,13 @@ async def fail(error: type[TranscodeError], *args: Any, **more: Any) -> Transcod
     return caught.value
 
 
+@pytest.mark.parametrize("profile", ["preview", "hls"])
 async def test_a_job_reads_and_writes_s3(
-    s3_address: str, s3_settings: Settings, make_clip: MakeClip, faults: ModuleType
+    s3_address: str,
+    s3_settings: Settings,
+    make_clip: MakeClip,
+    faults: ModuleType,
+    profile: str,
 ) -> None:
     """
     The bytes that the manifest counts went over the wire, and little more.
@@ -77,8 +90,10 @@ async def test_a_job_reads_and_writes_s3(
             update={"s3_endpoint_url": f"http://{proxy.address}"}
         )
 
+        # Whose platform has a store knows how often that is asked before it is.
+        asked = {"profile": profile, "platform": "functiongraph"}
         with counting() as tally:
-            manifest = await perform(source, f"{s3_address}/out", proxied)
+            manifest = await perform(source, f"{s3_address}/out", proxied, asked)
 
         went = [
             it
@@ -99,12 +114,19 @@ async def test_a_job_reads_and_writes_s3(
     requests = attempt.measured.store
     assert requests is not None
     assert requests.counted
-    assert requests.puts == len(manifest.outputs)
+    pages = [] if manifest.page is None else [manifest.page]
+    assert (profile == "hls") == bool(pages)
+    assert requests.puts == len(manifest.outputs) + len(pages)
+    # So many were in the price, and those of a call that nobody had to start.
+    foreseen = attempt.predicted.store
+    assert foreseen is not None
+    assert foreseen.puts == requests.puts + RECORDS.puts
     assert tally.puts + tally.gets == len(went)
-    for output in manifest.outputs:
-        key = output.uri.removeprefix(f"{s3_address}/out/")
+    named = [(it.uri, it.bytes) for it in manifest.outputs]
+    for uri, size in [*named, *[(it.uri, it.bytes) for it in pages]]:
+        key = uri.removeprefix(f"{s3_address}/out/")
         async with bucket(f"{s3_address}/out", s3_settings) as store:
-            assert (await store.head(key)).bytes == output.bytes
+            assert (await store.head(key)).bytes == size
 
 
 async def test_a_source_overwritten_while_working(

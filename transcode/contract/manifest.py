@@ -39,6 +39,14 @@ class Output(Value):
     segments: int | None = None
 
 
+class ResultPage(Value):
+    """The page beside the manifest that shows a result: a constant of the release."""
+
+    uri: str
+    bytes: int
+    sha256: str
+
+
 class TaskRecord(Value):
     task_id: str
     kind: str
@@ -97,6 +105,8 @@ class Manifest(Value):
     error: Failure | None = None
     location: str | None = None
     """Where the job's folder is."""
+    page: ResultPage | None = None
+    """Of a CMAF result. It is no output: nothing of the job is in it."""
     depth: int = 0
     """How many of our own jobs have made the source, one from the other."""
     finished_at: str | None = None

@@ -34,7 +34,7 @@ from ..invoke.observer import AttemptObserver
 from ..invoke.remote import BEAT, BEGUN, ORDER, REPORT, RemoteOrder, ended_as
 from ..jobs.service import JobService
 from ..platforms.price import bill, billed_milliseconds
-from ..platforms.requests import SOURCE_GETS
+from ..platforms.requests import PAGE, SOURCE_GETS, has_page
 from ..settings import Settings
 from ..store.bucket import Bucket
 from ..store.counting import Tally, counting
@@ -104,7 +104,11 @@ async def perform_task(  # noqa: PLR0913 - what a platform tells of a call
         await anyio.to_thread.run_sync(flush)
         if scope.cancelled_caught:
             attempt, produced = _out_of_time(order, anyio.current_time() - began), None
-        attempt = _billed_whole(attempt, order, anyio.current_time() - began, tally)
+        # Where nobody waits the call that publishes counts the page among its own.
+        publishes = order.job is None and produced is not None
+        page = PAGE.puts if publishes and has_page(order.work.task) else 0
+        took = anyio.current_time() - began
+        attempt = _billed_whole(attempt, order, took, tally, page=page)
         attempt = attempt.model_copy(update={"invocation": invocation})
         report = InvocationReport(attempt=attempt, produced=produced)
         try:
@@ -264,11 +268,11 @@ def _here(told: Settings, own: Settings) -> Settings:
 
 
 def _billed_whole(
-    attempt: Attempt, order: RemoteOrder, seconds: float, tally: Tally
+    attempt: Attempt, order: RemoteOrder, seconds: float, tally: Tally, *, page: int
 ) -> Attempt:
     """
     *attempt* with what the whole invocation took: bringing and taking away, too, and
-    every request of its own, its report's included.
+    every request of its own, its report's and the one of its result's *page* included.
     """
     usage = attempt.measured
     if usage is None:
@@ -279,7 +283,7 @@ def _billed_whole(
         update={
             "wall_seconds": seconds,
             "billed_milliseconds": billed_milliseconds(platform, seconds),
-            "store": tally.also(1, SOURCE_GETS) if tally else usage.store,
+            "store": tally.also(1 + page, SOURCE_GETS) if tally else usage.store,
         }
     )
     cost = bill(platform, spec, whole).total

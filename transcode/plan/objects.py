@@ -51,6 +51,8 @@ def _objects(
         for rendition in every:
             yield from _streamed(packaging, rendition, seconds, rates)
         yield from (SMALL for made in (packaging.hls, packaging.dash) if made)
+        # The page, which whoever publishes writes.
+        yield SMALL
         if packaging.hls:
             yield from (SMALL for _ in recipe.captions)
     yield from (SMALL for _ in recipe.captions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from ..contract import StoreRequests
+from ..contract import StoreRequests, Task
 
 PART_BYTES = 16 * 2**20
 """What goes in one request; larger objects go in parts of it. S3 takes 10,000 parts at
@@ -17,6 +17,15 @@ HTTP)."""
 RECORDS = StoreRequests(puts=4, gets=8)
 """Of an invocation that is started through the store: its order, what it says of its
 beginning, its beats and its report; and looking whether it is still wanted."""
+
+PAGE = StoreRequests(puts=1, gets=0)
+"""Of whoever publishes: the page beside the manifest."""
+
+
+def has_page(task: Task) -> bool:
+    """Whether a page is published with what *task* makes."""
+    made = task.kind in {"encode", "join"} and not task.recipe.parts
+    return made and task.recipe.packaging.type == "cmaf"
 
 
 def requests_for(

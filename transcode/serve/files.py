@@ -81,8 +81,8 @@ async def taken_in(
         raise HttpRefusal(400, UsageError("The connection was cut.")) from exc
 
 
-async def result_file(objects: Bucket, report: JobReport, path: str) -> Response:
-    """The file at *path* of the job's results; raises `ObjectMissing`."""
+def place_of(objects: Bucket, report: JobReport) -> str:
+    """The folder of *objects* that its outputs lie in; raises `ObjectMissing`."""
     manifest = report.manifest
     location = manifest.location if manifest is not None else None
     if manifest is None or manifest.status != "succeeded" or location is None:
@@ -91,7 +91,12 @@ async def result_file(objects: Bucket, report: JobReport, path: str) -> Response
     found = location.rstrip("/")
     if found != root and not found.startswith(f"{root}/"):
         raise ObjectMissing(f"The results of {report.job_id[:12]} lie elsewhere.")
-    key = f"{report.folder}{found[len(root) :]}/{path}"
+    return f"{report.folder}{found[len(root) :]}"
+
+
+async def result_file(objects: Bucket, report: JobReport, path: str) -> Response:
+    """The file at *path* of the job's results; raises `ObjectMissing`."""
+    key = f"{place_of(objects, report)}/{path}"
     there = await objects.head(key)
     kind = _KINDS.get(Path(path).suffix) or mimetypes.guess_type(path)[0]
     headers = {**_HARMLESS, "Content-Type": kind or "application/octet-stream"}

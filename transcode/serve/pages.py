@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from importlib import resources
 
 from starlette.requests import Request
@@ -26,12 +25,11 @@ _FILES = {
     "/docs.js": "docs.js",
     "/icon.svg": "icon.svg",
 }
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' blob:; media-src 'self' blob:; base-uri 'none'; form-action 'none'"
+)
 _HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "img-src 'self' blob:; media-src 'self' blob:; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'"
-    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -43,28 +41,26 @@ def pages() -> list[Route]:
     """
     Nothing of the jobs is in them: they ask for it, with the token that a person gives.
     """
-    return constants(_FILES)
-
-
-def constants(files: Mapping[str, str]) -> list[Route]:
-    """Address → a file of the package, for everybody."""
     folder = resources.files("transcode.serve") / "static"
     return [
-        _route(path, (folder / name).read_bytes(), name) for path, name in files.items()
+        constant(path, (folder / name).read_bytes(), name.rpartition(".")[2])
+        for path, name in _FILES.items()
     ]
 
 
-def _route(path: str, body: bytes, name: str) -> Route:
+def constant(path: str, body: bytes, kind: str, *, policy: str = _POLICY) -> Route:
+    """*body* at *path* for everybody; *kind*: `html`, `css`, `js` or `svg`."""
     etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
     headers = {
         **_HEADERS,
+        "Content-Security-Policy": f"{policy}; frame-ancestors 'none'",
         "ETag": etag,
-        "Content-Type": _KINDS[name.rpartition(".")[2]],
+        "Content-Type": _KINDS[kind],
     }
 
-    async def constant(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)
         return Response(body, headers=headers)
 
-    return Route(path, constant)
+    return Route(path, answer)

@@ -1,9 +1,8 @@
 """
 One result for one person: a player, the renditions and the bill, on this machine alone.
 
-The page is made of the manifest when somebody looks, and stands in no result: what is
-published is what the recipe names, with digests that were verified; a page from a file
-could not read the segments beside it anyhow, as browsers count every file a stranger.
+The page is the one that stands beside the manifest of a CMAF result; it is served from
+the package, so that results without one, or with an older one, are shown as well.
 """
 
 from __future__ import annotations
@@ -18,28 +17,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..contract.job import JobReport
+from ..deliver.page import page
 from ..errors import ObjectMissing, TranscodeError
 from ..jobs.documents import as_ours
 from ..store.bucket import Bucket
+from ..store.destination import MANIFEST_NAME, PAGE_NAME
 from .access import Access
-from .files import result_file
+from .files import place_of, result_file
 from .listener import answering
-from .pages import constants
-from .responses import HttpRefusal, failed, reported
-
-_PAGES = {
-    "/": "play.html",
-    "/index.html": "play.html",
-    "/play.js": "play.js",
-    "/parts.js": "parts.js",
-    "/player.js": "player.js",
-    "/page.css": "page.css",
-    "/icon.svg": "icon.svg",
-}
+from .pages import constant
+from .responses import HttpRefusal, failed
 
 
 def player(objects: Bucket, report: JobReport, *, key: str) -> Starlette:
-    """The application; whoever does not know *key* is shown constants only."""
+    """The application; whoever does not know *key* is shown a constant only."""
     access = Access((key,))
 
     def guarded(
@@ -51,19 +42,26 @@ def player(objects: Bucket, report: JobReport, *, key: str) -> Starlette:
 
         return checked
 
-    async def told(_request: Request) -> Response:
-        return reported(report)
+    async def manifest(_request: Request) -> Response:
+        body, _ = await objects.read(f"{report.folder}/{MANIFEST_NAME}")
+        return Response(body, media_type="application/json")
 
     async def file(request: Request) -> Response:
-        if request.path_params["job"] != report.job_id:
-            raise ObjectMissing("There is no such job here.")
-        return await result_file(objects, report, request.path_params["path"])
+        # As the page sees it, below its own address; those of old results lie at it.
+        below = place_of(objects, report).removeprefix(report.folder).strip("/")
+        path = request.path_params["path"].removeprefix(f"{below}/" if below else "")
+        return await result_file(objects, report, path)
 
+    shown = page()
+    constants = [
+        constant(path, shown.body, "html", policy=shown.policy)
+        for path in ("/", f"/{PAGE_NAME}")
+    ]
     return Starlette(
         routes=[
-            *constants(_PAGES),
-            Route("/report", guarded(told)),
-            Route("/jobs/{job}/files/{path:path}", guarded(file)),
+            *constants,
+            Route(f"/{MANIFEST_NAME}", guarded(manifest)),
+            Route("/{path:path}", guarded(file)),
         ],
         exception_handlers={HttpRefusal: _refused, TranscodeError: _failed},
     )

@@ -49,9 +49,17 @@ class Bucket(Protocol):
         """A small object as a whole."""
 
     async def create(
-        self, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None
+        self,
+        key: str,
+        body: bytes,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        content_type: str | None = None,
     ) -> Entry:
-        """Create whole and durable, or raise `ObjectExists`; of several one wins."""
+        """
+        Create whole and durable, or raise `ObjectExists`; of several one wins.
+        *content_type*: of what its name does not tell, for stores that keep it.
+        """
 
     async def put(
         self, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None

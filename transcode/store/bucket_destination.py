@@ -24,11 +24,16 @@ from .bucket import Bucket
 from .destination import (
     FIRST,
     MANIFEST_NAME,
+    PAGE_NAME,
     RECORDS,
     Commit,
+    Marks,
     freely,
+    naming,
     provenance,
 )
+
+HTML = "text/html; charset=utf-8"
 
 _WITHDRAW_SECONDS = 30
 """For removing garbage; what is left then is left."""
@@ -103,17 +108,17 @@ class BucketDestination:
                     for key in [e.key async for e in bucket.entries(under)]:
                         await bucket.delete(key)
 
-    async def publish(
+    async def publish(  # noqa: PLR0913 - what is shown, and by whom
         self,
         folder: str,
         manifest: Manifest,
         *,
         made: Sequence[str],
         token: str = FIRST,
+        page: bytes | None = None,
         commit: Commit = freely,
-    ) -> None:
+    ) -> Manifest:
         marks = provenance(manifest.job_id, manifest.profile.name)
-        text = manifest.to_json(indent=1) + "\n"
         key = f"{folder}/{MANIFEST_NAME}"
         async with self._opened() as bucket:
             # From here on a failure may still have made the manifest visible, and what
@@ -123,6 +128,13 @@ class BucketDestination:
             try:
                 with anyio.CancelScope(shield=True):
                     await commit()
+                    if page is not None:
+                        # No sooner: whoever has not said that it publishes leaves
+                        # nothing that nobody would clean up.
+                        found = await self._page(bucket, folder, page, marks)
+                        uri = bucket.uri(f"{folder}/{PAGE_NAME}")
+                        manifest = naming(manifest, uri, found)
+                    text = manifest.to_json(indent=1) + "\n"
                     await bucket.create(key, text.encode(), metadata=marks)
             except LeaseLost:
                 self._given[folder, token] |= {*made}
@@ -133,6 +145,28 @@ class BucketDestination:
                     f"{bucket.uri(folder)!r} was published by somebody else meanwhile.",
                     uri=bucket.uri(folder),
                 ) from exc
+        return manifest
+
+    async def _page(
+        self, bucket: Bucket, folder: str, page: bytes, marks: Marks
+    ) -> bytes:
+        """
+        The page as it stands there. Where a try before has left one it stays, though
+        another release made it: what a manifest names is never replaced.
+        """
+        key = f"{folder}/{PAGE_NAME}"
+        try:
+            await bucket.create(key, page, metadata=marks, content_type=HTML)
+        except ObjectExists:
+            body, there = await bucket.read(key)
+            if {**there.metadata} != {**marks}:
+                raise DestinationUnwritable(
+                    f"{bucket.uri(key)!r} is there and not of this job; move it away "
+                    "or choose another --to.",
+                    uri=bucket.uri(key),
+                ) from None
+            return body
+        return page
 
     async def _withdraw(self, bucket: Bucket, folder: str, place: str) -> None:
         keys = [e.key async for e in bucket.entries(f"{folder}/{place}/")]

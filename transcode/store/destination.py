@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from ..contract import Manifest
+from ..contract import Manifest, ResultPage
 
 MANIFEST_NAME = "manifest.json"
-RECORDS = ".transcode/invocations"
-
-
 """The object whose existence is success."""
+PAGE_NAME = "index.html"
+"""What a web server shows of a folder; beside the manifest, and reads it."""
+RECORDS = ".transcode/invocations"
 
 
 Marks = Mapping[str, str]
@@ -78,23 +79,24 @@ class Publishes(Protocol):
     def in_place(self) -> bool:
         """What attempts have made is published where it lies, and never moved."""
 
-    async def publish(
+    async def publish(  # noqa: PLR0913 - what is shown, and by whom
         self,
         folder: str,
         manifest: Manifest,
         *,
         made: Sequence[str],
         token: str = FIRST,
+        page: bytes | None = None,
         commit: Commit = freely,
-    ) -> None:
+    ) -> Manifest:
         """
-        Make what the attempts *made* and *manifest* visible under *folder*, manifest
-        last.
+        Make what the attempts *made*, *page* and *manifest* visible under *folder*,
+        manifest last. Returns the manifest as it stands there: it names the page.
 
         Atomic towards readers: they see no manifest, or a manifest whose every
         output exists and is the one of this *token*. Raises `ObjectExists` when
-        another worker was first. *commit* is waited for right before the manifest;
-        if it raises, there will be none.
+        another worker was first. *commit* is waited for right before the page and the
+        manifest; if it raises, there will be neither.
         """
 
 
@@ -103,6 +105,13 @@ class Destination(Finds, Places, Publishes, Protocol):
 
     def uri(self, folder: str, path: str = "", *, name: str, token: str = FIRST) -> str:
         """How a person or a manifest names the result *path* of attempt *name*."""
+
+
+def naming(manifest: Manifest, uri: str, page: bytes) -> Manifest:
+    """*manifest* with *page* in it, which lies at *uri*."""
+    digest = hashlib.sha256(page).hexdigest()
+    found = ResultPage(uri=uri, bytes=len(page), sha256=digest)
+    return manifest.model_copy(update={"page": found})
 
 
 def provenance(job_id: str, profile: str) -> Marks:

@@ -74,6 +74,7 @@ class FolderBucket:
         body: bytes,
         *,
         metadata: Mapping[str, str] | None = None,  # noqa: ARG002 - see class
+        content_type: str | None = None,  # noqa: ARG002 - see class
     ) -> Entry:
         def create() -> Entry:
             with files.partial(self._path(key)) as partial:

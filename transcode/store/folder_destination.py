@@ -18,7 +18,15 @@ from ..errors import (
     ObjectExists,
     OutOfDisk,
 )
-from .destination import FIRST, MANIFEST_NAME, RECORDS, Commit, freely
+from .destination import (
+    FIRST,
+    MANIFEST_NAME,
+    PAGE_NAME,
+    RECORDS,
+    Commit,
+    freely,
+    naming,
+)
 from .files import sync
 from .folder_source import absolute
 
@@ -95,19 +103,27 @@ class FolderDestination:
             await anyio.to_thread.run_sync(shutil.rmtree, path, True)
         self._tidy(records)
 
-    async def publish(
+    async def publish(  # noqa: PLR0913 - what is shown, and by whom
         self,
         folder: str,
         manifest: Manifest,
         *,
         made: Sequence[str],
         token: str = FIRST,
+        page: bytes | None = None,
         commit: Commit = freely,
-    ) -> None:
+    ) -> Manifest:
+        if page is not None:
+            manifest = naming(manifest, self.uri(folder, PAGE_NAME), page)
         text = manifest.to_json(indent=1) + "\n"
         root = self._staging(folder, token)
         try:
             staging = _gather([root / name for name in made])
+            if page is not None:
+                with (staging / PAGE_NAME).open("xb") as shown:
+                    shown.write(page)
+                    shown.flush()
+                    os.fsync(shown.fileno())
             with (staging / MANIFEST_NAME).open("x", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
@@ -129,6 +145,7 @@ class FolderDestination:
                     path=str(self._root),
                 ) from exc
             raise _unwritable(self._root, exc) from exc
+        return manifest
 
     def _staging(self, folder: str, token: str) -> Path:
         return self._root / f"{_HIDDEN}{folder}.{token}.{self._own}"

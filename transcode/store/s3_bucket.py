@@ -97,13 +97,19 @@ class S3Bucket:
         await self._door.through(download, uri=self.uri(key))
 
     async def create(
-        self, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None
+        self,
+        key: str,
+        body: bytes,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        content_type: str | None = None,
     ) -> Entry:
+        told = {} if content_type is None else {"ContentType": content_type}
         if self._conditional is False:
-            return await self._create_unguarded(key, body, metadata)
+            return await self._create_unguarded(key, body, metadata, told)
         marks = marks_of(metadata, body)
         try:
-            return await self._put(key, body, marks, IfNoneMatch="*")
+            return await self._put(key, body, marks, IfNoneMatch="*", **told)
         except ObjectExists:
             # A lost answer and a repetition that met it, somewhere on the way.
             if found := await self._objects.look(key, marks):
@@ -113,7 +119,7 @@ class S3Bucket:
             if code_of(exc.__cause__) not in _NO_CONDITION:
                 raise
         self._conditional = False
-        return await self._create_unguarded(key, body, metadata)
+        return await self._create_unguarded(key, body, metadata, told)
 
     async def put(
         self, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None
@@ -282,9 +288,9 @@ class S3Bucket:
         return False
 
     async def _put(
-        self, key: str, body: bytes, marks: Mapping[str, str], **condition: str
+        self, key: str, body: bytes, marks: Mapping[str, str], **more: str
     ) -> Entry:
-        about = self._objects.about(key, marks) | condition | digest(body)
+        about = self._objects.about(key, marks) | more | digest(body)
 
         async def put() -> Entry:
             reply = await self._client.put_object(**about, Body=body)
@@ -296,14 +302,18 @@ class S3Bucket:
         return await self._door.through(put, uri=self.uri(key), writes=True, look=look)
 
     async def _create_unguarded(
-        self, key: str, body: bytes, metadata: Mapping[str, str] | None
+        self,
+        key: str,
+        body: bytes,
+        metadata: Mapping[str, str] | None,
+        told: Mapping[str, str],
     ) -> Entry:
         taken = ObjectExists(f"{self.uri(key)!r} exists already.", uri=self.uri(key))
         with contextlib.suppress(ObjectMissing):
             await self.head(key)
             raise taken
         marks = marks_of(metadata, body)
-        await self._put(key, body, marks)
+        await self._put(key, body, marks, **told)
         if found := await self._objects.look(key, marks):
             return found
         raise taken

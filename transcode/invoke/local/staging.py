@@ -28,7 +28,13 @@ from ...deliver import segments
 from ...deliver.layout import leave_only
 from ...errors import TranscodeError
 from ...platforms.price import bill
-from ...platforms.requests import RECORDS, SOURCE_GETS, requests_for
+from ...platforms.requests import (
+    PAGE,
+    RECORDS,
+    SOURCE_GETS,
+    has_page,
+    requests_for,
+)
 from ...settings import Settings
 from ...store.counting import Tally, counting
 from ...store.destination import provenance
@@ -95,13 +101,16 @@ class StagingEngine:
         usage, platform = attempt.measured, self._machine.platform
         if usage is None or (not tally and platform.store is None):
             return attempt
+        published = produced is not None and has_page(order.task)
         if tally:
             # The encoder reads its source itself, where nobody counts.
-            asked = tally.also(0, SOURCE_GETS)
+            asked = tally.also(PAGE.puts if published else 0, SOURCE_GETS)
         else:
             files = () if produced is None else produced.artifacts
             inputs = [len(order.task.recipe.video)] * len(order.task.inputs)
             asked = requests_for([it.bytes for it in files], inputs=inputs) + RECORDS
+            if published:
+                asked += PAGE
         usage = usage.model_copy(update={"store": asked})
         cost = bill(platform, order.task.spec, usage).total
         return attempt.model_copy(update={"measured": usage, "cost": cost})

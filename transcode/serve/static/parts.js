@@ -1,7 +1,8 @@
 // What the pages share: asking the server, words for people, a result's bill and files.
 
 const OPEN = new Set(["waiting", "running", "lost", "retrying"]);
-export const entry = { token: "", refused() {}, failed() {} };
+// Who asks, and where a file of a result is to be had.
+export const entry = { token: "", refused() {}, failed() {}, at: (report, path) => `/jobs/${report.job_id}/files/${path}` };
 
 export function el(name, about = {}, ...children) {
   const made = document.createElement(name);
@@ -70,7 +71,7 @@ export function bill(manifest) {
 }
 
 export const pathIn = (report, uri) => uri.startsWith(report.manifest.location) ? uri.slice(report.manifest.location.length).replace(/^\//, "") : null;
-export const fileOf = (report, path) => `/jobs/${report.job_id}/files/${path}`;
+export const fileOf = (report, path) => entry.at(report, path);
 export async function save(report, path) {
   const held = URL.createObjectURL(await (await ask(fileOf(report, path))).blob());
   el("a", { href: held, download: path.split("/").pop() }).click();

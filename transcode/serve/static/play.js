@@ -1,18 +1,37 @@
-// One result: player with thumbnails, renditions, bill. What is shown comes from its manifest.
+// One result: player with thumbnails, renditions, bill. All of it comes from the manifest
+// beside this page, whoever serves the two.
 import { bill, el, entry, json, nameOf, results, seconds, when } from "/parts.js";
 import { play } from "/player.js";
 
 const $ = (id) => document.getElementById(id);
-const fail = (error) => { $("said").textContent = error.message; $("said").classList.add("bad"); };
+const fail = (error) => { $("said").replaceChildren(error.message); $("said").classList.add("bad"); };
 entry.failed = fail;
-entry.refused = () => fail(new Error("Open the address that `transcode play` has printed: it has the key in it."));
+entry.refused = () => fail(new Error("This wants a key: open the address that `transcode play` has printed, which has it in it."));
 
-// The key stands behind the #, which no server is sent; then it is out of sight.
-if (location.hash.length > 1) { sessionStorage.setItem("play", location.hash.slice(1)); history.replaceState(null, "", location.pathname); }
-entry.token = sessionStorage.getItem("play") || "";
+// The key of `transcode play` stands behind the #, which no server is sent; then it is out of sight.
+if (/^#[\w-]{32}$/.test(location.hash)) { sessionStorage.setItem("play", location.hash.slice(1)); history.replaceState(null, "", location.pathname); }
 
-try {
-  const report = await json("/report"), { manifest } = report;
+// Results may lie a folder below, each try's in its own.
+function below({ location: place, page }) {
+  const folder = page ? page.uri.slice(0, page.uri.lastIndexOf("/") + 1) : null;
+  const whole = `${(place ?? "").replace(/\/$/, "")}/`;
+  return folder && whole.startsWith(folder) ? whole.slice(folder.length) : "";
+}
+
+function alone() {
+  const folder = decodeURIComponent(location.pathname.slice(0, location.pathname.lastIndexOf("/"))) || "/";
+  const word = /^[\w./:@%+=-]+$/.test(folder) ? folder : `'${folder.replaceAll("'", "'\\''")}'`;
+  $("body").replaceChildren(
+    el("p", {}, "A browser shows no page the files that lie beside it on a disk. To look at this result, say in a terminal:"),
+    el("pre", {}, el("code", {}, `transcode play ${word}`)),
+    el("p", {}, "Any web server that shows this folder does as well."));
+}
+
+async function show() {
+  entry.token = sessionStorage.getItem("play") || "";
+  const manifest = await json("manifest.json"), beside = below(manifest);
+  entry.at = (_report, path) => beside + path;
+  const report = { job_id: manifest.job_id, status: manifest.status, manifest };
   $("head").textContent = nameOf(manifest.source.uri);
   document.title = `${$("head").textContent} – transcode`;
   const video = manifest.media?.video?.[0];
@@ -24,4 +43,7 @@ try {
     ...results(report), ...bill(manifest),
     el("p", { class: "quiet" }, `${manifest.verification.checks.length} checks passed before it was published.`));
   await play($("player"), report);
-} catch (error) { fail(error); }
+}
+
+if (location.protocol === "file:") alone();
+else show().catch(fail);

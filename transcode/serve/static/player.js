@@ -11,7 +11,10 @@ export async function play(place, report) {
   const master = outputs.find((one) => one.path === "master.m3u8");
   const poster = outputs.find((one) => one.kind === "poster");
   const file = outputs.filter((one) => ["rendition", "audio"].includes(one.kind) && /\.(mp4|webm|m4a|ogg)$/.test(one.path)).sort((a, b) => a.bytes - b.bytes)[0];
-  if (!master && !(file && file.bytes <= WHOLE_BYTES)) return;
+  if (!master && !(file && file.bytes <= WHOLE_BYTES)) {
+    if (outputs.some((one) => one.path.endsWith(".mpd"))) place.replaceChildren(el("p", {}, "This page plays HLS, and this result has DASH alone: give its manifest.mpd to a DASH player."));
+    return;
+  }
   const video = el("video", { controls: true, preload: "metadata", playsinline: true, "aria-label": "Result" });
   if (poster) video.poster = await blob(report, poster.path);
   place.replaceChildren(el("h2", {}, "Player"), video);
@@ -58,20 +61,45 @@ async function stream(video, report, master) {
   for (const one of parts) feed(video, report, one, () => { if (parts.every((it) => it.ended) && source.readyState === "open") source.endOfStream(); });
 }
 
+// *range* of a playlist, "bytes@from": in a file of several segments they follow each other.
+function ranged(range, last) {
+  if (!range) return null;
+  const [length, from] = range.split("@").map(Number), begin = from ?? last?.to ?? 0;
+  return { begin, to: begin + length };
+}
+
 function segments(uri, playlist, kind) {
   const found = { kind, list: [], init: null, duration: 0, done: new Set(), ended: false };
-  let length = 0;
+  let length = 0, range = null, last = null;
   for (const line of playlist.split(/\r?\n/)) {
-    if (line.startsWith("#EXT-X-MAP:")) found.init = beside(uri, attributes(line).URI);
+    if (line.startsWith("#EXT-X-MAP:")) { const it = attributes(line); found.init = { path: beside(uri, it.URI), range: ranged(it.BYTERANGE) }; }
     else if (line.startsWith("#EXTINF:")) length = parseFloat(line.slice(8));
-    else if (line && !line.startsWith("#")) { found.list.push({ path: beside(uri, line), begin: found.duration, end: found.duration + length }); found.duration += length; }
+    else if (line.startsWith("#EXT-X-BYTERANGE:")) range = line.slice(17);
+    else if (line && !line.startsWith("#")) {
+      last = ranged(range, last);
+      found.list.push({ path: beside(uri, line), range: last, begin: found.duration, end: found.duration + length });
+      found.duration += length; range = null;
+    }
   }
   return found;
 }
 
+// A server that knows no ranges sends the whole file, which is asked for once.
+const whole = new Map();
+async function piece(report, { path, range }) {
+  if (!range) return (await ask(fileOf(report, path))).arrayBuffer();
+  const { begin, to } = range;
+  if (!whole.has(path)) {
+    const reply = await ask(fileOf(report, path), { headers: { Range: `bytes=${begin}-${to - 1}` } });
+    if (reply.status === 206) return reply.arrayBuffer();
+    whole.set(path, await reply.blob());
+  }
+  return whole.get(path).slice(begin, to).arrayBuffer();
+}
+
 async function feed(video, report, part, ended) {
-  const append = async (path) => {
-    const data = await (await ask(fileOf(report, path))).arrayBuffer();
+  const append = async (one) => {
+    const data = await piece(report, one);
     await new Promise((done, failed) => { part.buffer.addEventListener("updateend", done, { once: true }); part.buffer.addEventListener("error", failed, { once: true }); part.buffer.appendBuffer(data); });
   };
   await append(part.init);
@@ -79,7 +107,7 @@ async function feed(video, report, part, ended) {
     if (!video.isConnected) return;
     const now = video.currentTime;
     const next = part.list.find((one, n) => !part.done.has(n) && one.end > now && one.begin < now + AHEAD_SECONDS);
-    if (next) { await append(next.path); part.done.add(part.list.indexOf(next)); continue; }
+    if (next) { await append(next); part.done.add(part.list.indexOf(next)); continue; }
     if (!part.ended && part.done.size === part.list.length) { part.ended = true; ended(); return; }
     await new Promise((done) => { const go = () => { clearTimeout(timer); video.removeEventListener("seeking", go); done(); }; const timer = setTimeout(go, 1000); video.addEventListener("seeking", go); });
   }
