@@ -62,6 +62,11 @@ def own_mib(engine: str) -> int:
     return _OWN_MIB if engine in _IN_A_CONTAINER else 0
 
 
+def own_mib_on(platform: Platform) -> int:
+    """Likewise of every spec of *platform*; 0 where workers are held apart from us."""
+    return 0 if platform.lattice.kind == "machine" else _OWN_MIB
+
+
 def bills_starts(engine: str) -> bool:
     """Whether each of its tasks is a call of a function, whose start is billed, too."""
     return engine in _OF_ONE_PLATFORM

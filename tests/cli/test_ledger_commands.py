@@ -19,12 +19,19 @@ import pytest
 
 from transcode.cli.show.costs import costs_text
 from transcode.cli.show.job_list import JobListing, jobs_text
+from transcode.contract import OutcomeKind
 from transcode.contract.job import Claim, Ending, LedgerRecord, Submission
+from transcode.invoke.scheduler import provisional_attempt
+from transcode.jobs.receipts import ledger_record
 from transcode.ledger.job_line import JobLine
 from transcode.ledger.log import append
 from transcode.ledger.totals import Total
+from transcode.pipeline import admit
+from transcode.plan.refit import _is_held_out
+from transcode.request import Request
 from transcode.settings import Settings
 from transcode.store.open import bucket
+from transcode.wiring import wire
 
 Run = Callable[..., CompletedProcess[str]]
 MakeRecord = Callable[..., LedgerRecord]
@@ -289,3 +296,48 @@ def test_calibrate_says_how_many_tasks_are_missing(
     assert 2 == done.returncode
     assert "20 are needed" in done.stderr
     assert not (tmp_path / "new.toml").exists()
+
+
+def test_calibrate_refuses_a_fit_that_is_worse(
+    transcode: Run,
+    environ: Mapping[str, str],
+    make_clip: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """
+    What is held out took what was foretold, the rest three times as long: exit code 2,
+    and what stands in the file stays there.
+    """
+    request = Request(source=str(make_clip("taught", seconds=1)), profile="preview")
+    plan = anyio.run(admit, request, wire(Settings()))
+    task = plan.tasks[0].task
+
+    async def keep() -> None:
+        async with bucket(str(tmp_path / "transcoded"), Settings()) as store:
+            for n in range(40):
+                uri = f"s3://uploads/{n}.mp4"
+                longer = 1 if _is_held_out(uri) else 3
+                told = task.predicted
+                took = told.model_copy(
+                    update={
+                        "wall_seconds": told.wall_seconds * longer,
+                        "cpu_seconds": told.cpu_seconds * longer,
+                    }
+                )
+                attempt = provisional_attempt(task, 1).model_copy(
+                    update={"measured": took, "outcome": OutcomeKind.SUCCEEDED}
+                )
+                record = ledger_record(plan, task, attempt, claim=n + 1, now=NOON)
+                source = record.source.model_copy(update={"uri": uri})
+                await append(store, record.model_copy(update={"source": source}))
+
+    anyio.run(keep)
+    (tmp_path / "in-use.toml").write_text("kept")
+
+    done = transcode(
+        *("calibrate", "--from-ledger", "--out", "in-use.toml"), environ=environ
+    )
+
+    assert 2 == done.returncode
+    assert "worse than what is in use: a median error of wall time" in done.stderr
+    assert "kept" == (tmp_path / "in-use.toml").read_text()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,7 +22,7 @@ from transcode.ledger.arrivals import Reserve
 from transcode.ledger.reprice import Comparison
 from transcode.pipeline import admit
 from transcode.plan.profile import ClipProfile
-from transcode.request import Request
+from transcode.request import Request, constraints_of
 from transcode.settings import Settings
 from transcode.wiring import wire
 
@@ -91,6 +94,7 @@ def test_advice_fits_a_terminal_of_few_columns() -> None:
     )
     advice = Advice(
         platform=wire(Settings()).catalog.platform("functiongraph"),
+        own_mib=128,
         fixed=(fixed,),
         left_out=0,
         load=None,
@@ -102,5 +106,36 @@ def test_advice_fits_a_terminal_of_few_columns() -> None:
 
     assert max(map(len, narrow.splitlines())) <= 60
     assert "10240 MiB, 8.2 vCPU" in narrow
+    assert "128 MiB are the function's own" in narrow
     assert "+22%" in narrow
     assert "chosen each time" in advice_text(advice)
+
+
+def test_a_function_is_advised_as_large_as_it_is_planned(
+    make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    """What is said to do holds the work beside the function, as a plan asks for it."""
+    clip = make_clip("advised", seconds=2)
+    said = {}
+    for platform in ("functiongraph", "local"):
+        argv = [sys.executable, "-m", "transcode", "advise", str(clip), "--json"]
+        argv += ["--platform", platform, "--profile", "preview"]
+        done = subprocess.run(
+            argv, cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        said[platform] = json.loads(done.stdout)
+    request = Request(source=str(clip), profile="preview", optimize="cost")
+    wired = wire(Settings())
+    asked = request.model_copy(
+        update={"platform": "functiongraph", "engine": "functiongraph"}
+    )
+    constraints = constraints_of(asked, wired.catalog.platform("functiongraph"))
+
+    (row,) = said["functiongraph"]["fixed"]
+    plan = anyio.run(admit, request, wired)
+    peak = plan.tasks[0].task.predicted.peak_memory_bytes
+    assert peak is not None
+    own = constraints.own_mib
+    assert (own, 0) == (said["functiongraph"]["own_mib"], said["local"]["own_mib"])
+    assert own > 0
+    assert row["spec"]["memory_mib"] >= peak * 1.25 / 2**20 + own

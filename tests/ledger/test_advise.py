@@ -43,17 +43,22 @@ def case(group: str, memory: int, seconds: int) -> Case:
     )
 
 
-@given(st.lists(tasks, min_size=1, max_size=6), st.sampled_from([None, 10.0, 100.0]))
+@given(
+    st.lists(tasks, min_size=1, max_size=6),
+    st.sampled_from([None, 10.0, 100.0]),
+    st.sampled_from([0, 128]),
+)
 def test_it_is_the_best_of_all(
-    work: list[tuple[str, int, int]], deadline: float | None
+    work: list[tuple[str, int, int]], deadline: float | None, own: int
 ) -> None:
-    """Of those that do every task that can be done at all."""
+    """Of those that do every task that can be done at all, beside the function."""
 
     def can(size: int, memory: int, seconds: int) -> bool:
         late = deadline is not None and seconds * 1000 / size > deadline
-        return memory * 1.25 <= size and not late
+        return memory * 1.25 + own <= size and not late
 
-    rows = fixed_specs([case(*it) for it in work], PLATFORM, deadline_seconds=deadline)
+    cases = [case(*it) for it in work]
+    rows = fixed_specs(cases, PLATFORM, deadline_seconds=deadline, own_mib=own)
 
     found = rows[-1]
     possible = [it for it in work if any(can(s, it[1], it[2]) for s in SIZES)]
@@ -68,6 +73,18 @@ def test_it_is_the_best_of_all(
     assert found.cost is None or found.chosen_cost <= found.cost
     apart = [row for row in rows if row.group]
     assert found.chosen_cost == sum((row.chosen_cost for row in apart), Decimal(0))
+
+
+def test_the_function_itself_needs_some_of_every_spec() -> None:
+    """80 MiB with a quarter to spare fit into 128 MiB, and beside it they do not."""
+    work = [case("hls", 80, 1)]
+
+    bare = fixed_specs(work, PLATFORM)
+    beside = fixed_specs(work, PLATFORM, own_mib=128)
+
+    assert [128] == [row.spec.memory_mib for row in bare if row.spec]
+    assert [512] == [row.spec.memory_mib for row in beside if row.spec]
+    assert bare[0].chosen_cost < beside[0].chosen_cost
 
 
 def test_groups_stand_apart_and_then_together() -> None:

@@ -15,13 +15,21 @@ from transcode.contract import Capabilities, Constraints, Media, Recipe, Source,
 from transcode.errors import UsageError
 from transcode.plan.coefficients import (
     Coefficients,
+    Experience,
     coefficients_text,
     parse_coefficients,
 )
 from transcode.plan.make_plan import make_plan
 from transcode.plan.predict import predict
 from transcode.plan.profile import Profile
-from transcode.plan.refit import ENOUGH, Observation, accuracy, learn
+from transcode.plan.refit import (
+    ENOUGH,
+    Observation,
+    _is_held_out,
+    accuracy,
+    learn,
+    refuse_worse,
+)
 from transcode.platforms.platform import Machine, parse_platform
 
 from .conftest import PROFILES, Change
@@ -194,6 +202,32 @@ def test_memory_follows_the_upper_end(
 
     assert accuracy(seen, shipped_coefficients).memory_under > 0.5
     assert 0.0 == accuracy(seen, learned).memory_under
+
+
+def test_a_worse_fit_is_refused(ran: Make, shipped_coefficients: Coefficients) -> None:
+    """
+    Files held out took what was foretold, and the others three times as long; or they
+    need the memory that was learned of once, and the others no longer do.
+    """
+    good, tall = ran(200), ran(200, memory=1.6)
+    held = {one.source for one in good if _is_held_out(one.source)}
+    once = learn(tall, shipped_coefficients, origin="out", today=TODAY)
+
+    def mixed(
+        kept: list[Observation], others: list[Observation], used: Coefficients
+    ) -> Experience:
+        both = zip(kept, others, strict=True)
+        seen = [a if a.source in held else b for a, b in both]
+        found = learn(seen, used, origin="out", today=TODAY).learned
+        assert found is not None
+        return found
+
+    with pytest.raises(UsageError, match=r"wall time of \d+% instead of"):
+        refuse_worse(mixed(good, ran(200, cpu=3.0), shipped_coefficients))
+    with pytest.raises(UsageError, match=r"more memory than was given in \d+%"):
+        refuse_worse(mixed(tall, good, once))
+    refuse_worse(mixed(good, good, shipped_coefficients))
+    refuse_worse(mixed(tall, tall, once))
 
 
 def test_too_few_are_refused_with_how_many_are_missing(

@@ -50,9 +50,17 @@ class Fixed:
 
 
 def fixed_specs(
-    cases: Iterable[Case], platform: Platform, *, deadline_seconds: float | None = None
+    cases: Iterable[Case],
+    platform: Platform,
+    *,
+    deadline_seconds: float | None = None,
+    own_mib: int = 0,
 ) -> tuple[Fixed, ...]:
-    """For each group, and for all together where there are several, under ``."""
+    """
+    For each group, and for all together where there are several, under ``.
+
+    *own_mib*: of every spec so much is the function's own, beside the work.
+    """
     groups: dict[str, list[Case]] = {}
     everything = list(cases)
     for case in everything:
@@ -60,16 +68,24 @@ def fixed_specs(
     if len(groups) > 1:
         groups[""] = everything
     return tuple(
-        _fixed(name, groups[name], platform, deadline_seconds)
+        _fixed(name, groups[name], platform, deadline_seconds, own_mib)
         for name in sorted(groups, key=lambda name: (name == "", name))
     )
 
 
 def _fixed(
-    group: str, cases: Sequence[Case], platform: Platform, deadline: float | None
+    group: str,
+    cases: Sequence[Case],
+    platform: Platform,
+    deadline: float | None,
+    own_mib: int,
 ) -> Fixed:
     able = [
-        {_key(c.spec): c for c in case.candidates if fits(c, platform, deadline)}
+        {
+            _key(c.spec): c
+            for c in case.candidates
+            if fits(c, platform, deadline, own_mib)
+        }
         for case in cases
     ]
     possible = [options for options in able if options]
@@ -99,7 +115,9 @@ def _fixed(
         )
 
 
-def fits(candidate: Candidate, platform: Platform, deadline: float | None) -> bool:
+def fits(
+    candidate: Candidate, platform: Platform, deadline: float | None, own_mib: int
+) -> bool:
     """Whether it has memory, scratch and time enough, as a plan counts it."""
     used, spec = candidate.predicted, candidate.spec
     peak = (used.peak_memory_bytes or 0) / MIB
@@ -108,7 +126,7 @@ def fits(candidate: Candidate, platform: Platform, deadline: float | None) -> bo
     limits = [platform.limits.time_limit_seconds, deadline]
     longest = min((limit for limit in limits if limit is not None), default=math.inf)
     return (
-        peak * MEMORY_MARGIN <= spec.memory_mib
+        peak * MEMORY_MARGIN + own_mib <= spec.memory_mib
         and spec.scratch_mib is not None
         and used.wall_seconds <= longest
     )

@@ -42,6 +42,8 @@ FOLDS = 5
 MAD = 1.4826
 """Median absolute deviation to standard deviation, where errors are normal."""
 LEAST_SPREAD = 0.04
+NOISE = 0.01
+"""Of a median error this much is chance, however many tasks it is of."""
 UPPER = 0.95
 """Quantile of memory that its factor follows."""
 
@@ -101,6 +103,40 @@ def learn(
     found = _fit(rows, bare.pace, origin=origin, today=today)
     found = found.model_copy(update={"before": before, "after": after})
     return bare.model_copy(update={"learned": found})
+
+
+def refuse_worse(learned: Experience) -> None:
+    """
+    Raise UsageError where files that the fit has not seen are told worse by it than by
+    what was in use, beyond chance. What could not be compared, for want of files, is
+    believed.
+    """
+    before, after = learned.before, learned.after
+    if before is None or after is None:
+        return
+    # A median's own error; errors of predictions are spread about as wide as they are.
+    chance = max(NOISE, before.wall_error / math.sqrt(after.records))
+    said = []
+    if after.wall_error > before.wall_error + chance:
+        said.append(
+            f"a median error of wall time of {after.wall_error:.0%} instead of "
+            f"{before.wall_error:.0%}"
+        )
+    if after.memory_under > before.memory_under + max(1 - UPPER, 1 / after.records):
+        said.append(
+            f"more memory than was given in {after.memory_under:.0%} instead of "
+            f"{before.memory_under:.0%}"
+        )
+    if said:
+        raise UsageError(
+            f"What {learned.records} tasks teach tells files that it has not seen "
+            f"worse than what is in use: {' and '.join(said)} of {after.records} "
+            "tasks. Nothing is written; take other days with --since and --until, or "
+            "wait for more tasks.",
+            records=learned.records,
+            before=before.model_dump(mode="json"),
+            after=after.model_dump(mode="json"),
+        )
 
 
 def accuracy(seen: Sequence[Observation], coefficients: Coefficients) -> Accuracy:

@@ -51,7 +51,8 @@ def calibrate(  # noqa: PLR0913 - one argument per option
 
     Learned are a factor on CPU time and memory for each encoder and preset, and the
     speed of each platform's vCPUs; the errors before and after are measured on files
-    that the fit has not seen. TRANSCODE_COEFFICIENTS=FILE puts the result to use.
+    that the fit has not seen, and a fit that tells them worse is refused.
+    TRANSCODE_COEFFICIENTS=FILE puts the result to use.
 
     \b
     Examples:
@@ -60,12 +61,15 @@ def calibrate(  # noqa: PLR0913 - one argument per option
     """
     from ...errors import DestinationUnwritable
     from ...plan.coefficients import coefficients_text
-    from ...plan.refit import learn
+    from ...plan.refit import learn, refuse_worse
     from ..state import ask_index
 
     seen = ask_index(to, lambda index: _seen(index.records(since, until)))
     today = datetime.now(UTC).date()
     found = learn(seen, wiring().coefficients, origin=to, today=today)
+    learned = found.learned
+    assert learned is not None  # noqa: S101  that is what it is called for
+    refuse_worse(learned)
     text = coefficients_text(found)
     if out is not None:
         try:
@@ -74,9 +78,6 @@ def calibrate(  # noqa: PLR0913 - one argument per option
             raise DestinationUnwritable(
                 f"{str(out)!r} cannot be written: {exc.strerror}.", path=str(out)
             ) from exc
-    learned = found.learned
-    if learned is None:
-        return
     if as_json:
         document = learned.model_dump(mode="json")
         click.echo(json.dumps({"schema": "transcode/learned/1", **document}, indent=2))

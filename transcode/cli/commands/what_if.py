@@ -221,6 +221,7 @@ def advise(  # noqa: PLR0913 - one argument per option
     """
     from ...ledger import advise as fixed
     from ...ledger import arrivals
+    from ...wiring import own_mib_on
     from ..columns import columns
     from ..show.what_if import Advice, advice_json, advice_text
     from ..state import ask_index
@@ -234,11 +235,13 @@ def advise(  # noqa: PLR0913 - one argument per option
     else:
         records = ask_index(to, lambda index: list(index.records(since, until)))
         cases, left_out = cases_of_records(wired, records, chosen)
-    rows = fixed.fixed_specs(cases, chosen, deadline_seconds=deadline)
+    own = own_mib_on(chosen)
+    rows = fixed.fixed_specs(cases, chosen, deadline_seconds=deadline, own_mib=own)
     seen = arrivals.load(arrivals.spans(records))
     spec = rows[-1].spec if rows else None
     advice = Advice(
         platform=chosen,
+        own_mib=own,
         fixed=rows,
         left_out=left_out,
         load=seen,

@@ -91,6 +91,8 @@ def repriced_json(
 @dataclass(frozen=True, slots=True)
 class Advice:
     platform: Platform
+    own_mib: int
+    """Of every spec, for the function beside the work."""
     fixed: tuple[Fixed, ...]
     left_out: int
     load: Load | None
@@ -128,6 +130,8 @@ def _fixed_text(advice: Advice, width: int | None) -> str:
         for row in advice.fixed
     ]
     text = table(rows, head=head, width=width, drop=(1, 4, 3))
+    if advice.own_mib:
+        text += f"\n  Of each spec {advice.own_mib} MiB are the function's own."
     slow = advice.fixed[-1]
     if slow.wall_seconds is not None:
         text += (
@@ -209,6 +213,7 @@ def advice_json(advice: Advice) -> str:
     data: dict[str, Any] = {
         "platform": advice.platform.name,
         "price_table": advice.platform.price_table.isoformat(),
+        "own_mib": advice.own_mib,
         "fixed": [_fixed_data(row) for row in advice.fixed],
         "left_out": advice.left_out,
         "arrivals": None
