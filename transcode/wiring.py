@@ -425,7 +425,7 @@ class _TaskFunction:
     calls: FunctionCalls
     function: GraphFunction
 
-    async def invoke(self, body: bytes, *, memory_mib: int) -> str:
+    async def invoke(self, body: bytes, *, memory_mib: int | None) -> str:
         return await self.calls.invoke(self.function, body, memory_mib=memory_mib)
 
     async def status(self, request_id: str) -> AsyncStatus | None:

@@ -180,6 +180,48 @@ def test_nobody_waits_for_the_tasks_of_an_upload(
     ]
 
 
+def test_uploads_that_wait_for_room_are_begun_as_tasks_end(
+    make_front: MakeFront, environment: dict[str, str], place: Any, make_clip: Any
+) -> None:
+    """
+    Where one task may run and another's does, uploads wait; once that has ended each is
+    begun by the one before it, and no clock calls.
+    """
+    keys = (environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
+    front = make_front(
+        *("--dynamic", "--memory", "1024", "--agency", *keys, "--self", URN),
+        TRANSCODE_FUNCTIONGRAPH_CONCURRENCY="2",
+    )
+    clip = make_clip("job", seconds=1, size="320x180")
+    other = "out/.transcode/invocations/other.preview.0123456789ab/0001/encode.1"
+    place.put(f"{other}/order.json", b"{}")
+    names = [f"in/{n}.mp4" for n in range(3)]
+    for n, name in enumerate(names):
+        # Three sources: the same object is the same job.
+        place.put(name, clip.read_bytes() + bytes(n))
+
+    def waiting() -> list[str]:
+        return [it for it in place.names("out/.transcode/") if "/waitlist" in it]
+
+    for name in names:
+        invoke(front, obs_event(place.key(name)))
+    uploads = front.ended(3)
+    assert {"SUCCESS"} == {it["status"] for it in uploads}
+    assert len(names) == len(waiting())
+    place.put(f"{other}/report.json", b"{}")
+    invoke(front, {"transcode": "turn"})
+    calls: list[Any] = []
+    while len([it for it in calls if "records" in it["event"]]) < len(names):
+        calls += front.ended(1)
+
+    assert {"SUCCESS"} == {it["status"] for it in calls}
+    assert len(names) == len(place.manifests())
+    turns = [it for it in calls if it["event"].get("transcode") == "turn"]
+    assert len(turns) >= len(names) - 1
+    assert {1024} == {it["memory_mib"] for it in turns}
+    assert not waiting()
+
+
 def reconciled(
     place: Any, log: Path, environment: dict[str, str], *options: str
 ) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from transcode.invoke.functiongraph import FunctionGraphTask
 class Down:
     """An API that answers nobody."""
 
-    async def invoke(self, body: bytes, *, memory_mib: int) -> str:
+    async def invoke(self, body: bytes, *, memory_mib: int | None) -> str:
         raise AssertionError
 
     async def status(self, request_id: str) -> None:

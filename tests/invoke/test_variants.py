@@ -124,7 +124,8 @@ class Called:
     def __init__(self) -> None:
         self.memory: list[int] = []
 
-    async def invoke(self, body: bytes, *, memory_mib: int) -> str:
+    async def invoke(self, body: bytes, *, memory_mib: int | None) -> str:
+        assert memory_mib is not None
         self.memory.append(memory_mib)
         return "request"
 

@@ -68,6 +68,7 @@ from transcode.invoke.remote import (
 )
 from transcode.jobs.journal import JobJournal
 from transcode.jobs.service import JobService
+from transcode.jobs.turns import pass_turn, take_turns
 from transcode.pipeline import Decided
 from transcode.request import ResolvedRequest
 from transcode.settings import Settings
@@ -92,8 +93,9 @@ _SEEN = Indexed(
 )
 TURN_SECONDS = 20
 """After that it is asked again whether there is room, however often it was."""
-AT_ONCE = 2
-"""Jobs that are looked at in one moment: all are told that there is room."""
+AT_ONCE = 3
+"""Who may look in one moment, an upload, a task that ends and who has the row: all are
+told that there is room."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,9 @@ class AdvancingService(JobService):
         view: Any = self.bucket
         return replace(order, target=results(view))
 
+    async def engine_for(self, submission: Submission) -> Any:
+        return await self._engine(self.model.orders[submission.job_id])
+
     async def _engine(self, order: ResolvedRequest) -> Any:
         view: Any = self.bucket
 
@@ -165,11 +170,18 @@ class Cloud:
 
     async def start(self, records: str, task: Task) -> None:
         assert task.task_id
+        self._call(self.model.function, key_of(records))
+
+    async def pass_turn(self, memory_mib: int | None) -> None:
+        assert memory_mib is None
+        self._call(self.model.turn)
+
+    def _call(self, function: Callable[..., Any], *args: str) -> None:
         dice = self.model.world.random.random()
         calm = self.model.world.calm
         times = 1 if calm else 0 if dice < 0.1 else 2 if dice < 0.2 else 1
         for _ in range(times):
-            self.model.group.start_soon(self.model.function, key_of(records))
+            self.model.group.start_soon(function, *args)
         if not calm and self.model.world.random.random() < 0.1:
             raise StoreDown("The answer was lost; the call was not.")
 
@@ -197,6 +209,8 @@ class AdvanceModel:
     """Tasks that were not done again."""
     measures: bool = False
     """Before it is planned, an index is made in a call of its own."""
+    sweeps: bool = True
+    """There is a clock; without one all have been told of once, and nothing is lost."""
     reused: int = 0
     """Plans by what tries before have measured."""
     wrong: list[str] = field(default_factory=list)
@@ -256,14 +270,18 @@ class AdvanceModel:
                 # Of several who ask in one moment, all are told that there is room.
                 at = 0.0 if self.concurrency is None else 10.0 * n
                 self.group.start_soon(self._deed, "submit", job, at)
-            self.group.start_soon(self._clock)
+            if self.sweeps:
+                self.group.start_soon(self._clock)
+            else:
+                self.world.calm = True
             for at, deed, n in self.schedule.deeds:
                 job = self.jobs[n % len(self.jobs)]
                 self.group.start_soon(self._deed, deed, job, at)
             await anyio.sleep(400)
-            self.world.calm = True
-            for job in self.jobs:
-                await self._deed("submit", job)
+            if self.sweeps:
+                self.world.calm = True
+                for job in self.jobs:
+                    await self._deed("submit", job)
             await anyio.sleep(9000)
             self.group.cancel_scope.cancel()
         return [*self.wrong, *[wrong async for wrong in self._judge()]]
@@ -366,7 +384,19 @@ class AdvanceModel:
         if discards and not await service.wanted(job.job_id, job.claim):
             folder, token = self.orders[job.job_id].folder, token_of(job.claim)
             await removed(view, folder, token)
-        await service.advance(job.job_id, job.claim)
+        report = await service.advance(job.job_id, job.claim)
+        if not self.breaks.get("keeps its room"):
+            await pass_turn(service, report.submission)
+
+    async def turn(self) -> None:
+        """A function that begins jobs which wait for room."""
+
+        async def work(view: View) -> None:
+            await anyio.sleep(self.world.random.choice((0.1, 2)))
+            service, width = self.service(view), self.world.random.choice((1, 2))
+            await take_turns(service, width, lambda _error: None)
+
+        await self._alive(View(self.world, "turn"), work)
 
     async def _encode(
         self, view: View, service: JobService, order: RemoteOrder, records: str
@@ -539,12 +569,13 @@ def run(
         concurrency: int | None = None,
         *,
         measures: bool = False,
+        sweeps: bool = True,
         **breaks: bool,
     ) -> list[str]:
         model = AdvanceModel(
             schedule, memory_bucket, chunked, order, wiring, breaks, concurrency
         )
-        model.measures = measures
+        model.measures, model.sweeps = measures, sweeps
         monkeypatch.setattr(transcode.jobs.advance, "plan_job", model.plan_job)
         monkeypatch.setattr(
             JobJournal,
@@ -587,6 +618,18 @@ def test_no_more_are_started_than_may_run(
 ) -> None:
     """Jobs wait their turn, chunks for one another, and all of them succeed."""
     assert [] == run(Schedule(seed, media=("good",) * 24), concurrency=3)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_room_is_taken_as_it_is_made(run: Callable[..., list[str]], seed: int) -> None:
+    """
+    Who waits for room is begun by who makes some, without a clock; who makes some and
+    tells nobody is missed.
+    """
+    day = Schedule(seed, media=("good",) * 24)
+
+    assert [] == run(day, concurrency=3, sweeps=False)
+    assert run(day, concurrency=3, sweeps=False, **{"keeps its room": True})
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -33,6 +33,7 @@ from ..errors import (
 from ..invoke.observer import AttemptObserver
 from ..invoke.remote import BEAT, BEGUN, ORDER, REPORT, RemoteOrder, ended_as
 from ..jobs.service import JobService
+from ..jobs.turns import pass_turn
 from ..platforms.price import bill, billed_milliseconds
 from ..platforms.requests import PAGE, SOURCE_GETS, has_page
 from ..settings import Settings
@@ -149,6 +150,7 @@ async def go_on(records: str, wiring: Wiring, enter: Enter) -> JobReport | None:
         _refuse_outside([f"{job.to}/"], wiring.settings)
         async with JobService.open(wiring, to=job.to) as service:
             report = await service.advance(job.job_id, job.claim)
+            await pass_turn(service, report.submission)
             await enter(service, report, tally)
             return report
 

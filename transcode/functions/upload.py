@@ -27,6 +27,7 @@ from ..jobs.deliveries import Deliveries
 from ..jobs.documents import as_ours, became, passed_over, shown, stands
 from ..jobs.ingest import Ingest, open_jobs
 from ..jobs.service import JobService
+from ..jobs.turns import take_turns
 from ..meter import Meter, metering
 from ..platforms.requests import SOURCE_GETS
 from ..store.connections import keep_open
@@ -77,6 +78,11 @@ def is_timer(event: object) -> bool:
         or event.get("detail-type") == "Scheduled Event"
         or event.get("transcode") == "sweep"
     )
+
+
+def is_turn(event: object) -> bool:
+    """Whether a task has made room, and jobs are to be begun that wait for some."""
+    return isinstance(event, Mapping) and event.get("transcode") == "turn"
 
 
 async def answer(function: Function, event: object, invocation: Invocation) -> Answer:
@@ -213,7 +219,8 @@ class _Call:
 
     async def run(self, event: object, meter: Meter) -> None:
         function = self.function
-        found, owners = ([], {}) if is_timer(event) else self._parse(event)
+        told = not is_timer(event) and not is_turn(event)
+        found, owners = self._parse(event) if told else ([], {})
         async with JobService.open(
             function.wiring, to=function.rule.request.to
         ) as service:
@@ -225,7 +232,10 @@ class _Call:
             self.untold.clear()
             ended: list[str] = []
             service.later = _collecting(ended)
-            await self._work(service)
+            if is_turn(event):
+                await self._take_turns(service)
+            else:
+                await self._work(service)
             await self._tell(service, ended)
             await self._enter(service, meter)
 
@@ -273,6 +283,14 @@ class _Call:
         async for submission in open_jobs(service):
             job = submission.job_id
             self.jobs[job] = await service.report(job)
+
+    async def _take_turns(self, service: JobService) -> None:
+        width = plans_at_once(self.function.spec)
+        for report in await take_turns(
+            service, width, self.errors.append, listen=self._hear
+        ):
+            self.jobs[report.job_id] = report
+            self.worked.append(report.job_id)
 
     async def _work(self, service: JobService) -> None:
         """

@@ -64,8 +64,8 @@ class State(Protocol):
 class FunctionGraphTasks(Protocol):
     """One function's asynchronous invocations; all raise `DeliveryError`."""
 
-    async def invoke(self, body: bytes, *, memory_mib: int) -> str:
-        """Queue one in this memory; its request's id."""
+    async def invoke(self, body: bytes, *, memory_mib: int | None) -> str:
+        """Queue one in this memory, None: the function's own; its request's id."""
 
     async def status(self, request_id: str) -> State | None:
         """None where nothing is kept of it."""
@@ -120,6 +120,15 @@ class FunctionGraphInvoker:
             self._room.release()
             raise
         return FunctionGraphTask(tasks, request, self._room)
+
+    async def pass_turn(self, memory_mib: int | None) -> None:
+        """By the cheapest function: it plans, and starts others."""
+        tasks = self._tasks[min(self._tasks, key=lambda it: it.dearness)]
+        body = json.dumps({"transcode": "turn"}).encode()
+        try:
+            await tasks.invoke(body, memory_mib=memory_mib)
+        except DeliveryError as exc:
+            raise _refused(exc) from exc
 
     async def _invoke(self, records: str, task: Task) -> tuple[FunctionGraphTasks, str]:
         """By the cheapest function; what it is called by there."""

@@ -138,6 +138,14 @@ class Starter(Protocol):
         """As `Invoker.invoke`, where nobody waits for the end."""
 
 
+@runtime_checkable
+class Limited(Starter, Protocol):
+    """One whose platform loses what is above its concurrency."""
+
+    async def pass_turn(self, memory_mib: int | None) -> None:
+        """Have jobs begun that wait for room; in this memory, None: the function's."""
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteEngine:
     """An `Engine` over an `Invoker`: each attempt is an invocation of its own."""
@@ -180,6 +188,11 @@ class RemoteEngine:
     def concurrency(self) -> int | None:
         """Of invocations that nobody waits for."""
         return self.invoker.concurrency if isinstance(self.invoker, Starter) else None
+
+    async def pass_turn(self, memory_mib: int | None) -> None:
+        """Call a function that begins jobs which wait for room, where room counts."""
+        if isinstance(self.invoker, Limited):
+            await self.invoker.pass_turn(memory_mib)
 
     async def order(self, order: WorkOrder, job: AdvancingJob, at: datetime) -> bool:
         """Say that it is to be started, by us; False where somebody else has."""

@@ -76,6 +76,7 @@ from .takeover import (
     plan_path,
     write_measuring,
 )
+from .waitlist import leave_waitlist, wait_for_turn
 
 _FULL_SECONDS = 5.0
 """Less than a task takes, and more than a call that looks at hundreds of jobs."""
@@ -113,6 +114,40 @@ class Planning:
         """Whether the platform had no room a moment ago."""
         return anyio.current_time() < self.full_until
 
+    def look_again(self) -> None:
+        """Somebody has made room."""
+        self.full_until = -math.inf
+
+
+def own_mib(wiring: Wiring) -> int | None:
+    """The memory of the function that this is; None: it is none."""
+    return None if wiring.held_to is None else wiring.held_to.memory_mib
+
+
+async def room_on(
+    engine: RemoteEngine, objects: Bucket, wiring: Wiring, planning: Planning
+) -> int | None:
+    """
+    How many invocations more may run, by what all jobs here have ordered and nobody
+    has reported or given up; None: as many as we like. Two who ask at once are told
+    the same: a few too many are lost, and begun again.
+    """
+    most = engine.concurrency
+    if most is None:
+        return None
+    if wiring.held_to is not None and most > 1:
+        most -= 1  # the function that asks
+    now, lease = await objects.now(), wiring.settings.lease_seconds
+    lies: dict[str, dict[str, datetime]] = defaultdict(dict)
+    async for entry in objects.entries(f"{RECORDS}/"):
+        attempt, _, what = entry.key.rpartition("/")
+        lies[attempt][what] = entry.modified
+    silent = timedelta(seconds=lease * _QUEUED)
+    live = (
+        REPORT not in it and now - max(it.values()) <= silent for it in lies.values()
+    )
+    return most - sum(live) - planning.count
+
 
 @dataclass(frozen=True, slots=True)
 class JobAdvance:
@@ -137,13 +172,17 @@ class JobAdvance:
         Raises `PlatformBusy` where the platform would lose what is started now.
         """
         async with self.planning.one_at_a_time:
-            room = await self._room()
-            if room is not None and room <= 0:
-                self.planning.full_until = anyio.current_time() + _FULL_SECONDS
-                raise PlatformBusy(
-                    f"{self.engine.concurrency} invocations run on the platform, as "
-                    "many as the account may have. The job waits its turn."
-                )
+            if await self._is_full():
+                submission = self.journal.submission
+                await wait_for_turn(self.objects, submission, own_mib(self.wiring))
+                # What ended before it stood there has called nobody for it.
+                if await self._is_full():
+                    self.planning.full_until = anyio.current_time() + _FULL_SECONDS
+                    raise PlatformBusy(
+                        f"{self.engine.concurrency} invocations run on the platform, "
+                        "as many as the account may have. The job waits its turn."
+                    )
+                await leave_waitlist(self.objects, submission)
             self.planning.count += 1
         try:
             await self._plan(started)
@@ -151,6 +190,10 @@ class JobAdvance:
             self.planning.count -= 1
         async with self.planning.one_at_a_time:
             await self.go_on()
+
+    async def _is_full(self) -> bool:
+        room = await self._room()
+        return room is not None and room <= 0
 
     async def _plan(self, started: float) -> None:
         resumed = await self.journal.resume(in_place=self.order.target.in_place)
@@ -309,27 +352,7 @@ class JobAdvance:
         return begin[: max(room, int(not any(state.runs for state in states)))]
 
     async def _room(self) -> int | None:
-        """
-        How many invocations more may run, by what all jobs here have ordered and nobody
-        has reported or given up; None: as many as we like. Two who ask at once are told
-        the same: a few too many are lost, and begun again.
-        """
-        most = self.engine.concurrency
-        if most is None:
-            return None
-        if self.wiring.held_to is not None and most > 1:
-            most -= 1  # the function that asks
-        now, lease = await self.objects.now(), self.wiring.settings.lease_seconds
-        lies: dict[str, dict[str, datetime]] = defaultdict(dict)
-        async for entry in self.objects.entries(f"{RECORDS}/"):
-            attempt, _, what = entry.key.rpartition("/")
-            lies[attempt][what] = entry.modified
-        silent = timedelta(seconds=lease * _QUEUED)
-        live = (
-            REPORT not in it and now - max(it.values()) <= silent
-            for it in lies.values()
-        )
-        return most - sum(live) - self.planning.count
+        return await room_on(self.engine, self.objects, self.wiring, self.planning)
 
     def _finished(self, known: PlannedTry, results: tuple[TaskResult, ...]) -> Finished:
         begun_at = dict(self.journal.begun_at)

@@ -36,6 +36,7 @@ from ..errors import (
 from ..hooks import Listener, TakenOver
 from ..invoke.engine import Engine
 from ..invoke.remote import RemoteEngine
+from ..platforms.platform import Platform
 from ..request import Request, ResolvedRequest, look_up
 from ..store.bucket import Bucket
 from ..store.destination import MANIFEST_NAME
@@ -52,7 +53,7 @@ from . import (
     job_state,
     report,
 )
-from .advance import JobAdvance, Planning, is_wanted
+from .advance import JobAdvance, Planning, is_wanted, own_mib
 from .execution import JobExecution
 from .finalize import (
     Tells,
@@ -63,6 +64,8 @@ from .finalize import (
 )
 from .journal import JobJournal
 from .reservations import Reservations
+from .state import waits_for_room
+from .waitlist import leave_waitlist, wait_for_turn
 
 _MOMENT_SECONDS = 1.0
 
@@ -96,7 +99,7 @@ class JobService:
     """How many jobs want this machine now, one that is worked on among them."""
     _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
-    _planning: Planning = field(default_factory=Planning)
+    planning: Planning = field(default_factory=Planning)
     _asked: tuple[float, datetime] | None = None
     """When the store told its time last, by our own clock, and what it told."""
 
@@ -251,24 +254,31 @@ class JobService:
         return await self._ended(history, now, worked=worked)
 
     async def start(
-        self, job_id: str, *, listen: Listener = lambda _event: None
+        self,
+        job_id: str,
+        *,
+        listen: Listener = lambda _event: None,
+        has_room: bool = False,
     ) -> JobReport:
         """
         Plan the job, start its first tasks and leave: each task, once it is done, calls
         `advance`. Where one has been lost meanwhile, this goes on in its stead.
 
-        As `perform`: nothing is done for a job that is over or waits.
+        As `perform`: nothing is done for a job that is over or waits, but for room,
+        where there is some (*has_room*).
         """
         now = await self.repository.now()
         history = await self.repository.history(job_id)
-        state = job_state(history, now, self._limits)
+        state = job_state(history, now, self._limits, has_room=has_room)
         if isinstance(state, Busy):
             number = history.tried[-1].claim.number
             return await self.advance(job_id, number, listen=listen)
         if not isinstance(state, Free) or history.cancelled:
             return await self.perform(job_id, listen=listen)
-        if self._planning.is_full():
+        if self.planning.is_full():
             # It would be claimed for nothing, and so would all that wait.
+            own = own_mib(self.wiring)
+            await wait_for_turn(self.bucket, history.submission, own)
             return await self._report(history, now)
         lease = self.wiring.settings.lease_seconds * _LEASES
         try:
@@ -290,7 +300,18 @@ class JobService:
             seconds_left=None, carry=begin
         )
         history = await self.repository.history(job_id)
+        ours = history.tried[-1].claim.number == claim.number
+        begun = ours and not waits_for_room(history)
+        if begun and await self.limited(history.submission):
+            await leave_waitlist(self.bucket, history.submission)
         return await self._ended(history, worked=False)
+
+    async def limited(self, submission: Submission) -> RemoteEngine | None:
+        """Its engine, where the platform loses what is above its concurrency."""
+        engine = await self.engine_for(submission)
+        if isinstance(engine, RemoteEngine) and engine.concurrency is not None:
+            return engine
+        return None
 
     async def advance(
         self,
@@ -415,7 +436,7 @@ class JobService:
             engine,
             journal,
             journal.listening(listen),
-            self._planning,
+            self.planning,
         )
 
     async def tell(self, job_id: str) -> tuple[bool, tuple[Delivery, ...]]:
@@ -577,11 +598,19 @@ class JobService:
         return max(submission.deadline_seconds - gone, 0.001)
 
     async def _engine(self, order: ResolvedRequest) -> Engine:
-        key = (order.request.engine, order.platform.name)
+        return await self._engine_on(order.request.engine, order.platform)
+
+    async def engine_for(self, submission: Submission) -> Engine:
+        name = submission.engine
+        platform = self.wiring.platform_of(name, submission.platform)
+        return await self._engine_on(name, platform)
+
+    async def _engine_on(self, name: str, platform: Platform) -> Engine:
+        key = (name, platform.name)
         async with self._lock:
             if key not in self._engines:
                 self._engines[key] = await self._stack.enter_async_context(
-                    self.wiring.engine(key[0], order.platform)
+                    self.wiring.engine(name, platform)
                 )
             return self._engines[key]
 

@@ -104,10 +104,11 @@ JobState = Done | Over | Busy | Waiting | Free | Exhausted
 
 
 def job_state(  # noqa: PLR0911 - one for each answer
-    history: History, now: datetime, limits: TryLimits
+    history: History, now: datetime, limits: TryLimits, *, has_room: bool = False
 ) -> JobState:
     """
-    What may happen next. *now* is by the same clock as the times of the claims.
+    What may happen next. *now* is by the same clock as the times of the claims;
+    *has_room*: the platform has room again, for which a job need not wait its time.
 
     Two readers may be told `Free` with the same number; the store decides. A reader
     with an old picture is told a number that exists already, and loses.
@@ -129,9 +130,19 @@ def job_state(  # noqa: PLR0911 - one for each answer
     if why := _enough(tried, limits):
         return Exhausted(number, len(tried), why)
     wait = last.ending.not_before if last.ending else None
+    if has_room and waits_for_room(history):
+        wait = None
     if wait is not None and now < wait:
         return Waiting(wait)
     return Free(number)
+
+
+def waits_for_room(history: History) -> bool:
+    """Whether it was put off because as much ran on the platform as may."""
+    last = history.round_tried[-1].ending if history.round_tried else None
+    if last is None or last.failure is None:
+        return False
+    return last.kind == "handed_back" and last.failure.type == PlatformBusy.__name__
 
 
 def _enough(tried: Sequence[ClaimHistory], limits: TryLimits) -> str | None:
