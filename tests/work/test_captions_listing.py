@@ -90,7 +90,7 @@ def test_flags() -> None:
         ("Same", "en", "YES", "YES", "NO"),
         ("Same, forced", "en", "NO", "YES", "YES"),
         ("Same 2", "en", "NO", "NO", "NO"),
-        ("Subtitles", None, "NO", "NO", "NO"),
+        ("Subtitles", "und", "NO", "NO", "NO"),
     ] == [tuple(it.attributes.get(name) for name in said) for it in master.groups]
     assert [
         ("en", {"subtitle", "main"}),

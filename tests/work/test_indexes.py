@@ -225,6 +225,7 @@ def test_default_is_said(
 
     mend(make_task(tmp_path / "clip.mov", recipe, media=MEDIA), tmp_path)
 
+    line = line.replace("\n", ',LANGUAGE="und"\n')
     expected = line.format("aac", "Audio", "YES") + line.format("two", "Audio 2", "NO")
     assert expected == master.read_text()
 

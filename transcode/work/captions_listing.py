@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from ..contract import CaptionRendition
-from .command.languages import shortest
+from .command.languages import in_hls, shortest
 from .track_names import caption_names
 
 FOLDER = "captions"
@@ -95,10 +95,10 @@ def _media_tags(captions: Sequence[CaptionRendition]) -> list[str]:
         kind = (one.language or "", one.forced)
         automatic = one.default or (bool(one.language) and kind not in chosen)
         chosen |= {kind} if automatic else set()
-        language = f'LANGUAGE="{shortest(one.language)}",' if one.language else ""
         tags.append(
             f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="{GROUP}",NAME="{label}",'
-            f"{language}DEFAULT={_yes(one.default)},AUTOSELECT={_yes(automatic)},"
+            f'LANGUAGE="{in_hls(one.language)}",DEFAULT={_yes(one.default)},'
+            f"AUTOSELECT={_yes(automatic)},"
             f'FORCED={_yes(one.forced)},URI="{captions_playlist(one)}"'
         )
     return tags

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..contract import AudioRendition, CmafPackaging, Task, VideoRendition
 from .captions_listing import captions_file
+from .command.languages import in_hls
 from .dash_mend import mended_manifest
 from .hls_mend import iframe_playlist, mended_master
 from .package import IFRAMES, INIT, MANIFEST, MASTER, PLAYLIST, folder
@@ -139,8 +140,11 @@ def _skip_nothing(header: Path) -> None:
 
 
 def _flags(sound: AudioRendition, names: Mapping[str, str]) -> dict[str, str]:
-    flag = "YES" if sound.default else "NO"
-    return {"DEFAULT": flag, "NAME": f'"{names[sound.name]}"'}
+    return {
+        "LANGUAGE": f'"{in_hls(sound.language)}"',
+        "DEFAULT": "YES" if sound.default else "NO",
+        "NAME": f'"{names[sound.name]}"',
+    }
 
 
 def _texts(task: Task, staging: Path, served: Mapping[str, Served]) -> list[Resource]:

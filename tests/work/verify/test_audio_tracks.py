@@ -38,7 +38,7 @@ def test_another_plan_is_found(finished: Any, changes: dict[str, object]) -> Non
     [
         ("master.m3u8", 'URI="audio/main/index.m3u8"', 'URI="audio/no/index.m3u8"'),
         ("master.m3u8", "DEFAULT=NO", "DEFAULT=YES"),
-        ("master.m3u8", "DEFAULT=NO", 'DEFAULT=NO,LANGUAGE="fr"'),
+        ("master.m3u8", 'LANGUAGE="und"', 'LANGUAGE="fr"'),
         ("master.m3u8", 'NAME="Audio"', 'NAME="aac"'),
         ("manifest.mpd", "<Label>Audio", "<Label>main"),
         ("manifest.mpd", 'value="alternate"', 'value="main"'),

@@ -31,6 +31,14 @@ def shortest(tag: str) -> str:
     return _SHORTEST.get(language.lower(), language) + hyphen + rest
 
 
+def in_hls(tag: str | None) -> str:
+    """
+    As HLS lists a track: the shortest code, or `und` where nobody knows it (RFC 5646,
+    4.1). Apple's HLS authoring specification, 8.10, has every track name a language.
+    """
+    return "und" if tag is None else shortest(tag)
+
+
 # ISO 639-1 → the English name, as CLDR has it; and a few that films are tagged with.
 _NAMES = """
 aa Afar|ab Abkhazian|ae Avestan|af Afrikaans|ak Akan|am Amharic|an Aragonese|ar Arabic|

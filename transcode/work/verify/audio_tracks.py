@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...contract import AudioRendition, Check, CmafPackaging, Recipe
-from ..command.languages import shortest
+from ..command.languages import in_hls, shortest
 from ..package import INIT, MANIFEST, MASTER, PLAYLIST, folder, role
 from .playlists import BrokenPlaylist, read_master_playlist, read_mpd
 
@@ -57,7 +57,7 @@ def _hls(audio: Sequence[AudioRendition], staging: Path) -> Iterator[str]:
             yield f"{MASTER} does not list {sound.name}"
             continue
         wanted = {
-            "LANGUAGE": sound.language and shortest(sound.language),
+            "LANGUAGE": in_hls(sound.language),
             "DEFAULT": _YES[sound.default],
         }
         for name, value in wanted.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...contract import CaptionRendition, Check, CmafPackaging, Task
 from ..captions_listing import FOLDER, captions_file, captions_playlist
-from ..command.languages import shortest
+from ..command.languages import in_hls, shortest
 from ..webvtt import BrokenCaptions, Cue, read
 from .playlists import (
     BrokenPlaylist,
@@ -114,7 +114,7 @@ def _hls(captions: Sequence[CaptionRendition], staging: Path) -> Iterator[str]:
 
 def _flags(captions: CaptionRendition, listed: ListedMedia) -> Iterator[str]:
     wanted = {
-        "LANGUAGE": captions.language and shortest(captions.language),
+        "LANGUAGE": in_hls(captions.language),
         "DEFAULT": _YES[captions.default],
         "FORCED": _YES[captions.forced],
     }
