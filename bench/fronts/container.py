@@ -95,7 +95,14 @@ class Box:
     def remove(self) -> None:
         """Once its processes are dead and were waited for."""
         for _ in range(_TRIES):
-            if self.group is None or self.group.remove():
+            if self.group is None:
+                return
+            # What was killed with its box half open has left that within.
+            for path in self.group.directories:
+                for inner in sorted(path.glob("**/transcode-*"), reverse=True):
+                    with suppress(OSError):
+                        inner.rmdir()
+            if self.group.remove():
                 return
             time.sleep(_PAUSE_SECONDS)
 
