@@ -27,6 +27,9 @@ from .totals import Total
 EVERYTHING_EVERY = timedelta(days=1)
 """After so long the whole store is listed again, for what came late."""
 STAMPS = "stamps"
+_LINES = (
+    "SELECT tags, final, job_id, source, profile, folder, submitted_at, body FROM jobs"
+)
 
 
 class IndexReader:
@@ -79,9 +82,7 @@ class IndexReader:
         wanted = wanted or JobFilter()
         where, values = wanted.where()
         for row in self._base.execute(
-            "SELECT tags, final, job_id, source, profile, folder, submitted_at, body "  # noqa: S608 - ours
-            f"FROM jobs WHERE {where} ORDER BY submitted_at DESC, job_id",
-            values,
+            f"{_LINES} WHERE {where} ORDER BY submitted_at DESC, job_id", values
         ):
             tags = json.loads(row[0])
             if wanted.tags and not {*wanted.tags} <= tags.items():
@@ -89,6 +90,11 @@ class IndexReader:
             line = _line(row, tags, wanted.now)
             if not wanted.statuses or line.status in wanted.statuses:
                 yield line
+
+    def line(self, job_id: str, now: datetime) -> JobLine | None:
+        """The one of this job, as `lines`; None where there is none."""
+        row = self._base.execute(f"{_LINES} WHERE job_id = ?", (job_id,)).fetchone()
+        return None if row is None else _line(row, json.loads(row[0]), now)
 
     def spent(self, job_id: str) -> tuple[Total, ...]:
         """What a job has cost so far."""

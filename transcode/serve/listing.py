@@ -129,9 +129,8 @@ class Listing:
 
     def told(self, report: JobReport) -> None:
         """Somebody was told how a job stands: the list must not know less."""
-        now = datetime.now(UTC)
-        found = self.index.find(report.job_id)
-        if report.status not in [job.status(now) for job in found]:
+        line = self.index.line(report.job_id, datetime.now(UTC))
+        if line is None or line.status != report.status:
             self.changed()
 
     async def keep_fresh(self) -> None:
