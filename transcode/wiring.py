@@ -79,6 +79,8 @@ class Wiring:
     settings: Settings
     held_to: Machine | None = None
     """What we may use, where the kernel does not tell: inside a platform's function."""
+    pace: float | None = None
+    """How fast this machine is taken to be, as in `Coefficients`; None: looked at."""
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -131,6 +133,8 @@ class Wiring:
     def coefficients(self) -> Coefficients:
         """What predictions are made of, for this machine: every engine works on it."""
         found = self._read_coefficients()
+        if self.pace is not None:
+            return found.model_copy(update={"pace": self.pace})
         if found.measured.yardstick_seconds is None:
             return found
         try:

@@ -66,6 +66,24 @@ def test_what_was_shown_is_run_or_refused(
         keep(always, kept.plan, clip.parent / "no.json")
 
 
+def test_how_fast_the_machine_seems_is_no_change(
+    clip: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    It is looked at for every plan until a day's looks agree, and moves the price by
+    more than what is let pass: a kept plan is judged by the speed it was made with.
+    """
+    monkeypatch.setattr("transcode.wiring.yardstick_seconds", lambda *_: 0.05)
+    assert 0 == run_command_line(["plan", str(clip), "--profile=preview", "--out=it"])
+    monkeypatch.setattr("transcode.wiring.yardstick_seconds", lambda *_: 0.08)
+    capsys.readouterr()
+
+    assert 0 == run_command_line(["run", "--plan=it", "--json"])
+
+    shown, made = read(Path("it")).plan, json.loads(capsys.readouterr().out)
+    assert str(shown.predicted_cost.amount) == made["cost"]["predicted"]
+
+
 def changes(plan: Plan) -> dict[str, dict[str, Any]]:
     """What is said → what became another."""
     (planned,) = plan.tasks

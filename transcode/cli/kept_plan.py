@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, PositiveFloat, ValidationError
 
 from ..contract import Money, Plan, Value
 from ..errors import PlanChanged, UsageError
@@ -26,10 +26,13 @@ class KeptPlan(Value):
     request: Request
     """With absolute paths, and without a sample: that would show another plan."""
     plan: Plan
+    pace: PositiveFloat | None = None
+    """How fast the machine was taken to be, which is looked at anew for each plan and
+    never comes out the same; None in files of before this was written."""
 
 
-def keep(request: Request, plan: Plan, to: Path) -> None:
-    """Write both down; raises `UsageError` where that cannot be."""
+def keep(request: Request, plan: Plan, to: Path, *, pace: float | None = None) -> None:
+    """Write it down; raises `UsageError` where that cannot be."""
     if request.sample == "always":
         raise UsageError(
             "A plan that a sample has made cannot be kept: another sample would show "
@@ -58,7 +61,8 @@ def keep(request: Request, plan: Plan, to: Path) -> None:
         }
     )
     try:
-        to.write_text(KeptPlan(request=asked, plan=plan).to_json(indent=2) + "\n")
+        found = KeptPlan(request=asked, plan=plan, pace=pace)
+        to.write_text(found.to_json(indent=2) + "\n")
     except OSError as exc:
         raise UsageError(
             f"The plan cannot be written to {str(to)!r}: {exc.strerror}."

@@ -146,6 +146,8 @@ def run(  # noqa: PLR0913 - one argument per option
       transcode run clip.mov --json --quiet > manifest.json
       transcode plan clip.mov --out plan.json && transcode run --plan plan.json
     """
+    from dataclasses import replace
+
     from ... import hooks
     from ...jobs.several import run_one, run_several
     from ...signals import run_to_the_end
@@ -182,6 +184,8 @@ def run(  # noqa: PLR0913 - one argument per option
             request.model_copy(update={"source": one}) for one in dict.fromkeys(sources)
         ]
     wired = wiring()
+    if shown is not None:
+        wired = replace(wired, pace=shown.pace)
     several = len(sources) > 1
     with watching(quiet=quiet, several=several) as show:
 
@@ -291,7 +295,7 @@ def plan(  # noqa: PLR0913 - one argument per option
     if out is not None:
         from ..kept_plan import keep
 
-        keep(request, made, out)
+        keep(request, made, out, pace=wired.coefficients.pace)
     if plot is not None:
         from ..show.plot import draw
 
