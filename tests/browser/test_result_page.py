@@ -162,9 +162,16 @@ async def test_one_file_for_each_rendition_plays_as_well(
 
 
 async def test_a_bucket_for_everybody_is_a_website(
-    clip: Path, chromium: str, s3_server: str, tmp_path: Path
+    clip: Path,
+    chromium: str,
+    s3_server: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """There the results lie a folder below the page and the manifest."""
+    """
+    There the results lie a folder below the page and the manifest; `transcode play`
+    shows the same.
+    """
     keys = {"AWS_ACCESS_KEY_ID": storage.KEY, "AWS_SECRET_ACCESS_KEY": storage.SECRET}
     env = keys | {
         "TRANSCODE_S3_ENDPOINT_URL": s3_server,
@@ -197,6 +204,16 @@ async def test_a_bucket_for_everybody_is_a_website(
         hashlib.sha256(body).hexdigest(),
     )
     assert not manifest["location"].rstrip("/").endswith(shown["uri"].split("/")[-2])
+
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    argv = [sys.executable, "-m", "transcode", "play", manifest["location"]]
+    told = tmp_path / "told"
+    with devtools.running([*argv, "--no-open"], told):
+        alone = await anyio.to_thread.run_sync(lambda: address_in(told))
+        (tmp_path / "second").mkdir()
+        async with devtools.looking_at(alone, chromium, tmp_path / "second") as page:
+            await is_seen(page, manifest)
 
 
 async def test_opened_from_a_disk_it_says_what_to_do(

@@ -202,7 +202,21 @@ class NameOrFile(Text):
 
 
 class JobName(Text):
-    """A job by its id, the first digits of it, or its folder of results."""
+    """
+    A job by its id, the first digits of it, or its folder of results: as a manifest's
+    `location` has it, too, which on S3 is that of the attempt inside.
+    """
+
+    def convert(
+        self,
+        value: object,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str:
+        text: str = super().convert(value, param, ctx)
+        above, _, name = text.rstrip("/").rpartition("/")
+        job = re.fullmatch(r"[\w-]+\.([0-9a-f]{12})-[a-z]+\.\d+", name, re.ASCII)
+        return above if job and above.endswith(f".{job[1]}") else text
 
     def shell_complete(
         self,

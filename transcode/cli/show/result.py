@@ -281,9 +281,12 @@ def _entrances(manifest: Manifest) -> list[Sequence[str]]:
     rows += [("poster", place(o.uri)) for o in manifest.outputs if o.kind == "poster"]
     if manifest.location:
         folder = place(manifest.location)
+        of_job = folder
+        if manifest.page is not None:
+            of_job = place(manifest.page.uri.rpartition("/")[0])
         rows += [
             ("folder", folder),
-            ("page", f"transcode play {shlex.quote(folder)}"),
+            ("page", f"transcode play {shlex.quote(of_job)}"),
         ]
     return list(rows)
 
