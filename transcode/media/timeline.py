@@ -24,6 +24,8 @@ is due, so that an earlier keyframe would not begin one."""
 _NEARLY = 1e-6
 _PRIMING_SECONDS = 0.1
 _SAME_SECONDS = 0.001
+_LITTLE = 4
+"""By such a part of the way between keyframes the last segment may be longer."""
 _MICROSECONDS = 1_000_000
 _UNTIMED = frozenset({"avi"})
 """Demuxers of which only decoding tells when reordered pictures are shown."""
@@ -171,6 +173,34 @@ def tail_seconds(media: Media, recipe: Recipe) -> Fraction:
     own = None if video is None else _ends(media, video)
     until = end_seconds(media, recipe)
     return Fraction(0) if own is None or until is None else until - own
+
+
+def holds_last_picture(media: Media, recipe: Recipe) -> bool:
+    """
+    Whether the last picture is shown again while there is sound: for longer than from
+    one keyframe to the next, or where a segment is cut meanwhile that would become
+    longer than asked for. *media* clipped.
+    """
+    tail, until = tail_seconds(media, recipe), end_seconds(media, recipe)
+    packaging, video = recipe.packaging, _used(media, recipe)
+    if not tail or until is None or not isinstance(packaging, CmafPackaging):
+        return False
+    gop = Fraction(recipe.gop_seconds).limit_denominator(_MICROSECONDS)
+    rate = None if video is None else video.frame_rate
+    first = first_seconds(media, recipe)
+    last = max(until - tail - (1 / rate if rate else 0) - first, Fraction(0))
+    length = Fraction(packaging.segment_seconds).limit_denominator(_MICROSECONDS)
+    cut = first + (last // length + 1) * length
+    return tail > gop or until - cut > gop / _LITTLE
+
+
+def first_seconds(media: Media, recipe: Recipe) -> Fraction:
+    """When the first picture is shown; segments count from it. *media* clipped."""
+    video = _used(media, recipe)
+    if video is None or lead_pictures(media, video, recipe):
+        return Fraction(0)
+    begins = (video.start_seconds or 0.0) - zero_seconds(media)
+    return Fraction(begins).limit_denominator(_MICROSECONDS)
 
 
 def _ends(media: Media, stream: VideoStream | AudioStream) -> Fraction | None:

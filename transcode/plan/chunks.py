@@ -27,9 +27,9 @@ from ..contract import (
 from ..media.demuxers import INDEXED, SEARCHED
 from ..media.timeline import (
     KEYFRAME_EARLY_SECONDS,
+    holds_last_picture,
     late_seconds,
     lead_pictures,
-    tail_seconds,
     zero_seconds,
 )
 
@@ -96,7 +96,7 @@ def obstacle(media: Media, recipe: Recipe) -> str | None:
             "pictures are missing in it, and those after would be counted wrongly",
         ),
         (
-            tail_seconds(media, recipe) > recipe.gop_seconds,
+            holds_last_picture(media, recipe),
             "its last picture is held for as long as there is sound",
         ),
         (recipe.deinterlace, "deinterlacing looks at pictures before and after"),

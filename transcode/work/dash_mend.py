@@ -6,7 +6,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from .served import Served, peak, target_seconds
+from ..contract import VideoRendition
+from .served import Served, differs, peak, target_seconds
 from .verify.playlists import SWITCHING
 
 _MPD = "urn:mpeg:dash:schema:mpd:2011"
@@ -48,6 +49,8 @@ def mended_manifest(
             one.set("bandwidth", str(peak(found.segments, target)))
             if found.frame_rate is not None:
                 one.set("frameRate", _ratio(found.frame_rate))
+            if isinstance(found.plan, VideoRendition):
+                _time(one, [it.seconds for it in found.segments])
             if header in labels:
                 _name(group, labels[header])
         _mend_group(group, inside)
@@ -55,6 +58,37 @@ def mended_manifest(
         _link_pictures(root)
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{_written(root)}\n'
+
+
+def _time(shown: ET.Element, lengths: Sequence[Fraction]) -> None:
+    """
+    When each segment is seen, and how long (ISO/IEC 23009-1 §5.3.9.6), where it is said
+    otherwise: the packager adds up times until the next picture is decoded.
+    """
+    for template in _all(shown, "SegmentTemplate"):
+        timeline = template.find(f"{{{_MPD}}}SegmentTimeline")
+        tick = Fraction(1, int(template.get("timescale", 1)))
+        if timeline is None:
+            continue
+        said = [
+            int(it.get("d", 0))
+            for it in timeline
+            for _ in range(int(it.get("r", 0)) + 1)
+        ]
+        right = len(said) == len(lengths) and not any(
+            differs(one * tick, length)
+            for one, length in zip(said, lengths, strict=True)
+        )
+        if right or len(said) != len(lengths):
+            continue  # verification says what is wrong with its count
+        at = Fraction(int(timeline[0].get("t", 0))) * tick
+        for it in list(timeline):
+            timeline.remove(it)
+        for length in lengths:
+            begins, ends = round(at / tick), round((at + length) / tick)
+            what = {"t": str(begins), "d": str(ends - begins)}
+            ET.SubElement(timeline, f"{{{_MPD}}}S", what)
+            at += length
 
 
 def _link_pictures(root: ET.Element) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from types import MappingProxyType
 
-from .served import Resource, Served, average, peak, target_seconds
+from .served import Resource, Served, average, differs, peak, target_seconds
 
 _BEGIN_BIT_RATE = 2_000_000
+_LENGTH, _TARGET = "#EXTINF:", "#EXT-X-TARGETDURATION:"
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
 
 
@@ -33,6 +35,36 @@ def iframe_playlist(keyframes: Sequence[Resource], *, header: str) -> str:
             it.uri,
         ]
     return "\n".join([*lines, "#EXT-X-ENDLIST"]) + "\n"
+
+
+def with_lengths(text: str, segments: Sequence[Resource]) -> str:
+    """
+    A media playlist that says of each segment how long it is seen (RFC 8216
+    §4.3.2.1). The packager adds up the times until the next picture is *decoded*, which
+    come to something else where pictures do not follow evenly.
+    """
+    lines = text.splitlines()
+    said = [n for n, line in enumerate(lines) if line.startswith(_LENGTH)]
+    if len(said) != len(segments):
+        return text  # verification says so
+    wrong = [
+        (n, it.seconds)
+        for n, it in zip(said, segments, strict=True)
+        if differs(_seconds(lines[n]), it.seconds)
+    ]
+    if not wrong:
+        return text
+    for n, seconds in wrong:
+        lines[n] = f"{_LENGTH}{float(seconds):.3f},"
+    for n, line in enumerate(lines):
+        if line.startswith(_TARGET):
+            least = max(target_seconds(segments), int(line.removeprefix(_TARGET)))
+            lines[n] = f"{_TARGET}{least}"
+    return "\n".join(lines) + "\n"
+
+
+def _seconds(line: str) -> Fraction:
+    return Fraction(line.removeprefix(_LENGTH).partition(",")[0])
 
 
 def mended_master(

@@ -12,7 +12,7 @@ from ..contract import AudioRendition, CmafPackaging, Task, VideoRendition
 from .captions_listing import captions_file
 from .command.languages import in_hls
 from .dash_mend import mended_manifest
-from .hls_mend import iframe_playlist, mended_master
+from .hls_mend import iframe_playlist, mended_master, with_lengths
 from .package import IFRAMES, INIT, MANIFEST, MASTER, PLAYLIST, folder
 from .served import Resource, Served, serve
 from .stills import SPRITES_FOLDER
@@ -27,7 +27,8 @@ def mend(task: Task, staging: Path) -> None:
 
     Bit rates: of I-frame playlists it gives an average above the peak, and it leaves
     out a last segment that is short. Frame rates: it takes one picture's length for
-    all. Keyframes: it lists one for each segment. Which soundtrack a player takes
+    all. Keyframes: it lists one for each segment. Lengths of segments: it adds up times
+    until the next picture is decoded. Which soundtrack a player takes
     unasked: it knows it by language alone. Nothing is raised for an index that cannot
     be read: verification says what is wrong with it.
     """
@@ -45,11 +46,8 @@ def mend(task: Task, staging: Path) -> None:
         for plan in plans
         if (found := serve(task, plan, staging / folder(plan))) is not None
     }
-    if packaging.hls and packaging.iframe_playlists:
-        for place, one in served.items():
-            if one.keyframes:
-                text = iframe_playlist(one.keyframes, header=INIT)
-                (staging / place / IFRAMES).write_text(text, encoding="utf-8")
+    for place, one in served.items():
+        _mend_playlists(staging / place, one, iframes=_lists_iframes(packaging))
     master, manifest = staging / MASTER, staging / MANIFEST
     if master.exists():
         text = mended_master(
@@ -74,6 +72,21 @@ def mend(task: Task, staging: Path) -> None:
         except ET.ParseError:
             return
         manifest.write_text(_with_images(task, staging, text), encoding="utf-8")
+
+
+def _lists_iframes(packaging: CmafPackaging) -> bool:
+    return packaging.hls and packaging.iframe_playlists
+
+
+def _mend_playlists(place: Path, one: Served, *, iframes: bool) -> None:
+    """Of one rendition: how long its segments are seen, and its keyframes."""
+    playlist = place / PLAYLIST
+    if isinstance(one.plan, VideoRendition) and playlist.exists():
+        text = playlist.read_text(encoding="utf-8")
+        playlist.write_text(with_lengths(text, one.segments), encoding="utf-8")
+    if iframes and one.keyframes:
+        text = iframe_playlist(one.keyframes, header=INIT)
+        (place / IFRAMES).write_text(text, encoding="utf-8")
 
 
 def _scores(video: Sequence[VideoRendition]) -> dict[str, int]:

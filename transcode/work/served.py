@@ -29,6 +29,7 @@ _SAME_RATE = Fraction(1, 200)
 """A source's clock rounds: so near its nominal rate is the rate that was meant."""
 _VERY_SAME_RATE = Fraction(1, 2500)
 """Of a rate that nobody named; 30 and 30000/1001 differ by 1/1000."""
+_ROUNDING_SECONDS = Fraction(1, 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,11 @@ def serve(
         access_point=_access_point(segments),
         target_seconds=named.target_seconds or target_seconds(resources),
     )
+
+
+def differs(said: Fraction, true: Fraction) -> bool:
+    """Whether a length is said wrong, and not rounded to milliseconds."""
+    return abs(said - true) > _ROUNDING_SECONDS
 
 
 def target_seconds(resources: Iterable[Resource]) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,94 @@ def test_segments_keep_their_length_for_hours(
     text = Path(uri).read_text()
     lasts = [float(it) for it in re.findall(r"#EXTINF:([\d.]+)", text)]
     assert (8300, {1.0}) == (len(lasts), set(lasts))
+
+
+@pytest.mark.parametrize(("picture", "sound"), [(4, 6), (8, 9.9), (3.52, 5)])
+def test_sound_that_goes_on_across_a_cut(
+    ran: Run, made: Made, eyes: Eyes, picture: float, sound: float
+) -> None:
+    """
+    Where a segment is cut after the last picture, that is shown again for it: the one
+    before would last until the sound ends, and everything be refused.
+    """
+    source = made(
+        f"tail-{picture}.mp4",
+        *("-f", "lavfi", "-i", f"testsrc2=size=160x90:rate=25:duration={picture}"),
+        *("-f", "lavfi", "-i", f"sine=sample_rate=48000:duration={sound}"),
+        *("-map", "0", "-map", "1", *QUICK, "-c:a", "aac"),
+    )
+
+    uri = ran(source, "hls").one("rendition")["uri"]
+
+    lasts = lengths(uri)
+    assert all(it <= 4.5 for it in lasts), lasts
+    assert sound == pytest.approx(sum(lasts), abs=0.05)
+    times = [it - eyes.times(uri)[0] for it in eyes.times(uri)]
+    assert all(min(abs(it - at) for it in times) < 0.002 for at in sums(lasts))
+
+
+def test_a_picture_that_begins_some_frames_after_the_sound(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """
+    As in most transport streams. Its first picture is shown from the beginning, by a
+    part of a frame longer than the others, and segments are said to last as long as
+    they are seen.
+    """
+    source = made(
+        "late.ts", "-itsoffset", "0.05",
+        *("-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25:duration=9"),
+        *("-f", "lavfi", "-i", "sine=sample_rate=48000:duration=9"),
+        *("-map", "0", "-map", "1", *QUICK, "-c:a", "aac"),
+    )  # fmt: skip
+    first = eyes.times(source)[0] - eyes.times(source, "a")[0]
+    assert first % 0.04 == pytest.approx(0.021, abs=0.001), "no case of it"
+
+    run = ran(source, "hls")
+
+    uri = run.one("rendition")["uri"]
+    times, lasts = eyes.times(uri), lengths(uri)
+    assert 4.021 == pytest.approx(lasts[0], abs=0.001)
+    assert all(
+        min(abs(it - times[0] - at) for it in times) < 0.002 for at in sums(lasts)
+    )
+    dash = {"": "urn:mpeg:dash:schema:mpd:2011"}
+    mpd = ET.fromstring(run.text("manifest.mpd"))  # noqa: S314  ours
+    (template,) = mpd.iterfind(
+        ".//AdaptationSet[@contentType='video']//SegmentTemplate", dash
+    )
+    tick = 1 / int(template.attrib["timescale"])
+    starts = [int(it.attrib["t"]) * tick for it in template.iterfind(".//S", dash)]
+    assert sums(lasts) == pytest.approx(starts, abs=0.001)
+
+
+def test_avi_of_pictures_in_their_order(ran: Run, made: Made, eyes: Eyes) -> None:
+    """
+    As cameras make it, without B-frames: nothing says when they are shown but that they
+    are not reordered, and the first one comes with the sound.
+    """
+    source = made(
+        "camera.avi", *PICTURE, *SOUND, "-map", "0", "-map", "1",
+        *(*QUICK, "-bf", "0", "-c:a", "mp3"),
+    )  # fmt: skip
+
+    run = ran(source)
+
+    assert 0 == run.document["media"]["video"][0]["start_seconds"]
+    assert [0, 0] == pytest.approx(
+        [eyes.times(run.path, kind)[0] for kind in "va"], abs=0.03
+    )
+    assert 50 == len(eyes.times(run.path))
+
+
+def lengths(playlist: str) -> list[float]:
+    text = Path(playlist).read_text("utf-8")
+    return [float(it) for it in re.findall(r"#EXTINF:([\d.]+)", text)]
+
+
+def sums(lasts: Sequence[float]) -> list[float]:
+    """When segments begin."""
+    return [sum(lasts[:n]) for n in range(len(lasts))]
 
 
 def test_windows_media_sound(ran: Run, made: Made, eyes: Eyes) -> None:

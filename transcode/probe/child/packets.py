@@ -120,7 +120,8 @@ def _note(seen: PacketsSeen, packet: Any) -> None:
         _look(seen, packet)
     if packet.dts is not None:
         _follow(seen, packet.dts, packet.time_base)
-    time = packet.pts if packet.pts is not None else packet.dts
+    shown = _shown(packet)
+    time = shown if shown is not None else packet.dts
     if time is None:
         seen.untimed += 1
         return
@@ -132,11 +133,24 @@ def _note(seen: PacketsSeen, packet: Any) -> None:
         if packet.is_keyframe:
             seen.keys.append(time)
         for value, times in (
-            (packet.pts, seen.times),
+            (shown, seen.times),
             (packet.dts, seen.decode_times),
         ):
             if value is not None and len(times) < _MOST_TIMES:
                 times.append(value)
+
+
+def _shown(packet: Any) -> int | None:
+    """
+    Ticks. An AVI has times of decoding alone, from which libav reckons: of pictures
+    that no header says to be reordered a step too late.
+    """
+    stream = packet.stream
+    if stream.type == "video" and stream.container.format.name == "avi":
+        codec = stream.codec_context
+        if codec is not None and not codec.has_b_frames and packet.dts is not None:
+            return int(packet.dts)
+    return None if packet.pts is None else int(packet.pts)
 
 
 def _follow(seen: PacketsSeen, decoded: int, tick: Any) -> None:

@@ -21,7 +21,14 @@ from ...media.colours import is_converted, output_colour, strange_matrix
 from ...media.demuxers import RECORDED, short
 from ...media.pixels import columns_per_chroma
 from ...media.sequence_headers import UNITS
-from ...media.timeline import clipped, end_seconds, joined, tail_seconds
+from ...media.timeline import (
+    clipped,
+    end_seconds,
+    first_seconds,
+    holds_last_picture,
+    joined,
+    tail_seconds,
+)
 from ..reshaped import Reshaped, stretch
 from ..seen import SIDE, TOGETHER, sampled_every
 from .conversion import harmless
@@ -228,10 +235,10 @@ def _until_the_end(
     """Its last picture held where there is sound for longer than to the next cut."""
     media, recipe = clipped(task.media, task.recipe.clip), task.recipe
     until, tail = end_seconds(media, recipe), tail_seconds(media, recipe)
-    every = Fraction(recipe.gop_seconds).limit_denominator(1000)
-    if until is None or tail <= every:
+    if until is None or not holds_last_picture(media, recipe):
         return stream
-    first = Fraction(0)
+    every = Fraction(recipe.gop_seconds).limit_denominator(1000)
+    first = first_seconds(media, recipe)
     rate = rendition.frame_rate or constant
     if rate is not None:
         every = 1 / rate
