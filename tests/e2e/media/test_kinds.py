@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,24 @@ def test_a_picture_that_begins_some_frames_after_the_sound(
     tick = 1 / int(template.attrib["timescale"])
     starts = [int(it.attrib["t"]) * tick for it in template.iterfind(".//S", dash)]
     assert sums(lasts) == pytest.approx(starts, abs=0.001)
+
+
+def test_the_last_picture_of_a_converted_rate(ran: Run, made: Made, eyes: Eyes) -> None:
+    """
+    Every second picture of 60. The last one stands for what was left out after it, and
+    where the first began an odd time after the sound, for a part of one more.
+    """
+    source = made(
+        "late60.ts", "-itsoffset", "1.37",
+        *("-f", "lavfi", "-i", "testsrc2=size=160x90:rate=60:duration=3"),
+        *("-f", "lavfi", "-i", "sine=sample_rate=48000:duration=4"),
+        *("-map", "0", "-map", "1", *QUICK, "-c:a", "aac"),
+    )  # fmt: skip
+
+    times = eyes.times(ran(source).path)
+
+    assert {33} == {round((b - a) * 1000) for a, b in pairwise(times)}
+    assert 131 == len(times)
 
 
 def test_avi_of_pictures_in_their_order(ran: Run, made: Made, eyes: Eyes) -> None:

@@ -6,6 +6,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 from ...contract import CmafPackaging, Task, VideoRendition
 from ..report import EncodeReport
@@ -87,9 +88,13 @@ def made_at(task: Task, told: Shown, times: Iterable[int]) -> Iterator[float | N
 
 
 def _without_holes(track: Track, rate: Fraction) -> Iterator[str]:
-    # The last one may stand as long, by either clock.
-    if track.longest_step > 3 / (2 * rate) + Fraction(_CLOCK_SECONDS):
-        yield f"{track.name} has a hole of {ms(track.longest_step)} at {rate} a second"
+    steps = (after - one for one, after in pairwise(track.times))
+    longest = max(steps, default=0) * track.time_base
+    # The last one stands until the source ends: for what was left out after it, too.
+    lasts = track.length * track.time_base
+    for stands, most in (longest, Fraction(3, 2)), (lasts, Fraction(2)):
+        if stands > most / rate + Fraction(_CLOCK_SECONDS):
+            yield f"{track.name} has a hole of {ms(stands)} at {rate} a second"
 
 
 def _at_its_times(
