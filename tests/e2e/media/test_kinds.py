@@ -153,6 +153,25 @@ def test_the_last_picture_of_a_converted_rate(ran: Run, made: Made, eyes: Eyes) 
     assert 131 == len(times)
 
 
+def test_opus_of_a_clip_begins_with_it(ran: Run, made: Made, eyes: Eyes) -> None:
+    """
+    Where the clip's first samples are few, too: the silence before them, which the
+    encoder's delay is put into, must not be lost.
+    """
+    source = made(
+        "cut.ts",
+        *("-f", "lavfi", "-i", "testsrc2=size=160x90:rate=12:duration=4"),
+        *("-f", "lavfi", "-i", "sine=sample_rate=48000:duration=4"),
+        *("-map", "0", "-map", "1", *QUICK, "-c:a", "aac"),
+    )
+
+    for start in ("1", "1.02", "1.5"):
+        run = ran(source, "vp9", "--start", start, "--end", "2.6")
+        assert 0 == pytest.approx(
+            eyes.times(run.one("audio")["uri"], "a")[0], abs=0.001
+        )
+
+
 def test_avi_of_pictures_in_their_order(ran: Run, made: Made, eyes: Eyes) -> None:
     """
     As cameras make it, without B-frames: nothing says when they are shown but that they

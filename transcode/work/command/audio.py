@@ -116,7 +116,9 @@ def _on_packets(stream: Stream, rate: int) -> Stream:
     """
     silent = round((-_OPUS_DELAY_SECONDS % _OPUS_PACKET_SECONDS) * rate)
     stream = stream.filter("adelay", delays=f"{silent}S", all=1)
-    return stream.filter("asetpts", f"PTS-{silent}/{rate}/TB")
+    # Counted: where its first frame is shorter than that, `adelay` gives the silence no
+    # time. Nothing is missing in it, see `_KEPT_IN_TIME`.
+    return stream.filter("asetpts", f"(N-{silent})/{rate}/TB")
 
 
 def _as_channels(streams: Sequence[Stream], rate: int) -> Stream:
