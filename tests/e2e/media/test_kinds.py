@@ -109,7 +109,7 @@ def test_a_picture_that_begins_some_frames_after_the_sound(
     they are seen.
     """
     source = made(
-        "late.ts", "-itsoffset", "0.05",
+        "part-of-a-frame-late.ts", "-itsoffset", "0.05",
         *("-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25:duration=9"),
         *("-f", "lavfi", "-i", "sine=sample_rate=48000:duration=9"),
         *("-map", "0", "-map", "1", *QUICK, "-c:a", "aac"),
@@ -141,7 +141,7 @@ def test_the_last_picture_of_a_converted_rate(ran: Run, made: Made, eyes: Eyes) 
     where the first began an odd time after the sound, for a part of one more.
     """
     source = made(
-        "late60.ts", "-itsoffset", "1.37",
+        "late-at-60.ts", "-itsoffset", "1.37",
         *("-f", "lavfi", "-i", "testsrc2=size=160x90:rate=60:duration=3"),
         *("-f", "lavfi", "-i", "sine=sample_rate=48000:duration=4"),
         *("-map", "0", "-map", "1", *QUICK, "-c:a", "aac"),
@@ -159,7 +159,7 @@ def test_opus_of_a_clip_begins_with_it(ran: Run, made: Made, eyes: Eyes) -> None
     encoder's delay is put into, must not be lost.
     """
     source = made(
-        "cut.ts",
+        "opus-of-a-clip.ts",
         *("-f", "lavfi", "-i", "testsrc2=size=160x90:rate=12:duration=4"),
         *("-f", "lavfi", "-i", "sine=sample_rate=48000:duration=4"),
         *("-map", "0", "-map", "1", *QUICK, "-c:a", "aac"),
