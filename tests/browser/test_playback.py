@@ -97,6 +97,7 @@ def check_whole(report: dict[str, Any]) -> None:
     # the codec of sound changes in mid-play; with one group of sound none does. (With
     # seconds at hand, and neither a jump nor a nudge, it is `slow`.)
     assert ([], "ended") == (report["errors"], report["end"]), json.dumps(report)
+    assert report["slow"] <= 1, json.dumps(report)
     assert pytest.approx(SECONDS, abs=0.5) == report["current_seconds"]
     assert pytest.approx(SECONDS, abs=0.5) == report["duration_seconds"]
     assert report["decoded_audio_bytes"] > 0

@@ -220,6 +220,32 @@ def test_days_are_chosen_by_month(
     assert ["2026-10-30"] == [it["group"] for it in data["groups"]]
 
 
+def test_a_call_is_entered_whole_whatever_days_are_shown(
+    transcode: Run, make_record: MakeRecord, environ: Mapping[str, str], tmp_path: Path
+) -> None:
+    """Its parts may lie on either side of midnight: each gets its own share."""
+
+    def part(number: int, at: datetime) -> LedgerRecord:
+        record = make_record(number, at=at, wall=2)
+        attempt = record.attempt.model_copy(update={"invocation": "aaaaaaaa-1"})
+        return record.model_copy(update={"attempt": attempt})
+
+    async def fill() -> None:
+        async with bucket(str(tmp_path / "transcoded"), Settings()) as store:
+            for n, at in ((7, NOON), (8, NOON + timedelta(days=1))):
+                await append(store, part(n, at))
+
+    anyio.run(fill)
+    log = tmp_path / "functions.log"
+    log.write_text("Finish invoke request 'aaaaaaaa-1', billing duration: 4100ms")
+    since = ("costs", "--since", f"{NOON + timedelta(days=1):%Y-%m-%d}", "--json")
+
+    transcode(*since, "--reconcile", log, "--enter", environ=environ)
+    data = json.loads(transcode(*since, environ=environ).stdout)
+
+    assert [2050] == [it["billed_milliseconds"] for it in data["totals"]]
+
+
 def test_a_statement_agrees_with_itself(
     transcode: Run,
     records: list[LedgerRecord],

@@ -35,7 +35,8 @@ def entries_of(
     tells of no invocation. Pure.
 
     Priced by the table that they were billed by. An invocation that is entered in parts
-    is billed in the same parts, their sum being the platform's figure.
+    is billed in the same parts, their sum being the platform's figure: *records* are
+    all that there are of it.
     """
     theirs = read_log(text)
     if not theirs:
@@ -69,7 +70,9 @@ def _shared(
 
     The same whoever reckons it, and however many of the parts are entered already.
     """
-    ordered = sorted(parts, key=lambda it: (it.job_id, it.claim, it.task_id))
+    ordered = sorted(
+        parts, key=lambda it: (it.job_id, it.claim, it.task_id, it.attempt.number)
+    )
     counted = [(it.attempt.measured or it.attempt.predicted) for it in ordered]
     weights = [it.billed_milliseconds or 0 for it in counted]
     if not sum(weights):

@@ -256,9 +256,10 @@ def _reconcile(
             checks["bill"] = with_bill(text, made, origin=file)
         if not enters:
             return checks, None
+        # Of all days: a call may be entered in parts, on either side of midnight.
         entries = entries_of(
             text or "",
-            index.records(since, until),
+            index.records(),
             lambda it: wiring().catalog.platform(it.platform.name),
         )
         if entries is None:
