@@ -37,6 +37,7 @@ MOST_TONE_MAPPED = 28.0
 """Two ways of tone mapping differ by taste in brightness, not by hue."""
 MOST_LOUDNESS_LU = 1.0
 PROFILES = Path(__file__).resolve().parents[2] / "profiles"
+_USUAL_GOP_SECONDS = 2.0
 _WINDOW_SECONDS = 4.0
 _SEARCH_SECONDS = 0.6
 _PROBES = 20
@@ -111,7 +112,12 @@ def look(manifest: dict[str, Any], source: Original, *, seconds: float) -> list[
         # Of AVI only the decoder knows when the first picture is shown: none is filled.
         avi = manifest["media"]["container"] == "avi"
         lead = 0.0 if avi else _lead(source.seen)
-        complaints += _picture(source, seen, video, profile, lead=lead)
+        steady = any(
+            it["variable_frame_rate"] is False
+            for it in manifest["media"]["video"]
+            if it["index"] == source.video["index"]
+        )
+        complaints += _picture(source, seen, video, profile, lead=lead, steady=steady)
     known = {one["index"]: one for one in manifest["media"]["audio"]}
     counted = source.audio and known[source.audio["index"]].get("retimed")
     shifted = any(it.get("retimed") == "start" for it in manifest["media"]["video"])
@@ -222,13 +228,14 @@ def _perceived(
     return seen, video
 
 
-def _picture(
+def _picture(  # noqa: PLR0913  what is compared, and how it was made
     source: Original,
     seen: Seen,
     video: dict[str, Any] | None,
     profile: dict[str, Any],
     *,
     lead: float,
+    steady: bool,
 ) -> Iterator[str]:
     before, made = source.video, source.seen
     if before is None or video is None:
@@ -236,7 +243,7 @@ def _picture(
     if not seen.frames:
         yield "the second tool decodes no picture"
         return
-    yield from _counted(made, seen, lead, profile)
+    yield from _counted(made, seen, lead, profile, steady=steady)
     step = max(made.longest_step, seen.longest_step) + 0.002
     lasted = seen.picture_end - seen.picture_start
     wanted = made.picture_end - made.picture_start + lead
@@ -262,9 +269,14 @@ def _lead(made: Seen) -> float:
 
 
 def _counted(
-    made: Seen, seen: Seen, lead: float, profile: dict[str, Any]
+    made: Seen, seen: Seen, lead: float, profile: dict[str, Any], *, steady: bool
 ) -> Iterator[str]:
-    """Every frame at its own time; of a rate above the limit every second, third …"""
+    """
+    Every frame at its own time; of a rate above the limit every second, third …
+
+    At a variable rate it is shown again where a keyframe is due, and above the limit
+    there is one at each of its steps.
+    """
     limit = profile.get("video", {}).get("max_frame_rate")
     shown = len(made.frames)
     steps = sorted(
@@ -276,11 +288,17 @@ def _counted(
     if usual > 0 and lead:
         wanted += int(lead / usual + 0.001)
         allowed = 1.0
+    again = 0.0
     if limit is not None and usual > 0 and 1 / usual > limit * 1.002:
-        parts = round(wanted / max(1, len(seen.frames)))
-        wanted = wanted / max(1, parts)
+        if not steady:
+            wanted = limit * (made.picture_end - made.picture_start + lead)
+        parts = max(1, round(wanted / max(1, len(seen.frames))))
+        wanted = wanted / parts
         allowed = 2 + 0.005 * wanted
-    if abs(len(seen.frames) - wanted) > allowed:
+    elif not steady:
+        gop = profile.get("video", {}).get("gop_seconds", _USUAL_GOP_SECONDS)
+        again = 2 + (seen.picture_end - seen.picture_start) / gop
+    if not -allowed <= len(seen.frames) - wanted <= allowed + again:
         yield f"{len(seen.frames)} frames, {wanted:g} were wanted of {shown}"
 
 

@@ -21,6 +21,9 @@ BARE: Final = frozenset(
 """Elementary streams: pictures after pictures, and nothing about them."""
 TIMELESS: Final = frozenset({"avi", *BARE})
 """Without presentation times: what is copied from them may be misordered."""
+MISORDERED: Final = frozenset({"mxf"})
+"""Whose index may leave out in which order pictures are shown: then they have the times
+at which they are decoded."""
 CLOCKED: Final = frozenset({"mpegts", "mpeg"})
 """Whose clock runs over, and leaps where recordings are joined."""
 RECORDED: Final = frozenset({"mpegts", "mpeg", "flv", "matroska"})

@@ -136,6 +136,13 @@ class Eyes:
         """Seconds, of the whole."""
         return float(self._asked(path, "-show_format")["format"]["duration"])
 
+    def decodes(self, path: str | Path) -> bool:
+        """Whether all of it does, without a complaint."""
+        argv = [self.ffmpeg, "-v", "error", *_listed(path), "-i", f"file:{path}"]
+        argv += ["-f", "null", "-"]
+        done = subprocess.run(argv, capture_output=True, check=True)
+        return not done.stderr
+
     def picture(self, path: str | Path, *filters: str, number: int = 0) -> bytes:
         """Frame *number*, upright, as 32 x 32 pixels of RGB."""
         chain = [

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from .conftest import Eyes
@@ -151,6 +152,81 @@ def test_the_last_picture_of_a_converted_rate(ran: Run, made: Made, eyes: Eyes) 
 
     assert {33} == {round((b - a) * 1000) for a, b in pairwise(times)}
     assert 131 == len(times)
+
+
+@pytest.mark.parametrize("sound", [3.05, 3.4, 4.5, 6])
+def test_sound_that_goes_on_after_pictures_of_a_converted_rate(
+    ran: Run, made: Made, eyes: Eyes, sound: float
+) -> None:
+    """Of 120 a second every other is shown, the last one while there is sound."""
+    source = made(
+        f"fast-{sound}.mp4",
+        *("-f", "lavfi", "-i", "testsrc2=size=160x90:rate=120:duration=3"),
+        *("-f", "lavfi", "-i", f"sine=sample_rate=48000:duration={sound}"),
+        *(*QUICK, "-c:a", "aac"),
+    )
+
+    run = ran(source, "hls")
+
+    assert 1 == len(run.document["tasks"][0]["attempts"])
+    assert sound == pytest.approx(sum(lengths(run.one("rendition")["uri"])), abs=0.05)
+
+
+def test_mxf_that_does_not_say_in_which_order_pictures_are_shown(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """As ffmpeg writes H.264: decoded in its order, pictures come at odd times."""
+    source = made(
+        "reordered.mxf", *PICTURE, *SOUND, *QUICK, "-bf", "2", "-g", "25",
+        "-b:v", "1M", "-preset", "veryfast", "-c:a", "pcm_s16le",
+    )  # fmt: skip
+
+    path = ran(source).path
+
+    times = eyes.times(path)
+    assert 50 == len(times)
+    assert {40} == {round((b - a) * 1000) for a, b in pairwise(times)}
+
+
+@pytest.mark.parametrize("profile", ["mp4", "hls", "audio"])
+def test_a_last_packet_of_slow_sound(ran: Run, made: Made, profile: str) -> None:
+    """
+    Of fragments nothing is cut off by an edit: at 8 kHz 0.1 s more come out of it than
+    it is said to last.
+    """
+    source = made(
+        "slow-sound.mp4", *PICTURE,
+        *("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=8000:duration=2.6"),
+        *(*QUICK, "-c:a", "aac", "-movflags", "+frag_keyframe+empty_moov"),
+    )  # fmt: skip
+
+    ran(source, profile).one("audio" if profile == "audio" else "rendition")
+
+
+def test_a_copy_has_no_damage_of_its_source(
+    ran: Run, made: Made, eyes: Eyes, tmp_path: Path
+) -> None:
+    """A packet of 500 that does not decode is no reason to refuse, but to encode."""
+    whole = made(
+        "to-be-damaged.mp4",
+        *("-f", "lavfi", "-i", "smptebars=size=320x180:rate=25:duration=10"),
+        *("-f", "lavfi", "-i", "anoisesrc=sample_rate=48000:duration=10:seed=1"),
+        *(*QUICK, "-g", "50", "-c:a", "aac", "-b:a", "96k"),
+    )
+    data = bytearray(whole.read_bytes())
+    with av.open(str(whole)) as container:
+        packets = [*container.demux(audio=0)]
+    at = packets[200].pos
+    assert at is not None
+    data[at + 8 : at + 40] = b"\xff" * 32
+    (tmp_path / "damaged.mp4").write_bytes(data)
+    assert "copied" == ran(whole, "mp4").one("rendition")["made_by"]
+
+    run = ran(tmp_path / "damaged.mp4", "mp4")
+
+    assert "encoded" == run.one("rendition")["made_by"]
+    assert any("Copying gave no sound result" in it for it in run.document["warnings"])
+    assert eyes.decodes(run.path)
 
 
 def test_opus_of_a_clip_begins_with_it(ran: Run, made: Made, eyes: Eyes) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from ...media.demuxers import CLOCKED, CUED, short
+from ...media.demuxers import CLOCKED, CUED, MISORDERED, short
 from .boxes import BoxIndex, looks_like
 from .edit_lists import LARGE, shorten
 from .late_tracks import refuse_taken_over, refuse_taken_over_later
@@ -297,6 +297,8 @@ def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:
         "end": _times(packets.end, base),
         "sum": _times(packets.ticks, base),
         "halves": packets.halves,
+        "misordered": stream.container.format.name in MISORDERED
+        and packets.times == packets.decode_times,
         "unheaded": packets.unheaded if packets.key_count else 0,
         "leaps": packets.leaps,
         "opened": None

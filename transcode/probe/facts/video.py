@@ -102,7 +102,7 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
         default="default" in stream["disposition"],
         program=stream.get("program"),
         decodable=stream["decodable"] and not stream.get("encrypted"),
-        retimed=_retimed(stream, rate.rate),
+        retimed=_retimed(stream, rate),
         unknown=unknown,
     )
 
@@ -115,16 +115,20 @@ def _is_short(stream: Raw, seconds: float, likely: float | None, rate: Rate) -> 
     return _HAIR < (likely - seconds) * rate.rate <= _LAST_PICTURES
 
 
-def _retimed(stream: Raw, rate: Fraction | None) -> Literal["start", "count"] | None:
+def _retimed(stream: Raw, rate: Rate) -> Literal["start", "count"] | None:
     """
     Where libavformat's times are wrong, and what to go by instead.
 
     It moves a track by the pictures that it takes from before an edit without a
-    keyframe; an index may give all pictures one time; and a stream that begins before
-    its first keyframe counts from packets that show nothing.
+    keyframe; an index may give all pictures one time, or say nothing of their order;
+    and a stream that begins before its first keyframe counts from packets that show
+    nothing.
     """
-    line = stream.get("timeline") or {}
-    if rate is not None and line.get("samples", 0) and not line["duration"]:
+    line, packets = stream.get("timeline") or {}, stream.get("packets") or {}
+    if rate.rate is not None and line.get("samples", 0) and not line["duration"]:
+        return "count"
+    unordered = packets.get("misordered") and stream.get("has_b_frames")
+    if unordered and rate.rate is not None and rate.variable is False:
         return "count"
     moved = line.get("headless") or unseen(stream) or leads(stream)
     return "start" if moved else None

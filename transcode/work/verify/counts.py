@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from ...contract import Task, VideoRendition
+from ...media.timeline import holds_last_picture, tail_seconds
 from ..command.timing import lead_frames
 from ..report import EncodeReport
 from .source import ms, promised, source_video
@@ -53,6 +54,13 @@ def _lead_seconds(task: Task) -> Fraction:
     return lead_frames(task) / video.frame_rate
 
 
+def _held_seconds(task: Task) -> Fraction:
+    """For how long the last picture is shown again and again, while there is sound."""
+    if not holds_last_picture(task.media, task.recipe):
+        return Fraction(0)
+    return tail_seconds(task.media, task.recipe)
+
+
 def _against_source(
     task: Task, report: EncodeReport, track: Track, plan: VideoRendition
 ) -> Iterator[str]:
@@ -68,6 +76,7 @@ def _against_source(
     if plan.frame_rate is not None:
         seconds = promised(task, source_video(task))
         if seconds is not None:
+            seconds += _held_seconds(task)
             wanted = plan.frame_rate * (seconds + _lead_seconds(task))
             if abs(count - wanted) > 2 + wanted * _RATE_SHARE:
                 yield (

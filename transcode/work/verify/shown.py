@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from ...contract import CmafPackaging, Task, VideoRendition
+from ...media.timeline import tail_seconds
 from ..report import EncodeReport
 from ..shown import Shown
 from .source import ms, source_video
@@ -45,7 +46,7 @@ def shown(task: Task, report: EncodeReport, tracks: Sequence[Track]) -> Iterator
         if like is not track and like.times == track.times:
             continue  # the usual case: said once
         if plan.frame_rate is not None:
-            yield from _without_holes(track, plan.frame_rate)
+            yield from _without_holes(task, track, plan.frame_rate)
         else:
             yield from _at_its_times(task, report, track, wanted)
 
@@ -87,13 +88,15 @@ def made_at(task: Task, told: Shown, times: Iterable[int]) -> Iterator[float | N
     )
 
 
-def _without_holes(track: Track, rate: Fraction) -> Iterator[str]:
+def _without_holes(task: Task, track: Track, rate: Fraction) -> Iterator[str]:
     steps = (after - one for one, after in pairwise(track.times))
     longest = max(steps, default=0) * track.time_base
-    # The last one stands until the source ends: for what was left out after it, too.
+    # The last one stands until the source ends: for what was left out after it, too,
+    # and in segments for as long as there is sound.
     lasts = track.length * track.time_base
-    for stands, most in (longest, Fraction(3, 2)), (lasts, Fraction(2)):
-        if stands > most / rate + Fraction(_CLOCK_SECONDS):
+    held = 2 / rate + tail_seconds(task.media, task.recipe)
+    for stands, most in (longest, Fraction(3, 2) / rate), (lasts, held):
+        if stands > most + Fraction(_CLOCK_SECONDS):
             yield f"{track.name} has a hole of {ms(stands)} at {rate} a second"
 
 

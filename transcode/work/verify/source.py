@@ -14,6 +14,8 @@ from ...contract import (
 from .tracks import Track
 
 _SAME_RATE = Fraction(1, 1000)
+_AAC_PACKET = 1024
+"""Samples; twice as many at the rate that HE-AAC comes out with."""
 
 
 def source_video(task: Task) -> VideoStream | None:
@@ -39,6 +41,18 @@ def source_sound(task: Task, plan: AudioRendition) -> AudioStream | None:
     last = max(it for it in ends if it is not None)
     lasts = float(last - Fraction(first.start_seconds))
     return first.model_copy(update={"duration_seconds": lasts})
+
+
+def last_packet(audio: AudioStream | None) -> Fraction:
+    """
+    Seconds of sound that may come out of a source's last packet of AAC.
+
+    In fragments, and in what has no edit list, that is said to be shorter than it is,
+    and decoded whole: an eighth of a second at the rates of cameras.
+    """
+    if audio is None or audio.codec != "aac" or not audio.sample_rate:
+        return Fraction(0)
+    return Fraction(_AAC_PACKET, audio.sample_rate)
 
 
 def promised(

@@ -10,7 +10,7 @@ from math import floor
 from ...contract import AudioRendition, AudioStream, Task, VideoRendition, VideoStream
 from ...media.timeline import tail_seconds
 from ..command.timing import lead_frames
-from .source import ms, promised, source_sound, source_video
+from .source import last_packet, ms, promised, source_sound, source_video
 from .tracks import Track
 
 _LENGTH_SHARE = Fraction(5, 1000)
@@ -85,15 +85,16 @@ def duration(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
     """
     The longest rendition lasts as long as the source, video ones all alike.
 
-    Tolerance: a frame, or 0.5 % where that is more, and one packet of sound; of sound
-    alone 0.1 s where the container does not say when it ends. A file's header says what
-    its samples say.
+    Tolerance: a frame, or 0.5 % where that is more, and one packet of sound, its own or
+    the source's; of sound alone 0.1 s where the container does not say when it ends. A
+    file's header says what its samples say.
     """
     if not tracks:
         return
     video = [track for track in tracks if track.is_video]
     sound = max((t.step for t in tracks if not t.is_video), default=Fraction(0))
     step = max((t.step for t in video), default=sound)
+    sound = max([sound, *map(last_packet, _sounds(task, tracks))])
     yield from _stated(tracks)
     seconds = promised(task)
     if seconds is not None:
@@ -115,6 +116,12 @@ def duration(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
                     f"{track.name} lasts {ms(track.duration)}, "
                     f"{longest.name} {ms(longest.duration)}"
                 )
+
+
+def _sounds(task: Task, tracks: Sequence[Track]) -> Iterator[AudioStream | None]:
+    for track in tracks:
+        if isinstance(track.plan, AudioRendition) and track.plan.made_by == "encoded":
+            yield source_sound(task, track.plan)
 
 
 def _stated(tracks: Sequence[Track]) -> Iterator[str]:
@@ -154,12 +161,12 @@ def av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
     """
     First sound against first picture, and last against last, as in the source.
 
-    Within 20 ms and one packet of sound, at the end one frame and 0.1 %
-    more, and 0.1 s where the container does not say when a stream ends. Sound
-    that begins late may instead begin at 0, with silence; a picture that begins late
-    does so with its first frame repeated, and is judged by the frame after those. Both
-    ways of reading times must agree: players built on libavformat ignore what boxes say
-    where composition offsets are negative.
+    Within 20 ms and one packet of sound, at the end the source's where that is longer,
+    one frame and 0.1 % more, and 0.1 s where the container does not say when a stream
+    ends. Sound that begins late may instead begin at 0, with silence; a picture that
+    begins late does so with its first frame repeated, and is judged by the frame after
+    those. Both ways of reading times must agree: players built on libavformat ignore
+    what boxes say where composition offsets are negative.
     """
     picture = next(track for track in tracks if track.is_video)
     source = source_video(task)
@@ -192,7 +199,8 @@ def av_offset(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
             # Held until the sound ends, the picture does not end before.
             held = tail_seconds(task.media, task.recipe)
             wanted = None if wanted is None else wanted - held
-        late = allowed + picture.step + picture.duration / 1000
+        late = _SYNC_SECONDS + max(track.step, last_packet(original))
+        late += picture.step + picture.duration / 1000
         if task.media.container not in _EXACT_ENDS:
             late += _VAGUE_SECONDS
         ahead = track.end - picture.end

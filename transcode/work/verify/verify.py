@@ -29,7 +29,7 @@ from .picture import to_look
 from .read import picture_size, read_cmaf, read_file
 from .source import mean_rate
 from .stills import stills_check
-from .tracks import BUDGET, Track
+from .tracks import Track
 
 _From = TypeVar("_From")
 _To = TypeVar("_To")
@@ -131,7 +131,7 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
         checks.append(level.check)
     return Verified(
         checks=(
-            _decodable(task, tracks, problems),
+            _decodable(tracks, problems),
             *media_checks(
                 task, report, tracks, staging=staging, partial=partial is not None
             ),
@@ -154,19 +154,17 @@ def _side_by_side(
         return list(threads.map(read, each))
 
 
-def _decodable(task: Task, tracks: Sequence[Track], problems: Iterable[str]) -> Check:
+def _decodable(tracks: Sequence[Track], problems: Iterable[str]) -> Check:
     """
-    No packet of an encoded rendition may fail to decode.
+    No packet may fail to decode.
 
-    A copied one may have its source's damage, within the budget for that; none where
-    nothing says that its source was not cut off.
+    Nor may one that was copied: what is damaged in a source is encoded, which covers
+    it up.
     """
     wrong = list(problems)
     for track in tracks:
         errors = track.decoded.errors
-        copied = track.plan.made_by == "copied" and not task.media.end_unmarked
-        allowed = BUDGET * track.packets if copied else 0
-        if errors > allowed or not track.decoded.frames:
+        if errors or not track.decoded.frames:
             what = track.decoded.problems or ("nothing in it decodes",)
             wrong.append(f"{track.place} ({track.name}): {', '.join(what)}")
     if wrong:
