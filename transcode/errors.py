@@ -38,6 +38,7 @@ an encode paid for?
     - OutOfMemory
     - OutOfTime
     - BudgetSpent         stopped where the budget ended (exit 5)
+    - MachineBusy         too little processor time to tell what an upload is
     - OutOfDisk
     - WorkerLost
   + StoreError            storage said no (exit 4)
@@ -282,6 +283,13 @@ class BudgetSpent(WorkError):
 
     exit_code = 5
     outcome = OutcomeKind.OUT_OF_TIME
+
+
+class MachineBusy(WorkError):
+    """The machine gave too little processor time to tell what an upload is."""
+
+    outcome = OutcomeKind.LOST
+    mendable = True
 
 
 class OutOfDisk(WorkError):

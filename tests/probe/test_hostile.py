@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import anyio
 import pytest
 
 from tests.conftest import MakeClip
-from transcode.contract import Media
+from transcode.contract import Media, OutcomeKind
 from transcode.errors import (
+    MachineBusy,
     MediaError,
     MediaRejected,
     MediaTruncated,
@@ -331,15 +333,33 @@ def _dead(pid: int) -> bool:
 
 async def test_a_child_that_stands_still_is_killed(tmp_path: Path) -> None:
     """
-    A stopped child uses no processor time: only the wall clock ends it.
+    A stopped child uses no processor time: only the wall clock ends it. No upload
+    can stop it, but a machine with too much to do can, and is what is blamed.
     """
     mark = tmp_path / "pid"
     python = _script(tmp_path / "still", f"echo $$ > {mark}\nkill -STOP $$")
 
-    with pytest.raises(ProbeTimeout):
+    with pytest.raises(MachineBusy, match="says nothing about the file") as caught:
         await probe(source_at("/x"), limits=ProbeLimits(wall_seconds=1), python=python)
 
     assert _gone(int(mark.read_text(encoding="ascii")))
+    assert caught.value.mendable
+    assert OutcomeKind.REJECTED is not caught.value.outcome
+
+
+async def test_an_upload_that_keeps_its_reader_busy_is_at_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Its reader has computed until then; here for a little of the time already, however
+    much else this machine has to do.
+    """
+    python = _script(tmp_path / "busy", "while :; do :; done")
+    # By its function's name the module is hidden.
+    monkeypatch.setattr(sys.modules[probe.__module__], "_BUSY_SHARE", 0.01)
+
+    with pytest.raises(ProbeTimeout, match="no honest file needs"):
+        await probe(source_at("/x"), limits=ProbeLimits(wall_seconds=2), python=python)
 
 
 def test_a_source_that_drips_is_given_up(look: Look, server: Server) -> None:

@@ -12,11 +12,13 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 
 from ..contract import Media, Source
 from ..errors import (
+    MachineBusy,
     MediaRejected,
     MediaTruncated,
     MediaUnsupported,
@@ -63,6 +65,10 @@ _CHUNK = 65536
 _WAITING = 0.8
 """See `ProbeLimits.server_seconds`."""
 
+_BUSY_SHARE = 0.5
+"""Of the wall time: a reader that an upload holds up computes for at least as long.
+One that got less waited for this machine, for its disk, or for us."""
+
 _VERDICTS: Mapping[str, type[TranscodeError]] = {
     "rejected": MediaRejected,
     "unsupported": MediaUnsupported,
@@ -102,8 +108,9 @@ async def probe(
     or `SourceUnreadable` where it cannot be read, `StoreDown` where it cannot now,
     `MediaRejected`,
     `MediaUnsupported` or `MediaTruncated` where it is at fault, `ProbeTimeout` where
-    the child had to be killed, `SettingsError` where its decoders have known holes,
-    and `WorkerLost` where no child could work.
+    the child had to be killed at work, `MachineBusy` where it had hardly worked until
+    then, `SettingsError` where its decoders have known holes, and `WorkerLost` where no
+    child could work.
     """
     limits = limits or ProbeLimits()
     started = time.monotonic()
@@ -154,21 +161,18 @@ async def _ask(
             f"The process that looks at uploads could not be started: {exc}.",
             python=python,
         ) from exc
-    answer = b""
+    answer, worked_seconds = b"", 0.0
     try:
         with anyio.move_on_after(limits.wall_seconds) as patience:
             answer = await _converse(child, json.dumps(request), limits.answer_bytes)
     finally:
+        worked_seconds = _worked_seconds(child.pid)
         with anyio.CancelScope(shield=True):
             prestart.kill(child)
             await _end(child)
             prestart.close(child)
     if patience.cancelled_caught:
-        raise ProbeTimeout(
-            f"{source.uri}: reading its headers took longer than "
-            f"{limits.wall_seconds:g} s, which no honest file needs; it was given up.",
-            wall_seconds=limits.wall_seconds,
-        )
+        raise _late(source, limits.wall_seconds, worked_seconds)
     if len(answer) > limits.answer_bytes:
         raise MediaRejected(
             f"{source.uri}: its headers describe more than {limits.answer_bytes} bytes "
@@ -206,6 +210,34 @@ async def _end(child: subprocess.Popen[bytes]) -> None:
         await anyio.wait_readable(gone)
     finally:
         os.close(gone)
+
+
+def _worked_seconds(pid: int) -> float:
+    """Processor time that a child of ours has had, by the kernel; it may have ended."""
+    try:
+        # What precedes the state is a name, which may hold anything.
+        _, told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(") ", 1)
+    except (OSError, ValueError):
+        return 0.0
+    user, system = told.split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def _late(source: Source, wall: float, worked: float) -> TranscodeError:
+    """Whose fault it is that there was no answer in time."""
+    evidence = {"wall_seconds": wall, "cpu_seconds": worked}
+    if worked >= wall * _BUSY_SHARE:
+        return ProbeTimeout(
+            f"{source.uri}: reading its headers took longer than {wall:g} s, which no "
+            "honest file needs; it was given up.",
+            **evidence,
+        )
+    return MachineBusy(
+        f"{source.uri}: its headers were not read within {wall:g} s, of which this "
+        f"machine gave {worked:.1f} s of processor time: it or its disk has too much "
+        "to do. That says nothing about the file; try again later.",
+        **evidence,
+    )
 
 
 def _died(source: Source, code: int | None) -> TranscodeError:
