@@ -1,13 +1,14 @@
 """
 A source of hours with a whole ladder: memory against the prediction, and the manifest.
 
-    python bench/stress/long.py --hours 1 4 10 [--copied]
+    python bench/stress/long.py --hours 1 4 10 [--copied] [--files]
 
 Makes sources of 30 pictures a second and with sound, as small as encoders take them,
 by repeating a minute; runs each with a ladder of six renditions, segments, poster and
 thumbnails, and prints a line for each. *--copied*: one rendition, whose pictures
-conform already. Exits 1 where an attempt took more memory than its prediction and a
-margin, or what a manifest names is not there.
+conform already. *--files*: six MP4 instead, each with its sound. Exits 1 where an
+attempt took more memory than its prediction and a margin, or what a manifest names is
+not there.
 """
 
 from __future__ import annotations
@@ -37,10 +38,7 @@ _PROFILE = """\
 name = "long"
 title = "As many renditions as a ladder has, each as small as can be"
 
-[packaging]
-type = "cmaf"
-segment_seconds = 4.0
-
+{packaging}
 [video]
 codec = "h264"
 preset = "ultrafast"
@@ -55,6 +53,16 @@ bit_rate_kbps_per_channel = 32
 [poster]
 
 [sprites]
+"""
+_STREAMED = """\
+[packaging]
+type = "cmaf"
+segment_seconds = 4.0
+"""
+_FILES = """\
+[packaging]
+type = "file"
+container = "mp4"
 """
 _RUNG = """
 [[video.rungs]]
@@ -126,6 +134,7 @@ def main() -> int:
     parser = parser_of(__doc__)
     parser.add_argument("--hours", type=float, nargs="+", default=[1, 4, 10])
     parser.add_argument("--copied", action="store_true")
+    parser.add_argument("--files", action="store_true")
     given = parser.parse_args()
     settings = Settings.from_environment(os.environ)
     wiring = wire(settings)
@@ -136,7 +145,8 @@ def main() -> int:
         rungs = "".join(_RUNG.format(side=side) for side in sides)
         copy = "true" if given.copied else "false"
         profile = home / "long.toml"
-        profile.write_text(_PROFILE.format(rungs=rungs, copy=copy))
+        packaging = _FILES if given.files else _STREAMED
+        profile.write_text(_PROFILE.format(packaging=packaging, rungs=rungs, copy=copy))
         for hours in given.hours:
             source = make(home, hours, find_ffmpeg(settings))
             out = home / f"out-{hours:g}"

@@ -16,9 +16,11 @@ from tests.conftest import MakeClip
 from transcode.contract import (
     AudioRendition,
     AudioStream,
+    Clip,
     CmafPackaging,
     FilePackaging,
     Media,
+    OutputFile,
     Poster,
     Recipe,
     Spec,
@@ -123,6 +125,41 @@ def test_more_threads_need_more_memory() -> None:
     assert one is not None
     assert eight is not None
     assert one < eight
+
+
+def test_hours_need_memory_for_what_is_listed_of_them() -> None:
+    """
+    An MP4's index is read as a whole, and one that is written is kept until its end;
+    a transport stream in segments has neither. What a clip leaves out is read as well.
+    """
+
+    def peak(hours: float, name: str, made: Recipe) -> int:
+        video = picture(codec="h264", level=30)
+        source = media(video, 3600 * hours, format_name=name)
+        return on(1000, source, made).usage.peak_memory_bytes or 0
+
+    names = [f"{it.name}.mp4" for it in LADDER.video]
+    files = FilePackaging(
+        files=tuple(
+            OutputFile(name=name, container="mp4", video=it.name)
+            for name, it in zip(names, LADDER.video, strict=True)
+        )
+    )
+    as_files = LADDER.model_copy(update={"packaging": files})
+    clip = as_files.model_copy(
+        update={"clip": Clip(start_seconds=0.0, end_seconds=60.0)}
+    )
+    streamed = [peak(hours, "mov", LADDER) for hours in (1, 2, 4)]
+    packets = (25 + 50) * 3600
+
+    assert peak(1, "mpegts", LADDER) == peak(2, "mpegts", LADDER)
+    assert packets * 48 == pytest.approx(streamed[1] - streamed[0], rel=0.01)
+    assert 2 * (streamed[1] - streamed[0]) == streamed[2] - streamed[1]
+    grown = peak(2, "mov", as_files) - peak(1, "mov", as_files)
+    assert packets * 48 + 3 * 25 * 3600 * 100 == pytest.approx(grown, rel=0.01)
+    assert packets * 48 == pytest.approx(
+        peak(2, "mov", clip) - peak(1, "mov", clip), rel=0.01
+    )
 
 
 def test_ten_bits_and_larger_pictures_need_more_memory() -> None:

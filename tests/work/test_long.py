@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from array import array
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transcode.plan.memory import (
     INDEX_PACKET_BYTES,
     KEPT_PACKET_BYTES,
+    OPENED_INDEX_BYTES,
+    SOURCE_INDEX_BYTES,
+    WRITTEN_INDEX_BYTES,
 )
 from transcode.work.shown import ordered
 
 MIB = 2**20
 HOURS = 3
+PACKETS = HOURS * 3600 * 48000 / 1024
 READER = """
 import json, resource, sys
 from pathlib import Path
@@ -63,6 +70,66 @@ def test_hours_of_sound_cost_what_is_foreseen(
     foreseen = packets * (KEPT_PACKET_BYTES + INDEX_PACKET_BYTES)
     # One group of packets, a decoder and the playlist come on top, whatever the length.
     assert grown < foreseen + 16 * MIB
+
+
+@pytest.fixture(scope="module")
+def hours(
+    make_clip: Any, ffmpeg: str, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """MP4 of `HOURS` of sound, and of a minute: half a million packets, and few."""
+    folder = tmp_path_factory.mktemp("hours")
+    clip = make_clip("sound", seconds=60, size="64x64")
+    for name, times in (("short", 0), ("long", HOURS * 60 - 1)):
+        argv = f"{ffmpeg} -v error -stream_loop {times} -i {clip} -map 0:a -c copy"
+        for kind in ("mp4", "avi", "mkv"):
+            subprocess.run([*argv.split(), folder / f"{name}.{kind}"], check=True)
+    return folder
+
+
+def peak_of(*argv: object) -> int:
+    """Most memory that ffmpeg took, in bytes, by its own word."""
+    # What a shell forks does not inherit the peak of this process.
+    words = shlex.join([str(it) for it in argv])
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{words} -benchmark; exit $?"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found = re.search(r"maxrss=(\d+)", done.stderr)
+    assert found, done.stderr
+    return int(found[1]) * 1024
+
+
+@pytest.mark.parametrize(("kind", "demuxer"), [("mp4", "mov"), ("avi", "avi")])
+def test_what_a_source_s_index_takes_is_foreseen(
+    hours: Path, ffmpeg: str, kind: str, demuxer: str
+) -> None:
+    """
+    Read as a whole before there is a picture, however little is made of it.
+    """
+    argv = (ffmpeg, "-nostdin", "-t", "1", "-i")
+    null = ("-f", "null", "-")
+    grown = peak_of(*argv, hours / f"long.{kind}", *null) - peak_of(
+        *argv, hours / f"short.{kind}", *null
+    )
+
+    assert grown > PACKETS * SOURCE_INDEX_BYTES[demuxer] / 2
+    assert grown < PACKETS * OPENED_INDEX_BYTES[demuxer] * 1.1
+
+
+def test_what_a_written_file_s_index_takes_is_foreseen(
+    hours: Path, ffmpeg: str, tmp_path: Path
+) -> None:
+    """An MP4's entries are kept until its end, from a source that has no index."""
+    argv = (ffmpeg, "-nostdin", "-y", "-i")
+    mux = ("-c", "copy", "-movflags", "+faststart", tmp_path / "out.mp4")
+    grown = peak_of(*argv, hours / "long.mkv", *mux) - peak_of(
+        *argv, hours / "short.mkv", *mux
+    )
+
+    assert grown > PACKETS * WRITTEN_INDEX_BYTES / 2
+    assert grown < PACKETS * WRITTEN_INDEX_BYTES * 1.1
 
 
 @settings(deadline=None)
