@@ -162,6 +162,24 @@ def test_hours_need_memory_for_what_is_listed_of_them() -> None:
     )
 
 
+def test_pictures_that_may_be_held_beside_stills_need_more_memory() -> None:
+    """
+    They wait for the poster's; where nothing stands still or is looked at, none does.
+    """
+    poster = Poster(width=1280, height=720, candidates=9)
+    seen = LADDER.model_copy(update={"poster": poster})
+    even = picture(longest_still_seconds=0.04)
+    peaks = [
+        on(1000, media(video), made).usage.peak_memory_bytes or 0
+        for video, made in ((even, seen), (picture(), LADDER), (picture(), seen))
+    ]
+
+    assert peaks[0] - (on(1000, media(even), LADDER).usage.peak_memory_bytes or 0) < (
+        20 * 2**20
+    )
+    assert peaks[2] - peaks[1] > 30 * 2**20
+
+
 def test_ten_bits_and_larger_pictures_need_more_memory() -> None:
     """
     Pictures times bytes per picture.

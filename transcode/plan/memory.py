@@ -29,6 +29,13 @@ MACROBLOCK = 256
 QUEUED_PICTURES = 8
 """Between decoder and filters; `DEFAULT_FRAME_THREAD_QUEUE_SIZE` in fftools."""
 
+HELD_PICTURES = 16
+HELD_OF_SOURCE = 4
+"""More of the largest rendition's pictures and of the source's that are on their way
+where a picture may be held and a poster or thumbnails leave beside it. Measured at
+360p, 720p and 1080p, whatever is selected for them; without either of both none."""
+_EVEN_STEPS = 1.5
+
 H264_MAX_DPB_MACROBLOCKS = {
     10: 396, 11: 900, 12: 2376, 13: 2376, 20: 2376, 21: 4752, 22: 8100, 30: 8100,
     31: 18000, 32: 20480, 40: 32768, 41: 32768, 42: 34816, 50: 110400, 51: 184320,
@@ -94,8 +101,11 @@ def reference_pictures(video: VideoStream) -> int:
 
 
 def decoder_bytes(video: VideoStream, threads: int) -> float:
-    """References, one picture per frame thread, and the queue to the filters."""
-    pictures = reference_pictures(video) + threads + QUEUED_PICTURES
+    """
+    References, one picture per frame thread, the queue to the filters, and the one to
+    the output that tells when pictures are shown: on a busy machine it is full, too.
+    """
+    pictures = reference_pictures(video) + threads + 2 * QUEUED_PICTURES + 1
     motion = video.width * video.height * MOTION_BYTES_PER_PIXEL
     kept = reference_pictures(video) + threads
     return pictures * picture_bytes(video) + kept * motion
@@ -172,6 +182,23 @@ def _seconds(media: Media, recipe: Recipe) -> float:
     return (seconds if end is None else end) - recipe.clip.start_seconds
 
 
+def held_bytes(video: VideoStream, recipe: Recipe) -> float:
+    """What waits where pictures that stand still may be shown again, beside stills."""
+    rate, longest = video.frame_rate, video.longest_still_seconds
+    if not (recipe.poster or recipe.sprites):
+        return 0.0
+    if rate and longest is not None and video.variable_frame_rate is False:
+        steps = longest * float(rate)
+        if steps < _EVEN_STEPS:
+            return 0.0
+    encoded = [it for it in recipe.video if it.made_by == "encoded"]
+    if len(encoded) < len(recipe.video) or not encoded:
+        return 0.0  # beside a copy nothing is held
+    top = max(it.width * it.height for it in encoded)
+    held = HELD_PICTURES * top * samples_per_pixel(None)
+    return held + HELD_OF_SOURCE * picture_bytes(video)
+
+
 def compared_bytes(recipe: Recipe, threads: int) -> float:
     """Of what decodes and scores all finished renditions with a target at once."""
     pixels = sum(it.width * it.height for it in recipe.video if it.target)
@@ -211,7 +238,7 @@ def peak_bytes(  # noqa: PLR0913 - memory is the sum of just these
     reading = max(reading, opening)
     if video is None or not decodes:
         return round(max(total, reading))
-    total += decoder_bytes(video, threads)
+    total += decoder_bytes(video, threads) + held_bytes(video, recipe)
     total += sum(rendition_bytes(r, c, threads=threads) for r, c in costs)
     if recipe.deinterlace:
         total += 4 * picture_bytes(video)
