@@ -55,6 +55,7 @@ def test_a_decoder_of_a_remote_upload_opens_no_socket(
         "budget_bytes": 2**21,
         "large_bytes": 50 * 2**20,
         "least_bytes": 2**18,
+        "late_bytes": 2**23,
         "fence_required": False,
         "public_only": False,
     }

@@ -43,7 +43,8 @@ class ProbeLimits:
     What a probe may take; an honest file needs a small part of each.
 
     Bytes of the upload: at most `read_bytes`, and of one larger than `large_bytes` at
-    most a hundredth (but `least_bytes`, without which no container opens).
+    most a hundredth (but `least_bytes`, without which no container opens). Of one whose
+    sound has not begun by then at most `late_bytes`: as far as ffmpeg looks for it.
     """
 
     wall_seconds: float = 10.0
@@ -56,6 +57,7 @@ class ProbeLimits:
     read_bytes: int = 2 * 1024 * 1024
     large_bytes: int = 50 * 1024 * 1024
     least_bytes: int = 256 * 1024
+    late_bytes: int = 12 * 1024 * 1024
     answer_bytes: int = 4 * 1024 * 1024
     fence_required: bool = False
     """Nothing is opened where the kernel does not hold the child: `SettingsError`."""
@@ -151,6 +153,7 @@ async def _ask(
         "budget_bytes": limits.read_bytes,
         "large_bytes": limits.large_bytes,
         "least_bytes": limits.least_bytes,
+        "late_bytes": limits.late_bytes,
         "fence_required": limits.fence_required,
     }
     seen = {k: v for k, v in environ.items() if k in WORKING}

@@ -203,6 +203,42 @@ def test_a_last_packet_of_slow_sound(ran: Run, made: Made, profile: str) -> None
     ran(source, profile).one("audio" if profile == "audio" else "rendition")
 
 
+def test_sound_alone_of_a_picture_that_goes_on(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """Where only the whole says how long it lasts, its sound is not cut off."""
+    noise = "testsrc2=size=640x368:rate=25:duration=4,noise=alls=60:allf=t"
+    source = made(
+        "picture-goes-on.ogv", "-f", "lavfi", "-i", noise,
+        *("-f", "lavfi", "-i", "sine=sample_rate=48000:duration=2"),
+        *("-c:v", "libtheora", "-q:v", "10", "-c:a", "libopus"),
+    )  # fmt: skip
+
+    assert 2 == pytest.approx(eyes.lasts(ran(source, "audio").path), abs=0.1)
+    assert 4 == pytest.approx(eyes.lasts(ran(source).path), abs=0.1)
+
+
+def test_sound_that_begins_behind_megabytes_of_picture(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """
+    A transport stream gathers slow sound for a third of a second; what was looked at
+    had none of it by then, and it was left out.
+    """
+    noise = "testsrc2=size=640x360:rate=25:duration=3,noise=alls=80:allf=t"
+    source = made(
+        "sound-behind-picture.ts", "-f", "lavfi", "-i", noise,
+        *("-f", "lavfi", "-i", "sine=sample_rate=48000:duration=3"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-qp", "8", "-g", "50"),
+        *("-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "64k"),
+    )  # fmt: skip
+    assert source.stat().st_size > 20_000_000
+
+    assert {"video", "audio"} == {
+        it["codec_type"] for it in eyes.streams(ran(source).path)
+    }
+
+
 def test_a_copy_has_no_damage_of_its_source(
     ran: Run, made: Made, eyes: Eyes, tmp_path: Path
 ) -> None:

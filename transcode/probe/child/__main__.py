@@ -136,6 +136,11 @@ def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
         _refuse_by_name(head)
         errors = (av.error.FFmpegError, UnicodeError)
         found = gather(reader, _open, packet_errors=errors)
+        if _comes_late(found.answer) and reader.budget < request["late_bytes"]:
+            # What was read is kept, and not paid for again.
+            reader.budget = request["late_bytes"]
+            reader.seek(0)
+            found = gather(reader, _open, packet_errors=errors)
         _look_at_pictures(found, reader)
         _listen(found, reader)
     finally:
@@ -143,6 +148,19 @@ def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
             # Whatever else came of it: what was not there to be read is not at fault.
             raise reader.refused
     return found.answer | {"not_confined": refused, "bytes_read": reader.bytes_read}
+
+
+def _comes_late(answer: Mapping[str, Any]) -> bool:
+    """
+    Whether sound is named whose first packet was not reached.
+
+    A transport stream gathers it for a third of a second, in which there may be
+    megabytes of picture.
+    """
+    return answer["index"] is None and any(
+        it["type"] == "audio" and it["decodable"] and not it.get("sample_rate")
+        for it in answer["streams"]
+    )
 
 
 def _refuse_old(version: tuple[int, ...]) -> None:

@@ -278,7 +278,16 @@ def _from_packets(
             facts["span"] = span_of(regions, stream.id, facts["packets"])
         else:
             _add_tail(reader, container, facts, stream, packet_errors)
+    _forget_lengths(answer)
     return seen
+
+
+def _forget_lengths(answer: dict[str, Any]) -> None:
+    """Of sound in Ogg: libav gives it that of whichever of the streams ends last."""
+    streams = answer["streams"]
+    for facts in streams if answer["format"] == "ogg" and len(streams) > 1 else ():
+        if facts["type"] == "audio":
+            facts["duration"] = None
 
 
 def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:

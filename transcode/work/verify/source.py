@@ -73,7 +73,9 @@ def promised(
     ends = [_end_seconds(it) for it in _used(task)]
     known = [it for it in ends if it is not None]
     if not known or len(known) < len(ends):
-        return Fraction(seconds)
+        # The file may last as long as what is left out of it.
+        every = len(task.media.video) + len(task.media.audio)
+        return Fraction(seconds) if len(ends) == every else None
     # What is left out may well last longer than what is made.
     start = Fraction(task.media.start_seconds or 0)
     return min(Fraction(seconds), max(known) - start)
