@@ -12,6 +12,7 @@ from typing import Literal
 from ..contract import (
     AudioRendition,
     Capabilities,
+    Clip,
     CmafPackaging,
     FilePackaging,
     Media,
@@ -25,7 +26,7 @@ from ..contract import (
     Watermark,
 )
 from ..errors import EncoderMissing, MediaUnsupported, WatermarkError
-from ..media.timeline import clipped
+from ..media.timeline import clipped, lead_pictures
 from .audio import Sound, choose_sound
 from .captions import Captions, choose_burned, choose_captions
 from .clip import beside_copy, choose_clip, clip_reasons, clip_warnings
@@ -81,7 +82,10 @@ def make_recipe(media: Media, profile: Profile, capabilities: Capabilities) -> D
             profile=profile.name,
         )
     captions = choose_captions(media, profile, capabilities, burned)
-    recipe = _recipe(shown, profile, picture, sound, captions).model_copy(
+    recipe = _recipe(shown, profile, picture, sound, captions)
+    if clip is not None:
+        clip = _led(recipe, media, clip, picture)
+    recipe = recipe.model_copy(
         update={
             "clip": clip,
             "watermark": _watermark(profile, picture),
@@ -105,6 +109,15 @@ def make_recipe(media: Media, profile: Profile, capabilities: Capabilities) -> D
             *_sprite_warning(profile, recipe),
         ),
     )
+
+
+def _led(recipe: Recipe, media: Media, clip: Clip, picture: Picture) -> Clip:
+    """*clip* with what fills it before a picture that begins late, as in the whole."""
+    stream = picture.stream
+    if clip.start_seconds or stream is None or stream.variable_frame_rate is not False:
+        return clip
+    lead = lead_pictures(media, stream, recipe)
+    return clip.model_copy(update={"lead_pictures": lead})
 
 
 def _of_program(media: Media, picture: Picture) -> Media:

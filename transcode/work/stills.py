@@ -58,6 +58,10 @@ def finish_stills(task: Task, staging: Path, *, encoded_seconds: float | None) -
         planned = recipe.sprites.count * recipe.sprites.interval_seconds
         ends = end_seconds(task.media, recipe)
         end = encoded_seconds if ends is None else float(ends)
+        clip = recipe.clip
+        if ends is None and end and clip is not None and clip.end_seconds is not None:
+            # What counts as encoded are sheets of thumbnails, too, that end later.
+            end = min(end, clip.end_seconds - clip.start_seconds)
         write_thumbnails(
             staging,
             recipe.sprites,

@@ -265,6 +265,69 @@ def test_a_copy_has_no_damage_of_its_source(
     assert eyes.decodes(run.path)
 
 
+@pytest.mark.parametrize("rate", [15, 24, 30])
+@pytest.mark.parametrize("kind", ["avi", "ogv"])
+def test_a_clip_where_the_clock_counts_pictures(
+    ran: Run, made: Made, eyes: Eyes, kind: str, rate: int
+) -> None:
+    """
+    Half a picture before its start is half a tick, which was rounded to the picture
+    before: that was shown first, for 11 microseconds, and the last one was missing.
+    """
+    codec = {"avi": "mpeg4", "ogv": "libtheora"}[kind]
+    source = made(
+        f"counting-{rate}.{kind}", "-f", "lavfi", "-i",
+        f"testsrc2=size=160x96:rate={rate}:duration=4", "-c:v", codec, "-q:v", "5",
+    )  # fmt: skip
+
+    path = ran(source, "preview", "--start", "2", "--end", "3").path
+
+    times = eyes.times(path)
+    assert [n / rate for n in range(rate)] == pytest.approx(times, abs=1e-4)
+    then, shown = eyes.picture(source, number=2 * rate), eyes.picture(path)
+    assert sum(abs(a - b) for a, b in zip(then, shown, strict=True)) / len(then) < 4
+
+
+@pytest.mark.parametrize("profile", ["preview", "hls"])
+@pytest.mark.parametrize("kind", ["mp4", "webm"])
+def test_a_clip_that_begins_in_a_still_stretch(
+    ran: Run, made: Made, eyes: Eyes, kind: str, profile: str
+) -> None:
+    """It begins with what is seen there; all of them had failed."""
+    codec = {"mp4": QUICK, "webm": ("-c:v", "libvpx", "-deadline", "realtime")}[kind]
+    source = made(
+        f"still-then.{kind}", "-f", "lavfi", "-i",
+        "testsrc2=size=160x96:rate=25:duration=6,select='not(between(n,26,100))'",
+        *SOUND, *codec, "-g", "25", "-fps_mode", "vfr",
+    )  # fmt: skip
+
+    path = ran(source, profile, "--start", "2.01", "--end", "5.5").path
+
+    times = eyes.times(path)
+    again = [0, 1, 2] if profile == "preview" else [0, 2]
+    assert [*again, 2.03, 2.07] == pytest.approx(times[: len(again) + 2], abs=0.002)
+    # The last before it, which is the 26th.
+    then, shown = eyes.picture(source, number=25), eyes.picture(path)
+    assert sum(abs(a - b) for a, b in zip(then, shown, strict=True)) / len(then) < 6
+
+
+@pytest.mark.parametrize("profile", ["preview", "hls"])
+def test_the_beginning_of_a_late_picture(
+    ran: Run, made: Made, eyes: Eyes, profile: str
+) -> None:
+    """Filled as in the whole: B-frames behind one that stands made it longer."""
+    source = made(
+        "late-beginning.ts", "-itsoffset", "0.52",
+        *("-f", "lavfi", "-i", "testsrc2=size=160x96:rate=25:duration=2"),
+        *(*SOUND, "-map", "0", "-map", "1", *QUICK, "-bf", "2", "-c:a", "aac"),
+    )  # fmt: skip
+
+    path = ran(source, profile, "--end", "0.96").path
+
+    assert 24 == pytest.approx(len(eyes.times(path)), abs=1)
+    assert 0.96 == pytest.approx(eyes.lasts(path), abs=0.05)
+
+
 def test_opus_of_a_clip_begins_with_it(ran: Run, made: Made, eyes: Eyes) -> None:
     """
     Where the clip's first samples are few, too: the silence before them, which the

@@ -15,6 +15,8 @@ SERVED = "http://127.0.0.1:9/upload"
 """By which ffmpeg opens a remote source: whatever it connects to, it is connected to
 the process that fetches for it. The source's own address may hold a signature."""
 
+_LEAST_SECONDS = 1e-6
+"""What the options of a filter are written to."""
 _HAIR_SECONDS = 0.001
 """Less than any picture lasts, more than a container's clock rounds."""
 
@@ -109,11 +111,14 @@ def reading(recipe: Recipe, media: Media) -> dict[str, str | None]:
 def cut(stream: Stream, clip: Clip, *, copied: bool) -> Stream:
     """The pictures that begin in *clip*; *copied* as in `prepare`."""
     seek = clip.seek_seconds or 0.0
-    options: dict[str, object] = {
-        "start": f"{clip.start_seconds - clip.slack_seconds - seek:.6f}"
-    }
+    slack = clip.slack_seconds
+    if slack:
+        # Half a picture before one is half a tick where a clock counts pictures (AVI,
+        # MXF, Ogg), and must not be rounded to the picture before.
+        slack -= _LEAST_SECONDS
+    options: dict[str, object] = {"start": f"{clip.start_seconds - slack - seek:.6f}"}
     if clip.end_seconds is not None:
-        options["end"] = f"{clip.end_seconds - clip.slack_seconds - seek:.6f}"
+        options["end"] = f"{clip.end_seconds - slack - seek:.6f}"
     stream = stream.filter("trim", **options)
     if copied:
         return stream

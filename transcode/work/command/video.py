@@ -42,7 +42,7 @@ from .filters import (
     sprite_sheets,
 )
 from .hdr import kept
-from .hold import tailed
+from .hold import held, tailed
 from .seek import cut, told_until
 from .stream import Drawn, Pair, Stream
 from .subtitles import drawn_lines
@@ -121,7 +121,7 @@ def lay(  # noqa: PLR0913  each is one input of the graph
     if not roots and not stills:
         return Pictures(ticks, constant, {})
 
-    told, source = _tell(task, source, video, hdr, reshaped, tell=tell)
+    told, source = _tell(task, source, video, hdr, reshaped, tell=tell, pair=pair)
     if lines is not None:
         source = drawn_lines(source, video, lines)
     base = prepare(
@@ -187,12 +187,17 @@ def _tell(  # noqa: PLR0913  each is one fact about the picture
     reshaped: Sequence[Reshaped],
     *,
     tell: bool,
+    pair: Pair | None,
 ) -> tuple[_Telling, Stream]:
     """What is told of the decoded *source*, and what is left to make something of."""
     told: _Telling = {}
     if tell:
         raw, source = _told(source, hdr)
         copied = any(it.made_by == "copied" for it in task.recipe.video)
+        stands = hold(task)
+        if task.recipe.clip and stands and stands.rate is None and pair is not None:
+            # A clip that begins in a still stretch begins with what is seen there.
+            raw = held(raw, stands, pair)
         told["seen"] = _first(raw, video, task.recipe.clip, copied=copied)
     if may_change(task):
         if is_converted(video):

@@ -119,8 +119,9 @@ def _at_its_times(
                 f"{track.name} begins {abs(late):.3f} s {how} at "
                 f"{clip.start_seconds:.3f} s, where its source is not cut"
             )
-    if clip is not None and times and wanted:
-        # What begins a little late is shown from the start of a clip on.
+    if clip is not None and times and wanted and not _has(times, wanted[0], near):
+        # What begins a little late is shown from the start of a clip on, unless what
+        # is seen before it is.
         wanted = array("d", wanted)
         wanted[0] = min(wanted[0], max(times[0], 0.0))
     missing = [it for it in wanted if not _has(times, it, near)]
