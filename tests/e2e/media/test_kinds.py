@@ -311,6 +311,36 @@ def test_a_clip_that_begins_in_a_still_stretch(
     assert sum(abs(a - b) for a, b in zip(then, shown, strict=True)) / len(then) < 6
 
 
+def test_a_clip_between_two_ticks_of_a_coarse_clock(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """Pictures of a variable rate in Ogg: all had moved to the nearest tick."""
+    source = made(
+        "coarse.ogv", "-f", "lavfi", "-i",
+        "testsrc2=size=160x96:rate=60:duration=3,select='not(between(n,10,22))'",
+        "-fps_mode", "vfr", "-c:v", "libtheora", "-q:v", "5",
+    )  # fmt: skip
+
+    path = ran(source, "hls", "--start", "0.82", "--end", "2").path
+
+    later = [0, *(n / 60 - 0.82 for n in range(50, 120))]
+    assert later == pytest.approx(eyes.times(path), abs=1e-3)
+
+
+def test_packets_of_sound_that_are_rounded(ran: Run, made: Made) -> None:
+    """Short ones of Vorbis last 2.7 ms, in Matroska 3: what they add up to is more."""
+    beeps = "0.05*sin(2770*t)+0.7*lt(mod(t*t*2.3+t,0.2),0.02)*sin(3456*t)"
+    source = made(
+        "rounded.mkv", *PICTURE,
+        *("-f", "lavfi", "-i", f"aevalsrc='{beeps}':s=48000:d=8"),
+        *(*QUICK, "-c:a", "libvorbis", "-ac", "2"),
+    )  # fmt: skip
+
+    lasts = ran(source, "hls").document["media"]["audio"][0]["duration_seconds"]
+
+    assert 8 == pytest.approx(lasts, abs=0.03)
+
+
 @pytest.mark.parametrize("profile", ["preview", "hls"])
 def test_the_beginning_of_a_late_picture(
     ran: Run, made: Made, eyes: Eyes, profile: str

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _MOST_OFF = 10
+_MILLISECONDS = "1/1000"
+"""The clock of Matroska, WebM and FLV."""
 _OVERLAP = 2
 _LONGEST_PRIMING_SECONDS = 0.25
 """HE-AAC at 24 kHz primes with 0.18 s, nothing else with as much."""
@@ -29,8 +31,10 @@ def times(stream: Mapping[str, Any]) -> tuple[float | None, float | None]:
     late = unseen(stream) + _primed(stream)
     if packets.get("whole") and first is not None and packets["end"] is not None:
         length = packets["sum"] if _leaps(packets) else packets["end"] - first
-        if stream["type"] == "audio" and not packets["clocked"]:
-            # AVI numbers packets of sound; what they last together is the truth.
+        rounded = stream.get("time_base") == _MILLISECONDS
+        if stream["type"] == "audio" and not packets["clocked"] and not rounded:
+            # AVI numbers packets of sound; what they last together is the truth. Not
+            # where each is rounded, of which Vorbis has 400 a second.
             length = max(length, packets["sum"])
         return first + late, (length - late) or None
     if span := stream.get("span"):

@@ -23,6 +23,9 @@ from .seek import cut
 from .stream import Drawn, Pair, Stream
 from .timing import Hold
 
+_FINE_CLOCK = 90_000
+_COARSE_SECONDS = Fraction(1, 500)
+"""A tick above which what is rounded to one is seen; Matroska's is half of it."""
 _MOST_ASPECT = 65535
 """Numbers up to it, as containers write pixels' shapes: the filter rounds to 100."""
 _TOP_FIRST = {"tt", "bt"}
@@ -64,6 +67,7 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
         # gap, because nothing is counted.
         grid = f"round((T-STARTT)*{rate.numerator}/{rate.denominator})*{step}"
         stream = stream.filter("setpts", f"round(STARTT/TB+{grid})")
+    stream = _refined(stream, video, clip)
     if hold is not None and pair is not None:
         stream = held(stream, hold, pair)
     if clip is not None:
@@ -166,6 +170,15 @@ def _deinterlaced(stream: Stream, video: VideoStream) -> Stream:
             frames = "interlaced"
     # A frame for a frame: counts and times stay comparable.
     return stream.filter("bwdif", mode="send_frame", deint=frames)
+
+
+def _refined(stream: Stream, video: VideoStream, clip: Clip | None) -> Stream:
+    """Of a variable rate a clip begins anywhere between two ticks of its source."""
+    base = video.time_base
+    coarse = base is not None and base > _COARSE_SECONDS
+    if clip is None or not coarse or video.variable_frame_rate is False:
+        return stream
+    return stream.filter("settb", f"1/{_FINE_CLOCK}")
 
 
 def _filled(stream: Stream, lead: int, rate: Fraction, *, late: float) -> Stream:
