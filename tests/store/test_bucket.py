@@ -104,6 +104,16 @@ async def test_what_was_put_is_read(store: Bucket) -> None:
     }
 
 
+async def test_a_part_is_read_by_its_bytes(store: Bucket) -> None:
+    """Both ends belong to it; beyond the end of the object there is nothing."""
+    await store.put("a/part", b"0123456789", metadata={})
+
+    assert b"2345" == await store.read_part("a/part", 2, 5)
+    assert b"89" == await store.read_part("a/part", 8, 99)
+    with pytest.raises(ObjectMissing):
+        await store.read_part("a/none", 0, 1)
+
+
 async def test_put_replaces(store: Bucket) -> None:
     """The last write is read, under another etag."""
     first = await store.put("key", b"one")
@@ -320,6 +330,41 @@ async def test_an_upload_that_fails_leaves_nothing(store: Bucket) -> None:
 
     assert await keys(store) == []
     assert await store.collect(older_than=timedelta(days=-1)) == 0
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(it.name for it in folder.iterdir())
+
+
+async def test_folders_without_a_file_go_with_the_last_one(tmp_path: Path) -> None:
+    """
+    Whoever was killed may have made folders alone, which a listing does not know.
+    """
+    store = FolderBucket(tmp_path)
+    for name in (".transcode-a.0001", ".transcode-b.0001"):
+        (tmp_path / name / "encode.1/hls/720p").mkdir(parents=True)
+        (tmp_path / name / "prepared").touch()
+    (tmp_path / ".transcode-b.0001/encode.1/hls/part").touch()
+
+    await store.delete(".transcode-a.0001/prepared")
+    await store.delete(".transcode-b.0001/prepared")
+
+    assert [".transcode-b.0001"] == names(tmp_path)
+    assert [".transcode-b.0001/encode.1/hls/part"] == await keys(store)
+
+
+async def test_folders_that_came_too_late_are_collected(tmp_path: Path) -> None:
+    """Of a worker that began when its try had been tidied up: none lists them."""
+    store = FolderBucket(tmp_path)
+    (tmp_path / ".transcode-a.0001/encode.1").mkdir(parents=True)
+    (tmp_path / ".transcode-b.0001").mkdir()
+    (tmp_path / ".transcode-b.0001/video.mp4").touch()
+    (tmp_path / "somebody's own").mkdir()
+
+    assert 0 == await store.collect(older_than=timedelta(days=1))
+    assert 1 == await store.collect(older_than=timedelta(days=-1))
+
+    assert [".transcode-b.0001", "somebody's own"] == names(tmp_path)
 
 
 async def test_readers_see_the_old_or_the_new(store: Bucket) -> None:

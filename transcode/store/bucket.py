@@ -48,6 +48,9 @@ class Bucket(Protocol):
     async def read(self, key: str) -> tuple[bytes, Entry]:
         """A small object as a whole."""
 
+    async def read_part(self, key: str, first: int, last: int) -> bytes:
+        """Bytes *first* to *last*, both of them; fewer where the object ends before."""
+
     async def create(
         self,
         key: str,

@@ -13,6 +13,8 @@ from pathlib import Path
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _HERE, _NO_REPLACE = -100, 1
 """AT_FDCWD and RENAME_NOREPLACE of Linux."""
+HIDDEN = ".transcode-"
+"""Begins the name of a folder beside results that a try writes to."""
 PARTIAL = ".transcode-partial-"
 """Begins the name of a file that is not an object yet; listings leave it out."""
 

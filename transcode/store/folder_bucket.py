@@ -68,6 +68,14 @@ class FolderBucket:
 
         return await self._do(read, key)
 
+    async def read_part(self, key: str, first: int, last: int) -> bytes:
+        def read() -> bytes:
+            with self._path(key).open("rb") as file:
+                file.seek(first)
+                return file.read(last - first + 1)
+
+        return await self._do(read, key)
+
     async def create(
         self,
         key: str,
@@ -145,9 +153,8 @@ class FolderBucket:
             path.unlink(missing_ok=True)
             # A folder is no object: an empty one would never be seen again.
             with contextlib.suppress(OSError):
-                while path.parent != self._root:
+                while path.parent != self._root and _rid(path.parent):
                     path = path.parent
-                    path.rmdir()
 
         await self._do(delete, key, writes=True)
 
@@ -206,6 +213,11 @@ class FolderBucket:
                     if _utc(path.stat().st_mtime_ns) < limit:
                         path.unlink()
                         found += 1
+            # Of a try whose last worker came when all else had been tidied up.
+            for path in self._root.glob(f"{files.HIDDEN}*/"):
+                with contextlib.suppress(OSError):
+                    if _utc(path.stat().st_mtime_ns) < limit:
+                        found += _rid(path)
             return found
 
         return await self._do(collect, "", writes=True)
@@ -301,6 +313,21 @@ def _typed(exc: OSError, uri: str, *, writes: bool) -> TranscodeError:
             return DestinationUnwritable(f"{uri!r} cannot be written: {why}.", uri=uri)
         return SourceUnreadable(f"{uri!r} may not be read: {why}.", uri=uri)
     return StoreError(f"{uri!r}: {why}.", uri=uri)
+
+
+def _rid(folder: Path) -> bool:
+    """
+    Remove *folder* where there is no file in it, however deep: whoever was killed may
+    have made folders and nothing else. Whether it is gone.
+
+    Looks no further than the first file. Raises OSError.
+    """
+    with os.scandir(folder) as listing:
+        for one in listing:
+            if not one.is_dir(follow_symlinks=False) or not _rid(Path(one.path)):
+                return False
+    folder.rmdir()
+    return True
 
 
 def _utc(nanoseconds: int) -> datetime:

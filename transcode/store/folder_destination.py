@@ -27,10 +27,9 @@ from .destination import (
     freely,
     naming,
 )
-from .files import sync
+from .files import HIDDEN, sync
 from .folder_source import absolute
 
-_HIDDEN = ".transcode-"
 _PREPARED = "prepared"
 
 
@@ -148,7 +147,7 @@ class FolderDestination:
         return manifest
 
     def _staging(self, folder: str, token: str) -> Path:
-        return self._root / f"{_HIDDEN}{folder}.{token}.{self._own}"
+        return self._root / f"{HIDDEN}{folder}.{token}.{self._own}"
 
     def _tidy(self, records: Path) -> None:
         """Leave no empty folder behind; others may be at work in them."""

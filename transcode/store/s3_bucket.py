@@ -80,6 +80,21 @@ class S3Bucket:
 
         return await self._door.through(read, uri=self.uri(key))
 
+    async def read_part(self, key: str, first: int, last: int) -> bytes:
+        where = self._objects.where(key)
+
+        async def read() -> bytes:
+            reply = await self._client.get_object(
+                **where, Range=f"bytes={first}-{last}"
+            )
+            async with reply["Body"] as stream:
+                body: bytes = await stream.read()
+            if len(body) != reply["ContentLength"]:
+                raise Unsure("the reply ended early")
+            return body
+
+        return await self._door.through(read, uri=self.uri(key))
+
     async def download(self, key: str, path: Path) -> None:
         """An object of any size into a file of this machine."""
         where = self._objects.where(key)

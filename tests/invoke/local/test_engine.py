@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from transcode.contract import Attempt, OutcomeKind, Produced, Progress, Task
-from transcode.errors import PlanError
+from transcode.errors import DestinationUnwritable, PlanError
 from transcode.invoke.local.cgroup import PREFIX
 from transcode.invoke.local.engine import LocalEngine
 from transcode.invoke.local.reaper import Reaper
@@ -80,6 +80,20 @@ async def test_what_a_worker_says_is_what_comes_back(
     )
     assert ["out.bin"] == [path.name for path in (tmp_path / "s").iterdir()]
     assert [] == list((tmp_path / "scratch").iterdir())
+
+
+async def test_who_comes_when_its_try_was_tidied_up_makes_nothing(
+    make_engine: MakeEngine, make_task: MakeTask, tmp_path: Path
+) -> None:
+    """
+    On a cluster a task may begin long after another has taken the job over: the folder
+    of its try is gone, and does not come back.
+    """
+    async with make_engine("work") as engine:
+        with pytest.raises(DestinationUnwritable, match="No such file"):
+            await run_one(engine, make_task(), tmp_path / "gone" / "encode.1")
+
+    assert not (tmp_path / "gone").exists()
 
 
 async def test_an_attempt_is_weighed(
@@ -435,9 +449,11 @@ async def test_a_long_life_makes_the_janitor_no_slower(
     async with make_engine("work") as engine:
         monkeypatch.setattr(Reaper, "_say", hear)
         for number in range(3):
-            with engine.guard(tmp_path / f"job-{number}"):
+            job = tmp_path / f"job-{number}"
+            job.mkdir()
+            with engine.guard(job):
                 task = make_task(task_id=f"t{number}")
-                await run_one(engine, task, tmp_path / f"job-{number}" / "s")
+                await run_one(engine, task, job / "s")
         monkeypatch.undo()
 
     assert [] == known

@@ -245,7 +245,8 @@ def _own_folder(parent: Path) -> ScratchLock:
 def _make_folders(staging: Path, scratch: Path) -> Path:
     """Both, made; `staging` as the worker must be told it, absolute."""
     try:
-        staging.mkdir(parents=True, exist_ok=True)
+        # Not what it lies in: where that is gone, so is the try that it belonged to.
+        staging.mkdir(exist_ok=True)
         scratch.mkdir()
     except OSError as exc:
         raise no_folder(str(exc.filename), exc) from exc
