@@ -44,6 +44,10 @@ class Memory:
             raise ObjectMissing(f"There is no {self.uri(key)!r}.", uri=self.uri(key))
         return self.objects[key]
 
+    async def read_part(self, key: str, first: int, last: int) -> bytes:
+        body, _ = await self.read(key)
+        return body[first : last + 1]
+
     async def create(
         self,
         key: str,

@@ -140,6 +140,36 @@ async def test_duplicates_and_strays_are_one_job(
     assert 1 == len(await manifests(objects, "twice/out"))
 
 
+async def test_a_part_of_a_bucket_s_result_is_answered_here(
+    start: Any, objects: Any, make_clip: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A page plays by ranges, and nothing from elsewhere: however large the file is that
+    it asks a part of, that is no redirect.
+    """
+    server = start("parts")
+    body = make_clip("clip", seconds=1).read_bytes()
+    await objects.put_object(Bucket=BUCKET, Key="parts/in/a.mp4", Body=body)
+    job = await wait_for_job(server, objects, "parts/out")
+    server.ends(job, MINE)
+    path = f"/jobs/{job}/files/video.mp4"
+    whole = server.ask("GET", path, headers=MINE)
+
+    def part(span: str) -> Any:
+        return server.ask("GET", path, headers=MINE | {"Range": f"bytes={span}"})
+
+    size = len(whole.body)
+    some, rest, end = part("4-7"), part("100-"), part("-20")
+    assert [206] * 3 == [it.status for it in (some, rest, end)]
+    assert b"ftyp" == some.body
+    assert f"bytes 4-7/{size}" == some.headers["content-range"]
+    assert [whole.body[100:], whole.body[-20:]] == [rest.body, end.body]
+    beyond = part(f"{size}-")
+    assert (416, f"bytes */{size}") == (beyond.status, beyond.headers["content-range"])
+    # Several at once, or none that makes sense: the whole, as if nothing were asked.
+    assert {200} == {part(span).status for span in ("0-1,4-5", "7-4", "-", "x")}
+
+
 async def test_a_killed_server_is_replaced(
     start: Any, objects: Any, make_clip: Any
 ) -> None:

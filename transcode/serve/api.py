@@ -189,9 +189,8 @@ class Counter:
     async def file(self, request: Request) -> Response:
         """A file of a job's results, as the manifest or a playlist in it names it."""
         report = await self._reported(request)
-        return await _in_time(
-            result_file(self.service.bucket, report, request.path_params["path"])
-        )
+        path, part = request.path_params["path"], request.headers.get("Range")
+        return await _in_time(result_file(self.service.bucket, report, path, part=part))
 
     async def upload(self, request: Request) -> Response:
         """
@@ -365,7 +364,7 @@ OPERATIONS = (
             206: StatusReply("A part of it.", kind="*/*"),
             307: StatusReply("A large file of a bucket: where to read it.", kind="*/*"),
         },
-        refusals=(404,),
+        refusals=(404, 416),
     ),
     Operation(
         *("POST", "/jobs/{job}/cancel", Counter.cancel),

@@ -23,6 +23,9 @@ from .responses import HttpRefusal
 _WHOLE_BYTES = 32 * 2**20
 """Objects of a bucket up to here pass through us; larger ones are pointed to."""
 _LINK_SECONDS = 3600
+_OPEN_BYTES = 8 * 2**20
+"""Of a range without an end: who plays asks for the next, whoever leaves does not."""
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _KINDS = {
     ".m3u8": "application/vnd.apple.mpegurl",
     ".mpd": "application/dash+xml",
@@ -94,14 +97,53 @@ def place_of(objects: Bucket, report: JobReport) -> str:
     return f"{report.folder}{found[len(root) :]}"
 
 
-async def result_file(objects: Bucket, report: JobReport, path: str) -> Response:
-    """The file at *path* of the job's results; raises `ObjectMissing`."""
+def asked_part(header: str | None, size: int) -> tuple[int, int] | None:
+    """
+    First and last byte of *size* that a `Range` asks for; None: all of them.
+
+    Several ranges at once may be answered with the whole (RFC 9110, 14.2). Of one that
+    is longer than what passes through us its beginning is given, as a server may
+    (15.3.7). Raises `HttpRefusal` where it begins beyond the end.
+    """
+    found = _RANGE.fullmatch(header or "")
+    if found is None or found.groups() == ("", ""):
+        return None
+    begin, end = found.groups()
+    if begin:
+        first = int(begin)
+        last = int(end) if end else first + _OPEN_BYTES - 1
+        if last < first:
+            return None
+    else:
+        first, last = max(size - int(end), 0), size - 1
+    last = min(last, first + _WHOLE_BYTES - 1, size - 1)
+    if last < first:
+        error = UsageError(f"It has {size} bytes, and none at {header}.")
+        raise HttpRefusal(416, error, {"Content-Range": f"bytes */{size}"})
+    return first, last
+
+
+async def result_file(
+    objects: Bucket, report: JobReport, path: str, *, part: str | None = None
+) -> Response:
+    """
+    The file at *path* of the job's results, or the *part* that a `Range` names.
+
+    Raises `ObjectMissing`, and `HttpRefusal` as `asked_part` does.
+    """
     key = f"{place_of(objects, report)}/{path}"
     there = await objects.head(key)
     kind = _KINDS.get(Path(path).suffix) or mimetypes.guess_type(path)[0]
     headers = {**_HARMLESS, "Content-Type": kind or "application/octet-stream"}
     if not objects.uri().startswith("s3://"):
         return FileResponse(await objects.sign(key, seconds=1), headers=headers)
+    # Parts pass through us whatever the size: a page plays nothing from elsewhere.
+    headers["Accept-Ranges"] = "bytes"
+    if (span := asked_part(part, there.bytes)) is not None:
+        first, last = span
+        headers["Content-Range"] = f"bytes {first}-{last}/{there.bytes}"
+        body = await objects.read_part(key, first, last)
+        return Response(body, 206, headers=headers)
     if there.bytes > _WHOLE_BYTES:
         return RedirectResponse(await objects.sign(key, seconds=_LINK_SECONDS), 307)
     body, _ = await objects.read(key)

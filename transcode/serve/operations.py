@@ -80,6 +80,7 @@ _REFUSED = {
     409: "As it stands now, that cannot be done.",
     413: "The body is too long.",
     415: "The body is called by another type.",
+    416: "The file ends before what is asked of it begins.",
     421: "The server is not called by this name.",
     422: "No plan fits, or the source cannot be transcoded.",
     500: "A fault, or a setting, of the server.",

@@ -50,7 +50,8 @@ def player(objects: Bucket, report: JobReport, *, key: str) -> Starlette:
         # As the page sees it, below its own address; those of old results lie at it.
         below = place_of(objects, report).removeprefix(report.folder).strip("/")
         path = request.path_params["path"].removeprefix(f"{below}/" if below else "")
-        return await result_file(objects, report, path)
+        part = request.headers.get("Range")
+        return await result_file(objects, report, path, part=part)
 
     shown = page()
     constants = [

@@ -14,6 +14,7 @@ from ..contract import Value
 from ..contract.job import JobReport
 from ..errors import (
     DestinationUnwritable,
+    MachineBusy,
     MediaError,
     ObjectMissing,
     OutOfDisk,
@@ -69,7 +70,13 @@ def status_of(error: TranscodeError) -> int:
     match error:
         case ObjectMissing():
             return 404
-        case StoreError() | WorkerLost() | OutOfDisk() | DestinationUnwritable():
+        case (
+            StoreError()
+            | WorkerLost()
+            | MachineBusy()
+            | OutOfDisk()
+            | DestinationUnwritable()
+        ):
             return 503
         case SettingsError():
             return 500
