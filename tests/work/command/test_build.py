@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from transcode.contract import (
     AudioStream,
     CaptionRendition,
+    Clip,
     DynamicRange,
     FilePackaging,
     Loudness,
@@ -306,6 +308,48 @@ def test_remote(make_task: Any, match: Any, make_recipe: Any, video: Any) -> Non
     task = task.model_copy(update={"source": remote})
 
     match("ffmpeg-remote", build(task, program="ffmpeg", fifo=FIFO).argv)
+
+
+@pytest.mark.parametrize(
+    ("codec", "encoder", "begins", "told"),
+    [
+        ("h264", "libx264", None, False),
+        ("h264", "libx264", 0.0, False),
+        ("h264", "libx264", 10.0, True),
+        ("hevc", "libx265", None, False),
+        ("hevc", "libx265", 0.0, True),
+        ("hevc", "libx265", 10.0, True),
+    ],
+)
+def test_a_chunk_has_no_buffer_of_its_own(
+    make_task: Any,
+    make_recipe: Any,
+    video: Any,
+    *,
+    codec: str,
+    encoder: str,
+    begins: float | None,
+    told: bool,
+) -> None:
+    """
+    What comes before it has spent some; x265 says in its headers how much, which are
+    one set for all chunks, so that its first one is told, too.
+    """
+    clip = None if begins is None else Clip(start_seconds=begins, end_seconds=20.0)
+    recipe = make_recipe(video=(video(1280, 720, codec=codec, encoder=encoder),))
+    recipe = recipe.model_copy(update={"clip": clip})
+    task = make_task(SOURCE, recipe, media=MEDIA)
+    if clip is not None:
+        task = task.model_copy(update={"kind": "chunk"})
+
+    argv = build(task, program="ffmpeg", fifo=FIFO).argv
+
+    parameters = next(
+        value
+        for option, value in pairwise(argv)
+        if option == f"-{encoder[3:]}-params:v:0"
+    )
+    assert told == ("vbv-init=0.4" in parameters)
 
 
 def test_alternating_rates(command: Any, make_recipe: Any, video: Any) -> None:

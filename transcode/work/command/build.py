@@ -449,6 +449,7 @@ def _video(
         frame_rate=rendition.frame_rate or pictures.frame_rate,
         hdr=pictures.hdr,
         late_seconds=_late(task),
+        chunk=_which(task),
     )
     if task.recipe.chunks and rendition.made_by == "encoded":
         return video_options(as_copied(rendition), index, around=around)
@@ -462,6 +463,13 @@ def _video(
         # The clock in which those times are exact, and not 1/frame rate.
         f"enc_time_base:v:{index}": f"1/{pictures.ticks}",
     }
+
+
+def _which(task: Task) -> Literal["first", "later"] | None:
+    clip = task.recipe.clip
+    if task.kind != "chunk" or clip is None:
+        return None
+    return "later" if clip.start_seconds > clip.zero_seconds else "first"
 
 
 def _late(task: Task) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 from ...contract import AudioRendition, VideoRendition, VideoStream
 from ...media.codecs import HARDWARE_ENCODERS, SOFTWARE_ENCODERS
@@ -60,6 +61,12 @@ _BEYOND_FACTOR = 6
 """Half the bits of its rate factor may be taken away in any case."""
 
 
+_CHUNK_FILL = "0.4"
+"""Of its buffer a chunk may spend before its first picture. One of its own, full, would
+give what comes after each cut bits that the whole has long spent: of ten short videos
+held to few bits, chunks took 3 to 6 % more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What an encoder has to know beside its rendition."""
@@ -74,6 +81,8 @@ class Surroundings:
     """The source, where its HDR is kept."""
     late_seconds: float = 0.0
     """So long after a keyframe of the whole is due a chunk begins: a picture's rest."""
+    chunk: Literal["first", "later"] | None = None
+    """Which one of a whole that is encoded in chunks; None: all of it."""
 
 
 def video_options(
@@ -228,6 +237,8 @@ def _x264(rendition: VideoRendition, around: Surroundings) -> Options:
         parameters["fps"] = f"{around.frame_rate.numerator}/" + str(
             around.frame_rate.denominator
         )
+    if around.chunk == "later":
+        parameters["vbv-init"] = _CHUNK_FILL
     return {
         **_quality(rendition),
         **_order(around),
@@ -245,6 +256,9 @@ def _x265(rendition: VideoRendition, around: Surroundings) -> Options:
         "pools": str(around.threads),
         "log-level": "warning",
     }
+    if around.chunk is not None:
+        # In all of them: it says so in its headers, and a whole has one set of those.
+        parameters["vbv-init"] = _CHUNK_FILL
     if around.hdr is not None:
         parameters |= x265_parameters(around.hdr)
     return {
