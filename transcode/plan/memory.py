@@ -220,12 +220,13 @@ def peak_bytes(  # noqa: PLR0913 - memory is the sum of just these
     start = coefficients.start
     total = (start.worker_mib + start.ffmpeg_mib + UNSEEN_MIB) * MIB
     packets = source_packets(media)
-    # Before there is a picture: neither encoders nor the packager hold anything yet.
+    # Before there is a picture: encoders hold nothing yet, and the packager itself.
     opening = total + packets * OPENED_INDEX_BYTES.get(media.format_name, 0)
     total += len(recipe.audio) * AUDIO_TRACK_MIB * MIB
     if isinstance(recipe.packaging, CmafPackaging):
         streams = len(recipe.video) + len(recipe.audio)
         more = max(streams - 1, 0) * PACKAGER_STREAM_MIB
+        opening += coefficients.packager.peak_mib * MIB
         total += (coefficients.packager.peak_mib + more) * MIB
     total += packets * SOURCE_INDEX_BYTES.get(media.format_name, 0)
     total += written_index_bytes(media, recipe)
