@@ -150,6 +150,20 @@ def tracks(path: Path) -> list[tuple[Any, ...]]:
     ]
 
 
+def same(here: Sequence[Any], there: Sequence[Any], more: int) -> bool:
+    """Whether tracks are alike, but for so many keyframes *more* in the former."""
+    if [it[:3] for it in here] != [it[:3] for it in there]:
+        return False
+    for (*_, ours), (*_, theirs) in zip(here, there, strict=True):
+        if [it[:2] for it in ours] != [it[:2] for it in theirs]:
+            return False
+        keys = [it[2] for it in ours], [it[2] for it in theirs]
+        apart = [a for a, b in zip(*keys, strict=True) if a != b]
+        if len(apart) > more or not all(apart):
+            return False
+    return True
+
+
 def lengthened(file: Path, probed: dict[str, Any], least: float, folder: Path) -> Path:
     """*file*, or its packets so often that it lasts *least* seconds."""
     lasts = probed.get("duration_seconds") or 0.0
@@ -207,20 +221,21 @@ def judged(file: Path, options: argparse.Namespace, folder: Path) -> Iterator[Ve
     ):
         yield verdict("in one piece", "its chunks made no whole")
         return
-    wrong = [
-        path.name
-        for path in sorted(whole.iterdir())
-        if path.suffix == ".mp4" and tracks(path) != tracks(parts / path.name)
-    ]
-    if wrong or not options.quality:
-        yield verdict("different", ", ".join(wrong)) if wrong else verdict("equal")
-        return
     pairs = [
         (parts / path.name, path)
         for path in sorted(whole.iterdir())
         if path.suffix == ".mp4"
     ]
-    vmaf, at_cuts, bits = compared(pairs, long, cuts_of(long, options))
+    # At no constant rate each chunk begins with a keyframe that the whole has not.
+    _, played = transcode("probe", str(long))
+    steady = played["video"][0].get("variable_frame_rate") is False
+    cuts = cuts_of(long, options) if options.quality or not steady else ()
+    more = 0 if steady else len(cuts)
+    wrong = [it.name for one, it in pairs if not same(tracks(one), tracks(it), more)]
+    if wrong or not options.quality:
+        yield verdict("different", ", ".join(wrong)) if wrong else verdict("equal")
+        return
+    vmaf, at_cuts, bits = compared(pairs, long, cuts)
     worse = vmaf < -MOST_VMAF or bits > MOST_BITS
     told = f"VMAF {vmaf:+.2f}, at cuts {at_cuts:+.2f}, bits {bits:+.1%}"
     one = verdict("different" if worse else "equal", told)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,38 @@ def test_nothing_but_the_results_is_left(
 
     assert [] == parts.left
     assert [parts.folder.name] == parts.results
+
+
+def test_what_a_clock_has_gone_wrong_moves_no_chunk(
+    tmp_path: Path, ffmpeg: str
+) -> None:
+    """
+    Recordings that were put together lose a third of a millisecond at each seam: in the
+    whole and in its chunks pictures stay at one distance, across the cut, too.
+    """
+    source = tmp_path / "seams.mp4"
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i"]
+    argv += ["testsrc2=size=160x90:rate=30000/1001:duration=24", "-c:v", "mpeg4"]
+    argv += ["-pix_fmt", "yuv420p", "-g", "60", "-enc_time_base:v", "1/19200"]
+    argv += ["-video_track_timescale", "19200"]
+    lost = "7*floor(N/60)"
+    argv += ["-bsf:v", f"setts=pts=PTS-{lost}:dts=DTS-{lost}", str(source)]
+    subprocess.run(argv, check=True)
+    found = []
+    for chunks in ("1", "2"):
+        run = [sys.executable, "-m", "transcode", "run", str(source), "--json"]
+        run += ["--profile", "preview", *_CHUNKS, chunks, "--to", chunks, "--quiet"]
+        done = subprocess.run(
+            run, cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        manifest = Manifest.from_json(done.stdout)
+        kinds = ["chunk", "chunk", "join"] if chunks == "2" else ["encode"]
+        assert kinds == [it.kind for it in manifest.tasks]
+        found.append(tracks(Path(manifest.location or "") / "video.mp4")["video"])
+
+    whole, parts = found
+    assert whole[:3] == parts[:3]
+    assert {1001} == {b[0] - a[0] for a, b in pairwise(parts[1])}
 
 
 def test_stills_show_the_whole_film(made: Callable[[str, int], Made]) -> None:

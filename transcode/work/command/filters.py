@@ -42,6 +42,7 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
     zero: float,
     lead: int,
     clip: Clip | None = None,
+    chunk: bool = False,
     copied: bool = False,
     hold: Hold | None = None,
     pair: Pair | None = None,
@@ -52,9 +53,10 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
     *tone_map_at* is the size at which HDR becomes SDR, None where it stays. *ticks*
     is the clock of the grid that times are put back on; None leaves them. *zero* is
     the source's second that becomes 0. The first picture is repeated *lead* times, to
-    fill what the picture begins too late. Of a *clip*, what is outside
-    goes; with *copied* its times stay those of the rendition that is copied. *hold*
-    says where pictures that stand still are shown again, by the filter *pair* makes.
+    fill what the picture begins too late. Of a *clip*, what is outside goes; with
+    *chunk* it is a part of what others make; with *copied* its times stay those of the
+    rendition that is copied. *hold* says where pictures that stand still are shown
+    again, by the filter *pair* makes.
     """
     if video.retimed is not None:
         stream = stream.filter("setpts", _retimed(video, zero))
@@ -72,7 +74,8 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
         stream = held(stream, hold, pair)
     if clip is not None:
         # What fills its lead comes before the first picture, which stays where it is.
-        stream = cut(stream, clip, copied=copied or bool(lead))
+        counted = chunk and ticks is not None
+        stream = cut(stream, clip, copied=copied or bool(lead), counted=counted)
     if lead and video.frame_rate is not None:
         late = (video.start_seconds or 0.0) - zero
         stream = _filled(stream, lead, video.frame_rate, late=late)

@@ -108,8 +108,11 @@ def reading(recipe: Recipe, media: Media) -> dict[str, str | None]:
     return options
 
 
-def cut(stream: Stream, clip: Clip, *, copied: bool) -> Stream:
-    """The pictures that begin in *clip*; *copied* as in `prepare`."""
+def cut(stream: Stream, clip: Clip, *, copied: bool, counted: bool = False) -> Stream:
+    """
+    The pictures that begin in *clip*; *copied* as in `prepare`. *counted*: their times
+    are those of a grid, of which the first one's is a point.
+    """
     seek = clip.seek_seconds or 0.0
     slack = clip.slack_seconds
     if slack:
@@ -122,6 +125,10 @@ def cut(stream: Stream, clip: Clip, *, copied: bool) -> Stream:
     stream = stream.filter("trim", **options)
     if copied:
         return stream
+    if counted:
+        # In the whole the grid begins elsewhere: what a source's clock has gone wrong
+        # until here is no distance between the first two pictures.
+        return stream.filter("setpts", "PTS-STARTPTS")
     # The first picture is the one that begins at or after the start; what little it
     # begins later it is shown earlier, so that sound and picture begin as one.
     begin = f"round(PTS-{clip.start_seconds - seek:.6f}/TB)"

@@ -135,6 +135,7 @@ def lay(  # noqa: PLR0913  each is one input of the graph
         zero=task.media.start_seconds or 0.0,
         lead=lead_frames(task),
         clip=recipe.clip,
+        chunk=task.kind == "chunk",
         copied=copied,
         hold=hold(task),
         pair=pair,
