@@ -60,8 +60,12 @@ def finish_stills(task: Task, staging: Path, *, encoded_seconds: float | None) -
         end = encoded_seconds if ends is None else float(ends)
         clip = recipe.clip
         if ends is None and end and clip is not None and clip.end_seconds is not None:
-            # What counts as encoded are sheets of thumbnails, too, that end later.
-            end = min(end, clip.end_seconds - clip.start_seconds)
+            # What counts as encoded are sheets of thumbnails and sound, too, that end
+            # later.
+            used = (it for it in task.media.video if it.index == recipe.video_index)
+            known = next((it.duration_seconds for it in used), None)
+            length = clip.end_seconds - clip.start_seconds
+            end = min(end, length if known is None else known)
         write_thumbnails(
             staging,
             recipe.sprites,

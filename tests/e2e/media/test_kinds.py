@@ -327,6 +327,24 @@ def test_a_clip_between_two_ticks_of_a_coarse_clock(
     assert later == pytest.approx(eyes.times(path), abs=1e-3)
 
 
+def test_thumbnails_of_a_clip_whose_sound_goes_on(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """They end with the picture, where its rate is variable, too."""
+    source = made(
+        "goes-on-variable.mp4",
+        *("-f", "lavfi", "-i", "testsrc2=size=160x96:rate=25:duration=2"),
+        *("-f", "lavfi", "-i", "sine=sample_rate=48000:duration=6"),
+        *("-vf", "select='not(between(n,5,15))'", "-fps_mode", "vfr", *QUICK),
+    )
+
+    run = ran(source, "hls", "--start", "0.41", "--end", "5")
+
+    ends = run.text("thumbnails.vtt").split("-->")[-1].split()[0]
+    lasts = sum(lengths(run.one("rendition")["uri"]))
+    assert lasts == pytest.approx(float(ends.split(":")[-1]), abs=0.1)
+
+
 def test_packets_of_sound_that_are_rounded(ran: Run, made: Made) -> None:
     """Short ones of Vorbis last 2.7 ms, in Matroska 3: what they add up to is more."""
     beeps = "0.05*sin(2770*t)+0.7*lt(mod(t*t*2.3+t,0.2),0.02)*sin(3456*t)"
