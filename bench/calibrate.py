@@ -56,6 +56,8 @@ from transcode.work.toolchain import small_encode_seconds
 HERE = Path(__file__).resolve().parent
 MANY = 16
 """Threads when looking for the busiest one: enough that it is not just any of them."""
+FEW = 4
+"""Threads when looking at what each of them holds: SVT-AV1 has six at most."""
 REPEATS = 5
 METER = "ebur128=peak=true:framelog=quiet"
 LIMITER = (
@@ -85,7 +87,8 @@ def encoders(
         many = encode(large, encoder, arguments, threads=MANY)
         pixels = [clip.width * clip.height for clip in (small, large)]
         slope = (peaks[large.height] - peaks[small.height]) / (pixels[1] - pixels[0])
-        extra = many.peak_bytes - idle[large.height].peak_bytes - peaks[large.height]
+        few = encode(large, encoder, arguments, threads=FEW)
+        extra = few.peak_bytes - idle[large.height].peak_bytes - peaks[large.height]
         table.setdefault(encoder, {})[preset] = {
             "heights": list(heights),
             "seconds_per_megapixel": [round(rate, 6) for rate in rates],
@@ -97,7 +100,7 @@ def encoders(
             ),
             "bytes_per_pixel": round(slope, 1),
             "bytes_per_pixel_per_thread": round(
-                max(extra, 0) / (MANY - 1) / pixels[1], 2
+                max(extra, 0) / (FEW - 1) / pixels[1], 2
             ),
         }
         print(encoder, preset, table[encoder][preset], file=sys.stderr)

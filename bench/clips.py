@@ -56,6 +56,9 @@ def raw(source: Sequence[str], height: int, *, frames: int, into: Path) -> Clip:
 
 
 def encode(clip: Clip, encoder: str, arguments: Sequence[str], *, threads: int) -> Cost:
+    if encoder == "libsvtav1":
+        # Its own word for threads: `-threads` does not reach it.
+        arguments = (*arguments, "-svtav1-params", f"lp={threads}")
     return ffmpeg(*clip.arguments, "-threads", str(threads), "-c:v", encoder,
                   *arguments, "-f", "null", "-")  # fmt: skip
 
