@@ -67,12 +67,12 @@ INDEX_PACKET_BYTES = 56
 """libavformat's index of the rendition being read; measured with 675,000 packets,
 four hours of AAC: 41 MiB with what is kept."""
 SOUND_PACKETS_A_SECOND = 50
-SOURCE_INDEX_BYTES = {"mov": 48, "avi": 24}
+SOURCE_INDEX_BYTES = {"mov": 48, "avi": 32}
 """Of each packet of the source, its unused streams included, as long as it is open:
 what libavformat keeps of the index, by demuxer. Measured with 1,107,000 packets, four
 hours of 30 pictures a second and AAC, against one hour; Matroska, transport streams and
 FLV keep less than a byte. Fragmented MP4 comes to 40."""
-OPENED_INDEX_BYTES = {"mov": 80, "avi": 24}
+OPENED_INDEX_BYTES = {"mov": 80, "avi": 32}
 """The same while its tables are read, before there is a picture."""
 WRITTEN_INDEX_BYTES = 100
 """Of each packet of an MP4 that is written: its entry, and, as the index is moved to
