@@ -115,7 +115,8 @@ def test_what_a_source_s_index_takes_is_foreseen(
     )
 
     assert grown > PACKETS * SOURCE_INDEX_BYTES[demuxer] / 2
-    assert grown < PACKETS * OPENED_INDEX_BYTES[demuxer] * 1.1
+    # Packets that wait between threads come on top, more or less of them.
+    assert grown < PACKETS * OPENED_INDEX_BYTES[demuxer] + 16 * MIB
 
 
 def test_what_a_written_file_s_index_takes_is_foreseen(
@@ -129,7 +130,7 @@ def test_what_a_written_file_s_index_takes_is_foreseen(
     )
 
     assert grown > PACKETS * WRITTEN_INDEX_BYTES / 2
-    assert grown < PACKETS * WRITTEN_INDEX_BYTES * 1.1
+    assert grown < PACKETS * WRITTEN_INDEX_BYTES + 16 * MIB
 
 
 @settings(deadline=None)
