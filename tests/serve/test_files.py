@@ -1,4 +1,4 @@
-"""Which part of a file a `Range` asks for."""
+"""Which part of a file a `Range` asks for, and how a fault of ours is answered."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transcode.errors import MachineBusy
 from transcode.serve.files import asked_part
-from transcode.serve.responses import HttpRefusal
+from transcode.serve.responses import HttpRefusal, status_of
 
 MIB = 2**20
 
@@ -64,3 +65,8 @@ def test_a_part_of_much_is_no_more_than_passes_through_us(
 ) -> None:
     """Without an end it is 8 MiB, of which who plays asks for the next."""
     assert part == asked_part(header, 100 * MIB)
+
+
+def test_what_this_machine_had_no_time_for_is_to_be_sent_again() -> None:
+    """Nothing is known of the upload yet: no caller is told that it is wrong."""
+    assert 503 == status_of(MachineBusy("Its headers were not read in time."))
