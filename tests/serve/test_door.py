@@ -265,6 +265,30 @@ def test_an_address_without_end_is_answered(refusing: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "head",
+    [
+        "PUT /uploads/a%1E HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2",
+        "PUT /uploads/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2",
+        "POST /jobs HTTP/1.0\r\nContent-Length: 99999999",
+    ],
+)
+def test_an_answer_before_the_body_arrives(refusing: Any, head: str) -> None:
+    """
+    It is read to its end by whoever sends on; the kernel would take it back where the
+    connection is closed with something unread.
+    """
+    with connected(refusing.port) as connection:
+        connection.sendall(f"{head}\r\n\r\n".encode())
+        answer = connection.recv(65536)
+        connection.sendall(b"[]")
+        while piece := connection.recv(65536):
+            answer += piece
+
+    assert answer.startswith(b"HTTP/1.1 4")
+    assert answer.endswith(b"}")
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("budget", "1e300000000"),

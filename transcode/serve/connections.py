@@ -14,7 +14,7 @@ import resource
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -104,9 +104,8 @@ class Connection(H11Protocol):
     def connection_made(  # type: ignore[override]  # as uvicorn has it
         self, transport: asyncio.Transport
     ) -> None:
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, _Patient(transport, self)))
         self._deadline: asyncio.TimerHandle | None = None
-        self._refused = False
         peer = peer_of(self.client[0] if self.client else "")
         if not self.peers.admit(self, peer):
             transport.write(_REFUSAL)
@@ -124,35 +123,19 @@ class Connection(H11Protocol):
         """Whether a request is being answered."""
         return self.cycle is not None and not self.cycle.response_complete
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether nothing more is coming of what its caller began to say."""
+        return self.conn.their_state not in (h11.SEND_BODY, h11.ERROR)
+
     def data_received(self, data: bytes) -> None:
-        # What is still in our hands of a connection that was refused is nobody's.
-        if not self.transport.is_closing() and not self._refused:
+        # What still comes of a connection that was refused is nobody's.
+        if not self.transport.is_closing():
             super().data_received(data)
 
-    def send_400_response(self, msg: str) -> None:
-        """
-        As uvicorn's, and what was too much is read for a moment before the end: closed
-        at once, the kernel would take back the answer, too (RFC 9112, 9.6).
-        """
-        self._refused = True
-        event: h11.Event
-        for event in (
-            h11.Response(
-                status_code=400,
-                headers=[
-                    ("Content-Type", "text/plain; charset=utf-8"),
-                    ("Connection", "close"),
-                ],
-                reason=b"Bad Request",
-            ),
-            h11.Data(data=msg.encode("ascii", "replace")),
-            h11.EndOfMessage(),
-        ):
-            self.transport.write(self.conn.send(event) or b"")
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self._give(None)
-        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+    def linger(self) -> None:
+        """Have the connection ended soon, whether or not its caller ends it."""
+        self._give(_LINGER_SECONDS)
 
     def handle_events(self) -> None:
         before = self.cycle
@@ -187,6 +170,37 @@ class Connection(H11Protocol):
             self.transport.close()
             return
         self.transport.abort()
+
+
+class _Patient:
+    """
+    A transport that reads for a moment more where it is closed before its time.
+
+    Closed while a body is still coming, the kernel would take back the answer, too
+    (RFC 9112, 9.6).
+    """
+
+    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+        self._transport = transport
+        self._connection = connection
+        self._closing = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        return self._closing or self._transport.is_closing()
+
+    def close(self) -> None:
+        if self.is_closing():
+            return
+        if self._connection.is_heard or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self._closing = True
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        self._connection.linger()
 
 
 def connections_of(limits: ConnectionLimits) -> type[Connection]:
