@@ -46,9 +46,11 @@ def clipped(media: Media, clip: Clip | None) -> Media:
     share = 1.0
     if seconds is not None and media.duration_seconds:
         share = seconds / media.duration_seconds
-    # How long its last picture is shown is not known before it was decoded.
+    # At a variable rate the last picture of the clip is shown to its end; of a source
+    # that does not say when its own last one goes, nobody knows.
     vague = clip.end_seconds is not None and any(
-        it.variable_frame_rate is not False for it in media.video
+        it.variable_frame_rate is not False and it.duration_seconds is None
+        for it in media.video
     )
     return media.model_copy(
         update={

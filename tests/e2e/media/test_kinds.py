@@ -265,86 +265,6 @@ def test_a_copy_has_no_damage_of_its_source(
     assert eyes.decodes(run.path)
 
 
-@pytest.mark.parametrize("rate", [15, 24, 30])
-@pytest.mark.parametrize("kind", ["avi", "ogv"])
-def test_a_clip_where_the_clock_counts_pictures(
-    ran: Run, made: Made, eyes: Eyes, kind: str, rate: int
-) -> None:
-    """
-    Half a picture before its start is half a tick, which was rounded to the picture
-    before: that was shown first, for 11 microseconds, and the last one was missing.
-    """
-    codec = {"avi": "mpeg4", "ogv": "libtheora"}[kind]
-    source = made(
-        f"counting-{rate}.{kind}", "-f", "lavfi", "-i",
-        f"testsrc2=size=160x96:rate={rate}:duration=4", "-c:v", codec, "-q:v", "5",
-    )  # fmt: skip
-
-    path = ran(source, "preview", "--start", "2", "--end", "3").path
-
-    times = eyes.times(path)
-    assert [n / rate for n in range(rate)] == pytest.approx(times, abs=1e-4)
-    then, shown = eyes.picture(source, number=2 * rate), eyes.picture(path)
-    assert sum(abs(a - b) for a, b in zip(then, shown, strict=True)) / len(then) < 4
-
-
-@pytest.mark.parametrize("profile", ["preview", "hls"])
-@pytest.mark.parametrize("kind", ["mp4", "webm"])
-def test_a_clip_that_begins_in_a_still_stretch(
-    ran: Run, made: Made, eyes: Eyes, kind: str, profile: str
-) -> None:
-    """It begins with what is seen there; all of them had failed."""
-    codec = {"mp4": QUICK, "webm": ("-c:v", "libvpx", "-deadline", "realtime")}[kind]
-    source = made(
-        f"still-then.{kind}", "-f", "lavfi", "-i",
-        "testsrc2=size=160x96:rate=25:duration=6,select='not(between(n,26,100))'",
-        *SOUND, *codec, "-g", "25", "-fps_mode", "vfr",
-    )  # fmt: skip
-
-    path = ran(source, profile, "--start", "2.01", "--end", "5.5").path
-
-    times = eyes.times(path)
-    again = [0, 1, 2] if profile == "preview" else [0, 2]
-    assert [*again, 2.03, 2.07] == pytest.approx(times[: len(again) + 2], abs=0.002)
-    # The last before it, which is the 26th.
-    then, shown = eyes.picture(source, number=25), eyes.picture(path)
-    assert sum(abs(a - b) for a, b in zip(then, shown, strict=True)) / len(then) < 6
-
-
-def test_a_clip_between_two_ticks_of_a_coarse_clock(
-    ran: Run, made: Made, eyes: Eyes
-) -> None:
-    """Pictures of a variable rate in Ogg: all had moved to the nearest tick."""
-    source = made(
-        "coarse.ogv", "-f", "lavfi", "-i",
-        "testsrc2=size=160x96:rate=60:duration=3,select='not(between(n,10,22))'",
-        "-fps_mode", "vfr", "-c:v", "libtheora", "-q:v", "5",
-    )  # fmt: skip
-
-    path = ran(source, "hls", "--start", "0.82", "--end", "2").path
-
-    later = [0, *(n / 60 - 0.82 for n in range(50, 120))]
-    assert later == pytest.approx(eyes.times(path), abs=1e-3)
-
-
-def test_thumbnails_of_a_clip_whose_sound_goes_on(
-    ran: Run, made: Made, eyes: Eyes
-) -> None:
-    """They end with the picture, where its rate is variable, too."""
-    source = made(
-        "goes-on-variable.mp4",
-        *("-f", "lavfi", "-i", "testsrc2=size=160x96:rate=25:duration=2"),
-        *("-f", "lavfi", "-i", "sine=sample_rate=48000:duration=6"),
-        *("-vf", "select='not(between(n,5,15))'", "-fps_mode", "vfr", *QUICK),
-    )
-
-    run = ran(source, "hls", "--start", "0.41", "--end", "5")
-
-    ends = run.text("thumbnails.vtt").split("-->")[-1].split()[0]
-    lasts = sum(lengths(run.one("rendition")["uri"]))
-    assert lasts == pytest.approx(float(ends.split(":")[-1]), abs=0.1)
-
-
 def test_packets_of_sound_that_are_rounded(ran: Run, made: Made) -> None:
     """Short ones of Vorbis last 2.7 ms, in Matroska 3: what they add up to is more."""
     beeps = "0.05*sin(2770*t)+0.7*lt(mod(t*t*2.3+t,0.2),0.02)*sin(3456*t)"
@@ -357,42 +277,6 @@ def test_packets_of_sound_that_are_rounded(ran: Run, made: Made) -> None:
     lasts = ran(source, "hls").document["media"]["audio"][0]["duration_seconds"]
 
     assert 8 == pytest.approx(lasts, abs=0.03)
-
-
-@pytest.mark.parametrize("profile", ["preview", "hls"])
-def test_the_beginning_of_a_late_picture(
-    ran: Run, made: Made, eyes: Eyes, profile: str
-) -> None:
-    """Filled as in the whole: B-frames behind one that stands made it longer."""
-    source = made(
-        "late-beginning.ts", "-itsoffset", "0.52",
-        *("-f", "lavfi", "-i", "testsrc2=size=160x96:rate=25:duration=2"),
-        *(*SOUND, "-map", "0", "-map", "1", *QUICK, "-bf", "2", "-c:a", "aac"),
-    )  # fmt: skip
-
-    path = ran(source, profile, "--end", "0.96").path
-
-    assert 24 == pytest.approx(len(eyes.times(path)), abs=1)
-    assert 0.96 == pytest.approx(eyes.lasts(path), abs=0.05)
-
-
-def test_opus_of_a_clip_begins_with_it(ran: Run, made: Made, eyes: Eyes) -> None:
-    """
-    Where the clip's first samples are few, too: the silence before them, which the
-    encoder's delay is put into, must not be lost.
-    """
-    source = made(
-        "opus-of-a-clip.ts",
-        *("-f", "lavfi", "-i", "testsrc2=size=160x90:rate=12:duration=4"),
-        *("-f", "lavfi", "-i", "sine=sample_rate=48000:duration=4"),
-        *("-map", "0", "-map", "1", *QUICK, "-c:a", "aac"),
-    )
-
-    for start in ("1", "1.02", "1.5"):
-        run = ran(source, "vp9", "--start", start, "--end", "2.6")
-        assert 0 == pytest.approx(
-            eyes.times(run.one("audio")["uri"], "a")[0], abs=0.001
-        )
 
 
 def test_avi_of_pictures_in_their_order(ran: Run, made: Made, eyes: Eyes) -> None:
