@@ -215,6 +215,25 @@ async def test_what_is_joined_lies_there_when_the_join_begins(
     assert [["succeeded"]] * 3 == [*outcomes(results).values()]
 
 
+async def test_what_was_never_begun_is_not_asked_for_at_once(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A platform that refuses each task for a while is asked later each time."""
+    pauses: list[float] = []
+
+    async def slept(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(anyio, "sleep", slept)
+    unbegun = replace(LOST, cost="0")
+    engine = FakeEngine({"c1": [*[unbegun] * 5, End()], "c2": [End()], "join": [End()]})
+
+    results = await invoke(engine, job())
+
+    assert [*["lost"] * 5, "succeeded"] == outcomes(results)["c1"]
+    assert 15.5 <= sum(pauses) <= 31
+
+
 async def test_a_chunk_that_fails_for_good_ends_the_job(job: Job) -> None:
     """Its sibling is cancelled, the join never begins, and the result tells which."""
     rejected = End(OutcomeKind.REJECTED, "MediaRejected")

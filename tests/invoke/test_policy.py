@@ -16,6 +16,7 @@ from transcode.invoke.policy import (
     GiveUp,
     Retry,
     after,
+    pause_seconds,
 )
 
 SIZES = (128, 256, 512, 768, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096)
@@ -160,6 +161,22 @@ def test_what_was_never_begun_is_begun_again() -> None:
     assert after(options, [lost, unbegun, vanished]) == GiveUp(
         "The worker was lost twice."
     )
+
+
+def test_what_was_never_begun_is_asked_for_later_each_time() -> None:
+    """
+    In all half a minute and more, for a node that died and is not yet known to have;
+    nothing else waits.
+    """
+    options = sizes(512)
+    lost = attempt(options[0], OutcomeKind.LOST)
+    unbegun = lost.model_copy(update={"measured": None, "cost": money("0")})
+
+    pauses = [pause_seconds([lost, *[unbegun] * it], 1.0) for it in range(MOST_UNBEGUN)]
+
+    assert [0.0, 1.0, 2.0, 4.0, 8.0, 16.0] == pauses
+    assert pause_seconds([unbegun, lost], 1.0) == 0.0
+    assert pause_seconds([], 1.0) == 0.0
 
 
 def test_without_a_gpu_it_goes_on_without() -> None:

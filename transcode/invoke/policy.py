@@ -9,8 +9,9 @@ from math import inf
 
 from ..contract import Attempt, Candidate, Interval, Money, OutcomeKind, Spec, Task
 from ..media.margins import MEMORY_MARGIN
+from ..retry import RetryPolicy
 
-__all__ = ["final", "reassign", "rounded_up"]
+__all__ = ["final", "pause_seconds", "reassign", "rounded_up"]
 
 MIB = 2**20
 
@@ -28,6 +29,11 @@ MOST_UNBEGUN = 6
 """Invocations of one task that a platform took and discarded, or never began: they cost
 nothing but time, and say nothing of the task. Above its concurrency FunctionGraph
 discards without a word, so that a burst loses some of them several times."""
+
+
+UNBEGUN_AGAIN = RetryPolicy(1.0, maximum_interval_seconds=16.0, jitter=(0.5, 1.0))
+"""Before what a platform did not begin is asked for again. Ray goes on placing tasks on
+a node that died until its health checks find out, and refuses each at once."""
 
 
 FASTER = 0.8
@@ -147,7 +153,7 @@ def _faster(candidates: Sequence[Candidate], attempts: Sequence[Attempt]) -> Nex
 def _again(candidates: Sequence[Candidate], attempts: Sequence[Attempt]) -> Next:
     last = attempts[-1]
     lost = [a for a in attempts if a.outcome is OutcomeKind.LOST]
-    unbegun = [a for a in lost if a.measured is None and not a.cost.amount]
+    unbegun = [a for a in lost if _is_unbegun(a)]
     if len(lost) - len(unbegun) > 1:
         return GiveUp("The worker was lost twice.")
     if len(unbegun) >= MOST_UNBEGUN:
@@ -159,6 +165,24 @@ def _again(candidates: Sequence[Candidate], attempts: Sequence[Attempt]) -> Next
     if same is None:
         return GiveUp("Its spec is not among the candidates.")
     return Retry(same, "the worker was lost; the same spec once more")
+
+
+def pause_seconds(attempts: Sequence[Attempt], chance: float) -> float:
+    """
+    How long to wait before the one that follows: longer each time that nothing was
+    begun, not at all otherwise. *chance* is from 0 to 1.
+    """
+    several = 0
+    for attempt in reversed(attempts):
+        if not _is_unbegun(attempt):
+            break
+        several += 1
+    return UNBEGUN_AGAIN.wait_seconds(several, chance) if several else 0.0
+
+
+def _is_unbegun(attempt: Attempt) -> bool:
+    lost = attempt.outcome is OutcomeKind.LOST
+    return lost and attempt.measured is None and not attempt.cost.amount
 
 
 def _without_gpu(candidates: Sequence[Candidate], attempts: Sequence[Attempt]) -> Next:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -36,7 +37,7 @@ from .advance import (
 )
 from .engine import Engine, Refusing
 from .observer import AttemptObserver, JobObserver
-from .policy import final
+from .policy import final, pause_seconds
 
 __all__ = ["invoke_all", "only", "provisional_attempt"]
 
@@ -152,6 +153,8 @@ class _Job:
 
     async def _attempt(self, group: anyio.abc.TaskGroup, one: Begin) -> None:
         task, number = one.task, one.number
+        before = self.states[task.task_id].attempts
+        await anyio.sleep(pause_seconds(before, random.random()))  # noqa: S311
         order = self.order_for(task, number)
         await self.observer.keep(task, provisional_attempt(task, number))
         heard = _Attempt(self, task, number)
