@@ -158,3 +158,64 @@ def test_opus_of_a_clip_begins_with_it(ran: Run, made: Made, eyes: Eyes) -> None
         assert 0 == pytest.approx(
             eyes.times(run.one("audio")["uri"], "a")[0], abs=0.001
         )
+
+
+@pytest.mark.parametrize(
+    ("rate", "dropped", "seconds", "clip"),
+    [
+        # Ends where the nearest of thirty places a second is one too far.
+        (40, "eq(mod(n,17),3)", 71 / 40, (0.24, None)),
+        # Ends, and ends and begins, where nothing is new.
+        (60, "between(n,130,200)", 5, (0.24, 3.1)),
+        (60, "between(n,130,200)", 5, (2.3, 3)),
+    ],
+)
+def test_a_clip_of_a_variable_rate_at_a_constant_one(  # noqa: PLR0917 - fixtures
+    ran: Run,
+    made: Made,
+    eyes: Eyes,
+    rate: int,
+    dropped: str,
+    seconds: float,
+    clip: tuple[float, float | None],
+) -> None:
+    """
+    Has a picture at each place: the last one of all had none, and of a still stretch
+    more came than the clip is long.
+    """
+    start, end = clip
+    source = made(
+        f"to-thirty-{rate}-{seconds:.2f}.mp4", "-f", "lavfi", "-i",
+        f"testsrc2=size=160x96:rate={rate}:duration={seconds},select='not({dropped})'",
+        "-f", "lavfi", "-i", f"sine=sample_rate=48000:duration={seconds}",
+        *QUICK, "-fps_mode", "vfr",
+    )  # fmt: skip
+
+    options = ("--start", str(start)) + (("--end", str(end)) if end else ())
+    path = ran(source, "preview", *options).path
+
+    count = round(((end or seconds) - start) * 30)
+    assert [n / 30 for n in range(count)] == pytest.approx(eyes.times(path), abs=1e-4)
+
+
+def test_a_clip_at_another_rate_begins_with_what_is_next(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """
+    Within half of a new picture another of the source's is shown instead of the first,
+    which may look otherwise: it was refused.
+    """
+    source = made(
+        "flashes.mp4", "-f", "lavfi", "-i",
+        "testsrc2=size=160x96:rate=60:duration=2,negate=enable='mod(n,2)',"
+        "select='not(eq(mod(n,7),3))'",
+        *QUICK, "-fps_mode", "vfr",
+    )  # fmt: skip
+
+    path = ran(source, "preview", "--start", "0.24").path
+
+    # The one at 0.250 s takes the place of the one at 0.233 s.
+    later = [it for it in eyes.times(source) if it >= 0.24]
+    number = eyes.times(source).index(later[0])
+    then, shown = eyes.picture(source, number=number), eyes.picture(path)
+    assert sum(abs(a - b) for a, b in zip(then, shown, strict=True)) / len(then) < 6

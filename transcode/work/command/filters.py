@@ -28,6 +28,8 @@ _COARSE_SECONDS = Fraction(1, 500)
 """A tick above which what is rounded to one is seen; Matroska's is half of it."""
 _MOST_ASPECT = 65535
 """Numbers up to it, as containers write pixels' shapes: the filter rounds to 100."""
+BETWEEN = Fraction(1, 4)
+"""Of a frame, before the first that is left out: no clock rounds by so much."""
 _TOP_FIRST = {"tt", "bt"}
 """Orders in which the top field is shown first."""
 
@@ -203,17 +205,39 @@ def _retimed(video: VideoStream, zero: float) -> str:
     return f"round(PTS-STARTPTS+{at})"
 
 
+def at_rate(stream: Stream, rate: Fraction, *, lasts: Fraction | None = None) -> Stream:
+    """
+    *stream* at a constant *rate*: each picture at the nearest place.
+
+    *lasts* is its length where something would come after it: the last picture would
+    be shown until then.
+    """
+    stream = stream.filter("fps", f"{rate.numerator}/{rate.denominator}")
+    if lasts is None:
+        return stream
+    # As many as fill it, counted as that filter counts.
+    end = (max(round(lasts * rate), 1) - BETWEEN) / rate
+    return stream.filter("trim", end=f"{float(end):.6f}")
+
+
 def scaled(
-    stream: Stream, rendition: VideoRendition, *, colour: Colour, first: bool
+    stream: Stream,
+    rendition: VideoRendition,
+    *,
+    colour: Colour,
+    first: bool,
+    lasts: Fraction | None = None,
 ) -> Stream:
-    """*stream* as *rendition* wants it; *first* also converts range and matrix."""
+    """
+    *stream* as *rendition* wants it; *first* also converts range and matrix, and the
+    rate (*lasts*: see `at_rate`).
+    """
     options: dict[str, object] = {"w": rendition.width, "h": rendition.height}
     if first:
         if rendition.frame_rate is not None:
-            rate = rendition.frame_rate
             # The profile caps the rate: before scaling, so that nothing is scaled
             # in vain.
-            stream = stream.filter("fps", f"{rate.numerator}/{rate.denominator}")
+            stream = at_rate(stream, rendition.frame_rate, lasts=lasts)
         # Full range (phones, MJPEG) becomes the limited range every player expects.
         options["out_range"] = "tv"
         options["out_color_matrix"] = scaler_name(colour.matrix)

@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import TypedDict
 
 from ...contract import (
-    Clip,
     CmafPackaging,
     DynamicRange,
     Media,
@@ -33,6 +32,8 @@ from ..reshaped import Reshaped, stretch
 from ..seen import SIDE, TOGETHER, sampled_every
 from .conversion import harmless
 from .filters import (
+    BETWEEN,
+    at_rate,
     crops_late,
     first_picture,
     poster_frames,
@@ -150,7 +151,9 @@ def lay(  # noqa: PLR0913  each is one input of the graph
     pending = [(root, branches[n], True) for n, root in enumerate(roots)]
     while pending:
         rendition, stream, first = pending.pop(0)
-        stream = scaled(stream, rendition, colour=colour, first=first)
+        stream = scaled(
+            stream, rendition, colour=colour, first=first, lasts=_cut_after(task)
+        )
         if first and pair is not None and not copied:
             stream = _until_the_end(task, stream, rendition, constant, pair)
         if first and draw is not None:
@@ -199,7 +202,7 @@ def _tell(  # noqa: PLR0913  each is one fact about the picture
         if task.recipe.clip and stands and stands.rate is None and pair is not None:
             # A clip that begins in a still stretch begins with what is seen there.
             raw = held(raw, stands, pair)
-        told["seen"] = _first(raw, video, task.recipe.clip, copied=copied)
+        told["seen"] = _first(raw, video, task.recipe, copied=copied)
     if may_change(task):
         if is_converted(video):
             source = harmless(source, video)
@@ -223,12 +226,26 @@ def _ended(stream: Stream, until: float | None) -> Stream:
     return stream if until is None else stream.filter("trim", end=f"{until:.6f}")
 
 
-def _first(
-    raw: Stream, video: VideoStream, clip: Clip | None, *, copied: bool
-) -> Stream:
-    if clip is not None:
-        raw = cut(raw, clip, copied=copied)
+def _first(raw: Stream, video: VideoStream, recipe: Recipe, *, copied: bool) -> Stream:
+    if recipe.clip is not None:
+        raw = cut(raw, recipe.clip, copied=copied)
+    rates = {it.frame_rate for it in recipe.video}
+    rate = rates.pop() if len(rates) == 1 else None
+    if rate is not None:
+        # What follows within half of a new frame is shown in its place.
+        raw = at_rate(raw, rate)
     return first_picture(raw, video, SIDE)
+
+
+def _cut_after(task: Task) -> Fraction | None:
+    """The length of a clip of a variable rate that something comes after."""
+    video, clip = _picture_stream(task), task.recipe.clip
+    if clip is None or clip.end_seconds is None or task.kind == "chunk":
+        return None
+    if video is None or video.variable_frame_rate is False:
+        return None
+    lasts = clip.end_seconds - clip.start_seconds
+    return Fraction(lasts).limit_denominator(1_000_000)
 
 
 def _until_the_end(
@@ -238,17 +255,25 @@ def _until_the_end(
     constant: Fraction | None,
     pair: Pair,
 ) -> Stream:
-    """Its last picture held where there is sound for longer than to the next cut."""
+    """
+    Its last picture held where there is sound for longer than to the next cut, and at
+    a converted rate where `held` has lost how long it is shown.
+    """
     media, recipe = clipped(task.media, task.recipe.clip), task.recipe
     until, tail = end_seconds(media, recipe), tail_seconds(media, recipe)
-    if until is None or not holds_last_picture(media, recipe):
+    converted = rendition.frame_rate
+    lost = converted is not None and hold(task) is not None
+    if until is None or not (lost or holds_last_picture(media, recipe)):
         return stream
     every = Fraction(recipe.gop_seconds).limit_denominator(1000)
     first = first_seconds(media, recipe)
-    rate = rendition.frame_rate or constant
+    rate = converted or constant
     if rate is not None:
         every = 1 / rate
         first = until - tail - every * ((until - tail) // every)
+    if converted is not None:
+        # Where that rate has its pictures, and as many as fill it.
+        first, until = Fraction(0), (round(until * converted) - BETWEEN) / converted
     return tailed(stream, pair, every=every, first=first, until=until)
 
 
