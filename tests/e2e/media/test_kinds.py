@@ -298,6 +298,58 @@ def test_avi_of_pictures_in_their_order(ran: Run, made: Made, eyes: Eyes) -> Non
     assert 50 == len(eyes.times(run.path))
 
 
+def without_order(source: Path, folder: Path) -> Path:
+    """A copy that does not say when pictures are shown, but when they are decoded."""
+    data = source.read_bytes()
+    for box in (b"ctts", b"edts"):
+        assert box in data
+        # The first is the picture's.
+        data = data.replace(box, b"free", 1)
+    path = folder / source.name
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("profile", ["preview", "hls"])
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_mp4_that_does_not_say_in_which_order(  # noqa: PLR0917 - fixtures
+    ran: Run, made: Made, eyes: Eyes, tmp_path: Path, codec: str, profile: str
+) -> None:
+    """
+    All pictures in the decoder's order, one after the other. One was missing, and the
+    first had lasted three times as long; with sound that was longer it was refused.
+    """
+    source = made(
+        f"unordered-{codec}.mp4", *PICTURE, *SOUND, *QUICK, "-c:v", codec, "-bf", "3"
+    )
+    unordered = without_order(source, tmp_path)
+
+    run = ran(unordered, profile)
+
+    assert [n / 25 for n in range(50)] == pytest.approx(eyes.times(run.path), abs=1e-3)
+    for number in (1, 4, 49):
+        then = eyes.picture(source, number=number)
+        seen = eyes.picture(run.path, number=number)
+        assert sum(abs(a - b) for a, b in zip(then, seen, strict=True)) / len(then) < 4
+    assert [1] == [len(it["attempts"]) for it in run.document["tasks"]]
+
+
+def test_mp4_of_a_variable_rate_that_does_not_say_in_which_order(
+    ran: Run, made: Made, tmp_path: Path
+) -> None:
+    """Nothing tells when each is shown: it is refused before anything is billed."""
+    source = made(
+        "unordered-variable.mp4", *PICTURE, "-vf", "select='not(between(n,5,15))'",
+        *("-fps_mode", "vfr", *QUICK, "-bf", "3"),
+    )  # fmt: skip
+
+    run = ran(without_order(source, tmp_path), "mp4")
+
+    assert (3, "rejected") == (run.code, run.document["status"])
+    assert "no ctts" in run.document["error"]["message"]
+    assert [] == run.document["tasks"]
+
+
 def lengths(playlist: str) -> list[float]:
     text = Path(playlist).read_text("utf-8")
     return [float(it) for it in re.findall(r"#EXTINF:([\d.]+)", text)]

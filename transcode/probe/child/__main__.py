@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import av
@@ -48,6 +49,9 @@ _OPTIONS = {
 }
 _MOST_PACKETS = 24
 """Packets given to a decoder before its first frame: more than any codec reorders."""
+_MOST_FRAMES = 24
+_MOST_DECODED = 50_000_000
+"""Pixels of them all, to find out whether they are reordered: half a second's work."""
 _NO_FIELDS = NEVER_INTERLACED | {"hevc"}
 """Codecs without fields, or too heavy to decode for their sake alone."""
 _UNSPECIFIED = 2
@@ -264,8 +268,23 @@ def _look_at_pictures(found: Gathered, reader: CountingReader) -> None:
             continue
         if 0 < facts["width"] * facts["height"] <= _MOST_PIXELS:
             _look_at_one(reader, facts)
+        if facts["has_b_frames"] and facts.get("timeline", {}).get("unordered"):
+            _look_for_order(reader, facts)
         if may_lie(facts) and facts["codec"] not in _NO_FIELDS:
             _look_for_fields(reader, facts)
+
+
+def _look_for_order(reader: CountingReader, facts: dict[str, Any]) -> None:
+    """Whether pictures are shown in another order than their times say."""
+    reader.seek(0)
+    reader.spent = False
+    most = min(_MOST_FRAMES, _MOST_DECODED // max(1, facts["width"] * facts["height"]))
+    with suppress(av.error.FFmpegError, UnicodeError):
+        container = _open(reader, reader.budget).container
+        frames = container.decode(container.streams[facts["index"]])
+        times = [it.pts for it in islice(frames, most) if it.pts is not None]
+        facts["disordered"] = times != sorted(times)
+    reader.spent = False
 
 
 def _look_for_fields(reader: CountingReader, facts: dict[str, Any]) -> None:

@@ -73,6 +73,8 @@ class Timeline:
     several_edits: bool
     headless: bool = False
     """The edit begins before the first keyframe that the index knows."""
+    unordered: bool = False
+    """Every picture has the time at which it is decoded (there is no `ctts`)."""
 
 
 def timeline(track: TrackTables, movie_timescale: int, *, picture: bool) -> Timeline:
@@ -143,6 +145,7 @@ def _expanded(
         intra_only=track.sync is None or len(track.sync) == track.stored,
         several_edits=several,
         headless=shown is not None and _late_key(track, shown[0]),
+        unordered=not any(ticks for _, ticks in track.offsets),
     )
 
 

@@ -181,6 +181,13 @@ def _refuse_unplayable(
                 "from 0 on.",
                 stream=stream["index"],
             )
+        if stream.get("disordered") and not _evenly_timed(stream, video):
+            raise MediaUnsupported(
+                f"The picture (stream {stream['index']}) is stored in another order "
+                "than it is shown in, and the file does not say when each is shown "
+                "(no ctts); write it again with presentation times.",
+                stream=stream["index"],
+            )
     broken = [o for o in others if o.reason == _BROKEN]
     if broken and not video:
         raise MediaRejected(
@@ -205,6 +212,13 @@ def _refuse_unplayable(
             f"No decoder here knows {', '.join(codecs)}; upload it in another one.",
             codecs=codecs,
         )
+
+
+def _evenly_timed(stream: Raw, video: list[VideoStream]) -> bool:
+    """Whether it is enough to count its pictures: an edit would take out any."""
+    one = next((it for it in video if it.index == stream["index"]), None)
+    whole = stream["timeline"]["samples"] == stream["stored"]
+    return one is None or (whole and one.retimed == "count")
 
 
 def _begins_before_zero(stream: Raw, raw: Raw) -> bool:
