@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from transcode.contract import (
     FilePackaging,
     OutcomeKind,
     OutputFile,
+    Poster,
     Recipe,
     Sprites,
     Task,
@@ -24,6 +26,7 @@ from transcode.contract import (
 from transcode.errors import OutputRejected
 from transcode.plan.chunks import chunk_recipe, join_recipe
 from transcode.settings import Settings
+from transcode.work.artifacts import prepare
 from transcode.work.command.build import build
 from transcode.work.join import join
 from transcode.work.perform import perform
@@ -258,6 +261,34 @@ def test_stills_of_a_join_are_those_of_one_piece(
     assert rows[0] == pytest.approx(rows[1], abs=12)
     greys = pytest.approx(rows[1][16::32], abs=4)
     assert kind == "hdr" or [20, 60, 100, 140, 180, 220] == greys
+
+
+def test_a_join_decodes_what_its_stills_show_and_nothing_else(
+    whole: Task, encoded: list[Path], joined: Any, ffmpeg: str, tmp_path: Path
+) -> None:
+    """
+    Of the largest rendition a keyframe for each candidate of the poster, and for tiles
+    of the smallest that is no smaller than one: here at 0 and 4, and at 0, 2 and 4 s.
+    """
+    size = {"tile_width": 64, "tile_height": 48, "columns": 3, "rows": 1}
+    stills = {
+        "poster": Poster(width=160, height=120, candidates=1),
+        "sprites": Sprites(interval_seconds=2, count=3, **size),
+    }
+    recipe = join_recipe(whole.recipe.model_copy(update=stills), _CLIPS)
+    task = whole.model_copy(update={"kind": "join", "recipe": recipe})
+    prepare(recipe, tmp_path)
+
+    command = build(task, program=ffmpeg, fifo="-", joined=joined(encoded))
+    told = subprocess.run(
+        command.argv, cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+
+    inputs = [b for a, b in pairwise(command.argv) if a == "-i"]
+    line = r"Input stream #(\d+):0 \(video\).* ([1-9]\d*) frames decoded"
+    found = {inputs[int(n)][-8:]: int(it) for n, it in re.findall(line, told.stderr)}
+    assert {"240p.mp4": 2, "120p.mp4": 3} == found
+    assert 2 == len([*tmp_path.glob("poster-*.jpg")])
 
 
 def test_the_upload_is_found_among_the_inputs(

@@ -12,6 +12,7 @@ from ..contract import (
     CmafPackaging,
     Media,
     Recipe,
+    Sprites,
     VideoRendition,
     VideoStream,
 )
@@ -92,13 +93,12 @@ def made(media: Media, recipe: Recipe) -> Media:
     )
 
 
-def joined(media: Media, recipe: Recipe) -> Media:
+def joined(media: Media, recipe: Recipe, top: VideoRendition) -> Media:
     """
-    *media* with the largest rendition, upright and plain, in place of the picture.
+    *media* with the rendition *top*, upright and plain, in place of the picture.
 
     What a join takes stills from: its chunks were decoded by others.
     """
-    top = joined_rendition(recipe)
     seen = {
         "codec": top.codec,
         "width": top.width,
@@ -135,6 +135,19 @@ def joined(media: Media, recipe: Recipe) -> Media:
 def joined_rendition(recipe: Recipe) -> VideoRendition:
     """The largest of those that a join has to join."""
     return next(it for it in recipe.video if it.made_by == "encoded")
+
+
+def sprites_rendition(recipe: Recipe, sprites: Sprites) -> VideoRendition:
+    """The smallest of them that is no smaller than a tile, or the largest."""
+    large = [
+        it
+        for it in recipe.video
+        if it.made_by == "encoded"
+        and it.width >= sprites.tile_width
+        and it.height >= sprites.tile_height
+    ]
+    least = min(large, key=lambda it: it.width * it.height, default=None)
+    return least or joined_rendition(recipe)
 
 
 def looks_at_joined(recipe: Recipe) -> bool:

@@ -9,7 +9,7 @@ source's bits per pixel.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import MappingProxyType
@@ -30,7 +30,14 @@ from ..media.sampling import (
     groups_between,
     most_copied_seconds,
 )
-from ..media.timeline import between_keyframes, joined, looks_at_joined, made
+from ..media.timeline import (
+    between_keyframes,
+    joined,
+    joined_rendition,
+    looks_at_joined,
+    made,
+    sprites_rendition,
+)
 from .coefficients import (
     STANDS_FOR,
     UNMEASURED_SPREAD,
@@ -189,7 +196,7 @@ def workload(
     video = next((v for v in media.video if v.index == recipe.video_index), None)
     length = length_of(media, video)
     if looks_at_joined(recipe):
-        media = joined(media, recipe)
+        media = joined(media, recipe, joined_rendition(recipe))
         video = next((v for v in media.video if v.index == recipe.video_index), None)
     # What others made in chunks is joined, not made again.
     made = () if recipe.chunks else recipe.video
@@ -197,12 +204,12 @@ def workload(
     decodes = video is not None and bool(encoded or recipe.sprites or recipe.poster)
     stages: list[Stage] = []
     costs: list[tuple[VideoRendition, EncodeCosts]] = []
-    if video is not None and decodes:
+    if video is not None and decodes and looks_at_joined(recipe):
+        stages += _stills_of_joined(media, recipe, length.seconds, coefficients)
+    elif video is not None and decodes:
         frames = frames_of(video, length.seconds)
         if not encoded and not recipe.sprites and recipe.poster:
             frames = min(frames, recipe.poster.candidates * 25.0)
-        if looks_at_joined(recipe) and not between_keyframes(recipe):
-            frames = length.seconds / recipe.gop_seconds * KEYFRAME
         read = frames * (1 + before(recipe) / max(length.seconds, 1e-3))
         stages.append(_decode(video, read, media=media, coefficients=coefficients))
         stages.append(
@@ -257,6 +264,35 @@ def workload(
         extra_spread=length.spread,
         content=content,
     )
+
+
+def _stills_of_joined(
+    media: Media, recipe: Recipe, seconds: float, coefficients: Coefficients
+) -> Iterator[Stage]:
+    """Stills are all that a join decodes for: a poster's keyframes, and each tile's."""
+    poster, sprites = recipe.poster, recipe.sprites
+    none = {"poster": None, "sprites": None, "tone_map": False}
+
+    def stages(
+        rendition: VideoRendition, frames: float, **of: object
+    ) -> Iterator[Stage]:
+        seen = joined(media, recipe, rendition)
+        video = next(it for it in seen.video if it.index == recipe.video_index)
+        yield _decode(video, frames, media=seen, coefficients=coefficients)
+        alone = recipe.model_copy(update=none | of)
+        yield _filters(video, 0.0, seconds, recipe=alone, coefficients=coefficients)
+
+    if poster is not None:
+        keyframes = min(poster.candidates + 1, seconds / recipe.gop_seconds + 1)
+        top = joined_rendition(recipe)
+        yield from stages(top, keyframes * KEYFRAME, poster=poster)
+    if sprites is not None:
+        small = sprites_rendition(recipe, sprites)
+        frames = seconds / recipe.gop_seconds * KEYFRAME
+        if between_keyframes(recipe):
+            source = next(it for it in media.video if it.index == recipe.video_index)
+            frames = frames_of(source, seconds)
+        yield from stages(small, frames, sprites=sprites)
 
 
 def only_looked_at(recipe: Recipe) -> bool:
@@ -548,6 +584,9 @@ def verify_seconds(
         # A short copy is decoded throughout: no encoder has met what it may hide.
         if recipe.verify == "sampled" and not (copied and seconds <= short):
             looked_at = _looked_at(seconds, group or recipe.gop_seconds)
+            if recipe.chunks and not copied:
+                # Those who made the chunks have looked between its ends.
+                looked_at = min(seconds, 2 * recipe.gop_seconds)
         total += looked_at * rate * per_frame
     return total
 

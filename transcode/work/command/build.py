@@ -35,6 +35,7 @@ from ...media.timeline import (
     end_seconds,
     joined_rendition,
     looks_at_joined,
+    sprites_rendition,
 )
 from ..captions_listing import captions_file
 from ..reshaped import Reshaped, header_options, headers_beside
@@ -44,6 +45,7 @@ from ..shown import OPTIONS, PACKET_OPTIONS
 from .audio import mix, soundtrack
 from .codecs import Surroundings, audio_options, last_picture, video_options
 from .colour import tagging
+from .filters import poster_due
 from .gain import Gain
 from .inputs import address, burned_lines, joined_file, mark_image, upload
 from .muxers import JPEG, MUXERS, POSTERS, SPRITES, labels, metadata
@@ -375,19 +377,36 @@ class _Group:
 
 
 def _stills_of_joined(task: Task, picture: Any, joined: Mapping[str, str]) -> Pictures:
-    """The clock of the whole, and stills from the largest rendition's keyframes."""
+    """The clock of the whole, and stills from what was joined, by its keyframes."""
     recipe = task.recipe
-    bare = recipe.model_copy(update={"poster": None, "sprites": None})
-    timed = lay(task.model_copy(update={"recipe": bare}), picture)
-    if recipe.poster is None and recipe.sprites is None:
-        return timed
-    # Keyframes are decoded alone, where there is one for each still.
-    options = {"threads": str(task.spec.threads)}
-    if not between_keyframes(recipe):
-        options["skip_frame"] = "nokey"
-    top = joined[joined_rendition(recipe).name]
-    made = lay(finished(task), joined_file(task, top, **options))
-    return replace(timed, poster=made.poster, sprites=made.sprites)
+    none = {"poster": None, "sprites": None}
+
+    def laid(source: Any, rendition: VideoRendition, **of: object) -> Pictures:
+        alone = recipe.model_copy(update=none | of)
+        made = task.model_copy(update={"recipe": alone})
+        return lay(finished(made, rendition), source)
+
+    bare = recipe.model_copy(update=none)
+    pictures = lay(task.model_copy(update={"recipe": bare}), picture)
+    threads = {"threads": str(task.spec.threads)}
+    if (poster := recipe.poster) is not None:
+        top = joined_rendition(recipe)
+        duration = clipped(task.media, recipe.clip).duration_seconds
+        due = f"{poster_due(poster, duration, 'ld(0)')}+{_HAIR}*gt(ld(0),0)"
+        # A candidate's keyframe and nothing else is decoded.
+        kept = f"if(key*gte(pts*tb,{due}),st(0,ld(0)+1)*0,1)"
+        options = threads | {"bsf:v": f"noise=drop='{kept}'"}
+        source = joined_file(task, joined[top.name], **options)
+        made = laid(source, top, poster=poster)
+        pictures = replace(pictures, poster=made.poster)
+    if (sprites := recipe.sprites) is not None:
+        # Tiles are small: those of the largest picture would look no better.
+        small = sprites_rendition(recipe, sprites)
+        keyframes = {} if between_keyframes(recipe) else {"skip_frame": "nokey"}
+        source = joined_file(task, joined[small.name], **threads, **keyframes)
+        made = laid(source, small, sprites=sprites)
+        pictures = replace(pictures, sprites=made.sprites)
+    return pictures
 
 
 def _groups(recipe: Recipe, fifo: str) -> tuple[_Group, ...]:

@@ -256,25 +256,32 @@ def scaled(
     )
 
 
+def poster_due(poster: Poster, duration: float | None, count: str) -> str:
+    """
+    From when on the next candidate is taken, *count* of them taken so far.
+
+    The first frame always, since it may be the only one; then the middles of equal
+    parts. Without a duration: one frame a second.
+    """
+    step = (duration or 0.0) / max(poster.candidates, 1)
+    return f"({count}-0.5)*{step:.6f}" if duration else count
+
+
 def poster_frames(
     stream: Stream,
     poster: Poster,
-    duration: float | None,
+    due: str,
     *,
     hdr: VideoStream | None,
     draw: Drawn | None = None,
 ) -> Stream:
     """
-    Candidates spread over *duration*, the first frame among them.
+    The first frame, and candidates from when on each is *due*.
 
     *hdr* is the source where *stream* still is HDR: stills are always SDR. *draw* puts
     a watermark on them.
     """
-    step = (duration or 0.0) / max(poster.candidates, 1)
-    # Always the first frame, since it may be the only one; then the middles of equal
-    # parts. Without a duration: one frame a second.
-    later = f"(selected_n-0.5)*{step:.6f}" if duration else "selected_n"
-    stream = stream.filter("select", f"eq(n,0)+gte(t,{later})")
+    stream = stream.filter("select", f"eq(n,0)+gte(t,{due})")
     size = poster.width, poster.height
     return _timed(_picture(stream, size, hdr=hdr, draw=draw))
 

@@ -36,6 +36,7 @@ from .filters import (
     at_rate,
     crops_late,
     first_picture,
+    poster_due,
     poster_frames,
     prepare,
     sampled_pictures,
@@ -277,10 +278,10 @@ def _until_the_end(
     return tailed(stream, pair, every=every, first=first, until=until)
 
 
-def finished(task: Task) -> Task:
-    """A join's task as if its largest rendition were its source: stills are all."""
+def finished(task: Task, rendition: VideoRendition) -> Task:
+    """A join's task as if *rendition* were its source: stills are all."""
     recipe, video = task.recipe, _picture_stream(task)
-    media = joined(task.media, recipe)
+    media = joined(task.media, recipe, rendition)
     if video is not None:
         colour = output_colour(video, tone_map=recipe.tone_map)
         seen = {
@@ -397,8 +398,9 @@ def _stills(
     stills: dict[str, Callable[[Stream], Stream]] = {}
     if poster is not None:
         duration = clipped(task.media, task.recipe.clip).duration_seconds
+        due = poster_due(poster, duration, "selected_n")
         stills["poster"] = lambda stream: poster_frames(
-            stream, poster, duration, hdr=hdr, draw=draw
+            stream, poster, due, hdr=hdr, draw=draw
         )
     if sprites is not None:
         stills["sprites"] = lambda stream: sprite_sheets(

@@ -229,7 +229,7 @@ class _Reader:
             if isinstance(plan, VideoRendition)
             else None,
         )
-        self._due = sample_times(task, index, [time for time, _ in look])
+        self._due = sample_times(task, plan, index, [time for time, _ in look])
         self._group = Fraction(task.recipe.gop_seconds) if self._is_video else 0
         self._packets = self._bytes = self._ticks = 0
         self._times = array("q")

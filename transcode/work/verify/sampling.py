@@ -50,13 +50,20 @@ def near(task: Task, plan: VideoRendition) -> Fraction:
 
 
 def sample_times(
-    task: Task, index: int, look: Sequence[Fraction] = ()
+    task: Task,
+    plan: VideoRendition | AudioRendition,
+    index: int,
+    look: Sequence[Fraction] = (),
 ) -> list[Fraction]:
     """
     When groups are decoded; each rendition at other times, so more is seen.
 
-    Where there are times to *look*, those next to them.
+    Where there are times to *look*, those next to them. None of what a join puts
+    together of chunks: each was decoded where it was made, and these are its packets.
     """
+    joined = isinstance(plan, VideoRendition) and plan.made_by == "encoded"
+    if task.kind == "join" and joined:
+        return []
     seconds = Fraction(task.media.duration_seconds or 0)
     count = groups_between(float(seconds), task.recipe.gop_seconds)
     streams = len(task.recipe.video) + len(task.recipe.audio)
