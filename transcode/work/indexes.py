@@ -168,4 +168,4 @@ def _texts(task: Task, staging: Path, served: Mapping[str, Served]) -> list[Reso
 
 
 def _lasts(served: Mapping[str, Served]) -> Fraction:
-    return max((it.seconds for it in served.values()), default=Fraction(0))
+    return max((it.end for it in served.values()), default=Fraction(0))

@@ -63,6 +63,8 @@ class Served:
 
     target_seconds: int
     """As its playlist says; without one, as it would."""
+    end: Fraction
+    """When its last segment does; it may begin late."""
 
     @property
     def seconds(self) -> Fraction:
@@ -106,6 +108,7 @@ def serve(
         else None,
         access_point=_access_point(segments),
         target_seconds=named.target_seconds or target_seconds(resources),
+        end=end * tick,
     )
 
 

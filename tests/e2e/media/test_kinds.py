@@ -350,6 +350,69 @@ def test_mp4_of_a_variable_rate_that_does_not_say_in_which_order(
     assert [] == run.document["tasks"]
 
 
+@pytest.mark.parametrize("profile", ["preview", "hls"])
+@pytest.mark.parametrize(
+    ("name", "codec", "rate", "late", "sound"),
+    [
+        # The decoder keeps back so many of few pictures that most of a second passes.
+        ("slow", "libx264", 12, 0, ""),
+        # Its first picture is stored at 0 and handed out with the second.
+        ("late", "libx264", 25, 1.37, "sine=sample_rate=48000:duration=5.5"),
+        ("late-alone", "libx264", 25, 1.37, ""),
+    ],
+)
+def test_avi_of_reordered_pictures(  # noqa: PLR0917 - fixtures
+    ran: Run,
+    made: Made,
+    eyes: Eyes,
+    name: str,
+    codec: str,
+    rate: int,
+    late: float,
+    sound: str,
+    profile: str,
+) -> None:
+    """
+    They begin when the decoder hands out the first one, as in any other player, and
+    alone at once. All had been refused: for a beginning without anything, or
+    thumbnails that ended before the picture.
+    """
+    heard = ("-f", "lavfi", "-i", sound)
+    source = made(
+        f"{name}.avi", "-f", "lavfi", "-i",
+        f"testsrc2=size=160x96:rate={rate}:duration=5",
+        *(heard if sound else ()), "-map", "0", *(("-map", "1") if sound else ()),
+        *("-vf", f"setpts=PTS+{late}/TB", "-fps_mode", "vfr", *QUICK, "-c:v", codec),
+        *("-bf", "2", "-c:a", "mp3"),
+    )  # fmt: skip
+
+    run = ran(source, profile)
+
+    times = eyes.times(run.path)
+    assert 5 * rate == pytest.approx(len(times), abs=2)
+    assert times[0] == pytest.approx(late if sound else 0, abs=0.05)
+    if profile == "hls":
+        lasts = re.findall(r"#EXTINF:([\d.]+)", run.text("thumbnails.m3u8"))
+        assert sum(map(float, lasts)) == pytest.approx(times[-1], abs=0.2)
+
+
+def test_a_still_stretch_by_a_coarse_clock(ran: Run, made: Made, eyes: Eyes) -> None:
+    """
+    AVI counts pictures: a keyframe that is due between two of them comes when it is
+    due. It came with the nearest, and everything was refused.
+    """
+    source = made(
+        "still.avi", "-f", "lavfi", "-i",
+        "testsrc2=size=160x96:rate=60000/1001:duration=6,"
+        "select='not(between(n,60,299))'",
+        *("-fps_mode", "vfr", "-c:v", "mjpeg", "-q:v", "5"),
+    )  # fmt: skip
+
+    times = eyes.times(ran(source, "mp4").path)
+
+    assert {2.0, 4.0} <= {round(it, 3) for it in times}
+
+
 def lengths(playlist: str) -> list[float]:
     text = Path(playlist).read_text("utf-8")
     return [float(it) for it in re.findall(r"#EXTINF:([\d.]+)", text)]

@@ -361,6 +361,10 @@ def _look_at_one(reader: CountingReader, facts: dict[str, Any]) -> None:
             frames = packet.decode()
             if frames:
                 _add_frame(facts, frames[0])
+                if facts["has_b_frames"] and container.format.name == "avi":
+                    # What it waited for has the only time there is.
+                    late = packet.dts
+                    facts["emerged"] = late and float(late * packet.time_base)
                 return
             if number >= _MOST_PACKETS:
                 break

@@ -293,7 +293,8 @@ def _duration(
     if not spans:
         doubt = "the duration is the header's word alone" if claimed else None
         return claimed, raw["start"], doubt
-    start = min(at for at, _ in spans)
+    # What nobody knows the length of begins, too.
+    start = min(it.start_seconds or 0.0 for it in streams)
     duration = round(max(at + length for at, length in spans) - start, 6)
     if not duration:
         return None, start, None
@@ -309,6 +310,8 @@ def _duration(
 def _clock(raw: Raw, start: float | None) -> float | None:
     clock: float | None = raw["start"]
     clocked = raw["format"].split(",")[0] in _CLOCKED
+    if clock is not None and any(it.get("emerged") for it in raw["streams"]):
+        return clock
     if clock is None or start is None or not clocked:
         return None
     return clock if _LEAST_APART < abs(clock - start) < _MOST_APART else None

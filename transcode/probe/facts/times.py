@@ -25,6 +25,14 @@ def times(stream: Mapping[str, Any]) -> tuple[float | None, float | None]:
     """
     if line := stream.get("timeline"):
         return line["start"], line["duration"] or None
+    start, duration = _timed(stream)
+    if start is not None and (emerged := stream.get("emerged")) is not None:
+        # What is reordered and has no times is shown when the decoder hands it out.
+        start = max(start, emerged)
+    return start, duration
+
+
+def _timed(stream: Mapping[str, Any]) -> tuple[float | None, float | None]:
     start = stream["start"]
     packets = stream.get("packets") or {}
     first = packets.get("first")
