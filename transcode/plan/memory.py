@@ -26,6 +26,8 @@ from .estimates import ASSUMED_RATE
 MIB = 2**20
 MACROBLOCK = 256
 
+QUEUED_PACKETS = 8
+"""Between demuxer and decoder; `DEFAULT_PACKET_THREAD_QUEUE_SIZE` in fftools."""
 QUEUED_PICTURES = 8
 """Between decoder and filters; `DEFAULT_FRAME_THREAD_QUEUE_SIZE` in fftools."""
 
@@ -100,15 +102,26 @@ def reference_pictures(video: VideoStream) -> int:
     return min(max(held, 1), MOST_REFERENCES) + 1
 
 
-def decoder_bytes(video: VideoStream, threads: int) -> float:
+def packet_bytes(media: Media, video: VideoStream) -> float:
+    """
+    One picture as it is stored. Nothing where pictures depend on each other, but of
+    what is edited (HuffYUV, DNxHD) as large as the picture itself.
+    """
+    bit_rate = video.bit_rate or media.bit_rate or 0
+    return min(bit_rate / 8 / _rate(video.frame_rate), picture_bytes(video))
+
+
+def decoder_bytes(media: Media, video: VideoStream, threads: int) -> float:
     """
     References, one picture per frame thread, the queue to the filters, and the one to
     the output that tells when pictures are shown: on a busy machine it is full, too.
+    As is the one that the pictures come from, and each thread has its own of that.
     """
+    stored = (QUEUED_PACKETS + threads + 1) * packet_bytes(media, video)
     pictures = reference_pictures(video) + threads + 2 * QUEUED_PICTURES + 1
     motion = video.width * video.height * MOTION_BYTES_PER_PIXEL
     kept = reference_pictures(video) + threads
-    return pictures * picture_bytes(video) + kept * motion
+    return pictures * picture_bytes(video) + kept * motion + stored
 
 
 def rendition_bytes(
@@ -234,12 +247,12 @@ def peak_bytes(  # noqa: PLR0913 - memory is the sum of just these
     reading = (start.worker_mib + READER_MIB + UNSEEN_MIB) * MIB
     reading += read_back_bytes(media, recipe)
     if video is not None and (recipe.parts or recipe.looks):
-        comparing = total + decoder_bytes(video, threads)
+        comparing = total + decoder_bytes(media, video, threads)
         reading = max(reading, comparing + compared_bytes(recipe, threads))
     reading = max(reading, opening)
     if video is None or not decodes:
         return round(max(total, reading))
-    total += decoder_bytes(video, threads) + held_bytes(video, recipe)
+    total += decoder_bytes(media, video, threads) + held_bytes(video, recipe)
     total += sum(rendition_bytes(r, c, threads=threads) for r, c in costs)
     if recipe.deinterlace:
         total += 4 * picture_bytes(video)
