@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from transcode.bench.accuracy import Cell, run_cell
 from transcode.bench.by_hand import Tools, by_hand, made_bytes, refuse_unwritten
 from transcode.bench.chunks import _packets
 from transcode.bench.jobs import done, recipe_of
@@ -14,6 +15,7 @@ from transcode.bench.peers import peers
 from transcode.bench.quality import vmaf
 from transcode.bench.telling import Tell
 from transcode.bench.variants import kept, pictures_alone, without_copying
+from transcode.contract import OutcomeKind
 from transcode.errors import UsageError
 from transcode.settings import Settings
 from transcode.wiring import Wiring, wire
@@ -64,6 +66,27 @@ def test_a_peer_that_is_not_there_is_named(
 
     [unknown] = found.figures
     assert "shaka-streamer is not installed" in (unknown.reason or "")
+
+
+def test_a_file_shorter_than_asked_for_is_taken_as_a_whole(
+    make_clip: Callable[..., Path],
+) -> None:
+    """It had ended the bench, and the hours before it were for nothing."""
+    cell = Cell(
+        file=make_clip("one", seconds=1),
+        profile="preview",
+        memory=1024,
+        milli_cpus=1000,
+        seconds=6.0,
+        platform="functiongraph",
+        sample=False,
+        settings=Settings(),
+    )
+    _, _, ran = run_cell(cell)
+
+    assert ran is not None
+    assert OutcomeKind.SUCCEEDED is ran.attempt.outcome
+    assert 1.0 == pytest.approx(ran.media.duration_seconds, abs=0.1)
 
 
 def test_a_variant_is_planned_as_it_says(

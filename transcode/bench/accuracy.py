@@ -7,7 +7,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from ..contract import (
     Task,
     Value,
 )
-from ..errors import TranscodeError, UsageError
+from ..errors import ClipError, TranscodeError, UsageError
 from ..hooks import AttemptEnded, Event, Planned, SampleBegun
 from ..invoke.local import prestart
 from ..media.margins import MEMORY_MARGIN
@@ -170,7 +170,12 @@ def run_cell(cell: Cell) -> tuple[Cell, float, FirstTry | None]:
     wired = wire(cell.settings)
     yardstick = small_encode_seconds.__wrapped__(find_ffmpeg(wired.settings))
     with scratch() as folder:
-        return cell, yardstick or math.nan, _measure(cell, folder, wired)
+        try:
+            run_ = _measure(cell, folder, wired)
+        except ClipError:
+            # A file that is no longer than that is taken as a whole.
+            run_ = _measure(replace(cell, seconds=None), folder, wired)
+        return cell, yardstick or math.nan, run_
 
 
 def _measure(cell: Cell, folder: Path, wired: Wiring) -> FirstTry | None:
