@@ -219,3 +219,42 @@ def test_a_clip_at_another_rate_begins_with_what_is_next(
     number = eyes.times(source).index(later[0])
     then, shown = eyes.picture(source, number=number), eyes.picture(path)
     assert sum(abs(a - b) for a, b in zip(then, shown, strict=True)) / len(then) < 6
+
+
+@pytest.mark.parametrize("start", ["0.16", "0.41", "1.3"])
+def test_a_clip_of_what_a_coarse_clock_says(
+    ran: Run, made: Made, eyes: Eyes, start: str
+) -> None:
+    """
+    AVI counts pictures: a clip that begins between two of a variable rate begins with
+    the one that is seen then. It was compared with another, and refused.
+    """
+    source = made(
+        "coarse.avi", "-f", "lavfi", "-i",
+        "testsrc2=size=160x96:rate=24:duration=4,negate=enable='mod(n,2)',"
+        "select='not(eq(mod(n,5),2))'",
+        *("-fps_mode", "vfr", "-c:v", "mjpeg", "-q:v", "3"),
+    )  # fmt: skip
+
+    path = ran(source, "mp4", "--start", start).path
+
+    before = [it for it in eyes.times(source) if it <= float(start)]
+    then = eyes.picture(source, number=len(before) - 1)
+    shown = eyes.picture(path)
+    assert sum(abs(a - b) for a, b in zip(then, shown, strict=True)) / len(then) < 6
+
+
+def test_a_clip_whose_sound_goes_on_in_segments(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """The last picture is shown again until it ends: more than the clip has."""
+    source = made(
+        "sound-goes-on.mkv", "-f", "lavfi", "-i",
+        "testsrc2=size=160x96:rate=30:duration=7.1",
+        *("-f", "lavfi", "-i", "sine=sample_rate=48000:duration=10.1"),
+        *(*QUICK, "-c:a", "aac"),
+    )  # fmt: skip
+
+    path = ran(source, "hls", "--start", "3.48").path
+
+    assert 10.1 - 3.48 == pytest.approx(sum(lengths(path)), abs=0.06)

@@ -11,6 +11,7 @@ from .reader import CountingReader
 
 _SYNC = 0x47
 _WRAP = 1 << 33
+_PICTURES = range(0xE0, 0xF0)
 _MIDDLES = 3
 _END_BYTES = 256 * 1024
 _MIDDLE_BYTES = 64 * 1024
@@ -30,6 +31,9 @@ class TimeSpan:
     """Where in the file the first and last of them were found."""
     code: int
     """`stream_id` of its packets: 0xC0 to 0xDF for sound, 0xE0 to 0xEF for video."""
+    last_bytes: int = 0
+    """What the one with the largest time carries, where it says so; of sound, which
+    comes several packets at a time."""
 
 
 def packet_size(head: bytes) -> tuple[int, int] | None:
@@ -83,11 +87,12 @@ def _note(
     if data[at : at + 3] != b"\0\0\1":
         return
     stamp = at + 9
+    carried = (data[at + 4] << 8 | data[at + 5]) - 3 - data[at + 8]
     if data[at + 6] >> 6 == 2:  # noqa: PLR2004  '10' opens an MPEG-2 header
         if not data[at + 7] & 0x80:
             return
     else:
-        stamp = at + 6
+        stamp, carried = at + 6, 0
         while stamp < len(data) - 6 and data[stamp] == 0xFF:  # noqa: PLR2004  stuffing
             stamp += 1
         if data[stamp] >> 6 == 1:
@@ -102,10 +107,13 @@ def _note(
     )
     span = spans.get(key)
     if span is None:
-        spans[key] = TimeSpan(time, time, base + at, base + at, data[at + 3])
+        span = TimeSpan(time, time, base + at, base + at, data[at + 3])
+        spans[key] = span
     else:
         span.low, span.high = min(span.low, time), max(span.high, time)
         span.end = base + at
+    if time == span.high:
+        span.last_bytes = max(carried, 0)
 
 
 def forward(low: int, high: int) -> int:
@@ -141,6 +149,11 @@ def span_of(
     if len(spans) < 2 or key not in regions[0] or key not in regions[-1]:  # noqa: PLR2004
         return None
     usual = packets["end"] - packets["last"] if packets.get("end") else 0.0
+    picture = spans[-1].code in _PICTURES
+    lasts = 0 if picture else spans[-1].last_bytes
+    if lasts and packets.get("bytes") and packets.get("sum"):
+        # At the bit rate of those that were read.
+        usual = max(usual, lasts * packets["sum"] / packets["bytes"])
     ways = [forward(spans[0].low, span.high) for span in spans]
     # The middle one: a region may hold the jump itself.
     paces = [

@@ -71,7 +71,7 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
         # gap, because nothing is counted.
         grid = f"round((T-STARTT)*{rate.numerator}/{rate.denominator})*{step}"
         stream = stream.filter("setpts", f"round(STARTT/TB+{grid})")
-    stream = _refined(stream, video, anywhere=clip is not None or hold is not None)
+    stream = refined(stream, video, anywhere=clip is not None or hold is not None)
     if hold is not None and pair is not None:
         stream = held(stream, hold, pair)
     if clip is not None:
@@ -177,7 +177,7 @@ def _deinterlaced(stream: Stream, video: VideoStream) -> Stream:
     return stream.filter("bwdif", mode="send_frame", deint=frames)
 
 
-def _refined(stream: Stream, video: VideoStream, *, anywhere: bool) -> Stream:
+def refined(stream: Stream, video: VideoStream, *, anywhere: bool) -> Stream:
     """
     Of a variable rate a clip begins anywhere between two ticks of its source, and a
     picture that stands is shown again where a keyframe is due.

@@ -9,18 +9,22 @@ from .timing import Hold
 
 
 def beat(
-    stream: Stream, every: Fraction, first: Fraction | None
+    stream: Stream,
+    every: Fraction,
+    first: Fraction | None,
+    after: Fraction = Fraction(0),
 ) -> tuple[Stream, Stream]:
     """
     *stream*, and its first picture at *first* and after each *every*, for ever.
 
-    Without *first*, from when that picture is shown. And once before: what waits for
-    both passes nothing until both have begun.
+    Without *first*, from so long *after* that picture is shown. And once before: what
+    waits for both passes nothing until both have begun.
     """
     split = stream.split()
     again = split[1].filter("trim", end_frame=1).filter("loop", loop=-1, size=1)
     step = f"(N-1)*{every.numerator}/{every.denominator}"
-    begins = "STARTT" if first is None else f"{first.numerator}/{first.denominator}"
+    start = f"STARTT+{after.numerator}/{after.denominator}" if after else "STARTT"
+    begins = start if first is None else f"{first.numerator}/{first.denominator}"
     return split[0], again.filter("setpts", f"round(({step}+{begins})/TB)")
 
 
@@ -33,7 +37,7 @@ def held(stream: Stream, hold: Hold, pair: Pair) -> Stream:
     if hold.rate is not None:
         # Twice the ticks: pictures have the even ones, what may repeat one the odd.
         stream = stream.filter("settb", "intb/2")
-    main, again = beat(stream, hold.every, hold.first)
+    main, again = beat(stream, hold.every, hold.first, hold.after)
     if hold.rate is not None:
         again = again.filter("setpts", "2*floor(PTS/2)+1")
     # Passes the first of its inputs, and once more what it passed last when the second

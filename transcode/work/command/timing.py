@@ -88,6 +88,8 @@ class Hold:
     """One of them, in seconds as filters count; None: where the first picture is."""
     rate: Fraction | None
     """Of the pictures, where it is constant: none is shown again before it is late."""
+    after: Fraction = Fraction(0)
+    """So long after the first picture, where they count from that."""
 
 
 def hold(task: Task) -> Hold | None:
@@ -117,7 +119,11 @@ def hold(task: Task) -> Hold | None:
     if clip is None:
         # Where it begins is where segments are counted from. What ffmpeg calls 0 is
         # its own business: in some formats the start of what is used alone.
-        return Hold(every, None, None)
+        if not lead_pictures(task.media, video, recipe):
+            return Hold(every, None, None)
+        # It is shown from where the sound begins.
+        late = (video.start_seconds or 0.0) - (task.media.start_seconds or 0.0)
+        return Hold(every, None, None, -_exact(late) % every)
     # In a chunk as in the whole.
     begins = _exact((video.start_seconds or 0.0) - zero_seconds(task.media))
     if task.kind != "chunk":

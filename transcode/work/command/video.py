@@ -39,6 +39,7 @@ from .filters import (
     poster_due,
     poster_frames,
     prepare,
+    refined,
     sampled_pictures,
     scaled,
     sprite_sheets,
@@ -202,7 +203,7 @@ def _tell(  # noqa: PLR0913  each is one fact about the picture
         stands = hold(task)
         if task.recipe.clip and stands and stands.rate is None and pair is not None:
             # A clip that begins in a still stretch begins with what is seen there.
-            raw = held(raw, stands, pair)
+            raw = held(refined(raw, video, anywhere=True), stands, pair)
         told["seen"] = _first(raw, video, task.recipe, copied=copied)
     if may_change(task):
         if is_converted(video):

@@ -100,5 +100,8 @@ def _against_clip(task: Task, count: int, name: str) -> Iterator[str]:
     source = source_video(task)
     if source is None or source.frames is None:
         return
-    if abs(count - source.frames) > 1 + source.frames * _RATE_SHARE:
+    # Some more where the last one is held as long as there is sound.
+    held = _held_seconds(task) * (source.frame_rate or 0)
+    allowed = 1 + source.frames * _RATE_SHARE
+    if not -allowed <= count - source.frames <= allowed + held:
         yield f"{name} holds {count} frames, the clip has {source.frames}"

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from ...contract import CmafPackaging, Task, VideoRendition
 from ...media.timeline import tail_seconds
+from ..command.timing import lead_frames
 from ..report import EncodeReport
 from ..shown import Shown
 from .source import ms, source_video
@@ -135,6 +136,9 @@ def _at_its_times(
             f"at {missing[0]:.3f} s first"
         )
     again = [it for it in times if not _has(wanted, it, near)]
+    if lead_frames(task) and wanted:
+        # What fills a late beginning is due wherever it is.
+        again = [it for it in again if it > wanted[0]]
     if copied and again:
         yield f"{track.name} shows a picture at {again[0]:.3f} s, its source does not"
     elif not steady and not copied:

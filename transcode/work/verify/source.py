@@ -72,7 +72,10 @@ def promised(
         return None
     ends = [_end_seconds(it) for it in _used(task)]
     known = [it for it in ends if it is not None]
-    if not known or len(known) < len(ends):
+    if known and len(known) < len(ends):
+        # How long the file lasts is known of the others alone.
+        return None
+    if not known:
         # The file may last as long as what is left out of it.
         every = len(task.media.video) + len(task.media.audio)
         return Fraction(seconds) if len(ends) == every else None
