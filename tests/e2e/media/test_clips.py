@@ -221,6 +221,22 @@ def test_a_clip_at_another_rate_begins_with_what_is_next(
     assert sum(abs(a - b) for a, b in zip(then, shown, strict=True)) / len(then) < 6
 
 
+def test_a_late_picture_at_another_rate_fills_the_beginning_itself(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """What follows it within half of a new picture is not shown before it."""
+    source = made(
+        "late-flashes.mp4", "-f", "lavfi", "-i",
+        "testsrc2=size=160x96:rate=60:duration=3,negate=enable='mod(n,2)',"
+        "select='not(eq(mod(n,7),3))'",
+        *(*SOUND, "-vf", "setpts=PTS+0.4867/TB", *QUICK, "-fps_mode", "vfr"),
+    )  # fmt: skip
+
+    then, shown = eyes.picture(source), eyes.picture(ran(source, "preview").path)
+
+    assert sum(abs(a - b) for a, b in zip(then, shown, strict=True)) / len(then) < 6
+
+
 @pytest.mark.parametrize("start", ["0.16", "0.41", "1.3"])
 def test_a_clip_of_what_a_coarse_clock_says(
     ran: Run, made: Made, eyes: Eyes, start: str

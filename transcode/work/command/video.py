@@ -204,7 +204,7 @@ def _tell(  # noqa: PLR0913  each is one fact about the picture
         if task.recipe.clip and stands and stands.rate is None and pair is not None:
             # A clip that begins in a still stretch begins with what is seen there.
             raw = held(refined(raw, video, anywhere=True), stands, pair)
-        told["seen"] = _first(raw, video, task.recipe, copied=copied)
+        told["seen"] = _first(raw, video, task, copied=copied)
     if may_change(task):
         if is_converted(video):
             source = harmless(source, video)
@@ -228,12 +228,13 @@ def _ended(stream: Stream, until: float | None) -> Stream:
     return stream if until is None else stream.filter("trim", end=f"{until:.6f}")
 
 
-def _first(raw: Stream, video: VideoStream, recipe: Recipe, *, copied: bool) -> Stream:
+def _first(raw: Stream, video: VideoStream, task: Task, *, copied: bool) -> Stream:
+    recipe = task.recipe
     if recipe.clip is not None:
         raw = cut(raw, recipe.clip, copied=copied)
     rates = {it.frame_rate for it in recipe.video}
     rate = rates.pop() if len(rates) == 1 else None
-    if rate is not None:
+    if rate is not None and not lead_frames(task):
         # What follows within half of a new frame is shown in its place.
         raw = at_rate(raw, rate)
     return first_picture(raw, video, SIDE)
