@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transcode.contract import FilePackaging, OutputFile, Poster
 from transcode.plan.memory import (
     INDEX_PACKET_BYTES,
     KEPT_PACKET_BYTES,
@@ -20,7 +21,10 @@ from transcode.plan.memory import (
     SOURCE_INDEX_BYTES,
     WRITTEN_INDEX_BYTES,
 )
+from transcode.settings import Settings
+from transcode.work.command.build import build
 from transcode.work.shown import ordered
+from transcode.work.toolchain import find_ffmpeg
 
 MIB = 2**20
 HOURS = 3
@@ -39,7 +43,7 @@ def peak():
 plan = AudioRendition.model_construct(name="sound", made_by="copied")
 recipe = N(verify="sample", gop_seconds=2.0, video=[], audio=[plan])
 media = N(duration_seconds=float(sys.argv[2]), video=(), audio=())
-task = N(media=media, recipe=recipe)
+task = N(kind="encode", media=media, recipe=recipe)
 before = peak()
 track = read_cmaf(task, plan, 0, staging=Path(sys.argv[1]))
 assert not isinstance(track, str), track
@@ -86,16 +90,17 @@ def hours(
 
 LAUNCHER = """
 import resource, subprocess, sys
-subprocess.run(sys.argv[1:], stderr=subprocess.DEVNULL)
+null = subprocess.DEVNULL
+subprocess.run(sys.argv[1:], stdout=null, stderr=null)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
-def peak_of(*argv: object) -> int:
+def peak_of(*argv: object, cwd: Path | None = None) -> int:
     """Most memory that a program takes, in bytes."""
     # What we fork ourselves inherits the peak of this process.
     launched = [sys.executable, "-S", "-c", LAUNCHER, *map(str, argv)]
-    done = subprocess.run(launched, check=True, capture_output=True, text=True)
+    done = subprocess.run(launched, check=True, capture_output=True, text=True, cwd=cwd)
     return int(done.stdout) * 1024
 
 
@@ -149,3 +154,44 @@ def test_times_are_sorted_however_far_they_are_apart(
     ordered(found)
 
     assert sorted(times) == list(found)
+
+
+def test_pictures_do_not_wait_for_what_is_looked_at(
+    make_clip: Any,
+    make_task: Any,
+    make_recipe: Any,
+    *,
+    video: Any,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """
+    Seldom, where nobody knows how long the source lasts, or that is hours. Where some
+    may be shown again, all between were kept until a slow encoder came to them.
+    """
+    peaks = []
+    recipe = make_recipe(
+        video=(video(960, 540, preset="slow"),),
+        audio=(),
+        poster=Poster(width=960, height=540, candidates=9),
+        packaging=FilePackaging(
+            files=(OutputFile(name="video.mp4", container="mp4", video="540p"),)
+        ),
+    )
+    noise = ("-vf", "noise=alls=12:allf=t")
+    for seconds in (3, 6):
+        clip = make_clip("busy.ts", seconds, "960x540", rate="60", extra=noise)
+        task = make_task(clip, recipe)
+        unknown = task.media.model_copy(update={"duration_seconds": None})
+        folder = tmp_path / str(seconds)
+        folder.mkdir()
+        command = build(
+            task.model_copy(update={"media": unknown}),
+            program=find_ffmpeg(Settings()),
+            fifo="",
+            shown=str(folder / "shown"),
+        )
+        peaks.append(peak_of(*command.argv, cwd=folder))
+        assert (folder / "poster-001.jpg").exists()
+
+    picture = 960 * 540 * 3 // 2
+    assert peaks[1] - peaks[0] < 3 * 60 * picture / 4

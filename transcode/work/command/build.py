@@ -45,7 +45,7 @@ from ..shown import OPTIONS, PACKET_OPTIONS
 from .audio import mix, soundtrack
 from .codecs import Surroundings, audio_options, last_picture, video_options
 from .colour import tagging
-from .filters import poster_due
+from .filters import BACK, poster_due
 from .gain import Gain
 from .inputs import address, burned_lines, joined_file, mark_image, upload
 from .muxers import JPEG, MUXERS, POSTERS, SPRITES, labels, metadata
@@ -568,7 +568,7 @@ def _stills(recipe: Recipe, pictures: Pictures) -> list[Any]:
             "frames:v": str(recipe.poster.candidates + 1),
         }
         url = f"file:{POSTERS}"
-        outputs.append(ffmpeg.output(pictures.poster, url, **JPEG, **frames))
+        outputs.append(ffmpeg.output(pictures.poster, url, **JPEG, **frames, **BACK))
     if recipe.sprites is not None and pictures.sprites is not None:
         per_sheet = recipe.sprites.columns * recipe.sprites.rows
         frames = {
@@ -577,7 +577,7 @@ def _stills(recipe: Recipe, pictures: Pictures) -> list[Any]:
             "frames:v": str(-(-recipe.sprites.count // per_sheet)),
         }
         url = f"file:{SPRITES}"
-        outputs.append(ffmpeg.output(pictures.sprites, url, **JPEG, **frames))
+        outputs.append(ffmpeg.output(pictures.sprites, url, **JPEG, **frames, **BACK))
     return outputs
 
 
@@ -611,7 +611,7 @@ def _told(pictures: Pictures, picture: Any, shown: str) -> list[Any]:
             told.append(ffmpeg.output(pictures.seen, path, **SEEN_OPTIONS))
         if pictures.sampled is not None:
             path = f"file:{sampled_beside(shown)}"
-            told.append(ffmpeg.output(pictures.sampled, path, **SEEN_OPTIONS))
+            told.append(ffmpeg.output(pictures.sampled, path, **SEEN_OPTIONS, **BACK))
         return told
     return [ffmpeg.output(picture, f"file:{shown}", **PACKET_OPTIONS)]
 

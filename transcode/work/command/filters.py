@@ -27,6 +27,11 @@ _FINE_CLOCK = 90_000
 _COARSE_SECONDS = Fraction(1, 500)
 """A tick above which what is rounded to one is seen; Matroska's is half of it."""
 _MOST_ASPECT = 65535
+_AHEAD_SECONDS = 1_000_000
+"""Longer than any source."""
+BACK = {"ss": str(_AHEAD_SECONDS)}
+"""Options of an output whose times are `awaited_by_nobody`: it has them from 0 again,
+else ffmpeg would tell those of its progress."""
 """Numbers up to it, as containers write pixels' shapes: the filter rounds to 100."""
 BETWEEN = Fraction(1, 4)
 """Of a frame, before the first that is left out: no clock rounds by so much."""
@@ -114,7 +119,7 @@ def sampled_pictures(
 ) -> Stream:
     """Likewise *together* in a row, after *every* so many pictures again."""
     stream = stream.filter("select", f"lt(mod(n,{every}),{together})")
-    return small_pictures(stream, video, side)
+    return awaited_by_nobody(small_pictures(stream, video, side))
 
 
 def small_pictures(stream: Stream, video: VideoStream, side: int) -> Stream:
@@ -351,4 +356,16 @@ def _picture(
 
 def _timed(stream: Stream) -> Stream:
     # A clock in which times stay apart; two at one time are one still.
-    return stream.filter("settb", "1/90000")
+    return awaited_by_nobody(stream.filter("settb", "1/90000"))
+
+
+def awaited_by_nobody(stream: Stream) -> Stream:
+    """
+    *stream* at times far ahead, for what counts by its order alone.
+
+    libavfilter works for the output that is furthest behind. Where that one gets a
+    picture now and then, nobody asks for those of the others, and they pile up before
+    a filter that waits to be asked: six seconds of 1080p at 60 took 1.4 GiB. Its
+    output needs `BACK`.
+    """
+    return stream.filter("setpts", f"max(PTS,0)+{_AHEAD_SECONDS}/TB")
