@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -44,9 +46,18 @@ IDENTITIES = {
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """
+    None that the kernel gives to outgoing connections, or to another worker's tests:
+    some are listened at long after they were chosen.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    # Above those of Ray's workers, below the kernel's own.
+    first = 20_000 + 2_000 * (worker % 6)
+    while True:
+        port = random.randrange(first, first + 2_000)  # noqa: S311  no secret
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @pytest.fixture(scope="session")
