@@ -43,6 +43,13 @@ SOUND = {
     "aiff": ("aiff", ()),
     "oga": ("ogg", ("-c:a", "libopus")),
     "44.ac3": ("ac3", ("-ar", "44100")),
+    "au": ("au", ()),
+    "amr": ("amr", ("-ar", "8000", "-ac", "1", "-b:a", "12200")),
+    "caf": ("caf", ()),
+    "flac": ("flac", ()),
+    "tta": ("tta", ()),
+    "w64": ("w64", ()),
+    "wv": ("wv", ()),
 }
 CUTS = 25
 
@@ -80,6 +87,57 @@ def test_cut_sound_is_seen_at_the_end(
 
     assert ends(whole, demuxer) is None
     assert [] == [len(c) for c in cuts(whole, kind) if ends(c, demuxer) is None]
+
+
+PICTURES = ("-f", "lavfi", "-i", "testsrc=s=64x64:d=3:r=25")
+STREAMED = {
+    "flac": ((), "flac", "flac"),
+    "avi": ((*PICTURES, "-c:v", "mpeg4", "-c:a", "mp3"), "avi", "avi"),
+    "asf": ((*PICTURES, "-c:v", "wmv2", "-c:a", "wmav2"), "asf", "asf"),
+}
+
+
+@pytest.mark.parametrize(("kind", "how"), STREAMED.items())
+def test_a_cut_is_seen_where_the_header_was_left_open(
+    kind: str, how: tuple[tuple[str, ...], str, str], ffmpeg: str
+) -> None:
+    """Written to a pipe: no header says how long it is, but its last units do."""
+    options, muxer, demuxer = how
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "sine=d=3:r=48000", *options]
+    made = subprocess.run([*argv, "-f", muxer, "-"], check=True, stdout=subprocess.PIPE)
+    whole = made.stdout
+
+    assert ends(whole, demuxer) is None
+    assert [] == [len(c) for c in cuts(whole, kind) if ends(c, demuxer) is None]
+
+
+@pytest.mark.parametrize("timescale", [25, 90_000])
+def test_frames_missing_from_ivf_are_counted(
+    timescale: int, tmp_path: Path, ffmpeg: str
+) -> None:
+    """Cut right between two frames, whether the header counts those or ticks."""
+    made = tmp_path / "frames.ivf"
+    argv = [ffmpeg, "-v", "error", *PICTURES, "-c:v", "libvpx", "-fps_mode"]
+    argv += ["passthrough", "-enc_time_base", f"1:{timescale}"]
+    subprocess.run([*argv, str(made)], check=True, timeout=60)
+    whole = made.read_bytes()
+    at = 32
+    for _ in range(40):
+        at += 12 + int.from_bytes(whole[at : at + 4], "little")
+
+    assert ends(whole, "ivf") is None
+    assert "its header promises" in (ends(whole[:at], "ivf") or "")
+
+
+def test_flac_followed_by_a_tag_is_whole(tmp_path: Path, ffmpeg: str) -> None:
+    """Old taggers hang ID3v1 on whatever they are given, streamed or not."""
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "sine=d=3:r=48000", "-f"]
+    streamed = subprocess.run(
+        [*argv, "flac", "-"], check=True, stdout=subprocess.PIPE
+    ).stdout
+    subprocess.run([*argv, "flac", str(tmp_path / "tone.flac")], check=True)
+    for whole in (streamed, (tmp_path / "tone.flac").read_bytes()):
+        assert ends(whole + b"TAG".ljust(128, b"\0"), "flac") is None
 
 
 def test_the_end_of_a_short_picture_is_not_the_end_of_flv(

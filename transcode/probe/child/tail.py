@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from ...media.demuxers import BARE
 from .reader import CountingReader
+from .tail_blocks import adaptive, core, indexed, sun, true, wavpack, wide
+from .tail_flac import flac
 from .tail_h264 import bare_h264
 from .tail_matroska import matroska
 from .tail_mpeg_audio import adts, dolby, layer3
@@ -32,12 +34,25 @@ _WITNESSES: Mapping[str, Callable[[CountingReader], str | None]] = {
     "ivf": ivf,
     "dv": dv,
     "mp3": layer3,
+    "flac": flac,
+    "au": sun,
+    "caf": core,
+    "tta": true,
+    "w64": wide,
+    "wv": wavpack,
+    "amr": adaptive,
     "aac": adts,
     "ac3": dolby,
     "eac3": dolby,
 }
 """Demuxer → what looks at the end of its files. MP4 and MOV have their index; bare
 pictures (h264, hevc, mpegvideo, obu, …) say nothing of where they end."""
+
+_MARKS: Mapping[str, Callable[[CountingReader], bool]] = {
+    "mpegts": stuffed,
+    "nut": indexed,
+}
+"""Demuxer → what sees that the last picture is whole."""
 
 
 def cut_off(reader: CountingReader, demuxer: str) -> str | None:
@@ -55,6 +70,7 @@ def cut_off(reader: CountingReader, demuxer: str) -> str | None:
 
 def unmarked(reader: CountingReader, demuxer: str) -> bool:
     """True where only decoding tells whether the last picture is whole."""
-    if demuxer == "mpegts":
-        return not stuffed(reader) and not reader.spent
+    told = _MARKS.get(demuxer)
+    if told is not None:
+        return not told(reader) and not reader.spent
     return demuxer in BARE

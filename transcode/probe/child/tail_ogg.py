@@ -14,6 +14,7 @@ _FLV_FIRST = 13
 _LAST_TAGS = 4
 _LEAST_SHORT_SECONDS = 0.5
 _SHORT_SHARE = 0.02
+_IVF_OPEN = (1 << 32) - 1
 
 
 def flv(reader: CountingReader) -> str | None:
@@ -100,12 +101,26 @@ def _page_end(data: bytes, at: int) -> int | None:
 
 
 def ivf(reader: CountingReader) -> str | None:
-    """Frames that state their size, as far as the budget reaches."""
-    at = int.from_bytes(reader.at(6, 2), "little") or 32
+    """
+    Frames that state their size, as far as the budget reaches, and how many.
+
+    The header counts frames, or, as newer ffmpeg writes it, ticks.
+    """
+    header = reader.at(0, 32)
+    at = int.from_bytes(header[6:8], "little") or 32
+    frames, last = 0, 0
     while len(head := reader.at(at, 12)) == 12:  # noqa: PLR2004  size and time
         if head.startswith(IVF_HEADER):
             return None
+        frames, last = frames + 1, int.from_bytes(head[4:12], "little")
         at += 12 + int.from_bytes(head[:4], "little")
     if reader.spent:
         return None
-    return "its last frame is incomplete" if at != reader.size else None
+    if at != reader.size:
+        return "its last frame is incomplete"
+    said = int.from_bytes(header[24:28], "little")
+    # The last one may last longer than the others.
+    ends = last + 2 * max(1, last // max(1, frames - 1))
+    if said <= frames or last <= said <= ends or said == _IVF_OPEN:
+        return None
+    return f"it has {frames} frames, and its header promises {said}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from .reader import CountingReader
@@ -13,6 +14,19 @@ RF64 = (b"RF64", b"BW64")
 _RM_DATA_HEADER = 18
 _MOST_CHUNKS = 200_000
 _GIF_HEADER = 13
+_CHUNK_HEAD = 8
+_AVI_TAIL = 256 * 1024
+_AVI_CHUNK = re.compile(rb"[0-9]{2}(?:dc|db|wb|tx|pc)")
+_AVI_FIRST = re.compile(rb"movi[0-9]{2}(?:dc|db|wb|tx|pc)")
+_AVI_CHAIN = 4
+"""Chunks in a row that make a chain no accident."""
+_ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+_ASF_DATA_HEADER = 50
+_ASF_INDEXES = (
+    bytes.fromhex("90080033b1e5cf1189f400a0c90349cb"),
+    bytes.fromhex("d329e2d6da35d111903400a0c90349be"),
+)
+"""Of the simple index object and of the index object (ASF spec. §6)."""
 _DV_FRAMES = (120_000, 144_000)
 """Bytes of a DV frame of 525 and 625 lines at 25 Mbit/s (SMPTE 314M)."""
 
@@ -48,7 +62,7 @@ def avi(reader: CountingReader) -> str | None:
             return "the last RIFF chunk has no header" if at and left else None
         size = le(head[4:8])
         if head[:4] != b"RIFF" or open_ended(size):
-            return None if at else _avi_unfinished(reader)
+            return None if at else _avi_unfinished(reader) or _avi_chunks(reader)
         # One pad byte may or may not be there.
         end = at + 8 + size
         if end > reader.size:
@@ -63,6 +77,31 @@ def _avi_unfinished(reader: CountingReader) -> str | None:
     if has_index and b"idx1" not in reader.at(max(0, reader.size - 65_536), 65_536):
         return "it announces an index (idx1) and has none"
     return None
+
+
+def _avi_chunks(reader: CountingReader) -> str | None:
+    """Where nothing says how long the whole is: the last chunks, each of which does."""
+    base = max(0, reader.size - _AVI_TAIL)
+    tail = reader.at(base, _AVI_TAIL)
+    first = _AVI_FIRST.search(tail)
+    for found in [first] if first else _AVI_CHUNK.finditer(tail):
+        ends = list(_linked(tail, found.end() - 4))
+        if len(ends) < (1 if first else _AVI_CHAIN):
+            continue
+        left = len(tail) - ends[-1]
+        # One pad byte may or may not be there.
+        if left < -1:
+            return f"its last chunk ends {-left} bytes past the end of the file"
+        return "its last chunk has no whole header" if 0 < left < _CHUNK_HEAD else None
+    return None
+
+
+def _linked(data: bytes, at: int) -> Iterator[int]:
+    """Where chunks end that follow one another from *at* on."""
+    while at <= len(data) - _CHUNK_HEAD and data[at : at + 4].isalnum():
+        size = le(data[at + 4 : at + 8])
+        at += 12 if data[at : at + 4] in {b"LIST", b"RIFF"} else 8 + size + size % 2
+        yield at
 
 
 def wave(reader: CountingReader) -> str | None:
@@ -105,9 +144,21 @@ def asf(reader: CountingReader) -> str | None:
     """File properties state the size, but for live streams (ASF spec. §3.2)."""
     head = reader.at(0, 8192)
     at = head.find(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))
-    if at < 0 or at + 92 > len(head) or head[at + 88] & 1:
+    if at < 0 or at + 100 > len(head):
         return None
+    if head[at + 88] & 1:
+        return _asf_packets(reader, le(head[16:24]), le(head[at + 92 : at + 96]))
     return beyond(reader, le(head[at + 40 : at + 48]), "the file it describes")
+
+
+def _asf_packets(reader: CountingReader, data: int, size: int) -> str | None:
+    """Of a live stream: packets of one *size* behind the header of the data object."""
+    head = reader.at(data, _ASF_DATA_HEADER)
+    tail = reader.at(max(0, reader.size - 65_536), 65_536)
+    if head[:16] != _ASF_DATA or size <= 0 or any(it in tail for it in _ASF_INDEXES):
+        return None
+    rest = (reader.size - data - _ASF_DATA_HEADER) % size
+    return f"its last packet has {rest} of {size} bytes" if rest else None
 
 
 def real(reader: CountingReader) -> str | None:
