@@ -77,8 +77,10 @@ def gather(
     container, dump, pixel_format = open_(reader, left // 2)
     known = dump()
     texts = sections(known)
+    # By its name the one library that says in a tag when a stream ends.
+    told_end = container.metadata.get("ENCODER", "").startswith("Lavf")
     streams = [
-        describe(stream, texts.get(stream.index, ""), pixel_format)
+        describe(stream, texts.get(stream.index, ""), pixel_format, told_end=told_end)
         for stream in container.streams
     ]
     for position, number in programs(known).items():

@@ -72,8 +72,16 @@ def _channel(layout: str | None, metadata: Mapping[str, str]) -> str | None:
     return None
 
 
-def describe(stream: Any, text: str, pixel_format: Any) -> dict[str, Any]:
-    """One stream; `pixel_format(name)` gives libav's descriptor of a pixel format."""
+def describe(
+    stream: Any, text: str, pixel_format: Any, *, told_end: bool = False
+) -> dict[str, Any]:
+    """
+    One stream; `pixel_format(name)` gives libav's descriptor of a pixel format.
+
+    *told_end*: Matroska's `DURATION` tag says when it ends, counted from 0, and not how
+    long it lasts: `mkv_write_packet_internal` of libavformat beside the statistics
+    of mkvmerge, which are from a track's first timestamp to its last.
+    """
     codec = stream.codec_context
     metadata: Mapping[str, str] = stream.metadata
     facts: dict[str, Any] = {
@@ -90,7 +98,7 @@ def describe(stream: Any, text: str, pixel_format: Any) -> dict[str, Any]:
         "time_base": _ratio(stream.time_base),
         "start": _seconds(stream.start_time, stream.time_base),
         "duration": _seconds(stream.duration, stream.time_base)
-        or _clock(metadata.get("DURATION")),
+        or _tagged(stream, told_end=told_end),
         "frames": stream.frames or None,
         "bit_rate": None,
         "profile": None,
@@ -169,6 +177,15 @@ def _ratio(value: Fraction | None) -> str | None:
 
 def _seconds(ticks: int | None, base: Fraction | None) -> float | None:
     return None if ticks is None or base is None else float(ticks * base)
+
+
+def _tagged(stream: Any, *, told_end: bool) -> float | None:
+    """By Matroska's own tag, seconds."""
+    seconds = _clock(stream.metadata.get("DURATION"))
+    start = _seconds(stream.start_time, stream.time_base) or 0.0
+    if seconds is None or not told_end or start <= 0:
+        return seconds
+    return seconds - start if seconds > start else None
 
 
 def _clock(text: str | None) -> float | None:
