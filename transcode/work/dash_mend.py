@@ -35,8 +35,6 @@ def mended_manifest(
     root = ET.fromstring(text)  # noqa: S314  our packager's
     for template in _all(root, "SegmentTemplate"):
         template.attrib.pop("presentationTimeOffset", None)
-    # The packager takes the picture's end: sound that goes on would be cut off.
-    root.set("mediaPresentationDuration", f"PT{_end_seconds(root):.3f}S")
     for group in _all(root, "AdaptationSet"):
         inside = []
         for one in _all(group, "Representation"):
@@ -54,6 +52,8 @@ def mended_manifest(
             if header in labels:
                 _name(group, labels[header])
         _mend_group(group, inside)
+    # The packager takes the picture's end: sound that goes on would be cut off.
+    root.set("mediaPresentationDuration", f"PT{_end_seconds(root):.3f}S")
     if len(codecs) > 1:
         _link_pictures(root)
     ET.indent(root)
