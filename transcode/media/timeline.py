@@ -278,15 +278,19 @@ def late_seconds(media: Media, video: VideoStream) -> float:
     return late if abs(late) > _SAME_SECONDS else 0.0
 
 
-def lead_pictures(media: Media, video: VideoStream, recipe: Recipe) -> int:
+def lead_pictures(
+    media: Media, video: VideoStream, recipe: Recipe, *, from_seconds: float = 0.0
+) -> int:
     """
     How often the first picture is shown before a picture that begins after the sound.
 
     Players do not agree what to show before a picture that begins late (some move it
     to 0, away from the sound), so it begins with the sound: its first frame is shown
-    from there on. Nothing is filled beside a copied rendition, which cannot be; nor in
-    a clip, whose first picture is shown from its start on; nor where nobody knows by
-    how much before the first picture was decoded.
+    from there on, or *from_seconds* after the source's beginning. Nothing is filled
+    beside a copied rendition, which cannot be; nor where nobody knows by how much
+    before the first picture was decoded; nor at a variable rate in a clip, whose first
+    picture is shown from its start on. At a constant one B-frames behind a first
+    picture that stands would make it longer.
     """
     if recipe.clip is not None:
         return recipe.clip.lead_pictures
@@ -295,7 +299,7 @@ def lead_pictures(media: Media, video: VideoStream, recipe: Recipe) -> int:
         return 0
     if video.frame_rate is None:
         return 0
-    late = (video.start_seconds or 0.0) - (media.start_seconds or 0.0)
+    late = (video.start_seconds or 0.0) - (media.start_seconds or 0.0) - from_seconds
     return max(0, floor(late * float(video.frame_rate) + _NEARLY_WHOLE))
 
 

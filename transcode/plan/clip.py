@@ -54,7 +54,10 @@ def choose_clip(
     if video is not None and _constant(video):
         start, end = _on_pictures(start, end, media, video)
         slack = 0.5 / float(video.frame_rate or 1)
-        if end is not None and end - start < slack:
+    if video is not None and end is not None:
+        late = (video.start_seconds or 0.0) - zero_seconds(media)
+        # Nothing but sound is there before a picture that begins late.
+        if end - max(start, late) < slack or end <= late:
             raise ClipError(
                 f"No picture begins between {asked.start_seconds or 0:g} s and "
                 f"{asked.end_seconds:g} s.",

@@ -114,9 +114,9 @@ def make_recipe(media: Media, profile: Profile, capabilities: Capabilities) -> D
 def _led(recipe: Recipe, media: Media, clip: Clip, picture: Picture) -> Clip:
     """*clip* with what fills it before a picture that begins late, as in the whole."""
     stream = picture.stream
-    if clip.start_seconds or stream is None or stream.variable_frame_rate is not False:
+    if stream is None or stream.variable_frame_rate is not False:
         return clip
-    lead = lead_pictures(media, stream, recipe)
+    lead = lead_pictures(media, stream, recipe, from_seconds=clip.start_seconds)
     return clip.model_copy(update={"lead_pictures": lead})
 
 

@@ -141,6 +141,44 @@ def test_the_beginning_of_a_late_picture(
     assert 0.96 == pytest.approx(eyes.lasts(path), abs=0.05)
 
 
+LATE = ("-itsoffset", "1.37", "-f", "lavfi", "-i", "testsrc2=s=160x96:r=12:d=3")
+
+
+@pytest.mark.parametrize("kind", ["mkv", "mov"])
+def test_a_clip_that_begins_before_a_late_picture(
+    ran: Run, made: Made, eyes: Eyes, kind: str
+) -> None:
+    """
+    Its first picture fills what it is late by, and the rest stays beside the sound:
+    where that one stood instead, B-frames behind it made the clip longer.
+    """
+    source = made(f"late-clip.{kind}", *LATE, *SOUND, *QUICK, "-bf", "2", "-c:a", "aac")
+
+    path = ran(source, "hls", "--start", "1", "--end", "2.3").path
+
+    due = [it - 1 for it in eyes.times(source) if it < 2.3]
+    shown = eyes.times(path)
+    assert shown[0] == 0
+    assert shown[-len(due) :] == pytest.approx(due, abs=0.002)
+    assert eyes.lasts(path) == pytest.approx(due[-1] + 1 / 12, abs=0.05)
+
+
+@pytest.mark.parametrize("left", ["1", "mod(n,5)"])
+def test_a_clip_that_ends_before_a_late_picture_is_refused(
+    made: Made, transcode: Callable[..., Any], left: str
+) -> None:
+    """At any rate: there is nothing but sound, which the plan says."""
+    source = made(
+        f"late-{len(left)}.mkv", *LATE, *SOUND, *QUICK, "-vf", f"select='{left}'",
+        *("-fps_mode", "vfr", "-c:a", "aac"),
+    )  # fmt: skip
+
+    ended = transcode("plan", source, "--start", "0.3", "--end", "1")
+
+    assert ended.code == 2
+    assert "No picture begins between 0.3 s and 1 s" in ended.err
+
+
 def test_opus_of_a_clip_begins_with_it(ran: Run, made: Made, eyes: Eyes) -> None:
     """
     Where the clip's first samples are few, too: the silence before them, which the

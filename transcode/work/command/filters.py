@@ -84,7 +84,8 @@ def prepare(  # noqa: PLR0913  each is one fact about the source
         counted = chunk and ticks is not None
         stream = cut(stream, clip, copied=copied or bool(lead), counted=counted)
     if lead and video.frame_rate is not None:
-        late = (video.start_seconds or 0.0) - zero
+        begins = zero + (clip.start_seconds if clip else 0.0)
+        late = (video.start_seconds or 0.0) - begins
         stream = _filled(stream, lead, video.frame_rate, late=late)
     if video.has_alpha:
         # Transparent means black: what a player without alpha shows anyway, but
