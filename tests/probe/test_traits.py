@@ -385,3 +385,21 @@ def test_one_soundtrack_is_not_listened_to(make_clip: MakeClip, look: Look) -> N
     There is no other that could be meant.
     """
     assert [None] == [it.silent for it in look(make_clip("one")).audio]
+
+
+def test_nobody_knows_how_long_a_streamed_avi_lasts(
+    tmp_path: Path, look: Look, ffmpeg: str
+) -> None:
+    """Too large to be read whole: its bytes through a rate that no header had."""
+    made = tmp_path / "streamed.avi"
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "testsrc=s=64x64:d=6:r=25"]
+    argv += ["-f", "lavfi", "-i", "anoisesrc=d=6:r=48000,pan=5.1|c0=c0|c1=c0|c2=c0"]
+    argv += ["-c:v", "mpeg4", "-c:a", "pcm_s16le", "-f", "avi", "-"]
+    with made.open("wb") as file:
+        subprocess.run(argv, check=True, stdout=file)
+
+    media = look(made)
+
+    assert media.duration_seconds is None
+    assert [it.duration_seconds for it in media.video] == [None]
+    assert [it.duration_seconds for it in media.audio] == [None]

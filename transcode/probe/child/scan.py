@@ -19,6 +19,7 @@ from .reader import CountingReader
 from .sample_tables import timeline
 from .streams import describe, programs, sections
 from .tail import cut_off, unmarked
+from .tail_riff import le, open_ended
 from .timestamps import clock_regions, span_of
 
 _WHOLE_PACKETS = 30_000
@@ -280,13 +281,20 @@ def _from_packets(
             facts["span"] = span_of(regions, stream.id, facts["packets"])
         else:
             _add_tail(reader, container, facts, stream, packet_errors)
-    _forget_lengths(answer)
+    _forget_lengths(reader, answer)
     return seen
 
 
-def _forget_lengths(answer: dict[str, Any]) -> None:
-    """Of sound in Ogg: libav gives it that of whichever of the streams ends last."""
+def _forget_lengths(reader: CountingReader, answer: dict[str, Any]) -> None:
+    """
+    Of sound in Ogg, for libav gives it that of whichever of the streams ends last; of
+    an AVI that was streamed, of which it divides the bytes by rates that nobody knew.
+    """
     streams = answer["streams"]
+    if answer["format"] == "avi" and open_ended(le(reader.at(4, 4))):
+        answer["duration"] = None
+        for facts in streams:
+            facts["duration"] = None
     for facts in streams if answer["format"] == "ogg" and len(streams) > 1 else ():
         if facts["type"] == "audio":
             facts["duration"] = None
