@@ -31,7 +31,7 @@ from transcode.contract import (
 from transcode.errors import PlanError, SettingsError
 from transcode.plan.coefficients import EncodeCosts, parse_coefficients
 from transcode.plan.estimates import density
-from transcode.plan.memory import reference_pictures
+from transcode.plan.memory import reference_pictures, waiting_bytes
 from transcode.plan.predict import Prediction, predict
 from transcode.plan.workload import workload
 
@@ -498,3 +498,29 @@ def test_an_unknown_pace_is_no_pace() -> None:
 
     assert 1.0 == bare.here(0.06).pace
     assert 1.0 == COEFFICIENTS.here(None).pace
+
+
+@pytest.mark.parametrize(
+    ("late", "clip", "waits"), [(0, None, 0), (3, None, 3), (3, 2, 2)]
+)
+def test_pictures_wait_for_sound_that_begins_late(
+    late: float, clip: float | None, waits: float
+) -> None:
+    """All of them, as decoded and as scaled, until it does or the clip ends."""
+    video = picture(start_seconds=0.0)
+    plain = media(video)
+    sound = plain.audio[0].model_copy(update={"start_seconds": float(late)})
+    made = recipe(
+        rendition(480),
+        audio=(
+            AudioRendition(
+                name="aac", made_by="encoded", codec="aac", encoder="aac",
+                source_index=1, bit_rate=96_000, sample_rate=48_000, channels=2,
+            ),
+        ),
+        clip=None if clip is None else Clip(start_seconds=0.0, end_seconds=clip),
+    )  # fmt: skip
+
+    held = waiting_bytes(plain.model_copy(update={"audio": (sound,)}), video, made)
+
+    assert held == waits * 25 * (1280 * 720 + 852 * 480) * 3 / 2

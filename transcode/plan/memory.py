@@ -20,6 +20,7 @@ from ..contract import (
 )
 from ..media.pixels import samples_per_pixel
 from ..media.sampling import MOST_VMAF_THREADS
+from ..media.timeline import zero_seconds
 from .coefficients import Coefficients, EncodeCosts
 from .estimates import ASSUMED_RATE
 
@@ -212,6 +213,32 @@ def held_bytes(video: VideoStream, recipe: Recipe) -> float:
     return held + HELD_OF_SOURCE * picture_bytes(video)
 
 
+def waiting_bytes(media: Media, video: VideoStream, recipe: Recipe) -> float:
+    """
+    Pictures that are kept until sound begins that is filtered beside them: ffmpeg sets
+    up one graph for both, and not before all of its inputs have begun. Then all go
+    through it at once, and wait for the encoders. Nothing where nobody knows when that
+    is.
+    """
+    used = {it.source_index for it in recipe.audio if it.made_by == "encoded"}
+    used |= {n for it in recipe.audio for n in it.channel_indices}
+    starts = [it.start_seconds for it in media.audio if it.index in used]
+    known = [it for it in starts if it is not None]
+    if not known or video.start_seconds is None:
+        return 0.0
+    clip = recipe.clip
+    begins = max(
+        video.start_seconds,
+        zero_seconds(media) + (0.0 if clip is None else clip.seek_seconds or 0.0),
+    )
+    late = max(0.0, max(known) - begins)
+    if clip is not None and clip.end_seconds is not None:
+        late = min(late, max(0.0, zero_seconds(media) + clip.end_seconds - begins))
+    made = [it for it in recipe.video if it.made_by == "encoded"]
+    scaled = sum(it.width * it.height for it in made) * samples_per_pixel(None)
+    return late * _rate(video.frame_rate) * (picture_bytes(video) + scaled)
+
+
 def compared_bytes(recipe: Recipe, threads: int) -> float:
     """Of what decodes and scores all finished renditions with a target at once."""
     pixels = sum(it.width * it.height for it in recipe.video if it.target)
@@ -253,6 +280,7 @@ def peak_bytes(  # noqa: PLR0913 - memory is the sum of just these
     if video is None or not decodes:
         return round(max(total, reading))
     total += decoder_bytes(media, video, threads) + held_bytes(video, recipe)
+    total += waiting_bytes(media, video, recipe)
     total += sum(rendition_bytes(r, c, threads=threads) for r, c in costs)
     if recipe.deinterlace:
         total += 4 * picture_bytes(video)

@@ -575,3 +575,21 @@ def test_pictures_after_the_first_are_compared(
     (said,) = (it["detail"] for it in checks if it["name"] == "picture")
     assert "after it" in said
     assert "alike at the least" in said
+
+
+def test_sound_that_begins_late_takes_the_memory_that_was_predicted(
+    ran: Run, made: Made
+) -> None:
+    """Until it does, each decoded picture is kept: first attempts had been killed."""
+    source = made(
+        "late-sound.ts", "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=25:d=5",
+        *("-itsoffset", "3", *SOUND, "-map", "0", "-map", "1", *QUICK, "-b:v", "4M"),
+        *("-c:a", "aac"),
+    )  # fmt: skip
+
+    document = ran(source, "preview").document
+
+    (attempt,) = document["tasks"][0]["attempts"]
+    used = attempt["measured"]["peak_memory_bytes"]
+    assert attempt["outcome"] == "succeeded"
+    assert used <= attempt["predicted"]["peak_memory_bytes"]
