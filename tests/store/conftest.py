@@ -45,18 +45,25 @@ IDENTITIES = {
 }
 
 
+_GIVEN: set[int] = set()
+
+
 def _free_port() -> int:
     """
-    None that the kernel gives to outgoing connections, or to another worker's tests:
-    some are listened at long after they were chosen.
+    None that the kernel gives to outgoing connections, to another worker's tests, or
+    that was given before: some are listened at long after they were chosen.
     """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
     # Above those of Ray's workers, below the kernel's own.
     first = 20_000 + 2_000 * (worker % 6)
     while True:
-        port = random.randrange(first, first + 2_000)  # noqa: S311  no secret
+        # Not by what Hypothesis seeds anew for each example.
+        port = random.SystemRandom().randrange(first, first + 2_000)
+        if port in _GIVEN:
+            continue
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _GIVEN.add(port)
             return port
 
 
