@@ -48,6 +48,7 @@ from .contract import (
     WorkOrder,
     attempt_name,
 )
+from .contract.task import PARTS
 from .deliver import failed, refused, succeeded
 from .deliver.manifest import (
     ending_of,
@@ -421,7 +422,7 @@ class _PlannedJob:
 
             def order_for(task: Task, number: int) -> WorkOrder:
                 name = attempt_name(task.task_id, number)
-                if task.kind == "chunk" and engine.shares_scratch and not outlives:
+                if task.kind in PARTS and engine.shares_scratch and not outlives:
                     # What is joined is not published.
                     place = str(chunks / name)
                 else:
@@ -446,7 +447,7 @@ class _PlannedJob:
 
     async def end(self, results: tuple[TaskResult, ...]) -> Manifest:
         """Publish, or raise what they failed with."""
-        if not any(one.kind != "chunk" and has_succeeded(one) for one in results):
+        if not any(one.kind not in PARTS and has_succeeded(one) for one in results):
             # Siblings of what failed were cancelled: they are not to blame.
             for result in sorted(results, key=was_cancelled):
                 await self._refuse_failure(result, results)
@@ -483,7 +484,7 @@ class _PlannedJob:
         made = [
             (self._token_of(one), attempt_name(one.task_id, last.number), one.produced)
             for one in results
-            if one.kind != "chunk" and one.produced and has_succeeded(one)
+            if one.kind not in PARTS and one.produced and has_succeeded(one)
             for last in one.attempts[-1:]
         ]
         uris = {

@@ -273,6 +273,24 @@ async def test_an_unfit_chunk_leads_to_one_piece_and_a_note(
     assert said.endswith("What was wrong: Unfit. Trying again could not help.")
 
 
+async def test_unfit_sound_leads_to_one_piece_as_an_unfit_chunk_does(job: Job) -> None:
+    """A join of everything but the sound would be none."""
+    join, *chunks = job()
+    update = {"task_id": "s", "kind": "sound"}
+    alike = chunks[0].task.model_copy(update=update)
+    sound = chunks[0].model_copy(update={"task": alike})
+    task = join.task.model_copy(update={"joins": ("c1", "c2", "s")})
+    join = join.model_copy(update={"task": task})
+    late = replace(UNFIT, after="c2.1")
+    ends = {"s": [late], "c1": [End()], "c2": [End()], "join": [End()]}
+
+    results = await invoke(FakeEngine(ends), (join, sound, *chunks))
+
+    assert ("encode", "sound") == (results["join"].kind, results["s"].kind)
+    assert results["join"].produced is not None
+    assert results["join"].produced.notes[0].startswith("Its chunks made no whole")
+
+
 async def test_one_piece_gets_what_its_chunks_have_left_of_the_budget(job: Job) -> None:
     """To the last cent, and a second try what the first one has left."""
     late = replace(UNFIT, after="c1.1")

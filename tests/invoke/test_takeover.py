@@ -100,6 +100,20 @@ def test_another_spec_makes_the_same_and_another_recipe_does_not(plan: Plan) -> 
     assert {} == kept(plan, reported(plan, "c1", source=source))
 
 
+def test_sound_that_was_made_apart_is_kept_as_chunks_are(plan: Plan) -> None:
+    """A join takes it: nobody moves it to be published."""
+    join, *chunks = plan.tasks
+    update = {"task_id": "s", "kind": "sound"}
+    sound = chunks[0].model_copy(
+        update={"task": chunks[0].task.model_copy(update=update)}
+    )
+    joining = {"task": join.task.model_copy(update={"joins": ("c1", "c2", "s")})}
+    tasks = (join.model_copy(update=joining), sound, *chunks)
+    apart = plan.model_copy(update={"tasks": tasks})
+
+    assert {"s": "at 1 s"} == kept(apart, reported(apart, "s"), in_place=False)
+
+
 def test_a_whole_is_kept_where_it_stays_and_with_its_parts_alone(plan: Plan) -> None:
     """Results that are moved to be published may have been moved by somebody else."""
     parts = (reported(plan, "c1"), reported(plan, "c2"))

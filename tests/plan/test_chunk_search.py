@@ -19,7 +19,7 @@ from transcode.contract import Capabilities, Constraints, Media, Money, Plan, So
 from transcode.errors import BudgetTooSmall, DeadlineTooShort, PlanError, SpecTooSmall
 from transcode.plan.choose import weigh_all
 from transcode.plan.chunk_search import COUNTS, ChunkSearch, _together
-from transcode.plan.chunks import chunk_recipe, cuts, join_recipe
+from transcode.plan.chunks import chunk_recipe, cuts, join_recipe, sound_recipe
 from transcode.plan.coefficients import parse_coefficients
 from transcode.plan.make_plan import make_plan
 from transcode.plan.objects import requests_of
@@ -48,7 +48,9 @@ def platform(name: str = "functiongraph") -> Platform:
 def film(change: Film) -> Film:
     """HEVC at 30 frames per second, so that no picture is copied; ten minutes of it."""
 
-    def make(seconds: int = 600, height: int = 720, step: int = 2) -> Media:
+    def make(
+        seconds: int = 600, height: int = 720, step: int = 2, sound: str = "aac"
+    ) -> Media:
         lasts, width = {"duration_seconds": float(seconds)}, height * 16 // 9
         video = {
             "codec": "hevc", "frames": seconds * 30, "width": width, "height": height,
@@ -56,7 +58,9 @@ def film(change: Film) -> Film:
             "bit_rate": 2 * width * height, "time_base": Fraction(1, 15_360),
             "keyframe_seconds": tuple(float(it) for it in range(0, seconds, step)),
         }  # fmt: skip
-        media: Media = change(media=lasts, video=lasts | video, audio=lasts)
+        media: Media = change(
+            media=lasts, video=lasts | video, audio=lasts | {"codec": sound}
+        )
         return media
 
     return make
@@ -292,8 +296,9 @@ def test_no_sample_is_taken_before_chunks(plan: Make) -> None:
 
 @pytest.fixture(scope="module")
 def every(film: Film, shipped: Any, capable: Any) -> list[tuple[float, float]]:
-    """Price and upper end of the whole, and of every pair of specs in every count."""
-    media, on = film(), platform()
+    """Price and upper end of the whole, and of all specs in every count, with sound in
+    the join and beside the chunks."""
+    media, on = film(sound="flac"), platform()
     recipe = make_recipe(media, shipped("hls"), capable).recipe
     it = ChunkSearch(media, recipe, on, MACHINE, Constraints(), COEFFICIENTS)
 
@@ -303,11 +308,15 @@ def every(film: Film, shipped: Any, capable: Any) -> list[tuple[float, float]]:
     found = [(one.price, one.wall.high) for one in weighed(recipe) if not one.obstacle]
     for clips in filter(None, (cuts(media, recipe, count) for count in COUNTS)):
         chunks = [weighed(chunk_recipe(recipe, clip)) for clip in clips]
-        joins = weighed(join_recipe(recipe, clips))
-        for same, join in itertools.product(zip(*chunks, strict=True), joins):
-            if not any(one.obstacle for one in (*same, join)):
-                both = _together(clips, same, join)
-                found.append((both.price, both.high_seconds))
+        alone = sound_recipe(recipe)
+        assert alone is not None
+        for sounds, apart in (((None,), False), (weighed(alone), True)):
+            joins = weighed(join_recipe(recipe, clips, sound_apart=apart))
+            every = itertools.product(zip(*chunks, strict=True), sounds, joins)
+            for same, sound, join in every:
+                if not any(one and one.obstacle for one in (*same, sound, join)):
+                    both = _together(clips, same, sound, join)
+                    found.append((both.price, both.high_seconds))
     return found
 
 
@@ -315,15 +324,16 @@ def every(film: Film, shipped: Any, capable: Any) -> list[tuple[float, float]]:
 @given(deadline=st.floats(2.3, 7.8).map(math.exp),
        wish=st.sampled_from(["cost", "time", "balanced"]))  # fmt: skip
 def test_a_deadline_is_held_at_the_least_cost_or_refused(
-    plan: Make, every: Any, deadline: float, wish: str
+    plan: Make, film: Film, every: Any, deadline: float, wish: str
 ) -> None:
-    """Of all counts and all pairs of specs none that is in time is cheaper."""
+    """Of all counts and all their specs none that is in time is cheaper."""
+    media = film(sound="flac")
     within = [price for price, high in every if high <= deadline]
     if not within:
         with pytest.raises(DeadlineTooShort):
-            plan(deadline_seconds=deadline, optimize=wish)
+            plan(media=media, deadline_seconds=deadline, optimize=wish)
         return
-    made = plan(deadline_seconds=deadline, optimize=wish)
+    made = plan(media=media, deadline_seconds=deadline, optimize=wish)
     cost = float(made.predicted_cost.amount)
 
     assert at_most(made) <= deadline
@@ -359,3 +369,22 @@ def test_who_runs_chunks_on_one_machine_is_warned(plan: Make) -> None:
     assert warning.startswith("Of 20 chunks this machine runs ")
     assert warning.endswith("; functiongraph would run all at once.")
     assert () == plan(chunks=1, memory_mib=4096).warnings
+
+
+def test_sound_has_a_task_of_its_own_where_the_join_would_last_for_it(
+    plan: Make, film: Film
+) -> None:
+    """Beside the chunks, and the join takes it as it is; where it is copied is none."""
+    made = plan(media=film(sound="flac"), chunks=16, optimize="time")
+    copied = plan(chunks=16, optimize="time")
+    join, sound, *chunks = (it.task for it in made.tasks)
+
+    assert ["join", "sound", *["chunk"] * 16] == kinds(made)
+    assert ["join", *["chunk"] * 16] == kinds(copied)
+    assert (*(it.task_id for it in chunks), sound.task_id) == join.joins
+    assert (True, True) == (join.recipe.sound_apart, sound.recipe.segmented_later)
+    assert join.recipe.audio == sound.recipe.audio
+    assert 2 * join.predicted.wall_seconds < sound.predicted.wall_seconds
+    assert made.predicted.wall_seconds < sum(
+        it.predicted.wall_seconds for it in (join, sound, chunks[0])
+    )

@@ -11,6 +11,7 @@ from tempfile import NamedTemporaryFile
 
 from ..access.address import path_of
 from ..contract import Manifest
+from ..contract.task import PARTS
 from ..errors import PlanError, UsageError
 from ..wiring import Wiring
 from ..work.toolchain import find_ffmpeg
@@ -23,8 +24,9 @@ from .telling import Tell
 _NOTE = (
     "Every task is in the same spec of FunctionGraph, held to it; as many run at a "
     "time as this machine has room for. efficiency is (wall in one piece) ÷ (N × wall "
-    "in N chunks), where the wall of chunks is the slowest one's and then the join's, "
-    "without waiting for room: 1 would be perfect. cpu_ratio and cost_ratio are over "
+    "in N chunks), where the wall of chunks is the slowest one's, or that of sound "
+    "which has a task of its own beside them, and then the join's, without waiting "
+    "for room: 1 would be perfect. cpu_ratio and cost_ratio are over "
     "those of one piece. uneven is the standard deviation of the logarithm of the "
     "chunks' CPU seconds: scenes differ. same is 1 where all renditions have the same "
     "packet times, keyframes and segments as in one piece."
@@ -41,7 +43,7 @@ class _JobTook:
     """One job, once."""
 
     wall: float
-    """Seconds of the slowest chunk, and of what came after."""
+    """Seconds of the slowest of what ran at once, and of what came after."""
     cpu: float
     cost: float
     uneven: float | None
@@ -117,9 +119,9 @@ def _job(
         times = dict(_times(manifest, ffmpeg))
     last = [(it.kind, it.attempts[-1].measured) for it in manifest.tasks]
     told = [(kind, it) for kind, it in last if it is not None]
-    parts = [it for kind, it in told if kind == "chunk"]
-    rest = [it for kind, it in told if kind != "chunk"]
-    each = [it.cpu_seconds for it in parts if it.cpu_seconds]
+    parts = [it for kind, it in told if kind in PARTS]
+    rest = [it for kind, it in told if kind not in PARTS]
+    each = [it.cpu_seconds for kind, it in told if kind == "chunk" and it.cpu_seconds]
     return _JobTook(
         wall=max((it.wall_seconds for it in parts), default=0.0)
         + sum(it.wall_seconds for it in rest),

@@ -279,4 +279,8 @@ class Recipe(Value):
     """Where the finished renditions are compared with the source."""
     chunks: tuple[Clip, ...] = ()
     """The encoded renditions were made in these parts, by others: they are joined."""
+    sound_apart: bool = False
+    """Encoded soundtracks, too, were made by another task, and are put beside them."""
+    segmented_later: bool = False
+    """What is made is cut into segments by another task, and has to begin as those."""
     watermark: Watermark | None = None

@@ -12,17 +12,20 @@ from .value import Money, Value
 
 MEASURING = frozenset({"sample", "index"})
 """Kinds of tasks that make nothing: what they tell goes into the plan."""
+PARTS = frozenset({"chunk", "sound"})
+"""Kinds of tasks that make what a join takes: nothing of it is published as it is."""
 
 
 class Task(Value):
     """One invocation's worth of work, with the promise made about it."""
 
     task_id: str
-    kind: Literal["encode", "sample", "index", "chunk", "join"] = "encode"
+    kind: Literal["encode", "sample", "index", "chunk", "sound", "join"] = "encode"
     """
     A sample makes nothing that is kept: it says what the encode will take; an index
-    says where the source's keyframes are. Chunks make
-    parts of the renditions, and a join everything else and the whole of them.
+    says where the source's keyframes are. Chunks make parts of the renditions, sound
+    the encoded soundtracks, where that has a task of its own; and a join everything
+    else and the whole of them.
     """
     job_id: str
     source: Source
@@ -36,6 +39,7 @@ class Task(Value):
     spend_limit: Money | None = None
     """What one attempt may cost: it is stopped before it costs more."""
     joins: tuple[str, ...] = ()
-    """Ids of the chunks that have to be done before, in the order of their times."""
+    """Ids of the chunks that have to be done before, in the order of their times, and
+    behind them that of the sound."""
     inputs: tuple[str, ...] = ()
     """Folders with what those made; known when they are done."""

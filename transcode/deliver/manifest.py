@@ -28,6 +28,7 @@ from ..contract import (
     TaskResult,
     Verification,
 )
+from ..contract.task import PARTS
 from ..errors import Cancelled, TranscodeError
 
 __all__ = ["ending_of", "has_succeeded", "status_of", "was_cancelled"]
@@ -194,7 +195,7 @@ def _in_all(checks: Sequence[Check]) -> Check:
 
 def _kept(results: Iterable[TaskResult]) -> list[Produced]:
     """What was made to be kept: chunks are gone once they are joined."""
-    return [r.produced for r in results if r.produced and r.kind != "chunk"]
+    return [r.produced for r in results if r.produced and r.kind not in PARTS]
 
 
 def _notes(results: Iterable[TaskResult]) -> list[str]:

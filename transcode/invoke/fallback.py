@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..contract import Attempt, Failure, PlannedTask, Produced, TaskResult
+from ..contract.task import PARTS
 from .policy import final
 
 _WHOLE = "Its chunks made no whole, so it was encoded in one piece"
@@ -41,7 +42,7 @@ def one_piece(
 ) -> PlannedTask | None:
     """What to do instead where a chunk is unfit: the source is not what it says."""
     join = next((it for it in planned if it.task.kind == "join"), None)
-    unfit = (it for it in results if it.kind == "chunk" and _is_unfit(it.attempts[-1]))
+    unfit = (it for it in results if it.kind in PARTS and _is_unfit(it.attempts[-1]))
     return join.fallback if join is not None and any(unfit) else None
 
 
@@ -51,7 +52,7 @@ def refused(results: Sequence[TaskResult], reason: str) -> tuple[TaskResult, ...
         it.model_copy(
             update={"attempts": (*it.attempts[:-1], final(it.attempts[-1], reason))}
         )
-        if it.kind == "chunk" and _is_unfit(it.attempts[-1])
+        if it.kind in PARTS and _is_unfit(it.attempts[-1])
         else it
         for it in results
     )
@@ -59,7 +60,7 @@ def refused(results: Sequence[TaskResult], reason: str) -> tuple[TaskResult, ...
 
 def told_of_chunks(result: TaskResult, before: Sequence[TaskResult]) -> TaskResult:
     """*result* of one piece, with a note on the chunk that was unfit."""
-    tried = (it.attempts[-1] for it in before if it.kind == "chunk")
+    tried = (it.attempts[-1] for it in before if it.kind in PARTS)
     failure = next((it.failure for it in tried if _is_unfit(it)), None)
     if failure is None or result.produced is None:
         return result

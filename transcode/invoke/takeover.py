@@ -21,6 +21,7 @@ from ..contract import (
     TaskResult,
     WorkOrder,
 )
+from ..contract.task import PARTS
 
 __all__ = ["ReportedAttempt", "Resumed", "finished_of", "plan_to_go_on_with"]
 
@@ -76,7 +77,7 @@ def finished_of(
     found: dict[str, KeptWork] = {}
     for one in sorted(reported, key=lambda it: (it.claim, it.attempt.number)):
         made = _made(one)
-        if made is None or not (in_place or one.order.task.kind == "chunk"):
+        if made is None or not (in_place or one.order.task.kind in PARTS):
             continue
         for planned in plan.tasks:
             if _same(planned.task, one.order.task):

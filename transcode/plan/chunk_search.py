@@ -1,14 +1,16 @@
 """
 How many chunks, and which specs: the search over a job that is encoded in parts.
 
-    chunks, all at once, each in one spec   →   join, in another
+    chunks, all at once, each in one spec (and sound, in another)   →   join, in a third
 
-Every count and every pair of specs is weighed as one candidate beside the whole: its
-price is the sum, its time the slowest chunk's and then the join's.
+Every count and every pair of specs is weighed as one candidate beside the whole, with
+sound in the join and, where it is encoded, beside the chunks: its price is the sum, its
+time that of what is slowest at once and then the join's.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +29,7 @@ from .choose import (
     weigh,
     weigh_all,
 )
-from .chunks import MOST_CHUNKS, chunk_recipe, cuts, join_recipe
+from .chunks import MOST_CHUNKS, chunk_recipe, cuts, join_recipe, sound_recipe
 from .coefficients import Coefficients
 from .predict import on_spec
 from .workload import Workload, workload
@@ -49,12 +51,23 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Parts:
+    """All tasks of a divided job."""
+
+    chunks: tuple[Part, ...]
+    sound: Part | None
+    join: Part
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkedPlan:
     """One count of chunks with one spec for them, and one for the join."""
 
     clips: tuple[Clip, ...]
     chunk: Option
     """Of the longest."""
+    sound: Option | None
+    """None: it is copied, or the join encodes it."""
     join: Option
     wall_seconds: float
     high_seconds: float
@@ -115,7 +128,7 @@ class ChunkSearch:
         chunks = [self._weighed(clip, it.chunk.spec) for clip in it.clips]
         if any(one.obstacle is not None for one in chunks):
             return None
-        return _together(it.clips, chunks, it.join)
+        return _together(it.clips, chunks, it.sound, it.join)
 
     def _weighed(self, clip: Clip, spec: Spec) -> Option:
         bare = spec.model_copy(update={"scratch_mib": None, "time_limit_seconds": None})
@@ -124,16 +137,20 @@ class ChunkSearch:
             bare, on_spec(work, bare, platform=self.platform.name), self._terms
         )
 
-    def parts(self, divided: ChunkedPlan) -> tuple[tuple[Part, ...], Part]:
-        """Every chunk, and the join, each with what lost."""
+    def parts(self, divided: ChunkedPlan) -> Parts:
+        """Every task, each with what lost."""
         why = f"of {divided.count} chunks at once"
         chunks = tuple(
             self._part(chunk_recipe(self.recipe, clip), divided.chunk, why=why)
             for clip in divided.clips
         )
-        join = join_recipe(self.recipe, divided.clips)
+        recipe, sound = sound_recipe(self.recipe), None
+        if divided.sound is not None and recipe is not None:
+            sound = self._part(recipe, divided.sound, why="encodes the sound meanwhile")
+        apart = sound is not None
+        join = join_recipe(self.recipe, divided.clips, sound_apart=apart)
         why = f"joins {divided.count} chunks"
-        return chunks, self._part(join, divided.join, why=why)
+        return Parts(chunks, sound, self._part(join, divided.join, why=why))
 
     def _part(self, recipe: Recipe, chosen: Option, *, why: str) -> Part:
         options = weigh_all(self._work(recipe), self._terms, also=self._forced)
@@ -155,6 +172,9 @@ class ChunkSearch:
 
     def _every(self, counts: Iterable[int]) -> list[ChunkedPlan]:
         found: list[ChunkedPlan] = []
+        alone = sound_recipe(self.recipe)
+        sounds = [] if alone is None else self._options(self._work(alone))
+        sounds = _undominated(sounds)
         for count in counts:
             clips = cuts(self.media, self.recipe, count)
             if clips is None:
@@ -163,12 +183,22 @@ class ChunkSearch:
             seconds = [work.cpu_seconds for work in works]
             # Of most work: what is decoded and dropped may be most of it.
             longest = works[seconds.index(max(seconds))]
-            joins = self._options(self._work(join_recipe(self.recipe, clips)))
-            found += [
-                _roughly(clips, chunk, join, like=sum(seconds) / max(seconds))
-                for chunk in _undominated(self._options(longest))
-                for join in _undominated(joins)
-            ]
+            like = sum(seconds) / max(seconds)
+            chunks = _undominated(self._options(longest))
+            alike: list[tuple[Option, Option | None]] = [(it, None) for it in chunks]
+            for apart, at_once in (
+                (False, alike),
+                (True, _pairs(chunks, sounds, like=like)),
+            ):
+                if not at_once:
+                    continue
+                recipe = join_recipe(self.recipe, clips, sound_apart=apart)
+                joins = _undominated(self._options(self._work(recipe)))
+                found += [
+                    _roughly(clips, chunk, sound, join, like=like)
+                    for chunk, sound in at_once
+                    for join in joins
+                ]
         return found
 
     def _options(self, work: Workload) -> list[Option]:
@@ -201,14 +231,41 @@ class ChunkSearch:
         )
 
 
+def _pairs(
+    chunks: Sequence[Option], sounds: Sequence[Option], *, like: float
+) -> list[tuple[Option, Option | None]]:
+    """
+    A spec for chunks with one for sound, without those beside which another pair is
+    both cheaper and faster. *like* as in `_roughly`.
+    """
+    kept: list[tuple[Option, Option | None]] = []
+    fastest = math.inf
+    for chunk, sound in sorted(
+        itertools.product(chunks, sounds),
+        key=lambda it: (like * it[0].price + it[1].price, _later(*it)),
+    ):
+        if (done := _later(chunk, sound)) < fastest:
+            kept.append((chunk, sound))
+            fastest = done
+    return kept
+
+
+def _later(chunk: Option, sound: Option) -> float:
+    return max(chunk.wall.high, sound.wall.high)
+
+
 def _together(
-    clips: tuple[Clip, ...], chunks: Sequence[Option], join: Option
+    clips: tuple[Clip, ...],
+    chunks: Sequence[Option],
+    sound: Option | None,
+    join: Option,
 ) -> ChunkedPlan:
     """Every chunk as it is."""
     longest = max(chunks, key=lambda it: it.wall.high)
-    rough = _roughly(clips, longest, join, like=1.0)
-    cost = sum((it.cost for it in chunks), start=join.cost)
-    high = sum((it.cost_high for it in chunks), start=join.cost_high)
+    rough = _roughly(clips, longest, sound, join, like=1.0)
+    every = chunks if sound is None else (*chunks, sound)
+    cost = sum((it.cost for it in every), start=join.cost)
+    high = sum((it.cost_high for it in every), start=join.cost_high)
     return replace(
         rough,
         price=float(cost.amount),
@@ -219,21 +276,34 @@ def _together(
 
 
 def _roughly(
-    clips: tuple[Clip, ...], longest: Option, join: Option, *, like: float
+    clips: tuple[Clip, ...],
+    longest: Option,
+    sound: Option | None,
+    join: Option,
+    *,
+    like: float,
 ) -> ChunkedPlan:
     """*like*: so many chunks as the longest would cost what all of them cost."""
     # The slowest of several: the expected largest of so many normal values, roughly.
     slowest = math.exp(UNEVEN * math.sqrt(2 * math.log(len(clips))))
     wall = longest.usage.wall_seconds * slowest
-    high = float(longest.cost_high.amount)
+    wall_high = max(longest.wall.high, wall)
+    price = like * longest.price + join.price
+    price_high = like * float(longest.cost_high.amount) + float(join.cost_high.amount)
+    if sound is not None:
+        wall = max(wall, sound.usage.wall_seconds)
+        wall_high = max(wall_high, sound.wall.high)
+        price += sound.price
+        price_high += float(sound.cost_high.amount)
     return ChunkedPlan(
         clips=clips,
         chunk=longest,
+        sound=sound,
         join=join,
         wall_seconds=wall + join.usage.wall_seconds,
-        high_seconds=max(longest.wall.high, wall) + join.wall.high,
-        price=like * longest.price + join.price,
-        price_high=like * high + float(join.cost_high.amount),
+        high_seconds=wall_high + join.wall.high,
+        price=price,
+        price_high=price_high,
     )
 
 

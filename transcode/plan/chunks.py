@@ -3,8 +3,8 @@ Where a source can be cut, so that its parts are encoded at once, and joined.
 
 Every chunk begins where a segment of the whole would, with a keyframe of its own. It is
 decoded from the source's keyframe before that, and what lies between is dropped: the
-source's keyframes need not lie where ours do. Sound is never cut; stills, captions and
-packaging are the join's.
+source's keyframes need not lie where ours do. Sound is never cut: it is the join's, or
+has a task of its own beside the chunks. Stills, captions and packaging are the join's.
 """
 
 from __future__ import annotations
@@ -216,9 +216,46 @@ def chunk_recipe(recipe: Recipe, clip: Clip) -> Recipe:
     )
 
 
-def join_recipe(recipe: Recipe, clips: tuple[Clip, ...]) -> Recipe:
-    """Everything else, and the whole made of the chunks."""
-    return recipe.model_copy(update={"chunks": clips})
+def sound_recipe(recipe: Recipe) -> Recipe | None:
+    """The encoded soundtracks alone, each in a file; None where there are none."""
+    encoded = tuple(it for it in recipe.audio if it.made_by == "encoded")
+    if not encoded:
+        return None
+    return recipe.model_copy(
+        update={
+            "video": (),
+            "audio": encoded,
+            "captions": (),
+            "burned_index": None,
+            "packaging": FilePackaging(
+                files=tuple(
+                    OutputFile(
+                        name=f"{it.name}.mp4",
+                        container="mp4",
+                        video=None,
+                        audio=(it.name,),
+                    )
+                    for it in encoded
+                )
+            ),
+            "poster": None,
+            "sprites": None,
+            "watermark": None,
+            "keep_metadata": False,
+            "looks": (),
+            "segmented_later": isinstance(recipe.packaging, CmafPackaging),
+        }
+    )
+
+
+def join_recipe(
+    recipe: Recipe, clips: tuple[Clip, ...], *, sound_apart: bool = False
+) -> Recipe:
+    """
+    Everything else, and the whole made of the chunks; *sound_apart*: and of soundtracks
+    that `sound_recipe` made.
+    """
+    return recipe.model_copy(update={"chunks": clips, "sound_apart": sound_apart})
 
 
 def _picture(media: Media, recipe: Recipe) -> VideoStream | None:

@@ -32,9 +32,10 @@ def requests_of(
         # A sample keeps nothing, and reads as often as it has parts.
         return requests_for((), source_gets=SOURCE_GETS * len(recipe.parts)) + RECORDS
     encoded = sum(it.made_by == "encoded" for it in recipe.video)
-    asked = requests_for(
-        _objects(recipe, seconds, rates), inputs=[encoded] * len(recipe.chunks)
-    )
+    inputs = [encoded] * len(recipe.chunks)
+    if recipe.sound_apart:
+        inputs.append(sum(it.made_by == "encoded" for it in recipe.audio))
+    asked = requests_for(_objects(recipe, seconds, rates), inputs=inputs)
     return asked + RECORDS
 
 

@@ -16,7 +16,7 @@ from ..contract import (
     Usage,
 )
 from .choose import Choice
-from .chunk_search import ChunkedPlan, Part
+from .chunk_search import ChunkedPlan, Parts
 
 __all__ = ["planned_task", "tasks_of", "together", "total"]
 
@@ -28,7 +28,7 @@ def planned_task(  # noqa: PLR0913 - a task is made of just these things
     *,
     choice: Choice,
     job: str,
-    kind: Literal["encode", "index", "chunk", "join"] = "encode",
+    kind: Literal["encode", "index", "chunk", "sound", "join"] = "encode",
     number: int | None = None,
 ) -> PlannedTask:
     """One task in the spec that was chosen for it."""
@@ -51,7 +51,7 @@ def planned_task(  # noqa: PLR0913 - a task is made of just these things
 def tasks_of(
     source: Source,
     media: Media,
-    parts: tuple[tuple[Part, ...], Part] | None,
+    parts: Parts | None,
     single: PlannedTask | None,
     *,
     job: str,
@@ -59,20 +59,25 @@ def tasks_of(
     """What ends the job comes first, what has to be done before it after."""
     if parts is None:
         return (single,) if single else ()
-    pieces, joining_them = parts
     chunks = tuple(
         planned_task(
             source, media, part.recipe, choice=part.choice, job=job, kind="chunk",
             number=number,
         )
-        for number, part in enumerate(pieces, 1)
+        for number, part in enumerate(parts.chunks, 1)
+    )  # fmt: skip
+    sound = () if parts.sound is None else (
+        planned_task(
+            source, media, parts.sound.recipe, choice=parts.sound.choice, job=job,
+            kind="sound",
+        ),
     )  # fmt: skip
     join = planned_task(
-        source, media, joining_them.recipe, choice=joining_them.choice, job=job,
+        source, media, parts.join.recipe, choice=parts.join.choice, job=job,
         kind="join",
     )  # fmt: skip
     joining = join.task.model_copy(
-        update={"joins": tuple(it.task.task_id for it in chunks)}
+        update={"joins": tuple(it.task.task_id for it in (*chunks, *sound))}
     )
     fallback = None
     if single is not None:
@@ -82,6 +87,7 @@ def tasks_of(
         fallback = way_out.model_copy(update={"task": named, "fallback": None})
     return (
         join.model_copy(update={"task": joining, "fallback": fallback}),
+        *sound,
         *chunks,
     )
 

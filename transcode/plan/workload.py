@@ -233,7 +233,11 @@ def workload(
         seconds = INDEX_SECONDS_PER_MB * (media.bytes or 0) / 1e6
         seconds += INDEX_SECONDS_PER_PICTURE * frames_of(video, length.seconds)
         stages.append(Stage("index", seconds, longest_share=1.0, spread=INDEX_SPREAD))
-    stages += [_audio(a, length.seconds, coefficients) for a in recipe.audio]
+    stages += [
+        _audio(it, length.seconds, coefficients)
+        for it in recipe.audio
+        if not (recipe.sound_apart and it.made_by == "encoded")
+    ]
     shown = content.bit_rates if content else {}
     likely, most = written_bytes(media, recipe, video, length.seconds, shown=shown)
     package = coefficients.packager

@@ -31,17 +31,27 @@ _OFF = Fraction(1, 20)
 
 def join(task: Task, scratch: Path) -> dict[str, str]:
     """
-    Rendition → a file in *scratch* with all of its pictures, read from `task.inputs`.
+    Rendition → a file with all of it, by `task.inputs`: pictures are put together in
+    *scratch*, a soundtrack lies there as another task has made it.
 
     Raises `OutputRejected` where the chunks do not make a whole, OSError where one
     cannot be read.
     """
-    folders, chunks = [Path(folder) for folder in task.inputs], task.recipe.chunks
-    if len(folders) != len(chunks):
-        raise OutputRejected(f"{len(folders)} of {len(chunks)} chunks are there.")
-    return {
+    recipe, folders = task.recipe, [Path(folder) for folder in task.inputs]
+    sounds = {}
+    if recipe.sound_apart and folders:
+        of_sound = folders.pop()
+        sounds = {
+            it.name: str(of_sound / f"{it.name}.mp4")
+            for it in recipe.audio
+            if it.made_by == "encoded"
+        }
+    if len(folders) != len(recipe.chunks):
+        said = f"{len(folders)} of {len(recipe.chunks)} chunks are there."
+        raise OutputRejected(said)
+    return sounds | {
         rendition.name: str(_join(task, rendition, folders, scratch))
-        for rendition in task.recipe.video
+        for rendition in recipe.video
         if rendition.made_by == "encoded"
     }
 

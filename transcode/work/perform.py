@@ -103,7 +103,7 @@ class _Bench:
     lines: str | None = None
     """Path of the subtitles that are drawn into the picture."""
     joined: Mapping[str, str] = field(default_factory=dict)
-    """Rendition → what was made of its chunks."""
+    """Rendition → what others have made of it."""
 
 
 def _perform(
@@ -121,7 +121,8 @@ def _perform(
             seal=seal,
         )
     first = FirstPass()
-    if any(sound.loudness is not None for sound in task.recipe.audio):
+    levelled = any(sound.loudness is not None for sound in task.recipe.audio)
+    if levelled and not task.recipe.sound_apart:
         bench.report(phase(task))
         first = measure_loudness(
             task, program=bench.ffmpeg, folder=bench.scratch, report=bench.report
@@ -312,8 +313,9 @@ def _attempt(
     reshaped: tuple[Reshaped, ...] = (),
 ) -> EncodeReport:
     fifo = str(bench.scratch / "media.fifo")
-    # Of a join's source no picture is decoded but for stills.
-    shown = None if way.task.recipe.chunks else str(bench.scratch / "shown")
+    # Of a join's source no picture is decoded but for stills, of sound's none.
+    unseen = way.task.recipe.chunks or way.task.kind == "sound"
+    shown = None if unseen else str(bench.scratch / "shown")
     try:
         command = build(
             way.task,

@@ -34,8 +34,15 @@ _KEPT_IN_TIME: dict[str, object] = {
 def mix(
     task: Task, source: Mapping[str, Stream], gains: Mapping[str, Gain]
 ) -> dict[str, list[Stream]]:
-    """Encoded soundtrack → one stream per file it stands in; equal mixes are one."""
+    """
+    Encoded soundtrack → one stream per file it stands in; equal mixes are one.
+
+    None where another task has made them.
+    """
     recipe = task.recipe
+    if recipe.sound_apart:
+        return {}
+    segmented = isinstance(recipe.packaging, CmafPackaging) or recipe.segmented_later
     mixes: dict[tuple[object, ...], list[AudioRendition]] = {}
     for sound in recipe.audio:
         if sound.made_by == "encoded":
@@ -51,7 +58,7 @@ def mix(
         split = mixed.filter_multi_output("asplit")
         for n, sound in enumerate(owners):
             tap = mixed if len(owners) == 1 else split[n]
-            if isinstance(recipe.packaging, CmafPackaging) and sound.codec == "opus":
+            if segmented and sound.codec == "opus":
                 tap = _on_packets(tap, sound.sample_rate)
             taps.setdefault(sound.name, []).append(tap)
     return taps

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 from math import ceil
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import ffmpeg
 
@@ -47,7 +47,14 @@ from .codecs import Surroundings, audio_options, last_picture, video_options
 from .colour import tagging
 from .filters import BACK, poster_due
 from .gain import Gain
-from .inputs import address, burned_lines, joined_file, mark_image, upload
+from .inputs import (
+    address,
+    burned_lines,
+    joined_file,
+    joined_sound,
+    mark_image,
+    upload,
+)
 from .muxers import JPEG, MUXERS, POSTERS, SPRITES, labels, metadata
 from .pace import pace
 from .seek import keeps_clock, told_until
@@ -81,6 +88,7 @@ VMAF_MODELS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Those built into libvmaf, as its filter names them."""
+_Rendition = TypeVar("_Rendition", VideoRendition, AudioRendition)
 _SPARE_SECONDS = 10.0
 _HAIR = 0.005
 _LEAP_SECONDS = 9
@@ -140,14 +148,17 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     *lines* is what `extract` made of the subtitles that are drawn into the picture.
     *shown* is where to write when the source's pictures are shown. *reshaped*: where
     its pixels are known to change their shape.
-    *joined* has a file for each rendition that others have encoded in chunks. Raises
+    *joined* has a file for each rendition that others have encoded: in chunks, or a
+    soundtrack. Raises
     KeyError for an encoder that has no mapping in `codecs`, ValueError where the
     recipe contradicts itself.
     """
     recipe = task.recipe
     clocked = keeps_clock(task)
     source = upload(task, hardware_decode=hardware_decode, clocked=clocked)
-    picture = None if recipe.video_index is None else source[str(recipe.video_index)]
+    picture = None
+    if recipe.video_index is not None and task.kind != "sound":
+        picture = source[str(recipe.video_index)]
     burned = None if lines is None else burned_lines(task, lines)
     if looks_at_joined(recipe):
         pictures = _stills_of_joined(task, picture, joined)
@@ -169,22 +180,13 @@ def build(  # noqa: PLR0913  each is one fact about this machine
         options = dict(group.muxer)
         mapped: list[Any] = []
         for index, rendition in enumerate(group.video):
-            taps = pictures.renditions.get(rendition.name, [])
-            if rendition.name in joined:
-                mapped.append(joined_file(task, joined[rendition.name]))
-            elif rendition.made_by == "copied":
-                mapped.append(picture)
-            else:
-                mapped.append(taps.pop())
+            mapped.append(_picture(task, rendition, pictures, picture, joined))
             options |= _video(task, rendition, index, pictures=pictures)
         for index, sound in enumerate(group.audio):
             options |= labels(sound, index, position=len(mapped))
-            options |= audio_options(sound, index)
-            copied = sound.made_by == "copied"
-            tap = (
-                source[str(sound.source_index)] if copied else sounds[sound.name].pop()
-            )
-            mapped.append(tap)
+            taken = as_copied(sound) if sound.name in joined else sound
+            options |= audio_options(taken, index)
+            mapped.append(_soundtrack(sound, source, sounds, joined))
         options |= _clock(task, group, pictures, options)
         options |= metadata(recipe, group.muxer)
         if not any(it.kind == "video" for it in streams):
@@ -208,6 +210,35 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     number = next((n for n, it in enumerate(inputs) if it == address(task)), 0)
     headers = None if shown is None else headers_of(task)
     return Command(argv, tuple(streams), number, shown, headers, tuple(reshaped))
+
+
+def _picture(
+    task: Task,
+    rendition: VideoRendition,
+    pictures: Pictures,
+    source: Any,
+    joined: Mapping[str, str],
+) -> Any:
+    """The stream that *rendition* is encoded from or copied."""
+    if rendition.name in joined:
+        return joined_file(task, joined[rendition.name])
+    if rendition.made_by == "copied":
+        return source
+    return pictures.renditions[rendition.name].pop()
+
+
+def _soundtrack(
+    sound: AudioRendition,
+    source: Any,
+    mixed: Mapping[str, list[Any]],
+    joined: Mapping[str, str],
+) -> Any:
+    """The stream that *sound* is encoded from or copied."""
+    if sound.name in joined:
+        return joined_sound(joined[sound.name])
+    if sound.made_by == "copied":
+        return source[str(sound.source_index)]
+    return mixed[sound.name].pop()
 
 
 def _patience(task: Task) -> tuple[str, ...]:
@@ -514,7 +545,7 @@ def _rate(task: Task) -> Fraction | None:
     return next((it.frame_rate for it in task.media.video if it.index == index), None)
 
 
-def as_copied(rendition: VideoRendition) -> VideoRendition:
+def as_copied(rendition: _Rendition) -> _Rendition:
     """How a join treats what others have encoded."""
     return rendition.model_copy(update={"made_by": "copied"})
 

@@ -26,7 +26,15 @@ from .video import may_change
 from .watermark import DECODERS as MARK_DECODERS
 from .watermark import DEMUXERS as MARK_DEMUXERS
 
-__all__ = ["added", "address", "burned_lines", "joined_file", "mark_image", "upload"]
+__all__ = [
+    "added",
+    "address",
+    "burned_lines",
+    "joined_file",
+    "joined_sound",
+    "mark_image",
+    "upload",
+]
 
 
 def upload(task: Task, *, hardware_decode: bool = False, clocked: bool = False) -> Any:
@@ -104,6 +112,12 @@ def joined_file(task: Task, path: str, **options: str) -> Any:
         options["itsoffset"] = f"{begins:.6f}"
     only = {"format_whitelist": "mov", "protocol_whitelist": "file"}
     return ffmpeg.input(f"file:{path}", f="mov", **only, **options)["v"]
+
+
+def joined_sound(path: str) -> Any:
+    """A soundtrack that another task made: its times are those of the whole."""
+    only = {"format_whitelist": "mov", "protocol_whitelist": "file"}
+    return ffmpeg.input(f"file:{path}", f="mov", **only)["a"]
 
 
 def mark_image(recipe: Recipe) -> Any:

@@ -42,8 +42,11 @@ def keeps_clock(task: Task) -> bool:
     Whether times are counted as the source's own clock does, and not from what is read.
 
     Chunks of a transport stream and their join read one stream of several, and ffmpeg
-    takes the first time of those that are used for 0: each would have another zero.
+    takes the first time of those that are used for 0: each would have another zero. So
+    would sound without its picture, of any container.
     """
+    if task.kind == "sound":
+        return True
     return task.media.container in SEARCHED and task.kind in {"chunk", "join"}
 
 
