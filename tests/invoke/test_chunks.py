@@ -15,7 +15,9 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from transcode.contract import (
+    Artifact,
     Attempt,
+    AudioFacts,
     Candidate,
     Failure,
     Money,
@@ -50,6 +52,7 @@ class End:
     cost: str = "0.10"
     after: str | None = None
     """As "c1.2": the second attempt of c1. Itself: it never ends by itself."""
+    made: Artifact | None = None
 
 
 _events = partial(defaultdict[str, anyio.Event], anyio.Event)
@@ -95,7 +98,9 @@ class FakeEngine:
         self.log.append(f"{name} ends")
         self.ended[name].set()
         attempt = _attempt(task, number, end.outcome, end)
-        return attempt, Produced(outcome=end.outcome, notes=("as told",))
+        made = () if end.made is None else (end.made,)
+        told = Produced(outcome=end.outcome, artifacts=made, notes=("as told",))
+        return attempt, told
 
     @property
     def limits(self) -> list[str]:
@@ -144,6 +149,19 @@ def job(make_task: Callable[..., Task]) -> Job:
         return (join, *(plan(f"c{n}", "chunk", it) for n, it in enumerate(sizes, 1)))
 
     return make
+
+
+def with_sound(planned: Sequence[PlannedTask]) -> tuple[PlannedTask, ...]:
+    """The same job, whose sound has a task of its own."""
+    join, *chunks = planned
+    update = {"task_id": "s", "kind": "sound"}
+    alike = chunks[0].task.model_copy(update=update)
+    task = join.task.model_copy(update={"joins": ("c1", "c2", "s")})
+    return (
+        join.model_copy(update={"task": task}),
+        chunks[0].model_copy(update={"task": alike}),
+        *chunks,
+    )
 
 
 async def invoke(
@@ -275,20 +293,28 @@ async def test_an_unfit_chunk_leads_to_one_piece_and_a_note(
 
 async def test_unfit_sound_leads_to_one_piece_as_an_unfit_chunk_does(job: Job) -> None:
     """A join of everything but the sound would be none."""
-    join, *chunks = job()
-    update = {"task_id": "s", "kind": "sound"}
-    alike = chunks[0].task.model_copy(update=update)
-    sound = chunks[0].model_copy(update={"task": alike})
-    task = join.task.model_copy(update={"joins": ("c1", "c2", "s")})
-    join = join.model_copy(update={"task": task})
     late = replace(UNFIT, after="c2.1")
     ends = {"s": [late], "c1": [End()], "c2": [End()], "join": [End()]}
 
-    results = await invoke(FakeEngine(ends), (join, sound, *chunks))
+    results = await invoke(FakeEngine(ends), with_sound(job()))
 
     assert ("encode", "sound") == (results["join"].kind, results["s"].kind)
     assert results["join"].produced is not None
     assert results["join"].produced.notes[0].startswith("Its chunks made no whole")
+
+
+async def test_a_join_is_told_how_the_sound_was_heard(job: Job) -> None:
+    """By whoever made it: nobody listens to it once more."""
+    facts = AudioFacts(codec="aac", sample_rate=48_000, channels=2)
+    made = Artifact(
+        path="aac.mp4", kind="audio", made_by="encoded", bytes=1, sha256="", audio=facts
+    )
+    ends = {"s": [End(made=made)], "c1": [End()], "c2": [End()], "join": [End()]}
+    engine = FakeEngine(ends)
+
+    await invoke(engine, with_sound(job()))
+
+    assert {"aac": facts} == engine.begun[-1].heard
 
 
 async def test_one_piece_gets_what_its_chunks_have_left_of_the_budget(job: Job) -> None:

@@ -152,14 +152,15 @@ def test_sound_that_was_made_apart_is_that_of_one_piece(
     assert clips is not None
 
     whole, here = done(task, task.recipe)
-    _, apart = done(task, sound, kind="sound")
+    sounds, apart = done(task, sound, kind="sound")
     assert [f"{it.name}.mp4" for it in task.recipe.audio] == [
         it.name for it in apart.iterdir()
     ]
     parts = [done(task, chunk_recipe(task.recipe, it), kind="chunk")[1] for it in clips]
     join = join_recipe(task.recipe, clips, sound_apart=True)
     inputs = tuple(map(str, (*parts, apart)))
-    joined, there = done(task, join, kind="join", inputs=inputs)
+    heard = {Path(it.path).stem: it.audio for it in sounds.artifacts}
+    joined, there = done(task, join, kind="join", inputs=inputs, heard=heard)
 
     assert packets(here, tmp_path) == packets(there, tmp_path)
     levels = [

@@ -71,12 +71,15 @@ def chunks(  # noqa: PLR0913 - what is asked
             try:
                 for number in range(repeat):
                     now = tell.repeat(file.name, number, repeat)
+                    # What cannot be cut is told before the whole was made.
+                    parts = {}
+                    for count in counts:
+                        parts[count] = _job(file, profile, count, options, ffmpeg)
+                        now.step(1 + len(counts))
                     whole = _job(file, profile, 1, options, ffmpeg)
                     now.step(1 + len(counts))
-                    for count in counts:
-                        parts = _job(file, profile, count, options, ffmpeg)
-                        pairs[count].append((whole, parts))
-                        now.step(1 + len(counts))
+                    for count, made in parts.items():
+                        pairs[count].append((whole, made))
             except (UsageError, PlanError) as exc:
                 of = {"file": file.name, "chunks": " ".join(map(str, counts))}
                 figures.append(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
+from pydantic import Field
+
 from .media import Media
+from .outcome import AudioFacts
 from .recipe import Recipe
 from .source import Source
 from .spec import Interval, Spec, Usage
@@ -43,3 +47,5 @@ class Task(Value):
     behind them that of the sound."""
     inputs: tuple[str, ...] = ()
     """Folders with what those made; known when they are done."""
+    heard: Mapping[str, AudioFacts] = Field(default_factory=dict)
+    """Of a join: soundtracks that another task made, as it heard them."""

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import Self
 
 from ..contract import (
     Attempt,
+    AudioFacts,
     KeptWork,
     Money,
     OutcomeKind,
@@ -228,7 +230,8 @@ def _choose(
     if inputs is None:
         return None
     number = max((a.number for a in state.all_attempts), default=0) + 1
-    return Begin(task.model_copy(update={"inputs": inputs}), number, reason)
+    update = {"inputs": inputs, "heard": _heard(task, states)}
+    return Begin(task.model_copy(update=update), number, reason)
 
 
 def _inputs(task: Task, states: Sequence[TaskState]) -> tuple[str, ...] | None:
@@ -238,6 +241,21 @@ def _inputs(task: Task, states: Sequence[TaskState]) -> tuple[str, ...] | None:
     if not all(state.done for state in joined):
         return None
     return tuple(state.place for state in joined)
+
+
+def _heard(task: Task, states: Sequence[TaskState]) -> dict[str, AudioFacts]:
+    """What it joins, by soundtrack, as whoever made it has heard it."""
+    made = (
+        it.produced.artifacts
+        for it in states
+        if it.planned.task.kind == "sound" and it.name in task.joins and it.produced
+    )
+    return {
+        PurePosixPath(it.path).stem: it.audio
+        for artifacts in made
+        for it in artifacts
+        if it.audio is not None
+    }
 
 
 def _money(states: Sequence[TaskState], budget: Money | None) -> TaskBudget:

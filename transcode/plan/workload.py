@@ -568,9 +568,12 @@ def verify_seconds(
     total = 0.0
     for track in recipe.audio:
         listened = seconds
-        if track.made_by == "copied":
+        taken = track.made_by == "copied"
+        if taken or recipe.sound_apart:
+            # What another task made it has heard itself.
+            whole = taken and seconds <= MOST_SOUND_SECONDS
             groups = min(seconds, MOST_SAMPLES * recipe.gop_seconds)
-            listened = seconds if seconds <= MOST_SOUND_SECONDS else groups
+            listened = seconds if whole else groups
         total += METERING * listened * track.channels / 2
     if video is None:
         return total

@@ -19,13 +19,9 @@ def recording(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty seconds, larger than what is read of its head; sound begins late."""
     path = tmp_path_factory.mktemp("tagged") / "late.mkv"
     argv = [ffmpeg, "-v", "error", "-f", "lavfi"]
-    argv += [
-        "-i",
-        "testsrc2=size=320x180:rate=25:duration=20",
-        "-itsoffset",
-        f"{_LATE}",
-    ]
-    argv += ["-f", "lavfi", "-i", "anoisesrc=sample_rate=48000:duration=20"]
+    argv += ["-i", "testsrc2=size=320x180:rate=25:duration=20"]
+    argv += ["-itsoffset", f"{_LATE}", "-f", "lavfi"]
+    argv += ["-i", "anoisesrc=sample_rate=48000:duration=20"]
     argv += ["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "flac"]
     subprocess.run([*argv, str(path)], check=True)
     return path

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
 from ...contract import OutcomeKind, Plan
+from ...contract.task import PARTS
 from ...hooks import (
     AlreadyDone,
     AttemptEnded,
@@ -117,7 +118,7 @@ class Bars:
         if first:
             self._moving.add(task_id)
         # Of many, those are shown that run.
-        many = self._board.several or lane.planned.task.kind == "chunk"
+        many = self._board.several or lane.planned.task.kind in PARTS
         self._bars.update(
             self._ids[task_id],
             visible=not (many and lane.ended is OutcomeKind.SUCCEEDED),

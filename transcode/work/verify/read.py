@@ -10,7 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ...contract import AudioRendition, OutputFile, Task, VideoRendition
+from ...contract import (
+    AudioRendition,
+    LoudnessFacts,
+    OutputFile,
+    Task,
+    VideoRendition,
+)
 from ...media.demuxers import READS
 from ..loudness import LoudnessMeter
 from ..shown import ordered
@@ -218,8 +224,10 @@ class _Reader:
             raise BrokenSegment(msg)
         self._plan, self._stream, self._base = plan, stream, stream.time_base
         self._is_video = isinstance(plan, VideoRendition)
-        encoded = plan.made_by == "encoded"  # what is copied sounds as it did
-        self._meter = LoudnessMeter() if encoded and not self._is_video else None
+        # What is copied sounds as it did, and what others made as they heard it.
+        self._heard = task.heard.get(plan.name)
+        new = plan.made_by == "encoded" and self._heard is None
+        self._meter = LoudnessMeter() if new and not self._is_video else None
         self._decoder = Decoder(
             stream,
             self._base,
@@ -285,6 +293,13 @@ class _Reader:
         decoded = self._first + self._ticks
         return max(min(ends, max(said, decoded)), max(self._times) + 1)
 
+    def _loudness(self) -> LoudnessFacts | str | None:
+        if self._meter is not None:
+            return self._meter.result()
+        if self._heard is None:
+            return None
+        return self._heard.loudness or self._heard.unknown.get("loudness")
+
     def track(
         self, place: str, boxes: _Boxes | None = None, *, exact: bool = False
     ) -> Track:
@@ -337,7 +352,7 @@ class _Reader:
             channels=sound.channels if sound else None,
             header=boxes.header if boxes else None,
             segments=boxes.segments if boxes else (),
-            loudness=self._meter.result() if self._meter else None,
+            loudness=self._loudness(),
             stated_seconds=stream.duration * self._base
             if exact and stream.duration is not None
             else None,
