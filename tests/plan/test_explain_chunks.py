@@ -44,7 +44,7 @@ def candidate(memory_mib: int, wall: float, reason: str, *, chosen: bool) -> Can
 def divided(
     upload: Source, media: Media, capable: Capabilities, profile: Profile
 ) -> Plan:
-    """Two chunks, the second one longer, and their join."""
+    """Two chunks, the second one longer, sound beside them, and their join."""
     decision = make_recipe(media, profile, capable)
 
     def planned(name: str, memory_mib: int, wall: float) -> PlannedTask:
@@ -68,6 +68,7 @@ def divided(
 
     tasks = (
         planned("join", 1024, 3.0),
+        planned("sound", 256, 13.0),
         planned("chunk-1", 4096, 11.0),
         planned("chunk-2", 4096, 12.0),
     )
@@ -113,7 +114,10 @@ def test_a_job_in_chunks_reads_well(
     shipped: Callable[[str], Profile],
     golden: Golden,
 ) -> None:
-    """What is made once, then chunks and join; the losers are the longest chunk's."""
+    """
+    What is made once, then chunks, sound and join; losers are the longest chunk's, if
+    sound takes longer than that.
+    """
     media = change(media={}, video={"codec": "hevc"})
     page = explain(divided(upload, media, capable, shipped("hls")))
 

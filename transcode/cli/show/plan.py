@@ -63,11 +63,12 @@ def explain(plan: Plan, *, width: int | None = None) -> str:
     wide = WIDTH if width is None else min(WIDTH, width)
     sections: list[Iterable[str]] = [_head(plan, wide)]
     if plan.tasks:
-        main, *chunks = plan.tasks
+        main, *parts = plan.tasks
+        chunks = [it for it in parts if it.task.kind == "chunk"]
         sections.append(_renditions(main.task.recipe, wide))
         if chunks:
             sections += [
-                divided_specs(plan, main, chunks, width=wide),
+                divided_specs(plan, main, parts, width=wide),
                 losers_of(
                     max(chunks, key=lambda it: it.task.predicted.wall_seconds),
                     of="the longest chunk",
@@ -266,17 +267,21 @@ def single_spec(plan: Plan, planned: PlannedTask, width: int = WIDTH) -> Iterato
 def divided_specs(
     plan: Plan,
     join: PlannedTask,
-    chunks: Sequence[PlannedTask],
+    parts: Sequence[PlannedTask],
     *,
     width: int = WIDTH,
 ) -> Iterator[str]:
     """Several tasks at once, and one after them."""
+    sound = next((it.task for it in parts if it.task.kind == "sound"), None)
     price = f"{plan.platform.name}, prices of {plan.platform.price_table}"
     yield from item("Platform", price, width=width)
-    each = [it.task for it in chunks]
+    each = [it.task for it in parts if it.task.kind == "chunk"]
     yield from item(
         "Specs", f"{len(each)} chunks, each {spec_words(each[0].spec)}", width=width
     )
+    if sound is not None:
+        words = f"beside them the sound, {spec_words(sound.spec)}"
+        yield from item("", words, width=width)
     yield from item("", f"then a join, {spec_words(join.task.spec)}", width=width)
     if plan.division is not None:
         yield from item("", plan.division.reason, width=width)
@@ -288,6 +293,11 @@ def divided_specs(
     rows = [
         ("time", duration(usage.wall_seconds), when),
         ("a chunk", duration(longest.predicted.wall_seconds), _sure(longest)),
+        *(
+            [("the sound", duration(sound.predicted.wall_seconds), _sure(sound))]
+            if sound
+            else []
+        ),
         ("the join", duration(join.task.predicted.wall_seconds), _sure(join.task)),
         ("processor", duration(usage.cpu_seconds), "of one vCPU"),
         ("memory", memory(usage.peak_memory_bytes), "of the largest"),
