@@ -499,7 +499,7 @@ class Model:
             plan=lambda _constraints, _content: plan,
             consider=lambda _plan, _refusal: None,
             understand=lambda _attempt, _sample: None,
-            index_of=lambda one: one.tasks[0],
+            index_of=lambda one, _on: one.tasks[0],
         )
 
     # ── what must hold ──

@@ -25,6 +25,7 @@ from transcode.contract import (
     Capabilities,
     Constraints,
     Division,
+    Elsewhere,
     Indexed,
     Media,
     Money,
@@ -325,3 +326,28 @@ def test_what_somebody_before_us_measured_is_not_paid_for_twice(plan: Plan) -> N
     left = came_to.left
     # What is left of a deadline was asked after they had ended.
     assert (money("0.90"), 100.0) == (left.budget, left.deadline_seconds)
+
+
+def test_what_chunks_cost_elsewhere_is_told_with_the_pass_there(plan: Plan) -> None:
+    """At that platform's price, and before them; one piece there needs none."""
+    spec = plan.tasks[0].task.spec
+    beside = {
+        name: Elsewhere(
+            platform=name, spec=spec, wall_seconds=9.0, cost=money("2.00"), chunks=count
+        )
+        for name, count in (("chunked", 4), ("nowhere", 4), ("whole", 1))
+    }
+    compared = plan.model_copy(update={"elsewhere": tuple(beside.values())})
+    there = {"chunked": pass_of(plan, 3.0, "0.25"), "nowhere": None}
+
+    told = considered(
+        compared, pass_of(plan, 1.0, "0.01"), Constraints(chunks=4), there=there
+    )
+
+    assert told is not None
+    found = {it.platform: it for it in told.elsewhere}
+    chunked, nowhere = found["chunked"], found["nowhere"]
+    assert (12.0, money("2.25")) == (chunked.wall_seconds, chunked.cost)
+    assert (None, None) == (nowhere.wall_seconds, nowhere.cost)
+    assert "No spec there does the pass" in (nowhere.reason or "")
+    assert beside["whole"] == found["whole"]

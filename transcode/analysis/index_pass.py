@@ -13,6 +13,7 @@ from ..contract import (
     Money,
     OutcomeKind,
     Plan,
+    PlannedTask,
     TaskResult,
 )
 from ..errors import PlanError
@@ -73,7 +74,7 @@ def foresee_index(
         plan = foresee(planner)
         if plan.division is None or plan.division.chunks < 2:  # noqa: PLR2004
             return None
-        index = planner.index_of(plan.model_copy(update={"media": media}))
+        index = planner.index_of(plan.model_copy(update={"media": media}), None)
         if wishes.deadline_seconds is not None or wishes.budget is not None:
             took = index.task.predicted_wall.high
             left = less(wishes, index.task.predicted_cost, took)
@@ -84,7 +85,13 @@ def foresee_index(
             raise
         return None
     plan = plan.model_copy(update={"media": media})
-    return considered(plan, index, wishes)
+    there: dict[str, PlannedTask | None] = {}
+    for it in plan.elsewhere:
+        if it.chunks > 1:
+            there[it.platform] = None
+            with suppress(PlanError):
+                there[it.platform] = planner.index_of(plan, it.platform)
+    return considered(plan, index, wishes, there=there)
 
 
 def looked_through(

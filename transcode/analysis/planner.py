@@ -40,8 +40,9 @@ class Planner:
     """Raises `PlanError`."""
     consider: Callable[[Plan, PlanError | None], Sampling | None]
     understand: Callable[[Attempt, PlannedTask], Content | None]
-    index_of: Callable[[Plan], PlannedTask]
-    """The pass over all packets, before a plan that is made as if there were one."""
+    index_of: Callable[[Plan, str | None], PlannedTask]
+    """The pass over all packets, before a plan that is made as if there were one; on
+    another platform by its name."""
 
     def first(self) -> tuple[Plan, PlanError | None]:
         """
@@ -166,9 +167,9 @@ def planner_of(  # noqa: PLR0913 - a plan is made of just these things
             coefficients=wiring.coefficients,
             platform=platform.name,
         ),
-        index_of=lambda plan: index_of(
+        index_of=lambda plan, on: index_of(
             plan,
-            platform=platform,
+            platform=platform if on is None else wiring.catalog.platform(on),
             machine=wiring.machine_of(request.engine),
             coefficients=wiring.coefficients,
             optimize=wishes.optimize,

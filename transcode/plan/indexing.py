@@ -10,12 +10,15 @@ first, and everything is planned anew by what it saw.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Literal
 
 from ..contract import (
     Constraints,
+    Elsewhere,
     FilePackaging,
     Indexed,
     Indexing,
@@ -94,9 +97,16 @@ def index_of(
     )
 
 
-def considered(plan: Plan, pass_: PlannedTask, constraints: Constraints) -> Plan | None:
+def considered(
+    plan: Plan,
+    pass_: PlannedTask,
+    constraints: Constraints,
+    *,
+    there: Mapping[str, PlannedTask | None] = MappingProxyType({}),
+) -> Plan | None:
     """
-    *plan*, made as if there were an index, with the pass that makes one before it.
+    *plan*, made as if there were an index, with the pass that makes one before it;
+    *there* has that pass for other platforms, too; None where none of their specs does.
 
     None where it would not be cut, or one piece is better by what is minimised.
     """
@@ -127,8 +137,29 @@ def considered(plan: Plan, pass_: PlannedTask, constraints: Constraints) -> Plan
             "indexing": told,
             "predicted_cost": price,
             "predicted": _after(took, plan.predicted),
+            "elsewhere": tuple(
+                _with_pass(it, there[it.platform]) if it.platform in there else it
+                for it in plan.elsewhere
+            ),
             "deadline_seconds": constraints.deadline_seconds,
             "budget": constraints.budget,
+        }
+    )
+
+
+def _with_pass(beside: Elsewhere, pass_: PlannedTask | None) -> Elsewhere:
+    """What it would cost and take there, the pass included."""
+    if beside.cost is None or beside.wall_seconds is None:
+        return beside
+    if pass_ is None:
+        reason = "No spec there does the pass over all packets that chunks need."
+        nothing = {"spec": None, "cost": None, "wall_seconds": None, "chunks": 1}
+        return beside.model_copy(update=nothing | {"reason": reason})
+    first = pass_.task.predicted.wall_seconds
+    return beside.model_copy(
+        update={
+            "cost": beside.cost + pass_.task.predicted_cost,
+            "wall_seconds": first + beside.wall_seconds,
         }
     )
 
