@@ -250,11 +250,12 @@ async def test_chunks_are_joined_by_the_last_to_end(
     as_here: Callable[..., None],
 ) -> None:
     """
-    Two calls at once, then one in a spec of its own for the join; one result, and that
-    of this machine.
+    A call for each and one for the sound at once, then one in a spec of its own for the
+    join; one result, and that of this machine.
     """
     front = make_front("--dynamic", "--self", URN)
-    clip = make_clip("chunked", seconds=22, size="320x180")
+    mp3 = ("-c:a", "libmp3lame")
+    clip = make_clip("chunked", seconds=22, size="320x180", extra=mp3)
     place.put("in/chunked.mp4", clip.read_bytes())
     request = Request(
         source=f"{place.uri}/in/chunked.mp4",
@@ -263,17 +264,20 @@ async def test_chunks_are_joined_by_the_last_to_end(
         profile="preview",
         engine="functiongraph",
         memory_mib=1024,
+        optimize="time",
     )
 
     await start(wired(known(front)), request)
-    calls = front.ended(3)
+    calls = front.ended(4)
 
-    assert ["SUCCESS"] * 3 == [call["status"] for call in calls]
+    assert ["SUCCESS"] * 4 == [call["status"] for call in calls]
     (manifest,) = place.manifests()
-    assert ["chunk", "chunk", "join"] == sorted(one.kind for one in manifest.tasks)
+    kinds = [one.kind for one in manifest.tasks]
+    assert ["chunk", "chunk", "join", "sound"] == sorted(kinds)
     folders = {name.split("/")[2] for name in place.names("out/chunked")}
     assert 2 == len(folders), "chunks are left"
-    as_here(manifest, clip, "--profile", "preview", "--chunks", "2")
+    same = ("--profile", "preview", "--chunks", "2", "--optimize", "time")
+    as_here(manifest, clip, *same)
 
 
 async def test_a_stream_is_indexed_before_it_is_cut(
