@@ -2,13 +2,16 @@
 Chunks against one piece, judged by a second tool, over files of every container.
 
     python bench/chunk_equality.py [--files FILE …] [--profile preview] [--chunks 2]
-                                   [--seconds 24] [--quality] [--json FILE]
+                                   [--seconds 24] [--optimize balanced] [--quality]
+                                   [--json FILE]
 
 What is shorter than *seconds* is played several times over first, its packets copied
 into the same container, so that there is something to cut. Each file is then made in
 one piece and in chunks, and ffprobe of another build compares what came of it: frames,
-times of all packets, keyframes, durations. A file that is refused chunks says why; one
-that was made in one piece after all, since its chunks made no whole, says so, too.
+times of all packets, keyframes, durations, and what packets of sound hold; with
+*--optimize time* those were encoded by a task of their own, if at all. A file that is
+refused chunks says why; one that was made in one piece after all, since its chunks made
+no whole, says so, too.
 
 With *--quality* both are compared with the source as well: VMAF (mean), bit rate, and
 the pictures around each cut, where a chunk's encoder has seen nothing of its neighbour.
@@ -92,6 +95,7 @@ def cuts_of(file: Path, options: argparse.Namespace) -> list[float]:
     _, plan = transcode(
         "plan", str(file), "--profile", options.profile, "--platform", "functiongraph",
         "--memory", "1024", "--chunks", str(options.chunks), "--sample", "never",
+        "--optimize", options.optimize,
     )  # fmt: skip
     first = plan["tasks"][0]["task"]["recipe"]["chunks"]
     return [float(it["start_seconds"]) for it in first[1:]]
@@ -128,11 +132,14 @@ def transcode(*args: str) -> tuple[int, dict[str, Any]]:
 
 
 def tracks(path: Path) -> list[tuple[Any, ...]]:
-    """Kind, duration, and of every packet its times and whether it is a keyframe."""
-    show = (
-        "stream=index,codec_type,duration,nb_frames:packet=stream_index,pts,dts,flags"
-    )
+    """
+    Kind, duration, packets, of sound what they hold; and of every packet its times and
+    whether it is a keyframe.
+    """
+    show = "stream=index,codec_type,duration,nb_frames"
+    show += ":packet=stream_index,pts,dts,flags,data_hash"
     argv = [SECOND_FFPROBE, "-v", "error", "-show_entries", show, "-of", "json"]
+    argv += ["-show_data_hash", "MD5"]
     done = subprocess.run([*argv, str(path)], check=True, capture_output=True)
     found = json.loads(done.stdout)
     return [
@@ -140,6 +147,12 @@ def tracks(path: Path) -> list[tuple[Any, ...]]:
             stream["codec_type"],
             stream.get("duration"),
             stream.get("nb_frames"),
+            [
+                it["data_hash"]
+                for it in found["packets"]
+                if it["stream_index"] == stream["index"]
+                and stream["codec_type"] == "audio"
+            ],
             sorted(
                 (it.get("pts", 0), it.get("dts", 0), "K" in it["flags"])
                 for it in found["packets"]
@@ -152,7 +165,7 @@ def tracks(path: Path) -> list[tuple[Any, ...]]:
 
 def same(here: Sequence[Any], there: Sequence[Any], more: int) -> bool:
     """Whether tracks are alike, but for so many keyframes *more* in the former."""
-    if [it[:3] for it in here] != [it[:3] for it in there]:
+    if [it[:4] for it in here] != [it[:4] for it in there]:
         return False
     for (*_, ours), (*_, theirs) in zip(here, there, strict=True):
         if [it[:2] for it in ours] != [it[:2] for it in theirs]:
@@ -200,6 +213,7 @@ def judged(file: Path, options: argparse.Namespace, folder: Path) -> Iterator[Ve
         code, said = transcode(
             "run", str(long), *spec, "--memory", "1024", "--to", str(to),
             "--chunks", str(count), "--sample", "never", "--quiet",
+            "--optimize", options.optimize,
         )  # fmt: skip
         if code:
             error = said.get("error", {})
@@ -247,6 +261,7 @@ def main() -> None:
     parser.add_argument("--files", nargs="+", type=Path)
     parser.add_argument("--profile", default="preview")
     parser.add_argument("--chunks", type=int, default=2)
+    parser.add_argument("--optimize", default="balanced")
     parser.add_argument("--seconds", type=float, default=24.0)
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--json", type=Path)
