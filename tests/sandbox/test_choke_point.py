@@ -39,6 +39,10 @@ PLACES = {
             "work/command/inputs.py",
             "joined_file",
         ): "our own chunks in one: one format, a file",
+        (
+            "work/command/inputs.py",
+            "joined_sound",
+        ): "our own sound: one format, a file",
         ("work/command/build.py", "extract"): "silence of lavfi's own, no upload",
         ("work/command/build.py", "compare"): "our own rendition: one format, a file",
     },

@@ -43,7 +43,7 @@ def peak():
 plan = AudioRendition.model_construct(name="sound", made_by="copied")
 recipe = N(verify="sample", gop_seconds=2.0, video=[], audio=[plan])
 media = N(duration_seconds=float(sys.argv[2]), video=(), audio=())
-task = N(kind="encode", media=media, recipe=recipe)
+task = N(kind="encode", media=media, recipe=recipe, heard={})
 before = peak()
 track = read_cmaf(task, plan, 0, staging=Path(sys.argv[1]))
 assert not isinstance(track, str), track
