@@ -17,6 +17,7 @@ from transcode.contract import (
     Interval,
     Media,
     Money,
+    OutcomeKind,
     Produced,
     Progress,
     Recipe,
@@ -32,6 +33,8 @@ from transcode.probe.probe import probe
 from transcode.settings import Settings
 from transcode.work.perform import perform
 from transcode.work.toolchain import capabilities
+
+Done = Callable[..., tuple[Produced, Path]]
 
 
 class MakeTask(Protocol):
@@ -168,6 +171,25 @@ def performed(tmp_path: Path) -> Perform:
 
 def ignore(progress: Progress) -> None:
     """Nobody watches."""
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """What is made by a task, of another recipe, in a folder of its own."""
+
+    def do(task: Task, recipe: Recipe, **changes: Any) -> tuple[Produced, Path]:
+        folder = tmp_path_factory.mktemp("done")
+        produced = perform(
+            task.model_copy(update={"recipe": recipe, **changes}),
+            staging=folder / "staging",
+            scratch=folder / "scratch",
+            settings=Settings(),
+            report=ignore,
+        )
+        assert (OutcomeKind.SUCCEEDED, None) == (produced.outcome, produced.failure)
+        return produced, folder / "staging"
+
+    return do
 
 
 @pytest.fixture(scope="session")

@@ -16,20 +16,17 @@ import pytest
 from transcode.contract import (
     Clip,
     FilePackaging,
-    OutcomeKind,
     OutputFile,
     Poster,
-    Recipe,
+    Produced,
     Sprites,
     Task,
 )
 from transcode.errors import OutputRejected
 from transcode.plan.chunks import chunk_recipe, join_recipe
-from transcode.settings import Settings
 from transcode.work.artifacts import prepare
 from transcode.work.command.build import build
 from transcode.work.join import join
-from transcode.work.perform import perform
 from transcode.work.progress import Summary
 
 _CLIPS = (
@@ -56,22 +53,9 @@ def whole(make_task: Any, make_recipe: Any, make_clip: Any, video: Any) -> Task:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """What is made by a task, of another recipe, in a folder of its own."""
-
-    def do(task: Task, recipe: Recipe, **changes: Any) -> Path:
-        folder = tmp_path_factory.mktemp("done")
-        produced = perform(
-            task.model_copy(update={"recipe": recipe, **changes}),
-            staging=folder / "staging",
-            scratch=folder / "scratch",
-            settings=Settings(),
-            report=lambda _progress: None,
-        )
-        assert (OutcomeKind.SUCCEEDED, None) == (produced.outcome, produced.failure)
-        return folder / "staging"
-
-    return do
+def done(done: Callable[..., tuple[Produced, Path]]) -> Done:
+    """The folder that a task of another recipe leaves."""
+    return lambda *task, **changes: done(*task, **changes)[1]
 
 
 @pytest.fixture(scope="module")

@@ -15,40 +15,18 @@ from transcode.contract import (
     CmafPackaging,
     FilePackaging,
     Loudness,
-    OutcomeKind,
     OutputFile,
     Produced,
     Recipe,
     Task,
 )
 from transcode.plan.chunks import chunk_recipe, cuts, join_recipe, sound_recipe
-from transcode.settings import Settings
 from transcode.work.command.build import build
-from transcode.work.perform import perform
 
 _SECONDS = 24
 _LATE = 0.4
 """Sound begins so long after the picture, or before it."""
 Done = Callable[..., tuple[Produced, Path]]
-
-
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """What is made by a task, of another recipe, in a folder of its own."""
-
-    def do(task: Task, recipe: Recipe, **changes: Any) -> tuple[Produced, Path]:
-        folder = tmp_path_factory.mktemp("done")
-        produced = perform(
-            task.model_copy(update={"recipe": recipe, **changes}),
-            staging=folder / "staging",
-            scratch=folder / "scratch",
-            settings=Settings(),
-            report=lambda _progress: None,
-        )
-        assert (OutcomeKind.SUCCEEDED, None) == (produced.outcome, produced.failure)
-        return produced, folder / "staging"
-
-    return do
 
 
 @pytest.fixture(scope="module")

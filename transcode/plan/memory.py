@@ -220,6 +220,8 @@ def waiting_bytes(media: Media, video: VideoStream, recipe: Recipe) -> float:
     through it at once, and wait for the encoders. Nothing where nobody knows when that
     is.
     """
+    if recipe.sound_apart:
+        return 0.0  # it comes as it is, and no filter waits for it
     used = {it.source_index for it in recipe.audio if it.made_by == "encoded"}
     used |= {n for it in recipe.audio for n in it.channel_indices}
     starts = [it.start_seconds for it in media.audio if it.index in used]
