@@ -170,3 +170,19 @@ def test_a_join_reads_nothing_of_the_source_for_sound_made_apart(
     inputs = {b for a, b in pairwise(argv) if a == "-i"}
     assert {"file:/joined.mp4", "file:/sound.mp4"} == inputs
     assert "copy" == argv[argv.index("-c:a:0") + 1]
+
+
+@pytest.mark.parametrize("late", [_LATE, -_LATE])
+def test_sound_of_a_transport_stream_counts_from_its_zero(
+    source: Any, recipe: Any, make_task: Any, done: Done, tmp_path: Path, *, late: float
+) -> None:
+    """Of the streams that are read ffmpeg takes the first time for 0 there."""
+    task: Task = make_task(source("clip.ts", late=late), recipe("mp4"))
+    sound = sound_recipe(task.recipe)
+    assert sound is not None
+
+    _, here = done(task, task.recipe)
+    _, apart = done(task, sound, kind="sound")
+
+    (apart / "aac.mp4").rename(apart / "video.mp4")
+    assert packets(here, tmp_path) == packets(apart, tmp_path)
