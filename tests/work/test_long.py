@@ -133,7 +133,7 @@ def test_what_a_source_s_index_takes_is_foreseen(
     """
     Read as a whole before there is a picture, however little is made of it.
     """
-    argv = [
+    argv: list[str | Path] = [
         sys.executable,
         "-c",
         OPENER,

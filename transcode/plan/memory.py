@@ -76,8 +76,8 @@ what libavformat keeps of the index, by demuxer. Measured with 1,107,000 packets
 hours of 30 pictures a second and AAC, against one hour; Matroska, transport streams and
 FLV keep less than a byte. Fragmented MP4 comes to 40."""
 OPENED_INDEX_BYTES = {"mov": 88, "avi": 32}
-"""The same while its tables are read, before there is a picture: 84 where PyAV opens it,
-78 where FFmpeg does, AVI 25."""
+"""The same while its tables are read, before there is a picture: 84 where PyAV opens
+it, 78 where FFmpeg does, AVI 25."""
 WRITTEN_INDEX_BYTES = 100
 """Of each packet of an MP4 that is written: its entry, and, as the index is moved to
 the front, its tables a second time. Measured likewise: 74 without the moving. WebM has

@@ -24,6 +24,7 @@ from ...media.side_data import display_matrices, light, mastering
 from ...sandbox.allowlist import DEMUXERS, OLDEST_LIBAVCODEC
 from ...sandbox.fence import Fence, Permissions, ports_of, shortfall
 from .apart import apart
+from .begins import find_beginnings, unheard
 from .boxes import looks_like
 from .interlace import count_fields, may_lie
 from .listen import silent
@@ -145,6 +146,11 @@ def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
             reader.budget = request["late_bytes"]
             reader.seek(0)
             found = gather(reader, _open, packet_errors=errors)
+        if unheard(found.answer):
+            reader.budget = max(reader.budget, request["late_bytes"])
+            reader.ceiling, reader.spent = reader.budget, False
+            find_beginnings(reader, found.container, found.answer, errors)
+            reader.spent = False
         _look_at_pictures(found, reader)
         _listen(found, reader)
     finally:

@@ -99,6 +99,7 @@ def describe(
         "start": _seconds(stream.start_time, stream.time_base),
         "duration": _seconds(stream.duration, stream.time_base)
         or _tagged(stream, told_end=told_end),
+        "ends": _clock(stream.metadata.get("DURATION")) if told_end else None,
         "frames": stream.frames or None,
         "bit_rate": None,
         "profile": None,
@@ -182,10 +183,12 @@ def _seconds(ticks: int | None, base: Fraction | None) -> float | None:
 def _tagged(stream: Any, *, told_end: bool) -> float | None:
     """By Matroska's own tag, seconds."""
     seconds = _clock(stream.metadata.get("DURATION"))
-    start = _seconds(stream.start_time, stream.time_base) or 0.0
-    if seconds is None or not told_end or start <= 0:
+    if seconds is None or not told_end:
         return seconds
-    return seconds - start if seconds > start else None
+    start = _seconds(stream.start_time, stream.time_base)
+    if start is None:
+        return None
+    return seconds - max(start, 0.0) if seconds > start else None
 
 
 def _clock(text: str | None) -> float | None:

@@ -1,4 +1,6 @@
-"""Matroska and WebM: an element that reaches past the end of the file."""
+"""
+Matroska and WebM: an element that reaches past the end, and what libav does not tell.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,12 @@ from .tail_riff import beyond
 
 _SEGMENT = 0x18538067
 _CLUSTER = 0x1F43B675
+_TRACKS = 0x1654AE6B
+_TRACK_ENTRY = 0xAE
+_TRACK_TYPE = 0x83
+_CODEC_DELAY = 0x56AA
+_SOUND = 2
+_NANOSECONDS = 1_000_000_000
 _NAMES = {_SEGMENT: "its Segment", _CLUSTER: "its last Cluster"}
 _MASTERS = {_SEGMENT, _CLUSTER}
 _UNSIZED = {_SEGMENT, _CLUSTER}
@@ -38,6 +46,49 @@ def matroska(reader: CountingReader) -> str | None:
     if reader.spent or not found:
         return None
     return None if at >= reader.size else "its last element has no whole header"
+
+
+def codec_delays(reader: CountingReader) -> list[float]:
+    """Of each soundtrack, in the order of the file: seconds that prime its decoder."""
+    at = 0
+    while (element := _element(reader, at)) is not None:
+        kind, body, size = element
+        if kind == _TRACKS and size is not None:
+            return [
+                delay
+                for entry, it, length in _within(reader, body, size)
+                if entry == _TRACK_ENTRY and (delay := _delay(reader, it, length)) >= 0
+            ]
+        if kind == _CLUSTER or (size is None and kind != _SEGMENT):
+            break
+        at = body if kind == _SEGMENT else body + (size or 0)
+    return []
+
+
+def _delay(reader: CountingReader, at: int, size: int) -> float:
+    """Of one TrackEntry; -1 where it is not sound."""
+    sound, delay = False, 0.0
+    for kind, body, length in _within(reader, at, size):
+        if kind in (_TRACK_TYPE, _CODEC_DELAY):
+            value = int.from_bytes(reader.at(body, min(length, 8)), "big")
+            if kind == _TRACK_TYPE:
+                sound = value == _SOUND
+            else:
+                delay = value / _NANOSECONDS
+    return delay if sound else -1.0
+
+
+def _within(
+    reader: CountingReader, at: int, size: int
+) -> Iterator[tuple[int, int, int]]:
+    """(id, start of its body, size) of what a master element holds."""
+    end = at + size
+    while at < end and (element := _element(reader, at)) is not None:
+        kind, body, length = element
+        if length is None or body + length > end:
+            return
+        yield kind, body, length
+        at = body + length
 
 
 def elements(reader: CountingReader) -> Iterator[tuple[int, int, int, int | None]]:

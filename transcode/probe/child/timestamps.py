@@ -146,7 +146,17 @@ def span_of(
 ) -> dict[str, Any] | None:
     """From the first time to the last; a jump of the clock between them is told."""
     spans = [region[key] for region in regions if key in region]
-    if len(spans) < 2 or key not in regions[0] or key not in regions[-1]:  # noqa: PLR2004
+    first = packets.get("first")
+    if not spans or key not in regions[-1]:
+        return None
+    if key in regions[0]:
+        begins = spans[0].low
+    elif first is not None:
+        # Pictures took all of the head: it was read behind it.
+        begins = round(first * CLOCK) % _WRAP
+    else:
+        return None
+    if begins == spans[-1].high:
         return None
     usual = packets["end"] - packets["last"] if packets.get("end") else 0.0
     picture = spans[-1].code in _PICTURES
@@ -154,7 +164,7 @@ def span_of(
     if lasts and packets.get("bytes") and packets.get("sum"):
         # At the bit rate of those that were read.
         usual = max(usual, lasts * packets["sum"] / packets["bytes"])
-    ways = [forward(spans[0].low, span.high) for span in spans]
+    ways = [forward(begins, span.high) for span in spans]
     # The middle one: a region may hold the jump itself.
     paces = [
         forward(span.low, span.high) / CLOCK / (span.end - span.start)

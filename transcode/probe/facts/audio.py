@@ -15,6 +15,8 @@ def audio_stream(stream: Raw) -> AudioStream:
     """What the demuxer knows of a soundtrack, absent facts with a reason."""
     start, duration = times(stream)
     unknown = {}
+    if start is None:
+        unknown["start_seconds"] = "none of its packets was among those that were read"
     if duration is None:
         unknown["duration_seconds"] = "nothing in the file tells it"
     if stream.get("layout") is None:

@@ -53,7 +53,13 @@ def _timed(stream: Mapping[str, Any]) -> tuple[float | None, float | None]:
         return begins if begins is None else begins + late, seconds
     if (end := stream.get("tail_end")) is not None and first is not None:
         return first, end - first or None
-    return start, stream["duration"] or None
+    if start is None and first is not None:
+        # libav had none by the time that the file was open.
+        start = first + late
+    length = stream["duration"]
+    if length is None and start is not None and (ends := stream.get("ends")):
+        length = ends - max(start, 0.0)
+    return start, length or None
 
 
 def language(stream: Mapping[str, Any]) -> str | None:
