@@ -1,0 +1,194 @@
+"""
+How near a target comes: clips made for a VMAF, judged by what knows no search.
+
+    python bench/targets.py FILES... [--codec h264 hevc av1] [--target 93] [--keep FILE]
+
+Of each file six seconds from its middle, at most 640 pixels wide and nearly without
+loss, are made with `--target-vmaf` by `transcode run`, at each codec's shipped preset;
+then the whole rendition is compared with its source, every second picture. `--keep`
+holds one line of JSON for each result: what stands in it is not made again. Ends with
+the shares that docs/quality.md tells.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+
+from bench.harness import parser_of
+
+PRESETS: Mapping[str, tuple[str, int]] = {
+    "h264": ("veryfast", 22),
+    "hevc": ("veryfast", 25),
+    "av1": ("9", 35),
+}
+"""As the shipped profiles have it: preset, and the rate factor the search begins at."""
+SECONDS = 6.0
+FFMPEG: str = imageio_ffmpeg.get_ffmpeg_exe()
+PROFILE = """
+name = "{codec}-target"
+title = "One file for a target"
+[packaging]
+type = "file"
+container = "mp4"
+[video]
+codec = "{codec}"
+preset = "{preset}"
+source_bit_rate_ratio = 1000
+[[video.rungs]]
+short_side = 2160
+crf = {crf}
+max_bit_rate_kbps = 100000
+"""
+
+
+def main() -> None:
+    """Prints a line for each clip and codec, then the shares."""
+    parser = parser_of(__doc__)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--codec", nargs="+", choices=PRESETS, default=["h264"])
+    parser.add_argument("--target", type=float, default=93.0)
+    parser.add_argument("--keep", type=Path)
+    args = parser.parse_args()
+    known = _kept(args.keep)
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        for file in args.files:
+            for codec in args.codec:
+                told = known.get((file.name, codec, args.target))
+                if told is None:
+                    told = _one(file, codec, args.target, Path(folder))
+                    if args.keep:
+                        with args.keep.open("a") as kept:
+                            kept.write(json.dumps(told) + "\n")
+                results.append(told)
+                print(_line(told), flush=True)
+    for codec in args.codec:
+        print(_shares(codec, [it for it in results if it["codec"] == codec]))
+
+
+def _kept(path: Path | None) -> dict[tuple[str, str, float], dict[str, Any]]:
+    if path is None or not path.exists():
+        return {}
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {(it["clip"], it["codec"], it["target"]): it for it in lines}
+
+
+def _one(file: Path, codec: str, target: float, folder: Path) -> dict[str, Any]:
+    """What became of one clip; `fault` where nothing did."""
+    result: dict[str, Any] = {"clip": file.name, "codec": codec, "target": target}
+    clip = folder / f"{file.stem}.mp4"
+    if not clip.exists() and not _cut(file, clip):
+        return result | {"fault": "it cannot be cut"}
+    preset, crf = PRESETS[codec]
+    profile = folder / f"{codec}.toml"
+    profile.write_text(PROFILE.format(codec=codec, preset=preset, crf=crf))
+    argv: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "transcode",
+        "run",
+        clip,
+        "--profile",
+        profile,
+    ]
+    argv += ["--target-vmaf", f"{target:g}", "--to", folder / "made", "--json"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return result | {"fault": done.stderr.strip().splitlines()[-1:]}
+    manifest = json.loads(done.stdout)
+    [found] = [it for it in manifest["outputs"] if it["kind"] == "rendition"]
+    made = Path(found["uri"])
+    held = found.get("quality") or {}
+    size = made.stat().st_size
+    tasks = {
+        task["task_id"].rpartition("-")[2]: sum(
+            it["measured"]["cpu_seconds"] for it in task["attempts"] if it["measured"]
+        )
+        for task in manifest["tasks"]
+    }
+    return result | {
+        "vmaf": _vmaf(made, clip),
+        "held": held.get("vmaf"),
+        "crf": held.get("crf"),
+        "kbps": round(size * 8 / SECONDS / 1000),
+        "cpu_seconds": tasks,
+        "warnings": manifest["warnings"],
+    }
+
+
+def _cut(file: Path, clip: Path) -> bool:
+    seconds = _seconds(file)
+    begin = max(0.0, (seconds - SECONDS) / 2)
+    scale = "scale='trunc(min(640,iw)/2)*2':-2,setsar=1,format=yuv420p"
+    argv: list[str | Path] = [FFMPEG, "-nostdin", "-v", "error", "-ss", f"{begin:.3f}"]
+    argv += ["-i", file, "-map", "0:v:0", "-t", f"{SECONDS:g}", "-vf", scale]
+    argv += ["-fpsmax", "25", "-fps_mode", "cfr", "-c:v", "libx264", "-qp", "4"]
+    argv += ["-preset", "ultrafast", clip]
+    return subprocess.run(argv, check=False).returncode == 0
+
+
+def _seconds(file: Path) -> float:
+    said = subprocess.run(
+        [FFMPEG, "-hide_banner", "-i", file],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = re.search(r"Duration: (\d+):(\d+):([\d.]+)", said.stderr)
+    if found is None:
+        return 0.0
+    return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
+
+
+def _vmaf(made: Path, source: Path) -> float:
+    """Mean of every second picture of the whole rendition."""
+    with tempfile.NamedTemporaryFile() as log:
+        graph = f"libvmaf=n_subsample=2:log_fmt=json:log_path={log.name}"
+        argv: list[str | Path] = [FFMPEG, "-nostdin", "-v", "error"]
+        argv += ["-i", made, "-i", source]
+        argv += ["-filter_complex", f"[0:v][1:v]{graph}", "-f", "null", "-"]
+        subprocess.run(argv, check=True)
+        return float(
+            json.loads(Path(log.name).read_text())["pooled_metrics"]["vmaf"]["mean"]
+        )
+
+
+def _line(told: Mapping[str, Any]) -> str:
+    if "fault" in told:
+        return f"{told['clip']:<44} {told['codec']}  {told['fault']}"
+    return (
+        f"{told['clip']:<44} {told['codec']}  whole {told['vmaf']:.1f}"
+        f"  held {told['held']}  crf {told['crf']}  {told['kbps']} kbit/s"
+        f"  CPU {told['cpu_seconds']}  {'; '.join(told['warnings'])}"
+    )
+
+
+def _shares(codec: str, results: Sequence[Mapping[str, Any]]) -> str:
+    away = sorted(_away(results))
+    near = sum(abs(it) <= 1.0 for it in away)
+    if not away:
+        return f"{codec}: nothing was made"
+    return (
+        f"{codec}: {near} of {len(away)} within 1, worst {away[0]:+.1f} and"
+        f" {away[-1]:+.1f}, deviation {statistics.pstdev(away):.2f}"
+    )
+
+
+def _away(results: Sequence[Mapping[str, Any]]) -> Iterator[float]:
+    for it in results:
+        if "fault" not in it:
+            yield it["vmaf"] - it["target"]
+
+
+if __name__ == "__main__":
+    main()
