@@ -204,7 +204,7 @@ def _hold(
         held = seen(task)
         better = None if task.kind == "join" else corrected(task, held, bench.staging)
         if better is None:
-            return task, encoded, held, said_of(task.recipe, held, None)
+            return task, encoded, held, said_of(task, held, None, bench.staging)
         clear(bench.staging)
         task, encoded, taken = _encode_what_can_be(better, bench, gains)
         after = seen(task)
@@ -215,7 +215,7 @@ def _hold(
             Compared({}),
             (f"The target was not checked: {exc.message}",),
         )
-    said = said_of(task.recipe, after, held)
+    said = said_of(task, after, held, bench.staging)
     return task, encoded, after, (*taken, *said)
 
 
