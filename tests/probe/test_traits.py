@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import MakeClip
 from transcode.contract import DynamicRange, Media
-from transcode.errors import MediaUnsupported
+from transcode.errors import MediaRejected, MediaUnsupported
 from transcode.probe.facts.video import video_stream
 
 Look = Callable[..., Media]
@@ -403,3 +403,39 @@ def test_nobody_knows_how_long_a_streamed_avi_lasts(
     assert media.duration_seconds is None
     assert [it.duration_seconds for it in media.video] == [None]
     assert [it.duration_seconds for it in media.audio] == [None]
+
+
+@pytest.mark.parametrize("table", [b"stsc", b"stco"])
+def test_a_stream_whose_index_is_damaged_is_left_out(
+    table: bytes, make_clip: MakeClip, tmp_path: Path, look: Look
+) -> None:
+    """
+    Samples that are counted but lie nowhere are passed over by whoever would decode.
+    """
+    data = bytearray(make_clip("both", seconds=1).read_bytes())
+    sound = data.index(b"soun")
+    at = data.index(table, sound)
+    data[at : at + 4] = b"free"
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(data)
+
+    media = look(path)
+
+    assert (1, 0) == (len(media.video), len(media.audio))
+    assert any("audio whose index is damaged" in it for it in media.warnings)
+
+
+def test_a_file_whose_only_index_is_damaged_is_refused(
+    make_clip: MakeClip, tmp_path: Path, look: Look
+) -> None:
+    """
+    What holds nothing that could be decoded is refused before anything is billed.
+    """
+    data = bytearray(make_clip("sound", seconds=1, extra=("-vn",)).read_bytes())
+    at = data.index(b"stsc")
+    data[at : at + 4] = b"free"
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(data)
+
+    with pytest.raises(MediaRejected, match="audio whose index is damaged"):
+        look(path)

@@ -103,7 +103,7 @@ def gather(
         "whole": False,
     }
     if index is not None and index.moov is not None:
-        _from_index(reader, index, container, answer)
+        _from_index(reader, index, container, answer, shortened=shortened)
         answer["leftover"] = _beside(reader, index, container, shortened=shortened)
     if answer["index"] is None:
         _look_at_end(reader, answer)
@@ -170,7 +170,12 @@ def _micro(value: int | None) -> float | None:
 
 
 def _from_index(
-    reader: CountingReader, index: BoxIndex, container: Any, answer: dict[str, Any]
+    reader: CountingReader,
+    index: BoxIndex,
+    container: Any,
+    answer: dict[str, Any],
+    *,
+    shortened: bool,
 ) -> None:
     answer["index"] = {
         "brand": index.brand,
@@ -200,6 +205,9 @@ def _from_index(
             facts["stretched"] = True
         facts["timeline"] = asdict(line)
         facts["stored"] = track.stored
+        # Tables that do not fit together: libav then passes over all samples.
+        listed = index.fragmented or shortened or len(stream.index_entries) > 0
+        facts["unindexed"] = track.stored > 0 and not listed
         facts["scale"] = track.timescale
         facts["tag"] = track.codec_tag
         facts["encrypted"] = track.encrypted

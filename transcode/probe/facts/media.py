@@ -143,10 +143,12 @@ def _set_aside(stream: Raw, raw: Raw) -> OtherStream | None:
 def _fault(stream: Raw, raw: Raw) -> str | None:
     """Why a picture or sound stream cannot be one."""
     index = raw["index"]
-    if stream.get("stored") == 0 and index and index["complete"]:
+    none_stored = stream.get("stored") == 0 and index and index["complete"]
+    none_met = raw.get("whole") and stream.get("packets", {}).get("count") == 0
+    if none_stored or (none_met and not stream.get("unindexed")):
         return f"{stream['type']} without samples"
-    if raw.get("whole") and stream.get("packets", {}).get("count") == 0:
-        return f"{stream['type']} without samples"
+    if stream.get("unindexed"):
+        return f"{stream['type']} whose index is damaged"
     if stream["type"] == "audio":
         # Without either, not even the decoder knew what it was.
         missing = not stream.get("sample_rate") and stream["decodable"]
