@@ -89,6 +89,23 @@ def test_damage_in_the_middle_is_refused_or_made_in_part(
     assert ended.document["partial"]["reason"]
 
 
+@pytest.mark.parametrize("harmed", [False, True])
+def test_pictures_that_are_made_up_in_part_are_told(
+    transcode: Run, tmp_path: Path, media_dir: Path, *, harmed: bool
+) -> None:
+    """Few enough to pass, but nobody takes the results for what was recorded."""
+    data = bytearray((media_dir / "edge/iibbibb_editlist_videoonly.mp4").read_bytes())
+    if harmed:
+        data[31326:31356] = bytes(30)
+    (tmp_path / "harmed.mp4").write_bytes(data)
+
+    ended = transcode("run", "harmed.mp4", "--profile", "preview", "--json")
+
+    assert 0 == ended.code, ended.err
+    said = [it for it in ended.document["warnings"] if "made up" in it]
+    assert harmed == bool(said)
+
+
 def test_a_transport_stream_cut_between_packets_is_found_by_decoding(
     transcode: Run, tmp_path: Path, media_dir: Path
 ) -> None:

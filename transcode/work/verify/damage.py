@@ -59,6 +59,17 @@ def complete(
             yield f"{track.name} lasts {ms(track.duration)} of {ms(said)} promised"
 
 
+def in_pictures(report: EncodeReport) -> Iterator[str]:
+    """What to say of the few damaged pictures of a source that passes as whole."""
+    read = report.packets_read or report.decoded_frames or 0
+    if report.damaged_frames:
+        yield (
+            f"{report.damaged_frames} of {read} pictures read from the source did not "
+            "decode as a whole: what is missing of them, and of those made from them, "
+            "is made up."
+        )
+
+
 def shorter_than_decoded(
     task: Task, report: EncodeReport, tracks: Sequence[Track]
 ) -> Iterator[str]:

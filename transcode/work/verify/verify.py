@@ -21,7 +21,7 @@ from ...contract import (
 from ..report import EncodeReport
 from .audio_tracks import soundtracks_check
 from .captions import captions_check
-from .damage import complete, partial_of, without_promise
+from .damage import complete, in_pictures, partial_of, without_promise
 from .loudness import levels
 from .media import media_checks
 from .packaging import faststart_check, playlists_check
@@ -120,8 +120,11 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
     partial = None
     if recipe.accept_partial:
         partial = partial_of(task, tuple(complete(task, report, tracks)), tracks)
+    notes: tuple[str, ...] = ()
     if partial is not None:
         task = without_promise(task)
+    else:
+        notes = tuple(in_pictures(report))
     if recipe.poster is not None or recipe.sprites is not None:
         checks.append(stills_check(task, tracks, staging=staging, measure=picture_size))
     if recipe.captions:
@@ -138,7 +141,7 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
             *checks,
         ),
         facts={track.name: _facts(task, track) for track in tracks},
-        notes=level.notes,
+        notes=(*level.notes, *notes),
         partial=partial,
     )
 
