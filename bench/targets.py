@@ -155,7 +155,10 @@ def _vmaf(made: Path, source: Path) -> float:
         graph = f"libvmaf=log_fmt=json:log_path={log.name}"
         argv: list[str | Path] = [FFMPEG, "-nostdin", "-v", "error"]
         argv += ["-i", made, "-i", source]
-        argv += ["-filter_complex", f"[0:v][1:v]{graph}", "-f", "null", "-"]
+        # By their number: Matroska rounds times, and would be a picture behind.
+        count = "settb=1/25,setpts=N"
+        both = f"[0:v]{count}[a];[1:v]{count}[b];[a][b]{graph}"
+        argv += ["-filter_complex", both, "-f", "null", "-"]
         subprocess.run(argv, check=True)
         return float(
             json.loads(Path(log.name).read_text())["pooled_metrics"]["vmaf"]["mean"]

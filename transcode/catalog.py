@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from .contract import QualityMetric
 from .errors import (
     ClipError,
     PlatformError,
@@ -14,8 +16,8 @@ from .errors import (
     WatermarkError,
 )
 from .media.image import look_at
+from .media.metrics import METRICS
 from .plan.profile import (
-    TARGETS,
     ClipProfile,
     Profile,
     VideoProfile,
@@ -60,6 +62,7 @@ class Catalog:
         clip: ClipProfile | None = None,
         watermark: WatermarkProfile | None = None,
         target_vmaf: float | None = None,
+        target_xpsnr: float | None = None,
     ) -> Profile:
         """
         The profile of a job: *name*'s, with what is asked for this one job over it.
@@ -69,8 +72,10 @@ class Catalog:
         """
         profile = self.profile(name)
         changes: dict[str, object] = {}
-        if target_vmaf is not None:
-            video, *also = _aimed(profile, target_vmaf)
+        aims: dict[QualityMetric, float | None]
+        aims = {"vmaf": target_vmaf, "xpsnr": target_xpsnr}
+        if any(it is not None for it in aims.values()):
+            video, *also = _aimed(profile, aims)
             changes |= {"video": video, "also": tuple(also)}
         if clip is not None:
             try:
@@ -134,24 +139,34 @@ class Catalog:
         return tuple(self.platform(name) for name in _names(folders))
 
 
-def _aimed(profile: Profile, target_vmaf: float) -> list[VideoProfile]:
+def _aimed(
+    profile: Profile, aims: Mapping[QualityMetric, float | None]
+) -> list[VideoProfile]:
     """Its pictures, each rendition to be as good as this one job asks."""
+    given = {name: score for name, score in aims.items() if score is not None}
+    if len(given) > 1:
+        raise QualityError(
+            "Two targets were given: a rendition can be made for a VMAF or for an "
+            "XPSNR, not for both."
+        )
+    ((name, score),) = given.items()
+    metric = METRICS[name]
     if profile.video is None:
         raise QualityError(
-            f"Profile {profile.name} makes no pictures that could have a VMAF."
+            f"Profile {profile.name} makes no pictures that could have a {metric.name}."
         )
-    low, high = TARGETS
-    if not low <= target_vmaf <= high:
+    if not metric.least <= score <= metric.most:
         raise QualityError(
-            f"A target of VMAF {target_vmaf:g} is none: write {low} to {high}; 93 to "
-            "95 looks like the source to nearly everyone."
+            f"A target of {metric.name} {score:g}{metric.unit} is none: write "
+            f"{metric.least:g} to {metric.most:g}; {metric.usual}."
         )
-    own = {"target_vmaf": None}
+    none = {f"target_{it}": None for it in METRICS}
     return [
         video.model_copy(
             update={
-                "target_vmaf": target_vmaf,
-                "rungs": tuple(rung.model_copy(update=own) for rung in video.rungs),
+                **none,
+                f"target_{name}": score,
+                "rungs": tuple(rung.model_copy(update=none) for rung in video.rungs),
             }
         )
         for video in profile.videos

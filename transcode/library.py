@@ -51,6 +51,8 @@ class Options(TypedDict, total=False):
     accept_partial: bool
     target_vmaf: float
     """So good is each rendition to be; its rate factor is searched for."""
+    target_xpsnr: float
+    """The same as XPSNR, dB."""
     clip: ClipProfile | Mapping[str, float]
     """`{"start_seconds": 10, "end_seconds": 20}`, or one of both."""
     watermark: WatermarkProfile | Mapping[str, str | float]

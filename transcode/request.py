@@ -49,6 +49,8 @@ class Request(Value):
     """Over what the profile says of them."""
     target_vmaf: float | None = None
     """How good every rendition is to be; None: as the profile says."""
+    target_xpsnr: float | None = None
+    """The same as XPSNR, dB; one of both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def profile_of(request: Request, wiring: Wiring) -> Profile:
         clip=request.clip,
         watermark=request.watermark,
         target_vmaf=request.target_vmaf,
+        target_xpsnr=request.target_xpsnr,
     )
 
 

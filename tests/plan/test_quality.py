@@ -57,7 +57,7 @@ def aimed(video: str = "target_vmaf = 94", rung: str = "") -> Profile:
 
 def tried(*points: tuple[float, float, int], name: str = "720p") -> list[Trial]:
     return [
-        Trial(rendition=name, crf=crf, vmaf=vmaf, worst_vmaf=vmaf - 1, bit_rate=rate)
+        Trial(rendition=name, crf=crf, score=vmaf, worst_score=vmaf - 1, bit_rate=rate)
         for crf, vmaf, rate in points
     ]
 
@@ -83,7 +83,7 @@ def test_asked_for_by_hand_it_counts_for_every_rung() -> None:
 
     assert asked.digest != catalog.profile("mp4").digest
     assert asked.video is not None
-    assert [asked.video.target_of(it) for it in asked.video.rungs] == [94.0]
+    assert [asked.video.target_of(it) for it in asked.video.rungs] == [("vmaf", 94.0)]
     with pytest.raises(QualityError, match="30 to 99"):
         catalog.asked("mp4", target_vmaf=100.0)
     with pytest.raises(QualityError, match="no pictures"):
@@ -103,7 +103,7 @@ def test_a_rung_may_have_its_own(conforming: Media, capable: Capabilities) -> No
 
     made = make_recipe(conforming, profile, capable).recipe.video
 
-    assert [(it.target.vmaf, it.target.model) for it in made if it.target] == [
+    assert [(it.target.score, it.target.model) for it in made if it.target] == [
         (94.0, "1080p"),
         (88.0, "1080p"),
     ]
@@ -136,7 +136,7 @@ def test_a_factor_is_found_between_two_that_were_tried(recipe: Recipe) -> None:
     factors = found_factors(tried((23, 96.0, 4_000_000), (27, 92.0, 2_000_000)), recipe)
 
     found = factors["720p"]
-    assert (found.crf, found.vmaf, found.verdict) == (25.0, 94.0, "found")
+    assert (found.crf, found.score, found.verdict) == (25.0, 94.0, "found")
     assert found.bit_rate == pytest.approx(2_828_427)
     top = with_factors(recipe, factors).video[0]
     assert top.crf == 25.0
@@ -208,7 +208,7 @@ def test_a_poor_source_is_not_made_larger(
 
     assert ("poor_source", 1_150_000) == (near.verdict, near.wanted_bit_rate)
     assert near.bit_rate <= 1_000_000 * 1.03
-    assert 91.0 < near.vmaf < 94.0
+    assert 91.0 < near.score < 94.0
     assert far.bit_rate <= 1_000_000 * 1.03
     assert "its source's rate justifies" in said_of(recipe, {"720p": far})[0]
 

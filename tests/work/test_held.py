@@ -33,7 +33,7 @@ def missed(
     """A task whose 270p came out 3 below its target; *most*: its cap, bits/s."""
 
     def make(made: Path, *, most: int) -> Task:
-        target = QualityTarget(vmaf=93.0, model="1080p", expected=93.0)
+        target = QualityTarget(score=93.0, model="1080p", expected=93.0)
         packaging = FilePackaging(
             files=(
                 OutputFile(

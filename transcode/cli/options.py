@@ -362,6 +362,13 @@ def planning_options(command: Command) -> Command:
                 "that takes: 93 to 95 looks like the source. A sample finds the rate.",
             ),
             click.option(
+                "--target-xpsnr",
+                type=float,
+                metavar="DB",
+                help="The same as XPSNR, from 25 to 55 dB: of HDR, and of pictures too "
+                "small for VMAF. 38 to 42 are usual; titles differ.",
+            ),
+            click.option(
                 "--sample",
                 type=click.Choice(["auto", "always", "never"]),
                 default="auto",

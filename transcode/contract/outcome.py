@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from .recipe import ArtifactKind, MadeBy, VmafModel
+from .recipe import ArtifactKind, MadeBy, QualityMetric, VmafModel
 from .spec import Interval, Spec, Usage
 from .status import OutcomeKind
 from .value import Money, Ratio, Value
@@ -119,9 +119,9 @@ class Trial(Value):
 
     rendition: str
     crf: float
-    vmaf: float
-    """Mean over the pictures of all parts."""
-    worst_vmaf: float
+    score: float
+    """Mean over the pictures of all parts, in the unit of its target."""
+    worst_score: float
     """Of the part that is worst off."""
     bit_rate: int
     """Bits per second, with as many keyframes as the whole will have."""
@@ -131,10 +131,16 @@ class Trial(Value):
 
 
 class QualityFacts(Value):
-    """How near a finished rendition comes to its source, by VMAF on parts of both."""
+    """
+    How near a finished rendition comes to its source on parts of both, by one metric.
 
-    vmaf: float
-    """Mean over the pictures that were looked at."""
+    What follows it is in that one's unit.
+    """
+
+    vmaf: float | None = None
+    """Mean over the pictures that were looked at; None: by the other metric."""
+    xpsnr: float | None = None
+    """Likewise, dB."""
     least: float
     """Of the picture that is worst off."""
     deviation: float
@@ -145,10 +151,22 @@ class QualityFacts(Value):
     """So many were compared."""
     seconds: float
     """Of the source, in which they lie."""
-    model: VmafModel
+    model: VmafModel | None
+    """Of VMAF."""
     target: float | None = None
     crf: float | None = None
     """That it was made with."""
+
+    @property
+    def metric(self) -> QualityMetric:
+        """Which of them it was."""
+        return "xpsnr" if self.vmaf is None else "vmaf"
+
+    @property
+    def score(self) -> float:
+        """The mean, by whichever metric."""
+        told = self.xpsnr if self.vmaf is None else self.vmaf
+        return 0.0 if told is None else told
 
 
 class Sampled(Value):

@@ -52,20 +52,24 @@ class Rung(StrEnum):
 
 
 VmafModel = Literal["1080p", "4k", "phone"]
+QualityMetric = Literal["vmaf", "xpsnr"]
+"""VMAF, 0 to 100; or XPSNR in dB, weighted over the planes, which knows HDR and
+pictures of any size (`media.metrics`)."""
 
 
 class QualityTarget(Value):
     """How good a rendition is to be, compared at its own size with what it is of."""
 
-    vmaf: float
-    """Mean over the pictures, 0 to 100."""
-    model: VmafModel
-    """Which screen and distance it is judged for."""
+    score: float
+    """Mean over the pictures, in the metric's unit."""
+    metric: QualityMetric = "vmaf"
+    model: VmafModel | None
+    """Of VMAF, which screen and distance it is judged for."""
     expected: float | None = None
     """What the factor that a search found is expected to reach; None: none was found
     yet, and the profile's own factor stands in for it."""
     fall: float | None = None
-    """By so much VMAF falls with each unit of the factor, as the search saw it."""
+    """By so much the score falls with each unit of the factor, as the search saw it."""
     most_bit_rate: int | None = None
     """Bits per second, on average, that the source's own rate justifies; None: it says
     nothing of it."""

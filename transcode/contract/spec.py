@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from .recipe import QualityMetric
 from .value import Money, Value
 
 
@@ -119,8 +120,9 @@ class FoundFactor(Value):
     """The rate factor that a search came to, and what is expected of it."""
 
     crf: float
-    vmaf: float
+    score: float
     """As interpolated between what was tried."""
+    metric: QualityMetric = "vmaf"
     bit_rate: int
     """Bits per second, before any cap."""
     bit_rate_within: Interval | None = None
@@ -135,7 +137,7 @@ class FoundFactor(Value):
     trials: int
     """So many factors were tried."""
     fall: float
-    """VMAF lost with each unit of the factor."""
+    """Of the score, lost with each unit of the factor."""
 
 
 class Content(Value):

@@ -54,7 +54,7 @@ numbers (FFmpeg 9.0.2, `-h encoder=`)."""
 
 MOST_TRIALS: Final = 4
 GOOD_ENOUGH: Final = 0.4
-"""VMAF: a trial that is so near a target needs no second one."""
+"""Of VMAF, as all below: a trial that is so near a target needs no second one."""
 _NEAR_ENOUGH = 1.5
 """And two no third: the line through them errs by a tenth of that."""
 _MORE_BITS = 1.05
@@ -62,15 +62,20 @@ _LEAST_FALL, _MOST_FALL = 0.3, 3.0
 """Of the typical fall: two trials may lie in noise."""
 
 Points = Sequence[tuple[float, float]]
-"""(rate factor, VMAF), any order."""
+"""(rate factor, score), any order."""
 
 
-def next_factor(points: Points, target: float, codec: str) -> float | None:
+def next_factor(
+    points: Points, target: float, codec: str, *, per_vmaf: float = 1.0
+) -> float | None:
     """
     What to try after *points*, at least one; None where they tell enough.
 
     None, too, where the last sane factor was tried and does not reach *target*.
+    *per_vmaf* as in `media.metrics`: scores and target are in a metric's own unit.
     """
+    points = [(factor, score / per_vmaf) for factor, score in points]
+    target /= per_vmaf
     sane = SANE[codec]
     tried = sorted(points)
     if len(tried) >= MOST_TRIALS:
@@ -99,12 +104,20 @@ def next_factor(points: Points, target: float, codec: str) -> float | None:
     return stepped(wanted, codec)
 
 
-def interpolated(points: Points, target: float, codec: str) -> tuple[float, float]:
+def interpolated(
+    points: Points, target: float, codec: str, *, per_vmaf: float = 1.0
+) -> tuple[float, float]:
     """
     The factor for *target* and the quality expected of it, within what is sane.
 
-    Beyond the outermost point the line goes on with its slope.
+    Beyond the outermost point the line goes on with its slope. *per_vmaf* as above.
     """
+    scaled = [(factor, score / per_vmaf) for factor, score in points]
+    factor, score = _interpolated(scaled, target / per_vmaf, codec)
+    return factor, score * per_vmaf
+
+
+def _interpolated(points: Points, target: float, codec: str) -> tuple[float, float]:
     sane = SANE[codec]
     tried = _falling(points)
     factors = [factor for factor, _ in tried]
@@ -144,9 +157,9 @@ def affordable(rates: Points, most: float, codec: str) -> float | None:
     return wanted if wanted > crf else None
 
 
-def slope_of(points: Points, codec: str) -> float:
-    """By how much VMAF falls with each unit of the factor; positive."""
-    typical = SANE[codec].fall
+def slope_of(points: Points, codec: str, *, per_vmaf: float = 1.0) -> float:
+    """By how much the score falls with each unit of the factor; positive."""
+    typical = SANE[codec].fall * per_vmaf
     tried = sorted(points)
     first, last = tried[0], tried[-1]
     if last[0] - first[0] < SANE[codec].step:

@@ -94,9 +94,10 @@ def _target(
     size: tuple[int, int],
     bit_rate: int | None,
 ) -> QualityTarget | None:
-    vmaf = profile.target_of(rung)
-    if vmaf is None:
+    aim = profile.target_of(rung)
+    if aim is None:
         return None
+    metric, score = aim
     model = profile.vmaf_model
     if model == "auto":
         # The model for 4K was trained on pictures of that size, seen from 1.5 heights.
@@ -108,7 +109,12 @@ def _target(
             frame_rate=kept_frame_rate(video, profile.max_frame_rate),
         )  # fmt: skip
         most = None if rate is None else round(rate)
-    return QualityTarget(vmaf=vmaf, model=model, most_bit_rate=most)
+    return QualityTarget(
+        score=score,
+        metric=metric,
+        model=model if metric == "vmaf" else None,
+        most_bit_rate=most,
+    )
 
 
 def short_sides(video: VideoStream, profile: VideoProfile) -> tuple[int, ...]:

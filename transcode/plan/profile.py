@@ -15,8 +15,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from ..contract import AudioCodec, Loudness, MarkImage, Position, Value, VideoCodec
+from ..contract import (
+    AudioCodec,
+    Loudness,
+    MarkImage,
+    Position,
+    QualityMetric,
+    Value,
+    VideoCodec,
+)
 from ..errors import ProfileError
+from ..media.metrics import METRICS
 from .codecs import (
     BITS,
     CODEC_PROFILES,
@@ -98,9 +107,7 @@ class WatermarkProfile(Typed):
         return made
 
 
-TARGETS = (30, 99)
-"""VMAF that can be asked for: 100 is only ever the source itself, and below 30 its
-scale was not calibrated."""
+_VMAF, _XPSNR = METRICS["vmaf"], METRICS["xpsnr"]
 Even = Annotated[int, Field(ge=2, multiple_of=2)]
 
 
@@ -134,8 +141,10 @@ class VideoRung(Typed):
     max_bit_rate_kbps: int = Field(gt=0)
     """Cap in kbit/s for a 16:9 picture of this rung at up to 30 frames per second;
     other shapes and rates are scaled from it, see `ladder.scaled_cap`."""
-    target_vmaf: float | None = Field(None, ge=TARGETS[0], le=TARGETS[1])
+    target_vmaf: float | None = Field(None, ge=_VMAF.least, le=_VMAF.most)
     """Another target than `[video]` has."""
+    target_xpsnr: float | None = Field(None, ge=_XPSNR.least, le=_XPSNR.most)
+    """Likewise; not both."""
 
 
 class VideoProfile(Typed):
@@ -168,9 +177,11 @@ class VideoProfile(Typed):
     source_bit_rate_ratio: float | None = Field(1.0, gt=0)
     """Never larger: a rendition as a whole takes at most what the source's own bit
     rate justifies, times this; see `justified.held_to`. None switches the rule off."""
-    target_vmaf: float | None = Field(None, ge=TARGETS[0], le=TARGETS[1])
+    target_vmaf: float | None = Field(None, ge=_VMAF.least, le=_VMAF.most)
     """How good each rendition is to be, as VMAF: its rate factor is found by a search
     on samples of the source. None: `crf` is the same whatever the source shows."""
+    target_xpsnr: float | None = Field(None, ge=_XPSNR.least, le=_XPSNR.most)
+    """Likewise as XPSNR, dB: of HDR, and of pictures too small for VMAF. Not both."""
     ways: tuple[str, ...] = Field((), max_length=8)
     """`codec:preset`, such as `av1:10`: the one that is made, kept and delivered for
     the least money is taken, by `[delivery]`. Needs `target_vmaf`. None: `codec` and
@@ -201,8 +212,14 @@ class VideoProfile(Typed):
         """Whether any rendition is to be as good as somebody said."""
         return any(self.target_of(rung) is not None for rung in self.rungs)
 
-    def target_of(self, rung: VideoRung) -> float | None:
-        return self.target_vmaf if rung.target_vmaf is None else rung.target_vmaf
+    def target_of(self, rung: VideoRung) -> tuple[QualityMetric, float] | None:
+        """By which metric it is to be how good: as the rung says, or all of them."""
+        for one in (rung, self):
+            if one.target_vmaf is not None:
+                return "vmaf", one.target_vmaf
+            if one.target_xpsnr is not None:
+                return "xpsnr", one.target_xpsnr
+        return None
 
     @property
     def descending(self) -> tuple[VideoRung, ...]:
@@ -225,6 +242,7 @@ class VideoProfile(Typed):
             )
         self._fits_the_range()
         self._fits_ways()
+        self._has_one_metric()
         limit = CRF_LIMIT[self.codec]
         sizes: set[int] = set()
         for number, rung in enumerate(self.rungs, 1):
@@ -247,13 +265,24 @@ class VideoProfile(Typed):
         known = {f"{codec}:{preset}": (codec, preset) for codec, preset in BITS}
         return tuple(known[it] for it in self.ways)
 
+    def _has_one_metric(self) -> None:
+        several: tuple[VideoProfile | VideoRung, ...] = (self, *self.rungs)
+        for number, one in enumerate(several):
+            if one.target_vmaf is not None and one.target_xpsnr is not None:
+                where = f"rungs[{number}]." if number else ""
+                raise ValueError(
+                    f"{where}target_xpsnr: given beside target_vmaf; allowed: one of "
+                    "them"
+                )
+
     def _fits_ways(self) -> None:
         measured = tuple(f"{codec}:{preset}" for codec, preset in BITS)
         for way in self.ways:
             if way not in measured:
                 names = ", ".join(f"'{name}'" for name in measured)
                 raise ValueError(f"ways: given '{way}'; measured are {names}")
-        if self.ways and not all(self.target_of(it) for it in self.rungs):
+        aims = [self.target_of(it) for it in self.rungs]
+        if self.ways and not all(aim and aim[0] == "vmaf" for aim in aims):
             raise ValueError(
                 "ways: given without target_vmaf; what they cost can only be compared "
                 "at one quality"
@@ -507,8 +536,9 @@ def _without_quality(video: dict[str, Any]) -> None:
     if not video["ways"]:
         del video["ways"]
     for part in (video, *video["rungs"]):
-        if part["target_vmaf"] is None:
-            del part["target_vmaf"]
+        for name in ("target_vmaf", "target_xpsnr"):
+            if part[name] is None:
+                del part[name]
 
 
 def _one_of(

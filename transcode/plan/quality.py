@@ -23,6 +23,7 @@ from ..contract import (
     VideoStream,
 )
 from ..errors import QualityError
+from ..media.metrics import METRICS, named
 from ..media.rate_factors import (
     GOOD_ENOUGH,
     SANE,
@@ -68,14 +69,19 @@ def refuse_unmeasurable(
     has: Capabilities,
 ) -> None:
     """Raises `QualityError` where a target cannot be measured here."""
-    aimed = [it for it in renditions if it.target and it.made_by == "encoded"]
+    aimed = [
+        it
+        for it in renditions
+        if it.target and it.target.metric == "vmaf" and it.made_by == "encoded"
+    ]
     if stream is None or profile.video is None or not aimed:
         return
     hdr = stream.dynamic_range is not DynamicRange.SDR
     if hdr and profile.video.dynamic_range == "keep":
         raise QualityError(
-            f"VMAF knows no HDR, and profile {profile.name} keeps it: leave the target "
-            "out and let its crf hold, or make SDR of it (dynamic_range 'sdr')."
+            f"VMAF knows no HDR, and profile {profile.name} keeps it: ask for an XPSNR "
+            "(--target-xpsnr 40), leave the target out and let its crf hold, or make "
+            "SDR of it (dynamic_range 'sdr')."
         )
     if not has.measures_vmaf:
         raise QualityError(
@@ -88,7 +94,8 @@ def refuse_unmeasurable(
     if small is not None:
         raise QualityError(
             f"VMAF says nothing of pictures as small as {small.width}x{small.height}; "
-            f"from {LEAST_SIDE} pixels a side on it does. Leave out the target.",
+            f"from {LEAST_SIDE} pixels a side on it does. Ask for an XPSNR "
+            "(--target-xpsnr 40), or leave out the target.",
             width=small.width,
             height=small.height,
         )
@@ -120,28 +127,27 @@ def said_of(recipe: Recipe, factors: Mapping[str, FoundFactor]) -> tuple[str, ..
             continue
         if found.verdict == "unreachable":
             said.append(
-                f"{rendition.name} cannot reach VMAF {target.vmaf:g}: crf "
-                f"{found.crf:g}, the best that makes sense, comes to {found.vmaf:.1f}. "
-                "It is made so."
+                f"{rendition.name} cannot reach {named(target)}: crf {found.crf:g}, "
+                f"the best that makes sense, comes to {found.score:.1f}. It is made so."
             )
         elif found.verdict == "capped":
             said.append(
-                f"{rendition.name} cannot reach VMAF {target.vmaf:g} within its cap of "
+                f"{rendition.name} cannot reach {named(target)} within its cap of "
                 f"{bit_rate(rendition.max_bit_rate or 0)}: it comes to "
-                f"{found.vmaf:.1f}."
+                f"{found.score:.1f}."
             )
         elif found.verdict == "poor_source":
             said.append(
-                f"{rendition.name} is held back: VMAF {target.vmaf:g} would take "
+                f"{rendition.name} is held back: {named(target)} would take "
                 f"{bit_rate(found.wanted_bit_rate or 0)}, and its source's rate "
                 f"justifies {bit_rate(target.most_bit_rate or 0)}; crf {found.crf:g} "
-                f"takes {bit_rate(found.bit_rate)} and comes to {found.vmaf:.1f}."
+                f"takes {bit_rate(found.bit_rate)} and comes to {found.score:.1f}."
             )
         elif found.verdict == "exceeded":
             said.append(
-                f"{rendition.name} is better than VMAF {target.vmaf:g} at any rate: "
+                f"{rendition.name} is better than {named(target)} at any rate: "
                 f"crf {found.crf:g}, the most frugal that makes sense, comes to "
-                f"{found.vmaf:.1f}."
+                f"{found.score:.1f}."
             )
     return tuple(said)
 
@@ -155,17 +161,19 @@ def _found(
 ) -> FoundFactor:
     codec, sane = rendition.codec, SANE[rendition.codec]
     tried, trials = trials, _useful(trials)
-    points = [(it.crf, it.vmaf) for it in trials]
-    fall = slope_of(points, codec)
-    crf, vmaf = interpolated(points, target.vmaf, codec)
+    per_vmaf = METRICS[target.metric].per_vmaf
+    near = GOOD_ENOUGH * per_vmaf
+    points = [(it.crf, it.score) for it in trials]
+    fall = slope_of(points, codec, per_vmaf=per_vmaf)
+    crf, score = interpolated(points, target.score, codec, per_vmaf=per_vmaf)
     rate, verdict, wanted = _rate_at(crf, trials, codec), "found", None
     lowest = min(trials, key=lambda it: it.crf)
     if len(trials) < len(tried) and crf < lowest.crf:
-        crf, vmaf, rate = lowest.crf, lowest.vmaf, lowest.bit_rate
-        verdict = "capped" if vmaf < target.vmaf - GOOD_ENOUGH else "found"
-    elif vmaf < target.vmaf - GOOD_ENOUGH and crf <= sane.best:
+        crf, score, rate = lowest.crf, lowest.score, lowest.bit_rate
+        verdict = "capped" if score < target.score - near else "found"
+    elif score < target.score - near and crf <= sane.best:
         verdict = "unreachable"
-    elif vmaf > target.vmaf + GOOD_ENOUGH and crf >= sane.frugal:
+    elif score > target.score + near and crf >= sane.frugal:
         verdict = "exceeded"
     most = target.most_bit_rate
     if most is not None and rate > most * _ROUNDING:
@@ -173,7 +181,7 @@ def _found(
         octaves = math.log2(rate / most)
         frugal = min(crf + octaves * _octave(trials, codec), sane.frugal)
         lower = stepped(max(frugal, crf), codec)
-        vmaf -= (lower - crf) * fall
+        score -= (lower - crf) * fall
         crf, rate = lower, _rate_at(lower, trials, codec)
     spreads = [it.spread for it in trials if it.spread is not None]
     within = None
@@ -183,7 +191,8 @@ def _found(
     return FoundFactor.model_validate(
         {
             "crf": crf,
-            "vmaf": round(vmaf, 2),
+            "score": round(score, 2),
+            "metric": target.metric,
             "bit_rate": rate,
             "bit_rate_within": within,
             "verdict": verdict,
@@ -262,6 +271,6 @@ def _aimed(rendition: VideoRendition, found: FoundFactor | None) -> VideoRenditi
     if found is None or rendition.target is None:
         return rendition
     target = rendition.target.model_copy(
-        update={"expected": found.vmaf, "fall": found.fall}
+        update={"expected": found.score, "fall": found.fall}
     )
     return rendition.model_copy(update={"crf": found.crf, "target": target})

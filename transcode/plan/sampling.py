@@ -25,6 +25,7 @@ from ..contract import (
     Sampling,
 )
 from ..errors import PlanError
+from ..media.metrics import told
 from ..media.timeline import made
 from ..platforms.platform import Machine, Platform
 from ..units import bit_rate
@@ -175,7 +176,7 @@ def taken(sampling: Sampling, content: Content, cost: Money) -> Sampling:
     )
     if content.factors:
         found = ", ".join(
-            f"{name} crf {it.crf:g} (VMAF {it.vmaf:.1f}, {_rate(it)} expected)"
+            f"{name} crf {it.crf:g} ({told(it.metric, it.score)}, {_rate(it)} expected)"
             for name, it in content.factors.items()
         )
         reason = f"Found on samples: {found}."

@@ -19,11 +19,13 @@ from ..contract.job import Tag
 from ..errors import UsageError
 from ..jobs.ingest import Rule
 from ..jobs.sources import ELSEWHERE, comes_from
-from ..plan.profile import TARGETS, ClipProfile
+from ..media.metrics import METRICS
+from ..plan.profile import ClipProfile
 from ..request import Request
 
 _LONGEST_SECONDS = 366 * 86_400
 _LARGEST_MIB = 2**31
+_VMAF, _XPSNR = METRICS["vmaf"], METRICS["xpsnr"]
 _MOST_CHUNKS = 10_000
 _MOST_TAGS = 50
 _LONGEST_ADDRESS = 8192
@@ -101,8 +103,10 @@ class PlanAsked(Value):
     """Encode in so many parts at once; 1: in one piece."""
     accept_partial: bool | None = None
     """Of a cut or damaged source, make what is there."""
-    target_vmaf: Annotated[float, Field(ge=TARGETS[0], le=TARGETS[1])] | None = None
+    target_vmaf: Annotated[float, Field(ge=_VMAF.least, le=_VMAF.most)] | None = None
     """So good is each rendition to be; its rate factor is searched for."""
+    target_xpsnr: Annotated[float, Field(ge=_XPSNR.least, le=_XPSNR.most)] | None = None
+    """The same as XPSNR, dB; one of both."""
     clip: ClipProfile | None = None
     """Only this part of the source."""
     watermark: MarkAsked | None = None

@@ -1,22 +1,33 @@
-"""MadeFile pictures beside those they are made of: how good they are, by VMAF."""
+"""MadeFile pictures beside those they are made of: how good they are, by a metric."""
 
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..contract import Clip, FilePackaging, OutputFile, QualityFacts, Recipe, Task
+from ..contract import (
+    Clip,
+    FilePackaging,
+    OutputFile,
+    QualityFacts,
+    Recipe,
+    Task,
+    VideoRendition,
+)
 from ..errors import EncoderFailed
+from ..media.metrics import weighted_xpsnr
 from .children import Children, Program
-from .command.build import MadeFile, compare
+from .command.build import MadeFile, compare, scores_file
 from .encode import allowed
 from .progress import Lines, Summary, without_secrets
 
+_PLANES = re.compile(r"XPSNR [yuv]: *(\S+)")
 Scores = Mapping[str, tuple[float, ...]]
-"""Rendition → VMAF of each picture that was scored."""
+"""Rendition → score of each picture that was looked at, in its target's unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +68,7 @@ def compare_part(
     status = ended.statuses["ffmpeg"]
     scores = {}
     if status == 0:
-        scores = {it.name: _scores(folder, it.name) for it in task.recipe.video}
+        scores = {it.name: _scores(folder, it) for it in task.recipe.video}
     if not scores or not all(scores.values()):
         said = summary.tail.error or f"ffmpeg ended with {status}"
         raise EncoderFailed(
@@ -101,8 +112,10 @@ def facts_of(parts: Sequence[Scores], name: str, recipe: Recipe) -> QualityFacts
     rendition = next(it for it in recipe.video if it.name == name)
     if not scores or rendition.target is None:
         return None
+    mean = round(statistics.mean(scores), 3)
     return QualityFacts(
-        vmaf=round(statistics.mean(scores), 3),
+        vmaf=mean if rendition.target.metric == "vmaf" else None,
+        xpsnr=mean if rendition.target.metric == "xpsnr" else None,
         least=round(min(scores), 3),
         deviation=round(statistics.pstdev(scores), 3),
         worst_part=round(min(statistics.mean(part) for part in several), 3),
@@ -111,19 +124,32 @@ def facts_of(parts: Sequence[Scores], name: str, recipe: Recipe) -> QualityFacts
             sum((it.end_seconds or 0.0) - it.start_seconds for it in recipe.looks), 3
         ),
         model=rendition.target.model,
-        target=rendition.target.vmaf,
+        target=rendition.target.score,
         crf=rendition.crf,
     )
 
 
-def _scores(folder: Path, name: str) -> tuple[float, ...]:
-    path = folder / f"{name}.json"
+def _scores(folder: Path, rendition: VideoRendition) -> tuple[float, ...]:
+    """Of each picture but the first; none where nothing was written."""
+    metric = rendition.target.metric if rendition.target else "vmaf"
+    path = folder / scores_file(rendition)
     try:
-        frames = json.loads(path.read_bytes())["frames"]
-        scores = tuple(float(frame["metrics"]["vmaf"]) for frame in frames)
+        text = path.read_text()
+        scores = _vmaf(text) if metric == "vmaf" else _xpsnr(text)
     except (OSError, ValueError, KeyError, TypeError):
         return ()
     finally:
         path.unlink(missing_ok=True)
-    # Of its first picture VMAF knows no motion, and marks it down by ten and more.
+    # Of its first picture neither knows any motion: VMAF marks it down by ten and more.
     return scores[1:] or scores
+
+
+def _vmaf(text: str) -> tuple[float, ...]:
+    frames = json.loads(text)["frames"]
+    return tuple(float(frame["metrics"]["vmaf"]) for frame in frames)
+
+
+def _xpsnr(text: str) -> tuple[float, ...]:
+    """`n: 1  XPSNR y: 47.47  XPSNR u: 50.41  XPSNR v: inf`, a line for each picture."""
+    planes = (_PLANES.findall(line) for line in text.splitlines() if "n:" in line)
+    return tuple(weighted_xpsnr(*map(float, it)) for it in planes if len(it) == 3)  # noqa: PLR2004

@@ -17,6 +17,7 @@ from ..contract import (
     Task,
     VideoRendition,
 )
+from ..media.metrics import METRICS, named, told
 from ..media.rate_factors import SANE, stepped
 from .command.build import MadeFile
 from .compare import Scores, alone, compare_part, facts_of
@@ -93,17 +94,18 @@ def corrected(task: Task, held: Compared, staging: Path) -> Task | None:
         facts, target = held.facts.get(rendition.name), rendition.target
         if facts is None or target is None or rendition.crf is None:
             continue
-        missing = target.vmaf - facts.vmaf
-        known = target.vmaf if target.expected is None else target.expected
-        if known < target.vmaf - _STEP:
+        unit = METRICS[target.metric].per_vmaf
+        missing = target.score - facts.score
+        known = target.score if target.expected is None else target.expected
+        if known < target.score - _STEP * unit:
             # It was said before that it cannot be reached, or is not worth its bits.
             continue
         sane = SANE[rendition.codec]
-        if missing <= TOLERANCE or rendition.crf <= sane.best:
+        if missing <= TOLERANCE * unit or rendition.crf <= sane.best:
             continue
         if _capped(task, rendition, staging):
             continue
-        away = missing / (target.fall or sane.fall)
+        away = missing / (target.fall or sane.fall * unit)
         crf = stepped(max(rendition.crf - away, sane.best), rendition.codec)
         if crf < rendition.crf:
             changed[rendition.name] = crf
@@ -129,19 +131,20 @@ def said_of(
         old = before.facts.get(rendition.name) if before else None
         if old is not None and old.crf != facts.crf:
             said.append(
-                f"{rendition.name} came to VMAF {old.vmaf:.1f} with crf {old.crf:g} "
-                f"and was encoded again with {facts.crf:g}: {facts.vmaf:.1f}."
+                f"{rendition.name} came to {told(target.metric, old.score)} with crf "
+                f"{old.crf:g} and was encoded again with {facts.crf:g}: "
+                f"{facts.score:.1f}."
             )
         goal = _goal(target)
-        off = facts.vmaf - goal
-        if abs(off) > TOLERANCE:
+        off = facts.score - goal
+        if abs(off) > TOLERANCE * METRICS[target.metric].per_vmaf:
             how = "misses" if off < 0 else "is better than"
             why = ""
             if off < 0 and _capped(task, rendition, staging):
                 most = (rendition.max_bit_rate or 0) / 1000
                 why = f"; at most {most:.0f} kbit/s, it had no more bits to get"
             said.append(
-                f"{rendition.name} {how} VMAF {round(goal, 1):g}: {facts.vmaf:.1f} on "
+                f"{rendition.name} {how} {_goal_named(target)}: {facts.score:.1f} on "
                 f"{facts.seconds:.1f} s of it, from {facts.least:.1f} up{why}."
             )
     return tuple(said)
@@ -188,8 +191,13 @@ def _spans(
 def _goal(target: QualityTarget) -> float:
     """What can be reached, where the plan said that it is less."""
     if target.expected is None:
-        return target.vmaf
-    return min(target.vmaf, target.expected + _STEP)
+        return target.score
+    near = _STEP * METRICS[target.metric].per_vmaf
+    return min(target.score, target.expected + near)
+
+
+def _goal_named(target: QualityTarget) -> str:
+    return named(target.model_copy(update={"score": round(_goal(target), 1)}))
 
 
 def _finished(

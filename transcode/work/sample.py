@@ -21,6 +21,7 @@ from ..contract import (
     Trial,
 )
 from ..errors import EncoderFailed
+from ..media.metrics import METRICS
 from ..media.rate_factors import adds_bits, affordable, next_factor
 from ..media.sampling import scored_window
 from .command.build import MadeFile, build
@@ -207,7 +208,7 @@ def _trials(tried: Sequence[_Tried], scratch: Path, task: Task) -> tuple[Trial, 
     told = []
     for it in tried:
         first = _first(it, tried)
-        vmaf = _quality(it, tried)
+        score = _quality(it, tried)
         rate = _bit_rate(scratch, "part", it.name, task)
         if it is not first:
             same = [_file(scratch, "part", n, it.name) for n in it.scores]
@@ -218,8 +219,8 @@ def _trials(tried: Sequence[_Tried], scratch: Path, task: Task) -> tuple[Trial, 
             Trial(
                 rendition=it.name,
                 crf=it.crf,
-                vmaf=round(vmaf, 3),
-                worst_vmaf=round(worst + vmaf - first.mean(), 3),
+                score=round(score, 3),
+                worst_score=round(worst + score - first.mean(), 3),
                 bit_rate=rate,
                 spread=_spread(scratch, "part", it.name, task),
             )
@@ -237,7 +238,10 @@ def _next(task: Task, tried: Sequence[_Tried], scratch: Path) -> dict[str, float
         if not own or _capped(own):
             continue
         points = [(it.crf, _quality(it, own)) for it in own]
-        crf = next_factor(points, rendition.target.vmaf, rendition.codec)
+        per_vmaf = METRICS[rendition.target.metric].per_vmaf
+        crf = next_factor(
+            points, rendition.target.score, rendition.codec, per_vmaf=per_vmaf
+        )
         if crf is None and rendition.target.most_bit_rate is not None:
             rates = [(it.crf, it.bit_rate) for it in _trials(own, scratch, task)]
             crf = affordable(rates, rendition.target.most_bit_rate, rendition.codec)

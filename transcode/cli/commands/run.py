@@ -122,6 +122,7 @@ def run(  # noqa: PLR0913 - one argument per option
     optimize: str,
     chunks: int | None,
     target_vmaf: float | None,
+    target_xpsnr: float | None,
     sample: str,
     accept_partial: bool,
     quiet: bool,
@@ -177,6 +178,7 @@ def run(  # noqa: PLR0913 - one argument per option
             optimize=optimize,
             chunks=chunks,
             target_vmaf=target_vmaf,
+            target_xpsnr=target_xpsnr,
             sample=sample,
             accept_partial=accept_partial,
         )
@@ -248,6 +250,7 @@ def plan(  # noqa: PLR0913 - one argument per option
     optimize: str,
     chunks: int | None,
     target_vmaf: float | None,
+    target_xpsnr: float | None,
     sample: str,
     accept_partial: bool,
     plot: Path | None,
@@ -287,6 +290,7 @@ def plan(  # noqa: PLR0913 - one argument per option
         optimize=optimize,
         chunks=chunks,
         target_vmaf=target_vmaf,
+        target_xpsnr=target_xpsnr,
         sample=sample,
         accept_partial=accept_partial,
     )
@@ -367,6 +371,7 @@ def _request(  # noqa: PLR0913 - one argument per option
     optimize: str,
     chunks: int | None,
     target_vmaf: float | None,
+    target_xpsnr: float | None,
     sample: str,
     accept_partial: bool,
 ) -> Request:
@@ -385,6 +390,7 @@ def _request(  # noqa: PLR0913 - one argument per option
             "optimize": optimize,
             "chunks": chunks,
             "target_vmaf": target_vmaf,
+            "target_xpsnr": target_xpsnr,
             "sample": sample,
             "accept_partial": accept_partial,
             **treatment(),

@@ -23,6 +23,7 @@ from ...contract import (
     VideoRendition,
     VideoStream,
 )
+from ...media.metrics import named
 from ...units import (
     bit_rate,
     columns,
@@ -210,8 +211,8 @@ def _quality(it: VideoRendition) -> str:
     if it.target is None:
         return "-" if it.crf is None else f"crf {it.crf:g}"
     if it.target.expected is None:
-        return f"VMAF {it.target.vmaf:g}"
-    return f"VMAF {it.target.vmaf:g}, crf {it.crf:g}"
+        return named(it.target)
+    return f"{named(it.target)}, crf {it.crf:g}"
 
 
 def _audio_row(it: AudioRendition) -> tuple[str, str, str, str, str]:

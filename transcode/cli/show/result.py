@@ -17,6 +17,7 @@ from ...contract import (
     TaskRecord,
     Usage,
 )
+from ...media.metrics import told
 from ...units import (
     UNKNOWN,
     duration,
@@ -258,7 +259,7 @@ def _what(output: Output) -> str:
         if video.frame_rate is not None:
             parts.append(exact_rate(video.frame_rate).rpartition("= ")[2])
         if output.quality is not None:
-            parts.append(f"VMAF {output.quality.vmaf:.1f}")
+            parts.append(told(output.quality.metric, output.quality.score))
     if output.audio is not None:
         audio = output.audio
         language = f" {audio.language}" if audio.language else ""
