@@ -78,6 +78,20 @@ def test_what_its_cap_holds_is_not_encoded_again(
     )
 
 
+def test_what_parts_scatter_by_is_no_miss(
+    missed: Callable[..., Task], made: Path
+) -> None:
+    """Six parts of which one may be anything: it is said, and not paid for twice."""
+    task = missed(made, most=1_000_000)
+    facts = _MISSED.model_copy(update={"standard_error": 2.1})
+
+    held = Compared({"270p": facts})
+
+    assert corrected(task, held, made.parent) is None
+    (said,) = said_of(task, held, None, made.parent)
+    assert said == "270p misses VMAF 93: 90.0 ± 2.1 on 3.6 s of it, from 80.0 up."
+
+
 def test_what_has_bits_left_is_encoded_again(
     missed: Callable[..., Task], made: Path
 ) -> None:

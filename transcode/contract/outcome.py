@@ -145,6 +145,8 @@ class QualityFacts(Value):
     """Of the picture that is worst off."""
     deviation: float
     """Standard deviation between the pictures."""
+    standard_error: float | None = None
+    """Of the mean, from part to part; None: there is one part, of all there is."""
     worst_part: float
     """Mean of the part that is worst off."""
     pictures: int

@@ -152,6 +152,9 @@ def search_parts(media: Media, recipe: Recipe) -> tuple[Clip, ...] | str | None:
 def looks_of(media: Media, recipe: Recipe) -> tuple[Clip, ...]:
     """Where the finished renditions are compared with the source: between the parts."""
     parts = search_parts(media, recipe)
+    if isinstance(parts, tuple) and len(parts) == 1:
+        # Of so little the search has seen all, and other parts would tell less.
+        return parts
     taken = {it.start_seconds for it in parts} if isinstance(parts, tuple) else set()
     lasts = made(media, recipe).duration_seconds
     low, high = LOOK_SECONDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -118,6 +119,7 @@ def facts_of(parts: Sequence[Scores], name: str, recipe: Recipe) -> QualityFacts
         xpsnr=mean if rendition.target.metric == "xpsnr" else None,
         least=round(min(scores), 3),
         deviation=round(statistics.pstdev(scores), 3),
+        standard_error=_standard_error([statistics.mean(part) for part in several]),
         worst_part=round(min(statistics.mean(part) for part in several), 3),
         pictures=len(scores),
         seconds=round(
@@ -127,6 +129,12 @@ def facts_of(parts: Sequence[Scores], name: str, recipe: Recipe) -> QualityFacts
         target=rendition.target.score,
         crf=rendition.crf,
     )
+
+
+def _standard_error(means: Sequence[float]) -> float | None:
+    if len(means) < 2:  # noqa: PLR2004 - one has no spread
+        return None
+    return round(statistics.stdev(means) / math.sqrt(len(means)), 3)
 
 
 def _scores(folder: Path, rendition: VideoRendition) -> tuple[float, ...]:

@@ -101,7 +101,11 @@ def corrected(task: Task, held: Compared, staging: Path) -> Task | None:
             # It was said before that it cannot be reached, or is not worth its bits.
             continue
         sane = SANE[rendition.codec]
-        if missing <= TOLERANCE * unit or rendition.crf <= sane.best:
+        # What parts scatter by is no reason to pay twice.
+        if (
+            missing <= TOLERANCE * unit + (facts.standard_error or 0.0)
+            or rendition.crf <= sane.best
+        ):
             continue
         if _capped(task, rendition, staging):
             continue
@@ -143,9 +147,12 @@ def said_of(
             if off < 0 and _capped(task, rendition, staging):
                 most = (rendition.max_bit_rate or 0) / 1000
                 why = f"; at most {most:.0f} kbit/s, it had no more bits to get"
+            error = facts.standard_error
+            about = "" if error is None else f" ± {error:.1f}"
             said.append(
-                f"{rendition.name} {how} {_goal_named(target)}: {facts.score:.1f} on "
-                f"{facts.seconds:.1f} s of it, from {facts.least:.1f} up{why}."
+                f"{rendition.name} {how} {_goal_named(target)}: "
+                f"{facts.score:.1f}{about} on {facts.seconds:.1f} s of it, from "
+                f"{facts.least:.1f} up{why}."
             )
     return tuple(said)
 
