@@ -19,6 +19,13 @@ def test_a_part_has_pictures_before_and_behind_what_is_scored() -> None:
     assert end - begin == pytest.approx(1.12 - LEAD_PICTURES / 25 - TAIL_SECONDS)
 
 
+def test_of_what_is_all_there_is_everything_counts() -> None:
+    """Nothing leads up to it: a keyframe more would make it another film."""
+    clip = Clip(start_seconds=0, end_seconds=6.0, entire=True)
+
+    assert scored_window(clip, Fraction(25)) is None
+
+
 def test_of_what_is_too_short_all_counts() -> None:
     """Half a second has no pictures to spare."""
     assert scored_window(Clip(start_seconds=0, end_seconds=0.5), Fraction(25)) is None

@@ -162,6 +162,9 @@ class Clip(Value):
     lead_pictures: int = 0
     """Of a first chunk: so often its first picture is shown before it begins, while
     there is only sound."""
+    entire: bool = False
+    """Of a part that rate factors are tried on: it is all that is made, and begins and
+    ends as that does."""
 
 
 Position = Literal[

@@ -61,8 +61,11 @@ def scored_window(clip: Clip, rate: Fraction | None) -> tuple[float, float] | No
     """
     From where to where in *clip*, in seconds of it, a search scores and weighs.
 
-    None: all of it, as it is too short for anything else.
+    None: all of it, as it is too short for anything else, or all that is made: what is
+    made begins and ends there, too.
     """
+    if clip.entire:
+        return None
     lasts = (clip.end_seconds or 0.0) - clip.start_seconds
     lead = lead_seconds(rate)
     if lasts < 2 * (lead + TAIL_SECONDS):

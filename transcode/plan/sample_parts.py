@@ -177,7 +177,8 @@ def _spread(
     least = length * count * 1.25
     if lasts is None or lasts <= least:
         end = begin + min(lasts or length, least)
-        return (_part(begin, end - begin, video, seek=_key(media, video, begin)),)
+        only = _part(begin, end - begin, video, seek=_key(media, video, begin))
+        return (only.model_copy(update={"entire": lasts is not None}),)
     parts = []
     for n in range(count):
         wanted = begin + lasts * (2 * n + 1) / (2 * count) - length / 2
