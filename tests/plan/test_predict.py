@@ -31,7 +31,11 @@ from transcode.contract import (
 from transcode.errors import PlanError, SettingsError
 from transcode.plan.coefficients import EncodeCosts, parse_coefficients
 from transcode.plan.estimates import density
-from transcode.plan.memory import reference_pictures, waiting_bytes
+from transcode.plan.memory import (
+    reference_pictures,
+    rendition_bytes,
+    waiting_bytes,
+)
 from transcode.plan.predict import Prediction, predict
 from transcode.plan.workload import workload
 
@@ -524,3 +528,23 @@ def test_pictures_wait_for_sound_that_begins_late(
     held = waiting_bytes(plain.model_copy(update={"audio": (sound,)}), video, made)
 
     assert held == waits * 25 * (1280 * 720 + 852 * 480) * 3 / 2
+
+
+@pytest.mark.parametrize(
+    ("threads", "measured"),
+    [(1, (55, 159, 312)), (2, (84, 222, 429)), (3, (121, 306, 582)),
+     (4, (146, 385, 734)), (5, (166, 467, 908)), (6, (244, 666, 1250)),
+     (7, (244, 666, 1250)), (16, (244, 666, 1250))],
+)  # fmt: skip
+def test_an_encoder_with_pools_is_predicted_at_any_number_of_threads(
+    threads: int, measured: tuple[int, int, int]
+) -> None:
+    """
+    SVT-AV1, preset 9, MiB at 360, 720 and 1080 lines, as a user without privileges.
+    """
+    costs = COEFFICIENTS.encode["libsvtav1"]["9"]
+
+    for lines, held in zip((360, 720, 1080), measured, strict=True):
+        one = rendition(lines, encoder="libsvtav1", codec="av1", preset="9")
+        said = rendition_bytes(one, costs, threads=threads) / 2**20
+        assert 0.97 * held <= said <= 1.2 * held + 8

@@ -130,6 +130,9 @@ class EncodeCosts(Value):
     """Held for each pixel of one picture with one thread: look-ahead, references,
     analysis, queues."""
     bytes_per_pixel_per_thread: NonNegativeFloat
+    mib_at_megapixel: tuple[PositiveFloat, ...] = ()
+    """Instead of both, held at a million pixels with one thread, with two and so on;
+    with more as with the last, at other sizes by `POOL_EXPONENT`."""
 
     def rate(self, height: int) -> float:
         """Seconds per megapixel, linear between the measured heights, flat outside."""

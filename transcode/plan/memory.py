@@ -8,6 +8,7 @@ holds is measured per pixel, its input queue included.
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 from ..contract import (
@@ -55,6 +56,9 @@ MOTION_BYTES_PER_PIXEL = 0.4
 
 UNSEEN_MIB = 16
 """Allocator slack, page tables and thread stacks, which no measurement attributes."""
+POOL_EXPONENT = 0.78
+"""Of pixels, where an encoder keeps pools of pictures: the larger they are, the fewer
+are in use. Measured of SVT-AV1 between 360 and 1080 lines."""
 AUDIO_TRACK_MIB = 3
 PACKAGER_STREAM_MIB = 6
 """Each further stream the packager writes; measured with a 4 MiB I/O cache."""
@@ -130,9 +134,14 @@ def rendition_bytes(
     rendition: VideoRendition, costs: EncodeCosts, *, threads: int
 ) -> float:
     """One encoder: what it needs at any size, and what it holds per pixel."""
-    per_pixel = costs.bytes_per_pixel + costs.bytes_per_pixel_per_thread * (threads - 1)
+    pixels = rendition.width * rendition.height
     deep = TEN_BIT if "10" in rendition.pixel_format else 1.0
-    return costs.base_mib * MIB + rendition.width * rendition.height * per_pixel * deep
+    if pools := costs.mib_at_megapixel:
+        most = pools[min(threads, len(pools)) - 1]
+        held = most * math.pow(pixels / 1e6, POOL_EXPONENT)
+        return (costs.base_mib + held * deep) * MIB
+    per_pixel = costs.bytes_per_pixel + costs.bytes_per_pixel_per_thread * (threads - 1)
+    return costs.base_mib * MIB + pixels * per_pixel * deep
 
 
 def source_packets(media: Media) -> float:
