@@ -439,3 +439,17 @@ def test_a_file_whose_only_index_is_damaged_is_refused(
 
     with pytest.raises(MediaRejected, match="audio whose index is damaged"):
         look(path)
+
+
+def test_a_stream_without_a_picture_to_begin_with_is_refused(
+    media_dir: Path, tmp_path: Path, look: Look
+) -> None:
+    """
+    Its headers tell all of it, and to its end no picture refers to one that is there.
+    """
+    lost = (media_dir / "malformed/BA_MW_D_IDR_LOST.264").read_bytes()
+    path = tmp_path / "lost.264"
+    path.write_bytes(lost[:4813])
+
+    with pytest.raises(MediaRejected, match="not one of its first frames"):
+        look(path)

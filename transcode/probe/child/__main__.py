@@ -374,6 +374,9 @@ def _look_at_one(reader: CountingReader, facts: dict[str, Any]) -> None:
                 return
             if number >= _MOST_PACKETS:
                 break
+        else:
+            # To its very end, and the decoder was asked for what it still held.
+            facts["pictureless"] = not reader.spent
     except (av.error.FFmpegError, UnicodeError) as exc:
         reason = str(exc.args[1] if len(exc.args) > 1 else exc)[:200]
     # What was not read may not be called damaged.

@@ -156,7 +156,8 @@ def _fault(stream: Raw, raw: Raw) -> str | None:
     pixels = (stream.get("width") or 0) * (stream.get("height") or 0)
     if pixels <= 0:
         return "video of unknown or impossible picture size"
-    if stream.get("decode_error") and not stream.get("pixel_format"):
+    unseen = stream.get("decode_error") and not stream.get("pixel_format")
+    if unseen or stream.get("pictureless"):
         return _BROKEN
     return None
 
