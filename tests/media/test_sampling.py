@@ -11,12 +11,12 @@ from transcode.media.sampling import LEAD_PICTURES, TAIL_SECONDS, scored_window
 
 
 def test_a_part_has_pictures_before_and_behind_what_is_scored() -> None:
-    """Three to lead, and what an encoder looks ahead to."""
-    clip = Clip(start_seconds=8.0, end_seconds=9.12)
+    """Some to lead, and what an encoder looks ahead to."""
+    clip = Clip(start_seconds=8.0, end_seconds=9.22)
 
-    assert (0.12, pytest.approx(0.92)) == scored_window(clip, Fraction(25))
+    assert (0.4, pytest.approx(1.1)) == scored_window(clip, Fraction(25))
     begin, end = scored_window(clip, None) or (0.0, 0.0)
-    assert end - begin == pytest.approx(1.12 - LEAD_PICTURES / 25 - TAIL_SECONDS)
+    assert end - begin == pytest.approx(1.22 - LEAD_PICTURES / 25 - TAIL_SECONDS)
 
 
 def test_of_what_is_all_there_is_everything_counts() -> None:

@@ -52,10 +52,10 @@ SHORTEST_SECONDS = 15.0
 
 SEARCHED = 0.03
 """Of the source's length, what is scored of all parts of a search, within limits."""
-SEARCHED_SECONDS = (2.4, 10.0)
-SEARCHED_PART_SECONDS = (0.8, 1.25)
+SEARCHED_SECONDS = (2.1, 10.0)
+SEARCHED_PART_SECONDS = (0.7, 1.25)
 """How long each is; more seconds are more parts, as parts differ more than pictures."""
-SHORT_SEARCHED_SECONDS = 4.8
+SHORT_SEARCHED_SECONDS = 4.2
 """Of sources below `SHORT_SECONDS`, where what is searched costs little anyway."""
 SHORT_SECONDS = 60.0
 MOST_PARTS = 8
