@@ -155,6 +155,12 @@ def _aimed(
         raise QualityError(
             f"Profile {profile.name} makes no pictures that could have a {metric.name}."
         )
+    if name != "vmaf" and any(it.ways for it in profile.videos):
+        raise QualityError(
+            f"Profile {profile.name} takes the cheapest of several ways, which are "
+            "compared at equal VMAF: ask for one (--target-vmaf), or use a profile "
+            "without ways."
+        )
     if not metric.least <= score <= metric.most:
         raise QualityError(
             f"A target of {metric.name} {score:g}{metric.unit} is none: write "

@@ -97,6 +97,19 @@ def test_a_profile_without_a_target_keeps_its_digest() -> None:
     assert aimed("").digest != aimed().digest
 
 
+def test_two_targets_are_one_too_many() -> None:
+    """By hand and in a profile; and ways are compared at equal VMAF alone."""
+    catalog = Catalog(Settings())
+
+    with pytest.raises(QualityError, match="not for both"):
+        catalog.asked("mp4", target_vmaf=94.0, target_xpsnr=40.0)
+    with pytest.raises(QualityError, match="write 25 to 55"):
+        catalog.asked("mp4", target_xpsnr=94.0)
+    asked = catalog.asked("mp4", target_xpsnr=40.0)
+    assert asked.video is not None
+    assert [asked.video.target_of(it) for it in asked.video.rungs] == [("xpsnr", 40.0)]
+
+
 def test_a_rung_may_have_its_own(conforming: Media, capable: Capabilities) -> None:
     """And the model goes by the size."""
     profile = aimed(rung="target_vmaf = 88")

@@ -170,3 +170,12 @@ def test_without_ways_a_digest_is_what_it_was() -> None:
         same.digest
         != parse_profile(bare.format(DELIVERY.format(views=1)), origin="a").digest
     )
+
+
+def test_ways_are_compared_at_equal_vmaf(tmp_path: Path) -> None:
+    """Another target by hand is refused: nothing says what it saves."""
+    path = tmp_path / "seen.toml"
+    path.write_text(TEXT.format(""))
+
+    with pytest.raises(QualityError, match="equal VMAF"):
+        Catalog(Settings()).asked(str(path), target_xpsnr=40.0)

@@ -166,9 +166,11 @@ class QualityFacts(Value):
 
     @property
     def score(self) -> float:
-        """The mean, by whichever metric."""
+        """The mean, by whichever metric; raises `ValueError` where there is none."""
         told = self.xpsnr if self.vmaf is None else self.vmaf
-        return 0.0 if told is None else told
+        if told is None:
+            raise ValueError("neither a VMAF nor an XPSNR")
+        return told
 
 
 class Sampled(Value):

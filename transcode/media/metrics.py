@@ -71,8 +71,10 @@ def weighted_xpsnr(luma: float, blue: float, red: float) -> float:
 
     C. R. Helmrich et al., "XPSNR: A Low-Complexity Extension of the Perceptually
     Weighted Peak Signal-to-Noise Ratio", ICASSP 2020; weights as its authors give
-    them with FFmpeg's filter (ecosystem, github.com/fraunhoferhhi/xpsnr).
+    them with FFmpeg's filter (github.com/fraunhoferhhi/xpsnr). Raises `ValueError` for
+    what is no number.
     """
-    planes = (min(it, MOST_XPSNR) for it in (luma, blue, red))
-    y, u, v = (0.0 if math.isnan(it) else it for it in planes)
+    if any(map(math.isnan, (luma, blue, red))):
+        raise ValueError("an XPSNR is no number")
+    y, u, v = (min(it, MOST_XPSNR) for it in (luma, blue, red))
     return (6 * y + u + v) / 8

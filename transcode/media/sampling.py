@@ -44,10 +44,10 @@ def most_copied_seconds(width: int, height: int, frame_rate: float) -> float:
 
 LEAD_PICTURES = 10
 """Of a part that rate factors are tried on: encoded, not scored, and before its
-keyframe. x264 and x265 take a keyframe's quantiser from the pictures before it. Against
-the same pictures in the whole, three low-motion and moving clips, mean of four to six
-places: with three pictures x265 came out 0.2 to 1.0 of VMAF worse and x264 0.3 to 0.8,
-with eight x265 1.0 to 1.9, with ten none by more than 0.3, with 25 no better."""
+keyframe. x264 and x265 take a keyframe's quantiser from the pictures before it. Beside
+the same pictures in the whole, by means of four to six places in each of three clips:
+with three x265 came to -1.1 to -0.2 of VMAF and x264 to -0.8 and -0.3, with eight x265
+to -1.9 and -1.0, with ten x265 to -0.1 to 0.6 and x264 to 0.1 to 0.3, as with 25."""
 TAIL_SECONDS = 0.12
 """Encoded behind it and not scored: an encoder that looks ahead sees no end there. From
 three to 25 pictures made no difference."""
