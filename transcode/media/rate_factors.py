@@ -12,6 +12,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 __all__ = [
@@ -56,8 +57,10 @@ MOST_TRIALS: Final = 4
 GOOD_ENOUGH: Final = 0.4
 """Of VMAF, as all below: a trial that is so near a target needs no second one."""
 _NEAR_ENOUGH = 1.5
-"""And two no third: the line through them errs by a tenth of that."""
+"""And two no third that are near each other: the line through them errs by a tenth of
+that. Between others the curve bends."""
 _MORE_BITS = 1.05
+_HALVINGS = 30
 _LEAST_FALL, _MOST_FALL = 0.3, 3.0
 """Of the typical fall: two trials may lie in noise."""
 
@@ -80,8 +83,8 @@ def next_factor(
     tried = sorted(points)
     if len(tried) >= MOST_TRIALS:
         return None
-    nearest = min(abs(vmaf - target) for _, vmaf in tried)
-    if nearest <= (GOOD_ENOUGH if len(tried) == 1 else _NEAR_ENOUGH):
+    nearest = min(tried, key=lambda point: abs(point[1] - target))
+    if abs(nearest[1] - target) <= _enough(tried, nearest, sane):
         return None
     above = [point for point in tried if point[1] >= target]
     below = [point for point in tried if point[1] < target]
@@ -104,6 +107,14 @@ def next_factor(
     return stepped(wanted, codec)
 
 
+def _enough(tried: Points, nearest: tuple[float, float], sane: FactorRange) -> float:
+    """Of VMAF: so far from the target the nearest of *tried* may be."""
+    others = [abs(it[0] - nearest[0]) for it in tried if it != nearest]
+    if not others:
+        return GOOD_ENOUGH
+    return _NEAR_ENOUGH if min(others) <= sane.near else 2 * GOOD_ENOUGH
+
+
 def interpolated(
     points: Points, target: float, codec: str, *, per_vmaf: float = 1.0
 ) -> tuple[float, float]:
@@ -124,14 +135,13 @@ def _interpolated(points: Points, target: float, codec: str) -> tuple[float, flo
     above = [point for point in tried if point[1] >= target]
     below = [point for point in tried if point[1] < target]
     if above and below:
-        wanted = _between(above[-1], below[0], target)
+        wanted = _crossing(tried, target)
     else:
         edge = tried[0] if below else tried[-1]
         wanted = edge[0] + (edge[1] - target) / slope_of(tried, codec)
     factor = stepped(min(max(wanted, sane.best), sane.frugal), codec)
-    place = min(max(bisect_left(factors, factor), 1), len(tried) - 1)
     if len(tried) > 1 and factors[0] <= factor <= factors[-1]:
-        return factor, _at(tried[place - 1], tried[place], factor)
+        return factor, _at(tried, factor)
     edge = tried[0] if factor < factors[0] else tried[-1]
     return factor, edge[1] - (factor - edge[0]) * slope_of(tried, codec)
 
@@ -186,5 +196,59 @@ def _between(low: tuple[float, float], high: tuple[float, float], vmaf: float) -
     return low[0] + (low[1] - vmaf) / (low[1] - high[1]) * (high[0] - low[0])
 
 
-def _at(low: tuple[float, float], high: tuple[float, float], factor: float) -> float:
-    return low[1] + (factor - low[0]) / (high[0] - low[0]) * (high[1] - low[1])
+def _crossing(tried: Points, target: float) -> float:
+    """Where the curve through *tried*, which encloses it, comes to *target*."""
+    low = max(factor for factor, score in tried if score >= target)
+    high = min(factor for factor, score in tried if score < target)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if _at(tried, middle) >= target:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _at(tried: Points, factor: float) -> float:
+    """
+    Of the curve through *tried*, in order and never rising; it never rises either.
+
+    F. N. Fritsch and J. Butland, "A Method for Constructing Local Monotone Piecewise
+    Cubic Interpolants", SIAM J. Sci. Stat. Comput. 5 (1984): quality falls faster and
+    faster, and a line between two factors that are ten apart says 1.3 too little.
+    """
+    factors = [it for it, _ in tried]
+    place = min(max(bisect_left(factors, factor), 1), len(tried) - 1)
+    (left, above), (right, below) = tried[place - 1], tried[place]
+    wide = right - left
+    part = (factor - left) / wide
+    slopes = _slopes(tried)
+    begins, ends = wide * slopes[place - 1], wide * slopes[place]
+    rest = 1 - part
+    return (
+        above * (1 + 2 * part) * rest**2
+        + begins * part * rest**2
+        + below * part**2 * (3 - 2 * part)
+        - ends * part**2 * rest
+    )
+
+
+def _slopes(tried: Points) -> list[float]:
+    """At each of them, per unit of the factor; none is above 0."""
+    wide = [b[0] - a[0] for a, b in pairwise(tried)]
+    lines = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(tried)]
+    if len(lines) == 1:
+        return [lines[0], lines[0]]
+    inner = []
+    for (w, v), (d, e) in zip(pairwise(wide), pairwise(lines), strict=True):
+        one, other = 2 * v + w, v + 2 * w
+        inner.append((one + other) / (one / d + other / e) if d < 0 > e else 0.0)
+    first = _end_slope(wide[0], wide[1], lines[0], lines[1])
+    last = _end_slope(wide[-1], wide[-2], lines[-1], lines[-2])
+    return [first, *inner, last]
+
+
+def _end_slope(near: float, far: float, line: float, next_line: float) -> float:
+    """Of a parabola through the outermost three, as far as it falls with them."""
+    slope = ((2 * near + far) * line - near * next_line) / (near + far)
+    return min(max(slope, 3 * line), 0.0)
