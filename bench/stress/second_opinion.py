@@ -249,7 +249,12 @@ def _picture(  # noqa: PLR0913  what is compared, and how it was made
     wanted = made.picture_end - made.picture_start + lead
     # An index may give all frames one time: then it says nothing of how long.
     timed = made.frames[-1].at > made.frames[0].at or len(made.frames) == 1
-    if timed and abs(lasted - wanted) > step:
+    # Segments hold the last picture until the sound has ended.
+    longest = wanted
+    streamed = profile.get("packaging", {}).get("type") == "cmaf"
+    if streamed and made.sound_end is not None:
+        longest += max(0.0, made.sound_end - made.picture_end)
+    if timed and not wanted - step <= lasted <= longest + step:
         yield f"the picture lasts {lasted:.3f} s, the source's {wanted:.3f} s"
     asked, got = float(shape(before)), float(shape(video))
     # Even numbers of pixels: either side may be one off.
@@ -289,7 +294,8 @@ def _counted(
         wanted += int(lead / usual + 0.001)
         allowed = 1.0
     again = 0.0
-    if limit is not None and usual > 0 and 1 / usual > limit * 1.002:
+    # Times of Matroska and FLV are whole milliseconds.
+    if limit is not None and usual > 0 and usual + 0.0006 < 1 / (limit * 1.002):
         if not steady:
             wanted = limit * (made.picture_end - made.picture_start + lead)
         parts = max(1, round(wanted / max(1, len(seen.frames))))
