@@ -207,6 +207,10 @@ def test_without_an_index_everything_before_is_read(
     assert isinstance(whole, tuple)
     assert {it.seek_seconds for it in parts} == {None}
     assert [(it.start_seconds, it.end_seconds) for it in whole] == [(0.0, 3.0)]
+    # Nothing leads up to it, and what is held is all of it, too.
+    assert [it.entire for it in whole] == [True]
+    assert not any(it.entire for it in parts)
+    assert looks_of(brief, recipe) == whole
 
 
 def test_a_poor_source_is_not_made_larger(
