@@ -57,8 +57,8 @@ MOST_TRIALS: Final = 4
 GOOD_ENOUGH: Final = 0.4
 """Of VMAF, as all below: a trial that is so near a target needs no second one."""
 _NEAR_ENOUGH = 1.5
-"""And two no third that are near each other: the line through them errs by a tenth of
-that. Between others the curve bends."""
+"""And two no third that enclose it near each other: the line through them errs by a
+tenth of that. Between and beyond others the curve bends."""
 _MORE_BITS = 1.05
 _HALVINGS = 30
 _LEAST_FALL, _MOST_FALL = 0.3, 3.0
@@ -84,7 +84,7 @@ def next_factor(
     if len(tried) >= MOST_TRIALS:
         return None
     nearest = min(tried, key=lambda point: abs(point[1] - target))
-    if abs(nearest[1] - target) <= _enough(tried, nearest, sane):
+    if abs(nearest[1] - target) <= _enough(tried, nearest, target, sane):
         return None
     above = [point for point in tried if point[1] >= target]
     below = [point for point in tried if point[1] < target]
@@ -107,12 +107,16 @@ def next_factor(
     return stepped(wanted, codec)
 
 
-def _enough(tried: Points, nearest: tuple[float, float], sane: FactorRange) -> float:
+def _enough(
+    tried: Points, nearest: tuple[float, float], target: float, sane: FactorRange
+) -> float:
     """Of VMAF: so far from the target the nearest of *tried* may be."""
-    others = [abs(it[0] - nearest[0]) for it in tried if it != nearest]
-    if not others:
+    if len(tried) == 1:
         return GOOD_ENOUGH
-    return _NEAR_ENOUGH if min(others) <= sane.near else 2 * GOOD_ENOUGH
+    apart = min(abs(it[0] - nearest[0]) for it in tried if it != nearest)
+    enclosed = min(it[1] for it in tried) < target <= max(it[1] for it in tried)
+    # A line that goes on is no curve that bends.
+    return _NEAR_ENOUGH if enclosed and apart <= sane.near else 2 * GOOD_ENOUGH
 
 
 def interpolated(
