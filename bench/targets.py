@@ -1,13 +1,15 @@
 """
 How near a target comes: clips made for a VMAF, judged by what knows no search.
 
-    python bench/targets.py FILES... [--codec h264 hevc av1] [--target 93] [--keep FILE]
+    python bench/targets.py FILES... [--codec h264 hevc av1] [--target 93]
+        [--seconds 6] [--keep FILE]
 
-Of each file six seconds from its middle, at most 640 pixels wide and without loss, are
-made with `--target-vmaf` by `transcode run`, at each codec's shipped preset; then the
-whole rendition is compared with its source, every picture: of AV1 every second one
-alone says 2.6 too much. `--keep` holds one line of JSON for each result: what stands in
-it is not made again. Ends with the shares that docs/quality.md tells.
+Of each file the middle, of `--seconds` at most, at most 640 pixels wide and without
+loss, is made with `--target-vmaf` by `transcode run`, at each codec's shipped preset;
+then the whole rendition is compared with its source, every picture: of AV1 every
+second one alone says 2.6 too much. `--keep` holds one line of JSON for each result:
+what stands in it is not made again. Ends with the shares that docs/quality.md tells:
+how many came near, and what of the job's CPU time the search took.
 """
 
 from __future__ import annotations
@@ -32,7 +34,6 @@ PRESETS: Mapping[str, tuple[str, int]] = {
     "av1": ("9", 35),
 }
 """As the shipped profiles have it: preset, and the rate factor the search begins at."""
-SECONDS = 6.0
 FFMPEG: str = imageio_ffmpeg.get_ffmpeg_exe()
 PROFILE = """
 name = "{codec}-target"
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--codec", nargs="+", choices=PRESETS, default=["h264"])
     parser.add_argument("--target", type=float, default=93.0)
+    parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--keep", type=Path)
     args = parser.parse_args()
     known = _kept(args.keep)
@@ -64,9 +66,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for file in args.files:
             for codec in args.codec:
-                told = known.get((file.name, codec, args.target))
+                asked = {
+                    "clip": file.name,
+                    "codec": codec,
+                    "target": args.target,
+                    "seconds": args.seconds,
+                }
+                told = known.get(tuple(asked.values()))
                 if told is None:
-                    told = _one(file, codec, args.target, Path(folder))
+                    told = asked | _one(file, asked, Path(folder))
                     if args.keep:
                         with args.keep.open("a") as kept:
                             kept.write(json.dumps(told) + "\n")
@@ -76,19 +84,20 @@ def main() -> None:
         print(_shares(codec, [it for it in results if it["codec"] == codec]))
 
 
-def _kept(path: Path | None) -> dict[tuple[str, str, float], dict[str, Any]]:
+def _kept(path: Path | None) -> dict[tuple[Any, ...], dict[str, Any]]:
     if path is None or not path.exists():
         return {}
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return {(it["clip"], it["codec"], it["target"]): it for it in lines}
+    names = ("clip", "codec", "target", "seconds")
+    return {tuple(it[name] for name in names): it for it in lines}
 
 
-def _one(file: Path, codec: str, target: float, folder: Path) -> dict[str, Any]:
+def _one(file: Path, asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """What became of one clip; `fault` where nothing did."""
-    result: dict[str, Any] = {"clip": file.name, "codec": codec, "target": target}
     clip = folder / f"{file.stem}.mkv"
-    if not clip.exists() and not _cut(file, clip):
-        return result | {"fault": "it cannot be cut"}
+    if not clip.exists() and not _cut(file, clip, asked["seconds"]):
+        return {"fault": "it cannot be cut"}
+    codec = asked["codec"]
     preset, crf = PRESETS[codec]
     profile = folder / f"{codec}.toml"
     profile.write_text(PROFILE.format(codec=codec, preset=preset, crf=crf))
@@ -101,10 +110,10 @@ def _one(file: Path, codec: str, target: float, folder: Path) -> dict[str, Any]:
         "--profile",
         profile,
     ]
-    argv += ["--target-vmaf", f"{target:g}", "--to", folder / "made", "--json"]
+    argv += ["--target-vmaf", f"{asked['target']:g}", "--to", folder / "made", "--json"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
-        return result | {"fault": done.stderr.strip().splitlines()[-1:]}
+        return {"fault": done.stderr.strip().splitlines()[-1:]}
     manifest = json.loads(done.stdout)
     [found] = [it for it in manifest["outputs"] if it["kind"] == "rendition"]
     made = Path(found["uri"])
@@ -116,22 +125,24 @@ def _one(file: Path, codec: str, target: float, folder: Path) -> dict[str, Any]:
         )
         for task in manifest["tasks"]
     }
-    return result | {
-        "vmaf": _vmaf(made, clip),
+    pictures = _vmaf(made, clip)
+    return {
+        "vmaf": statistics.fmean(pictures),
+        "pictures": pictures,
         "held": held.get("vmaf"),
+        "standard_error": held.get("standard_error"),
         "crf": held.get("crf"),
-        "kbps": round(size * 8 / SECONDS / 1000),
+        "kbps": round(size * 8 / found["duration_seconds"] / 1000),
         "cpu_seconds": tasks,
         "warnings": manifest["warnings"],
     }
 
 
-def _cut(file: Path, clip: Path) -> bool:
-    seconds = _seconds(file)
-    begin = max(0.0, (seconds - SECONDS) / 2)
+def _cut(file: Path, clip: Path, most_seconds: float) -> bool:
+    begin = max(0.0, (_seconds(file) - most_seconds) / 2)
     scale = "scale='trunc(min(640,iw)/2)*2':-2,setsar=1,format=yuv420p"
     argv: list[str | Path] = [FFMPEG, "-nostdin", "-v", "error", "-ss", f"{begin:.3f}"]
-    argv += ["-i", file, "-map", "0:v:0", "-t", f"{SECONDS:g}", "-vf", scale]
+    argv += ["-i", file, "-map", "0:v:0", "-t", f"{most_seconds:g}", "-vf", scale]
     argv += ["-fpsmax", "25", "-fps_mode", "cfr", "-c:v", "ffv1", clip]
     return subprocess.run(argv, check=False).returncode == 0
 
@@ -149,8 +160,8 @@ def _seconds(file: Path) -> float:
     return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
 
 
-def _vmaf(made: Path, source: Path) -> float:
-    """Mean of all pictures of the whole rendition."""
+def _vmaf(made: Path, source: Path) -> list[float]:
+    """Of each picture of the whole rendition."""
     with tempfile.NamedTemporaryFile() as log:
         graph = f"libvmaf=log_fmt=json:log_path={log.name}"
         argv: list[str | Path] = [FFMPEG, "-nostdin", "-v", "error"]
@@ -160,9 +171,8 @@ def _vmaf(made: Path, source: Path) -> float:
         both = f"[0:v]{count}[a];[1:v]{count}[b];[a][b]{graph}"
         argv += ["-filter_complex", both, "-f", "null", "-"]
         subprocess.run(argv, check=True)
-        return float(
-            json.loads(Path(log.name).read_text())["pooled_metrics"]["vmaf"]["mean"]
-        )
+        told = json.loads(Path(log.name).read_text())["frames"]
+        return [round(it["metrics"]["vmaf"], 2) for it in told]
 
 
 def _line(told: Mapping[str, Any]) -> str:
@@ -180,9 +190,15 @@ def _shares(codec: str, results: Sequence[Mapping[str, Any]]) -> str:
     near = sum(abs(it) <= 1.0 for it in away)
     if not away:
         return f"{codec}: nothing was made"
+    searches = [
+        it["cpu_seconds"].get("sample", 0.0) / sum(it["cpu_seconds"].values())
+        for it in results
+        if "fault" not in it
+    ]
     return (
         f"{codec}: {near} of {len(away)} within 1, worst {away[0]:+.1f} and"
-        f" {away[-1]:+.1f}, deviation {statistics.pstdev(away):.2f}"
+        f" {away[-1]:+.1f}, deviation {statistics.pstdev(away):.2f}; search"
+        f" {statistics.median(searches):.0%} of the CPU time, most {max(searches):.0%}"
     )
 
 
