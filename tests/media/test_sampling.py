@@ -7,22 +7,50 @@ from fractions import Fraction
 import pytest
 
 from transcode.contract import Clip
-from transcode.media.sampling import LEAD_PICTURES, TAIL_SECONDS, scored_window
+from transcode.media.sampling import (
+    LEAD_PICTURES,
+    SETTLED_SECONDS,
+    TAIL_SECONDS,
+    scored_window,
+    telling_parts,
+    weighed_window,
+)
 
 
-def test_a_part_has_pictures_before_and_behind_what_is_scored() -> None:
+def test_a_part_has_pictures_before_and_behind_what_is_weighed() -> None:
     """Some to lead, and what an encoder looks ahead to."""
     clip = Clip(start_seconds=8.0, end_seconds=9.22)
 
-    assert (0.4, pytest.approx(1.1)) == scored_window(clip, Fraction(25))
-    begin, end = scored_window(clip, None) or (0.0, 0.0)
+    assert (0.4, pytest.approx(1.1)) == weighed_window(clip, Fraction(25))
+    begin, end = weighed_window(clip, None) or (0.0, 0.0)
     assert end - begin == pytest.approx(1.22 - LEAD_PICTURES / 25 - TAIL_SECONDS)
+
+
+@pytest.mark.parametrize("lasts", [1.05, 1.22, 1.5, 3.0])
+def test_a_keyframe_and_what_follows_at_once_are_not_scored(lasts: float) -> None:
+    """They are better than the rest of their group; some are left to be scored."""
+    clip = Clip(start_seconds=8.0, end_seconds=8.0 + lasts)
+
+    weighed, scored = (it(clip, Fraction(25)) for it in (weighed_window, scored_window))
+
+    assert weighed is not None
+    assert scored is not None
+    assert scored[1] == weighed[1]
+    settled = min(SETTLED_SECONDS, (weighed[1] - weighed[0]) / 2)
+    assert scored[0] - weighed[0] == pytest.approx(settled)
+
+
+@pytest.mark.parametrize(("parts", "telling"), [(1, 1), (3, 1), (6, 3), (24, 6)])
+def test_some_parts_tell_of_further_factors(parts: int, telling: int) -> None:
+    """What a factor changes is alike in all of them; of many, six are enough."""
+    assert telling == telling_parts(parts)
 
 
 def test_of_what_is_all_there_is_everything_counts() -> None:
     """Nothing leads up to it: a keyframe more would make it another film."""
     clip = Clip(start_seconds=0, end_seconds=6.0, entire=True)
 
+    assert weighed_window(clip, Fraction(25)) is None
     assert scored_window(clip, Fraction(25)) is None
 
 

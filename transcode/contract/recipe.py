@@ -284,6 +284,8 @@ class Recipe(Value):
     """Only these are encoded, to learn what the whole takes; nothing of it is kept."""
     looks: tuple[Clip, ...] = ()
     """Where the finished renditions are compared with the source."""
+    more_looks: tuple[Clip, ...] = ()
+    """And there, as many at a time, for as long as parts differ too much to tell."""
     chunks: tuple[Clip, ...] = ()
     """The encoded renditions were made in these parts, by others: they are joined."""
     sound_apart: bool = False

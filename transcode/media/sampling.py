@@ -54,13 +54,27 @@ three to 25 pictures made no difference."""
 _ASSUMED_RATE = 25
 
 
+_MOST_TELLING = 6
+
+
+def telling_parts(parts: int) -> int:
+    """On how many a further factor is tried: what it changes is alike in all."""
+    return min(max(parts // 2, 1), _MOST_TELLING)
+
+
 def lead_seconds(rate: Fraction | None) -> float:
     return LEAD_PICTURES / float(rate or _ASSUMED_RATE)
 
 
-def scored_window(clip: Clip, rate: Fraction | None) -> tuple[float, float] | None:
+SETTLED_SECONDS = 0.36
+"""So long after its keyframe scoring begins: it and what follows at once are better
+than the rest of their group."""
+
+
+def weighed_window(clip: Clip, rate: Fraction | None) -> tuple[float, float] | None:
     """
-    From where to where in *clip*, in seconds of it, a search scores and weighs.
+    From where to where in *clip*, in seconds of it, a search weighs pictures: from the
+    keyframe behind the lead on.
 
     None: all of it, as it is too short for anything else, or all that is made: what is
     made begins and ends there, too.
@@ -72,3 +86,12 @@ def scored_window(clip: Clip, rate: Fraction | None) -> tuple[float, float] | No
     if lasts < 2 * (lead + TAIL_SECONDS):
         return None
     return lead, lasts - TAIL_SECONDS
+
+
+def scored_window(clip: Clip, rate: Fraction | None) -> tuple[float, float] | None:
+    """From where to where a search scores pictures; as `weighed_window`, but later."""
+    weighed = weighed_window(clip, rate)
+    if weighed is None:
+        return None
+    begin, end = weighed
+    return begin + min(SETTLED_SECONDS, (end - begin) / 2), end

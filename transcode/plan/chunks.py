@@ -212,6 +212,7 @@ def chunk_recipe(recipe: Recipe, clip: Clip) -> Recipe:
             "keep_metadata": False,
             "clip": clip,
             "looks": (),
+            "more_looks": (),
         }
     )
 
@@ -243,6 +244,7 @@ def sound_recipe(recipe: Recipe) -> Recipe | None:
             "watermark": None,
             "keep_metadata": False,
             "looks": (),
+            "more_looks": (),
             "segmented_later": isinstance(recipe.packaging, CmafPackaging),
         }
     )

@@ -53,7 +53,7 @@ from .coefficients import Coefficients
 from .profile import Profile
 from .quality import has_target, said_of, with_factors, without_idle_rungs
 from .recipe import make_recipe
-from .sample_parts import looks_of
+from .sample_parts import LOOKS, looks_of
 from .tasks import planned_task, tasks_of, together, total
 from .ways import CodecWay, cheapest, with_way
 from .ways import said_of as way_said
@@ -369,7 +369,9 @@ def _aimed(
     recipe, idle = without_idle_rungs(recipe, factors, rate)
     if not has_target(recipe):
         return recipe, idle
-    return recipe.model_copy(update={"looks": looks_of(media, recipe)}), idle
+    looks = looks_of(media, recipe)
+    now, later = looks[:LOOKS], looks[LOOKS:]
+    return recipe.model_copy(update={"looks": now, "more_looks": later}), idle
 
 
 def _copies(recipe: Recipe) -> bool:

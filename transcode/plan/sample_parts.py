@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from ..contract import (
     Attempt,
@@ -52,19 +53,24 @@ SHORTEST_SECONDS = 15.0
 
 SEARCHED = 0.03
 """Of the source's length, what is scored of all parts of a search, within limits."""
-SEARCHED_SECONDS = (2.1, 10.0)
-SEARCHED_PART_SECONDS = (0.7, 1.25)
+SEARCHED_SECONDS = (2.1, 16.8)
+SEARCHED_PART_SECONDS = 0.7
 """How long each is; more seconds are more parts, as parts differ more than pictures."""
 SHORT_SEARCHED_SECONDS = 4.2
 """Of sources below `SHORT_SECONDS`, where what is searched costs little anyway."""
 SHORT_SECONDS = 60.0
-MOST_PARTS = 8
 
 
 LOOKS = 6
 
 
-"""So many parts of a finished rendition are compared with the source."""
+"""So many parts of a finished rendition are compared with the source at first."""
+
+
+LOOK_ROUNDS = 3
+
+
+"""And up to so many times as many, where they differ."""
 
 
 LOOK_SECONDS = (0.6, 1.5)
@@ -131,17 +137,16 @@ def search_parts(media: Media, recipe: Recipe) -> tuple[Clip, ...] | str | None:
     if told is None:
         return None
     lasts = made(media, recipe).duration_seconds
-    low, high = SEARCHED_PART_SECONDS
     least, most = SEARCHED_SECONDS
     total = SHORT_SEARCHED_SECONDS
     if lasts is not None and lasts >= SHORT_SECONDS:
         total = min(max(lasts * SEARCHED, least), most)
-    count = min(math.floor(total / low + 1e-6), MOST_PARTS)
+    count = math.floor(total / SEARCHED_PART_SECONDS + 1e-6)
     if lasts is not None and lasts >= SHORT_SECONDS and isinstance(told, str):
         # Before each of them everything may have to be decoded.
         count = min(count, PARTS)
     video = next(it for it in media.video if it.index == recipe.video_index)
-    length = min(total / count, high) + lead_seconds(video.frame_rate) + TAIL_SECONDS
+    length = total / count + lead_seconds(video.frame_rate) + TAIL_SECONDS
     if not isinstance(told, str) and lasts is not None:
         parts = _at_keyframes(media, recipe, lasts, count, length)
         if parts is not None:
@@ -150,7 +155,11 @@ def search_parts(media: Media, recipe: Recipe) -> tuple[Clip, ...] | str | None:
 
 
 def looks_of(media: Media, recipe: Recipe) -> tuple[Clip, ...]:
-    """Where the finished renditions are compared with the source: between the parts."""
+    """
+    Where the finished renditions are compared with the source: between the parts.
+
+    The first `LOOKS` in equal distances, and so are all.
+    """
     parts = search_parts(media, recipe)
     if isinstance(parts, tuple) and len(parts) == 1:
         # Of so little the search has seen all, and other parts would tell less.
@@ -159,18 +168,39 @@ def looks_of(media: Media, recipe: Recipe) -> tuple[Clip, ...]:
     lasts = made(media, recipe).duration_seconds
     low, high = LOOK_SECONDS
     length = min(max((lasts or 0.0) * SHARE_OF_SOURCE / LOOKS, low), high)
-    return _spread(media, recipe, LOOKS, length, but=frozenset(taken))
+    # Keyframes of what was made are often where the source's are, and better than the
+    # rest of their group: looks have to be anywhere in it.
+    behind = tuple(n * recipe.gop_seconds / LOOK_ROUNDS for n in range(LOOK_ROUNDS))
+    spread = partial(
+        _spread, media, recipe, length=length, but=frozenset(taken), behind=behind
+    )
+    looks = spread(LOOKS)
+    all_of_them = LOOKS * LOOK_ROUNDS
+    if len(looks) < LOOKS:
+        return looks
+    more = spread(all_of_them)
+    if len(more) < all_of_them:
+        return looks
+    taken |= {it.start_seconds for it in looks}
+    # The middle of three lies where the first ones are.
+    later = (*more[2::LOOK_ROUNDS], *more[::LOOK_ROUNDS])
+    return (*looks, *(it for it in later if it.start_seconds not in taken))
 
 
-def _spread(
+def _spread(  # noqa: PLR0913 - what of, how many, how long and where
     media: Media,
     recipe: Recipe,
     count: int,
     length: float,
     *,
     but: frozenset[float] = frozenset(),
+    behind: Sequence[float] = (0.0,),
 ) -> tuple[Clip, ...]:
-    """*count* parts in equal distances, on the pictures' grid; of little, all of it."""
+    """
+    *count* parts in equal distances, on the pictures' grid; of little, all of it.
+
+    Each begins, in turn, so many seconds *behind* a keyframe where one is near.
+    """
     video = next(it for it in media.video if it.index == recipe.video_index)
     lasts = made(media, recipe).duration_seconds
     begin = recipe.clip.start_seconds if recipe.clip else 0.0
@@ -186,8 +216,9 @@ def _spread(
         later = _key(media, video, wanted + lasts / (4 * count))
         near = later is not None and wanted - later <= lasts / (4 * count)
         if later is not None and near and later not in but:
-            # At a keyframe nothing before it has to be decoded.
-            start = later
+            # Behind a keyframe little has to be decoded before it.
+            start = _on_grid(video, later + behind[n % len(behind)])
+            start = start if start + length <= begin + lasts else later
         parts.append(_part(start, length, video, seek=_key(media, video, start)))
     return tuple(parts)
 
@@ -244,6 +275,7 @@ def sample_recipe(recipe: Recipe, parts: tuple[Clip, ...]) -> Recipe:
             "clip": None,
             "parts": parts,
             "looks": (),
+            "more_looks": (),
             "chunks": (),
         }
     )

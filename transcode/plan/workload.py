@@ -29,6 +29,7 @@ from ..media.sampling import (
     MOST_SOUND_SECONDS,
     groups_between,
     most_copied_seconds,
+    telling_parts,
 )
 from ..media.timeline import (
     between_keyframes,
@@ -317,9 +318,9 @@ def _starts(recipe: Recipe, encoded: Sequence[VideoRendition]) -> int:
 
 
 def _later_rounds(recipe: Recipe) -> float:
-    """Of a search, in rounds of all parts: half of them tell of further factors."""
+    """Of a search, in rounds of all parts: some of them tell of further factors."""
     parts = len(recipe.parts)
-    return (TRIALS - 1) * max(parts // 2, 1) / max(parts, 1)
+    return (TRIALS - 1) * telling_parts(parts) / max(parts, 1)
 
 
 def _compared(

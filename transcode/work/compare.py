@@ -101,6 +101,7 @@ def alone(task: Task, clip: Clip, names: Iterable[str]) -> Task:
         "clip": clip,
         "parts": (),
         "looks": (),
+        "more_looks": (),
         "chunks": (),
     }
     return task.model_copy(update={"recipe": recipe.model_copy(update=changes)})
@@ -114,6 +115,7 @@ def facts_of(parts: Sequence[Scores], name: str, recipe: Recipe) -> QualityFacts
     if not scores or rendition.target is None:
         return None
     mean = round(statistics.mean(scores), 3)
+    seen = (*recipe.looks, *recipe.more_looks)[: len(parts)]
     return QualityFacts(
         vmaf=mean if rendition.target.metric == "vmaf" else None,
         xpsnr=mean if rendition.target.metric == "xpsnr" else None,
@@ -123,7 +125,7 @@ def facts_of(parts: Sequence[Scores], name: str, recipe: Recipe) -> QualityFacts
         worst_part=round(min(statistics.mean(part) for part in several), 3),
         pictures=len(scores),
         seconds=round(
-            sum((it.end_seconds or 0.0) - it.start_seconds for it in recipe.looks), 3
+            sum((it.end_seconds or 0.0) - it.start_seconds for it in seen), 3
         ),
         model=rendition.target.model,
         target=rendition.target.score,

@@ -23,7 +23,7 @@ from ..contract import (
 from ..errors import EncoderFailed
 from ..media.metrics import METRICS
 from ..media.rate_factors import adds_bits, affordable, next_factor
-from ..media.sampling import scored_window
+from ..media.sampling import telling_parts, weighed_window
 from .command.build import MadeFile, build
 from .compare import Scores, alone, compare_part
 from .encode import run
@@ -185,13 +185,13 @@ def _search(
 
 
 def _telling(tried: Sequence[_Tried]) -> list[int]:
-    """Half of the parts: those which are most like the mean of all, in order."""
+    """Those parts which are most like the mean of all, in order."""
     away = {
         number: sum(abs(it.mean([number]) - it.mean()) for it in tried)
         for number in tried[0].scores
     }
-    count = max(len(away) // 2, 1)
-    return sorted(sorted(away, key=lambda number: away[number])[:count])
+    nearest = sorted(away, key=lambda number: away[number])
+    return sorted(nearest[: telling_parts(len(away))])
 
 
 def _quality(trial: _Tried, tried: Sequence[_Tried]) -> float:
@@ -298,7 +298,7 @@ def _window(task: Task) -> Window:
     if not any(it.target for it in recipe.video):
         return None
     used = (it for it in task.media.video if it.index == recipe.video_index)
-    return scored_window(recipe.parts[0], next(used).frame_rate)
+    return weighed_window(recipe.parts[0], next(used).frame_rate)
 
 
 def _file(scratch: Path, folders: str, number: int, name: str) -> Path:
@@ -306,7 +306,7 @@ def _file(scratch: Path, folders: str, number: int, name: str) -> Path:
 
 
 def _files(scratch: Path, folders: str, name: str) -> list[Path]:
-    return sorted(scratch.glob(f"{folders}-[0-9]/{name}.mp4"))
+    return sorted(scratch.glob(f"{folders}-*[0-9]/{name}.mp4"))
 
 
 class _Sizes:

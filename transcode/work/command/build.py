@@ -27,6 +27,7 @@ from ...media.sampling import (
     MOST_VMAF_THREADS,
     SCORED_AT_LEAST,
     scored_window,
+    weighed_window,
 )
 from ...media.timeline import (
     KEYFRAME_EARLY_SECONDS,
@@ -334,7 +335,7 @@ def compare(
                 "end": f"{window[1] - _HAIR:.6f}",
             }
             made, source = made.filter("trim", **span), source.filter("trim", **span)
-        every = _scored_every(task, pictures.frame_rate)
+        every = _scored_every(task, pictures.frame_rate, window)
         scored = _scored(rendition, made, source, threads=threads, every=every)
         outputs.append(ffmpeg.output(scored, "-", f="null"))
     if burned is not None:
@@ -391,12 +392,15 @@ def _whole_lines(picture: Any, rendition: VideoRendition) -> Any:
     return picture.filter("fillborders", right=more, mode=mode)
 
 
-def _scored_every(task: Task, rate: Fraction | None) -> int:
+def _scored_every(
+    task: Task, rate: Fraction | None, window: tuple[float, float] | None
+) -> int:
     """Of a part with few pictures none is left out."""
     clip = task.recipe.clip
     if clip is None or clip.end_seconds is None or rate is None:
         return COMPARED_EVERY
-    pictures = int((clip.end_seconds - clip.start_seconds) * rate)
+    begin, end = window or (clip.start_seconds, clip.end_seconds)
+    pictures = int((end - begin) * rate)
     few = pictures < COMPARED_EVERY * SCORED_AT_LEAST
     return 1 if few else COMPARED_EVERY
 
@@ -569,7 +573,7 @@ def _late(task: Task) -> float:
     if task.recipe.clip is None:
         return 0.0
     if task.kind == "sample" and any(it.target for it in task.recipe.video):
-        window = scored_window(task.recipe.clip, _rate(task))
+        window = weighed_window(task.recipe.clip, _rate(task))
         return 0.0 if window is None else task.recipe.gop_seconds - window[0]
     if task.kind != "chunk":
         return 0.0
