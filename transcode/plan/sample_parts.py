@@ -7,6 +7,7 @@ import statistics
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import islice
 
 from ..contract import (
     Attempt,
@@ -71,6 +72,10 @@ LOOK_ROUNDS = 3
 
 
 """And up to so many times as many, where they differ."""
+
+
+SECONDS_PER_ROUND = 15.0
+"""Of the source: a look takes what encoding half a second does."""
 
 
 LOOK_SECONDS = (0.6, 1.5)
@@ -184,7 +189,9 @@ def looks_of(media: Media, recipe: Recipe) -> tuple[Clip, ...]:
     taken |= {it.start_seconds for it in looks}
     # The middle of three lies where the first ones are.
     later = (*more[2::LOOK_ROUNDS], *more[::LOOK_ROUNDS])
-    return (*looks, *(it for it in later if it.start_seconds not in taken))
+    rounds = min(int((lasts or 0.0) / SECONDS_PER_ROUND), LOOK_ROUNDS - 1)
+    unseen = (it for it in later if it.start_seconds not in taken)
+    return (*looks, *islice(unseen, LOOKS * rounds))
 
 
 def _spread(  # noqa: PLR0913 - what of, how many, how long and where
