@@ -114,15 +114,17 @@ def facts_of(parts: Sequence[Scores], name: str, recipe: Recipe) -> QualityFacts
     rendition = next(it for it in recipe.video if it.name == name)
     if not scores or rendition.target is None:
         return None
-    mean = round(statistics.mean(scores), 3)
+    # Each is as long as the others, whatever was left out of it.
+    means = [statistics.mean(part) for part in several]
+    mean = round(statistics.mean(means), 3)
     seen = (*recipe.looks, *recipe.more_looks)[: len(parts)]
     return QualityFacts(
         vmaf=mean if rendition.target.metric == "vmaf" else None,
         xpsnr=mean if rendition.target.metric == "xpsnr" else None,
         least=round(min(scores), 3),
         deviation=round(statistics.pstdev(scores), 3),
-        standard_error=_standard_error([statistics.mean(part) for part in several]),
-        worst_part=round(min(statistics.mean(part) for part in several), 3),
+        standard_error=_standard_error(means),
+        worst_part=round(min(means), 3),
         pictures=len(scores),
         seconds=round(
             sum((it.end_seconds or 0.0) - it.start_seconds for it in seen), 3

@@ -122,9 +122,9 @@ class _Tried:
     """Of the part's file."""
 
     def mean(self, parts: Iterable[int] | None = None) -> float:
-        """Over the pictures of *parts*; None: of all that there are."""
+        """Over *parts*, which are alike in length; None: over all that there are."""
         chosen = self.scores if parts is None else parts
-        return statistics.mean(it for part in chosen for it in self.scores[part])
+        return statistics.mean(statistics.mean(self.scores[part]) for part in chosen)
 
 
 def _search(

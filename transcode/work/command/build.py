@@ -400,7 +400,7 @@ def _scored_every(
     if clip is None or clip.end_seconds is None or rate is None:
         return COMPARED_EVERY
     begin, end = window or (clip.start_seconds, clip.end_seconds)
-    pictures = int((end - begin) * rate)
+    pictures = round((end - begin) * rate)
     few = pictures < COMPARED_EVERY * SCORED_AT_LEAST
     return 1 if few else COMPARED_EVERY
 
