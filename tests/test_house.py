@@ -97,7 +97,11 @@ DOORS = {
     },
     "botocore": {"deliver/aws.py", "store/s3_client.py"},
     "click": {"cli"},
-    "ffmpeg": {"work/command/build.py", "work/command/inputs.py"},
+    "ffmpeg": {
+        "work/command/build.py",
+        "work/command/inputs.py",
+        "work/command/scores.py",
+    },
     "imageio_ffmpeg": {"work/toolchain.py"},
     "matplotlib": {"cli/show/plot.py"},
     "opentelemetry": {"tracing/spans.py"},

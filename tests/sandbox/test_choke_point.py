@@ -44,7 +44,7 @@ PLACES = {
             "joined_sound",
         ): "our own sound: one format, a file",
         ("work/command/build.py", "extract"): "silence of lavfi's own, no upload",
-        ("work/command/build.py", "compare"): "our own rendition: one format, a file",
+        ("work/command/scores.py", "compare"): "our own rendition: one format, a file",
     },
     "encoder argument": {
         ("bench/clips.py", "own_clip"): "a test picture of lavfi's own, no upload",

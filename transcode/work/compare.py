@@ -22,7 +22,7 @@ from ..contract import (
 from ..errors import EncoderFailed
 from ..media.metrics import weighted_xpsnr
 from .children import Children, Program
-from .command.build import MadeFile, compare, scores_file
+from .command.scores import MadeFile, compare, scores_file
 from .encode import allowed
 from .progress import Lines, Summary, without_secrets
 

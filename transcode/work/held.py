@@ -19,7 +19,7 @@ from ..contract import (
 )
 from ..media.metrics import METRICS, named, told
 from ..media.rate_factors import SANE, stepped
-from .command.build import MadeFile
+from .command.scores import MadeFile
 from .compare import Scores, alone, compare_part, facts_of
 from .package import INIT, folder
 from .verify.cmaf import read_header, read_segment

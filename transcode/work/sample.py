@@ -24,7 +24,8 @@ from ..errors import EncoderFailed
 from ..media.metrics import METRICS
 from ..media.rate_factors import adds_bits, affordable, next_factor
 from ..media.sampling import telling_parts, weighed_window
-from .command.build import MadeFile, build
+from .command.build import build
+from .command.scores import MadeFile
 from .compare import Scores, alone, compare_part
 from .encode import run
 from .verify.decode import open_media

@@ -234,8 +234,8 @@ def test_row_38_quality_is_not_measured_while_encoding() -> None:
     """libvmaf, whose queue has no end, stands beside no encoder, but after it."""
     work = ROOT / "transcode" / "work"
     named = [it for it in work.rglob("*.py") if "libvmaf" in it.read_text("utf-8")]
-    build = ast.parse((work / "command" / "build.py").read_text("utf-8"))
-    functions = [it for it in ast.walk(build) if isinstance(it, ast.FunctionDef)]
+    scores = ast.parse((work / "command" / "scores.py").read_text("utf-8"))
+    functions = [it for it in ast.walk(scores) if isinstance(it, ast.FunctionDef)]
     (filters,) = (it for it in functions if "'libvmaf'" in ast.unparse(it))
     users = [
         it
@@ -244,7 +244,7 @@ def test_row_38_quality_is_not_measured_while_encoding() -> None:
     ]
 
     # The one asks whether there is such a filter.
-    assert {"toolchain.py", "build.py"} == {it.name for it in named}
+    assert {"toolchain.py", "scores.py"} == {it.name for it in named}
     assert ["compare"] == [one.name for one in users]
     outputs = re.findall(r"ffmpeg\.output\((.*)\)", ast.unparse(users[0]))
     assert outputs

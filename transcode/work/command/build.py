@@ -1,4 +1,4 @@
-"""Task → the complete ffmpeg command; the only door to ffmpeg-python."""
+"""Task → the complete ffmpeg command, through ffmpeg-python."""
 
 from __future__ import annotations
 
@@ -23,10 +23,6 @@ from ...contract import (
 )
 from ...media.demuxers import CLOCKED, LENGTHS, short
 from ...media.sampling import (
-    COMPARED_EVERY,
-    MOST_VMAF_THREADS,
-    SCORED_AT_LEAST,
-    scored_window,
     weighed_window,
 )
 from ...media.timeline import (
@@ -62,7 +58,7 @@ from .seek import keeps_clock, told_until
 from .subtitles import CLOCK, CLOCK_OPTIONS
 from .video import Pictures, finished, headers_of, lay
 
-_GLOBAL = (
+GLOBAL = (
     # Errors and the closing summary need no banner.
     "-hide_banner",
     # Nobody types here; reading standard input would also stop a background job.
@@ -80,17 +76,6 @@ _GLOBAL = (
     # Not the same a second time for people.
     "-nostats",
 )
-_LINE_PIXELS = 64
-"""libavutil aligns lines to 64 bytes at most, chroma's half as wide ones, too."""
-VMAF_MODELS: Mapping[str, str] = MappingProxyType(
-    {
-        "1080p": "version=vmaf_v0.6.1",
-        "4k": "version=vmaf_4k_v0.6.1",
-        # The same model; its scores are bent for a small screen.
-        "phone": "version=vmaf_v0.6.1:enable_transform=true",
-    }
-)
-"""Those built into libvmaf, as its filter names them."""
 _Rendition = TypeVar("_Rendition", VideoRendition, AudioRendition)
 _SPARE_SECONDS = 10.0
 _HAIR = 0.005
@@ -171,7 +156,7 @@ def build(  # noqa: PLR0913  each is one fact about this machine
             picture,
             image=mark_image(recipe),
             lines=burned["s"] if burned else None,
-            pair=_pair,
+            pair=pair,
             tell=shown is not None,
             reshaped=reshaped,
         )
@@ -208,7 +193,7 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     shared = ("-filter_complex_threads", str(task.spec.threads))
     arguments = ffmpeg.merge_outputs(*outputs).get_args()
     kept = ("-copyts",) if clocked else ()
-    argv = (program, *_GLOBAL, *shared, *_patience(task), *kept, *arguments)
+    argv = (program, *GLOBAL, *shared, *_patience(task), *kept, *arguments)
     inputs = [value for flag, value in pairwise(argv) if flag == "-i"]
     number = next((n for n, it in enumerate(inputs) if it == address(task)), 0)
     headers = None if shown is None else headers_of(task)
@@ -267,142 +252,7 @@ def measure(
     stream = stream.filter("ebur128", peak="true", framelog="quiet")
     output = ffmpeg.output(stream, "-", f="null")
     # The findings are printed at the level of information, what was read below it.
-    return (program, *_GLOBAL, *output.get_args())
-
-
-@dataclass(frozen=True, slots=True)
-class MadeFile:
-    """A rendition that was made, where it is to be compared with its source."""
-
-    path: str
-    demuxer: str
-    seek_seconds: float | None = None
-    """In it, where the part begins; None: it is nothing but the part."""
-    lasts_seconds: float | None = None
-    early_seconds: float = 0.0
-    """So far before the part's first picture reading begins."""
-
-
-def compare(
-    task: Task,
-    finished_ones: Mapping[str, MadeFile],
-    *,
-    program: str,
-    lines: str | None = None,
-) -> tuple[str, ...]:
-    """
-    Measures each rendition of *task*'s clip against the pictures it is made of.
-
-    Those come from the source by the very graph that the encoder is fed by; both are
-    set side by side by their times. Findings are written to `scores_file` in the
-    folder it is started in. *lines* as in `build`.
-    """
-    recipe = task.recipe
-    picture = upload(task)[str(recipe.video_index)]
-    burned = None if lines is None else burned_lines(task, lines)
-    pictures = lay(
-        task,
-        picture,
-        image=mark_image(recipe),
-        lines=burned["s"] if burned else None,
-        pair=_pair,
-    )
-    threads = str(min(task.spec.threads, MOST_VMAF_THREADS))
-    window = None
-    if task.kind == "sample" and recipe.clip is not None:
-        window = scored_window(recipe.clip, _rate(task))
-    outputs = []
-    for rendition in recipe.video:
-        one = finished_ones[rendition.name]
-        options = {"threads": threads}
-        if one.seek_seconds is not None:
-            options["ss"] = f"{one.seek_seconds:.6f}"
-            options["t"] = f"{one.lasts_seconds:.6f}"
-        made = ffmpeg.input(
-            f"file:{one.path}",
-            f=one.demuxer,
-            format_whitelist=one.demuxer,
-            protocol_whitelist="file",
-            **options,
-        )["v"]
-        if one.early_seconds:
-            made = made.filter("setpts", f"PTS-{one.early_seconds:.6f}/TB")
-        source = pictures.renditions[rendition.name].pop()
-        if window is not None:
-            # A hair early: times are rounded.
-            span = {
-                "start": f"{window[0] - _HAIR:.6f}",
-                "end": f"{window[1] - _HAIR:.6f}",
-            }
-            made, source = made.filter("trim", **span), source.filter("trim", **span)
-        every = _scored_every(task, pictures.frame_rate, window)
-        scored = _scored(rendition, made, source, threads=threads, every=every)
-        outputs.append(ffmpeg.output(scored, "-", f="null"))
-    if burned is not None:
-        outputs.append(ffmpeg.output(burned["a"], "-", f="null", c="copy"))
-    shared = ("-filter_complex_threads", threads)
-    return (program, *_GLOBAL, *shared, *ffmpeg.merge_outputs(*outputs).get_args())
-
-
-def scores_file(rendition: VideoRendition) -> str:
-    """In which file `compare` has the scores of one written."""
-    metric = rendition.target.metric if rendition.target else "vmaf"
-    return f"{rendition.name}.json" if metric == "vmaf" else f"{rendition.name}.txt"
-
-
-def _scored(
-    rendition: VideoRendition, made: Any, source: Any, *, threads: str, every: int
-) -> Any:
-    """Both side by side, by the metric of its target."""
-    target = rendition.target
-    beside = {"shortest": 1, "repeatlast": 0, "ts_sync_mode": "nearest"}
-    if target is not None and target.metric == "xpsnr":
-        # It wants one format of both, and libavfilter would choose which.
-        same = [_whole_lines(it, rendition) for it in (made, source)]
-        file = scores_file(rendition)
-        return ffmpeg.filter(same, "xpsnr", stats_file=file, **beside)
-    model = target.model if target is not None and target.model else "1080p"
-    return ffmpeg.filter(
-        [made, source],
-        "libvmaf",
-        model=VMAF_MODELS[model],
-        n_threads=threads,
-        n_subsample=every,
-        log_fmt="json",
-        log_path=scores_file(rendition),
-        **beside,
-    )
-
-
-def _whole_lines(picture: Any, rendition: VideoRendition) -> Any:
-    """
-    In the rendition's format; of more than 8 bits as wide as its lines are in memory.
-
-    The filter of FFmpeg 9.0.2 takes one for the other there: a picture beside itself
-    came to 7 dB at 854x480 and at 1080x1920 (github.com/fraunhoferhhi/xpsnr, issue 8).
-    What is added mirrors the edge, so that it is as good as the rest: within 0.1 dB of
-    the same pictures in 8 bits, from 426x240 on.
-    """
-    picture = picture.filter("format", rendition.pixel_format)
-    more = -rendition.width % _LINE_PIXELS
-    if not more or not rendition.pixel_format.endswith("10le"):
-        return picture
-    mode = "mirror" if more <= rendition.width else "smear"
-    picture = picture.filter("pad", rendition.width + more, rendition.height)
-    return picture.filter("fillborders", right=more, mode=mode)
-
-
-def _scored_every(
-    task: Task, rate: Fraction | None, window: tuple[float, float] | None
-) -> int:
-    """Of a part with few pictures none is left out."""
-    clip = task.recipe.clip
-    if clip is None or clip.end_seconds is None or rate is None:
-        return COMPARED_EVERY
-    begin, end = window or (clip.start_seconds, clip.end_seconds)
-    pictures = round((end - begin) * rate)
-    few = pictures < COMPARED_EVERY * SCORED_AT_LEAST
-    return 1 if few else COMPARED_EVERY
+    return (program, *GLOBAL, *output.get_args())
 
 
 def extract(task: Task, *, program: str, path: str) -> tuple[str, ...]:
@@ -428,7 +278,7 @@ def extract(task: Task, *, program: str, path: str) -> tuple[str, ...]:
     taken = ffmpeg.output(line, clock, f"file:{path}", **options)
     both = ffmpeg.merge_outputs(taken, _used(recipe, source, **until))
     quiet = ("-loglevel", "level+verbose", "-nostats")
-    return (program, *_GLOBAL[:3], *quiet, *both.get_args())
+    return (program, *GLOBAL[:3], *quiet, *both.get_args())
 
 
 def _used(recipe: Recipe, source: Any, **options: str) -> Any:
@@ -573,7 +423,7 @@ def _late(task: Task) -> float:
     if task.recipe.clip is None:
         return 0.0
     if task.kind == "sample" and any(it.target for it in task.recipe.video):
-        window = weighed_window(task.recipe.clip, _rate(task))
+        window = weighed_window(task.recipe.clip, rate_of(task))
         return 0.0 if window is None else task.recipe.gop_seconds - window[0]
     if task.kind != "chunk":
         return 0.0
@@ -583,7 +433,8 @@ def _late(task: Task) -> float:
     return (task.recipe.clip.start_seconds - first + early) % gop - early
 
 
-def _rate(task: Task) -> Fraction | None:
+def rate_of(task: Task) -> Fraction | None:
+    """Of the picture in use, as the source says it."""
     index = task.recipe.video_index
     return next((it.frame_rate for it in task.media.video if it.index == index), None)
 
@@ -608,7 +459,8 @@ def _tags(task: Task, rendition: VideoRendition, index: int) -> dict[str, str]:
     return tagging(video, rendition.codec, index)
 
 
-def _pair(main: Any, beat: Any, name: str, /, **options: object) -> Any:
+def pair(main: Any, beat: Any, name: str, /, **options: object) -> Any:
+    """The filter *name* over both."""
     return ffmpeg.filter([main, beat], name, **options)
 
 
@@ -708,7 +560,7 @@ def list_packets(task: Task, *, program: str, path: str) -> Command:
     # Packets before the first keyframe, too: whoever judges wants to know of them.
     options = PACKET_OPTIONS | {"copyinkf": None}
     told = ffmpeg.output(source, f"file:{path}", **options)
-    argv = (program, *_GLOBAL, *_patience(task), "-copyts", *told.get_args())
+    argv = (program, *GLOBAL, *_patience(task), "-copyts", *told.get_args())
     return Command(argv)
 
 
@@ -717,7 +569,7 @@ def list_headers(task: Task, *, program: str, shown: str) -> tuple[str, ...]:
     source = upload(task)
     told = _headers(task, source[str(task.recipe.video_index)], shown)
     outputs = ffmpeg.merge_outputs(*told, _used(task.recipe, source))
-    return (program, *_GLOBAL, *_patience(task), *outputs.get_args())
+    return (program, *GLOBAL, *_patience(task), *outputs.get_args())
 
 
 def _listed(output: int, group: _Group) -> list[OutputStream]:
