@@ -54,10 +54,10 @@ SHORTEST_SECONDS = 15.0
 
 SEARCHED = 0.03
 """Of the source's length, what is scored of all parts of a search, within limits."""
-SEARCHED_SECONDS = (2.1, 16.8)
-SEARCHED_PART_SECONDS = 0.7
+SEARCHED_SECONDS = (1.8, 14.4)
+SEARCHED_PART_SECONDS = 0.6
 """How long each is; more seconds are more parts, as parts differ more than pictures."""
-SHORT_SEARCHED_SECONDS = 4.2
+SHORT_SEARCHED_SECONDS = 3.6
 """Of sources below `SHORT_SECONDS`, where what is searched costs little anyway."""
 SHORT_SECONDS = 60.0
 
