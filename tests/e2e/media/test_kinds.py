@@ -431,6 +431,41 @@ def test_windows_media_sound(ran: Run, made: Made, eyes: Eyes) -> None:
     assert 4 == pytest.approx(eyes.lasts(ran(source).path), abs=0.1)
 
 
+def test_windows_media_sound_beside_few_short_pictures(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """
+    Its last blocks of 64 ms reach beyond pictures that end before them: that was called
+    too long, after it was made.
+    """
+    sound = "sine=sample_rate=32000:duration=2.7"
+    picture = "testsrc=size=98x120:rate=60:duration=2.7,select='mod(n,7)'"
+    source = made("short.wmv", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound,
+                  "-c:v", "wmv2", "-fps_mode", "vfr", "-c:a", "wmav2")  # fmt: skip
+
+    assert 2.75 == pytest.approx(eyes.lasts(ran(source).path), abs=0.1)
+
+
+@pytest.mark.parametrize("profile", ["mp4", "hls"])
+def test_a_gap_before_large_pictures(
+    ran: Run, made: Made, eyes: Eyes, profile: str
+) -> None:
+    """
+    Of the 22 that the probe reads all but two were left aside, as others might still
+    come between them; the gap of 0.4 s between those was taken for a constant rate, and
+    the last picture of a playlist for as long.
+    """
+    picture = "testsrc2=size=352x288:rate=12:duration=6,select='not(between(n,1,4))'"
+    source = made("large.avi", "-f", "lavfi", "-i", picture, *SOUND[:3],
+                  "sine=sample_rate=48000:duration=6", "-c:v", "huffyuv",
+                  "-pix_fmt", "yuv422p", "-c:a", "mp2")  # fmt: skip
+
+    run = ran(source, profile)
+
+    assert run.document["media"]["video"][0]["variable_frame_rate"] is True
+    assert 6 == pytest.approx(eyes.lasts(run.path), abs=0.1)
+
+
 def test_flash_screen_video_without_sound(ran: Run, made: Made, eyes: Eyes) -> None:
     """FLV says when the last picture begins, and nobody how long it is shown."""
     source = made("screen.flv", *PICTURE, "-c:v", "flashsv")

@@ -53,10 +53,13 @@ class PacketsSeen:
         """(ticks between neighbours as shown, how often), commonest first."""
         # Second fields and repeats have no presentation time of their own.
         timed = 2 * len(self.times) >= len(self.decode_times)
-        order = sorted(self.times if timed else self.decode_times)
+        came = self.times if timed else self.decode_times
+        order = sorted(came)
         if not whole:
-            # Pictures shown before these were still to come.
-            order = order[: max(2, len(order) - _REORDER)]
+            # Pictures shown before these were still to come. Where none has come late
+            # yet, the last may be the first to be waited for.
+            waiting = 1 if order == came else _REORDER
+            order = order[: max(2, len(order) - waiting)]
         return counted(order)
 
 

@@ -103,7 +103,8 @@ def duration(task: Task, tracks: Sequence[Track]) -> Iterator[str]:
         seen = end - min(t.start for t in video or tracks)  # without silence before
         allowed = max(step, seconds * _LENGTH_SHARE) + sound + _ROUNDING_SECONDS
         if not video and task.media.container not in _EXACT_ENDS:
-            allowed = max(allowed, _VAGUE_SECONDS, _wma(task))
+            allowed = max(allowed, _VAGUE_SECONDS)
+        allowed = max(allowed, _wma(task, tracks))
         if all(abs(one - seconds) > allowed for one in (lasted, seen)):
             yield f"{ms(lasted)} long, the source {ms(seconds)}"
     elif task.recipe.clip is not None:
@@ -137,10 +138,10 @@ def _stated(tracks: Sequence[Track]) -> Iterator[str]:
             yield f"{track.place} says {ms(said)}, its samples last {ms(track.end)}"
 
 
-def _wma(task: Task) -> Fraction:
+def _wma(task: Task, tracks: Sequence[Track]) -> Fraction:
     """What the last blocks of WMA hold is a guess: it overlaps two, and one is new."""
-    rates = [it.sample_rate for it in task.media.audio if it.codec.startswith("wma")]
-    known = [it for it in rates if it]
+    used = [it for it in _sounds(task, tracks) if it and it.codec.startswith("wma")]
+    known = [it.sample_rate for it in used if it.sample_rate]
     return Fraction(3 * _WMA_BLOCK, min(known)) if known else Fraction(0)
 
 
