@@ -466,6 +466,47 @@ def test_a_gap_before_large_pictures(
     assert 6 == pytest.approx(eyes.lasts(run.path), abs=0.1)
 
 
+OGG = ("-pix_fmt", "yuv420p", "-c:v", "libtheora", "-q:v", "7")
+
+
+@pytest.mark.parametrize("profile", ["mp4", "hls"])
+def test_ogg_whose_picture_stands_at_first(
+    ran: Run, made: Made, eyes: Eyes, profile: str
+) -> None:
+    """
+    Theora says so with empty packets, which were counted as pictures; and what Ogg has
+    of sound before 0 is not to be heard, however much: the picture waited for it.
+    """
+    source = made("stands.ogv", "-itsoffset", "0.5", *PICTURE[:3],
+                  "testsrc=size=176x320:rate=15:duration=4", "-itsoffset", "-0.3",
+                  *SOUND[:3], "sine=sample_rate=32000:duration=4", *OGG,
+                  "-c:a", "libvorbis")  # fmt: skip
+
+    run = ran(source, profile)
+
+    picture, sound = run.document["media"]["video"][0], run.document["media"]["audio"]
+    assert (60, 0.0) == (picture["frames"], sound[0]["start_seconds"])
+    assert 4.5 == pytest.approx(eyes.lasts(run.path), abs=0.1)
+
+
+def test_ogg_whose_sound_goes_on_without_a_picture(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """
+    In megabytes of sound behind it nothing says where the picture ended: the file's end
+    was taken for it, and thumbnails that reached so far were refused.
+    """
+    noise = "anoisesrc=sample_rate=48000:duration=40:color=white:seed=1"
+    source = made("early.ogv", "-f", "lavfi", "-i", noise, *PICTURE[:3],
+                  "testsrc=size=426x240:rate=10:duration=3", *OGG,
+                  "-c:a", "flac")  # fmt: skip
+
+    run = ran(source, "hls")
+
+    assert 3 == run.document["media"]["video"][0]["duration_seconds"]
+    assert 40 == pytest.approx(eyes.lasts(run.path), abs=0.1)
+
+
 def test_flash_screen_video_without_sound(ran: Run, made: Made, eyes: Eyes) -> None:
     """FLV says when the last picture begins, and nobody how long it is shown."""
     source = made("screen.flv", *PICTURE, "-c:v", "flashsv")

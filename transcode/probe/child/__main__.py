@@ -141,7 +141,8 @@ def _examine(request: Mapping[str, Any]) -> dict[str, Any]:
         _refuse_by_name(head)
         errors = (av.error.FFmpegError, UnicodeError)
         found = gather(reader, _open, packet_errors=errors)
-        if _comes_late(found.answer) and reader.budget < request["late_bytes"]:
+        more = _comes_late(found.answer) or _ends_early(found.answer)
+        if more and reader.budget < request["late_bytes"]:
             # What was read is kept, and not paid for again.
             reader.budget = request["late_bytes"]
             reader.seek(0)
@@ -170,6 +171,17 @@ def _comes_late(answer: Mapping[str, Any]) -> bool:
     return answer["index"] is None and any(
         it["type"] == "audio" and it["decodable"] and not it.get("sample_rate")
         for it in answer["streams"]
+    )
+
+
+def _ends_early(answer: Mapping[str, Any]) -> bool:
+    """
+    Whether a picture in Ogg, whose pages alone say where it ends, has none near the
+    file's end: sound goes on without it.
+    """
+    return answer["format"] == "ogg" and any(
+        it["type"] == "video" and it["duration"] is None and it.get("tail_end") is None
+        for it in ([] if answer["whole"] else answer["streams"])
     )
 
 

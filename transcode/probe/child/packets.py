@@ -106,8 +106,18 @@ def scan(
             continue
         total += 1
         seen = result.streams.setdefault(packet.stream_index, PacketsSeen())
-        _note(seen, packet)
+        if packet.size or not seen.count:
+            _note(seen, packet)
+        else:
+            # Theora's word for a picture that stands longer: nothing new is shown.
+            _stand(seen, packet)
     return result
+
+
+def _stand(seen: PacketsSeen, packet: Any) -> None:
+    seen.ticks += packet.duration or 0
+    if packet.pts is not None and seen.last is not None and packet.pts > seen.last:
+        seen.end = packet.pts + (packet.duration or 0)
 
 
 def _note(seen: PacketsSeen, packet: Any) -> None:

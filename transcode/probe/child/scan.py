@@ -23,6 +23,7 @@ from .tail_riff import le, open_ended
 from .timestamps import clock_regions, span_of
 
 _WHOLE_PACKETS = 30_000
+_TAIL_MICROSECONDS = (1_000_000, 5_000_000, 25_000_000)
 _SAMPLE_PACKETS = 600
 _MOST_KEYS = 20_000
 _ENDING_BYTES = 320 * 1024
@@ -318,6 +319,8 @@ def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:
         "count": packets.count,
         "whole": seen.whole,
         "clocked": stream.container.format.name in CLOCKED,
+        # What lies before 0 is not to be heard: RFC 7845 §4.3, and Vorbis I §A.2.
+        "trimmed": stream.container.format.name == "ogg",
         "untimed": packets.untimed,
         "first": _times(packets.first, base),
         "last": _times(packets.last, base),
@@ -373,21 +376,30 @@ def _add_tail(
     stream: Any,
     packet_errors: tuple[type[Exception], ...],
 ) -> None:
-    """Seeks to the end the header claims and reads what is really there."""
+    """
+    Seeks to the end the header claims and reads what is really there; further back,
+    too, where the sound lasts longer.
+    """
     claimed = container.duration
     if facts["type"] != "video" or not claimed or not stream.time_base:
         return
     start = container.start_time or 0
-    try:
-        container.seek(start + max(0, claimed - 1_000_000), backward=True)
-        seen = scan(
-            lambda: container.demux(stream), packet_errors, most=_SAMPLE_PACKETS * 4
-        )
-    except packet_errors:
-        return
-    packets = seen.streams.get(facts["index"])
-    if packets is not None and seen.whole and not reader.spent:
-        facts["tail_end"] = _times(packets.end, stream.time_base)
+    for before in _TAIL_MICROSECONDS:
+        try:
+            container.seek(start + max(0, claimed - before), backward=True)
+            seen = scan(
+                lambda: container.demux(stream), packet_errors, most=_SAMPLE_PACKETS * 4
+            )
+        except packet_errors:
+            return
+        if not seen.whole or reader.spent:
+            return
+        packets = seen.streams.get(facts["index"])
+        if packets is not None:
+            facts["tail_end"] = _times(packets.end, stream.time_base)
+            return
+        if before >= claimed:
+            return
 
 
 def _index_keys(stream: Any) -> list[float] | None:

@@ -100,16 +100,19 @@ def unseen(stream: Mapping[str, Any]) -> float:
 
 def _primed(stream: Mapping[str, Any]) -> float:
     """
-    Seconds of sound that only prepare the decoder: Matroska's `CodecDelay`.
+    Seconds of sound that only prepare the decoder: Matroska's `CodecDelay`, and in Ogg
+    all that lies before 0.
 
     libav takes them from where a stream begins, and ffmpeg counts its times from there;
     its first packet is that much earlier.
     """
-    first, start = (stream.get("packets") or {}).get("first"), stream["start"]
+    packets = stream.get("packets") or {}
+    first, start = packets.get("first"), stream["start"]
     if stream["type"] != "audio" or first is None or start is None:
         return 0.0
     early = float(start - first)
-    return early if 0 < early < _LONGEST_PRIMING_SECONDS else 0.0
+    longest = float("inf") if packets.get("trimmed") else _LONGEST_PRIMING_SECONDS
+    return early if 0 < early < longest else 0.0
 
 
 def leads(stream: Mapping[str, Any]) -> bool:
