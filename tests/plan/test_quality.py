@@ -176,16 +176,28 @@ def test_what_needs_no_target_is_made_frugally(recipe: Recipe) -> None:
     assert "better than VMAF 94" in said_of(recipe, factors)[0]
 
 
+def test_of_a_minute_all_is_looked_at_last(change: Change, recipe: Recipe) -> None:
+    """That takes what many looks do, and leaves nothing out."""
+    lasts = {"duration_seconds": 60.0}
+    media = change(media=lasts, video=lasts)
+
+    *looks, whole = looks_of(media, recipe)
+
+    assert 6 == len(looks)
+    assert (0.0, 60.0, True) == (whole.start_seconds, whole.end_seconds, whole.entire)
+    assert not any(it.entire for it in looks)
+
+
 def test_parts_and_looks_lie_apart(change: Change, recipe: Recipe) -> None:
     """What a search was tuned on shows nothing of what it did not see."""
-    lasts = {"duration_seconds": 60.0}
-    keys = tuple(2.0 * n for n in range(30))
+    lasts = {"duration_seconds": 90.0}
+    keys = tuple(2.0 * n for n in range(45))
     media = change(media=lasts, video={**lasts, "keyframe_seconds": keys})
 
     parts, looks = search_parts(media, recipe), looks_of(media, recipe)
 
     assert isinstance(parts, tuple)
-    assert (len(parts), len(looks)) == (3, 18)
+    assert (len(parts), len(looks)) == (4, 18)
     assert all(
         look.end_seconds <= part.start_seconds or part.end_seconds <= look.start_seconds
         for look in looks
@@ -279,8 +291,8 @@ def test_looks_begin_at_keyframes_where_some_are_near(
     So that little before them is decoded; yet anywhere between two keyframes, as the
     first pictures are the best; none begins where a part did.
     """
-    lasts = {"duration_seconds": 60.0}
-    keys = tuple(2.0 * n for n in range(30))
+    lasts = {"duration_seconds": 90.0}
+    keys = tuple(2.0 * n for n in range(45))
     media = change(media=lasts, video={**lasts, "keyframe_seconds": keys})
 
     looks, parts = looks_of(media, recipe), search_parts(media, recipe)

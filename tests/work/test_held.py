@@ -92,6 +92,38 @@ def test_what_parts_scatter_by_is_no_miss(
     assert said == "270p misses VMAF 93: 90.0 ± 2.1 on 3.6 s of it, from 80.0 up."
 
 
+@pytest.mark.parametrize(
+    ("vmaf", "error", "crf"),
+    [(94.5, None, 24.0), (95.6, None, 24.0), (95.6, 0.8, 24.0), (95.6, None, 38.0)],
+)
+def test_what_is_far_too_good_is_encoded_again(
+    missed: Callable[..., Task],
+    made: Path,
+    *,
+    vmaf: float,
+    error: float | None,
+    crf: float,
+) -> None:
+    """
+    It would take a fifth too many bits for good: not where parts scatter by that, nor
+    at the most frugal factor there is.
+    """
+    task = missed(made, most=1_000_000)
+    (rendition,) = task.recipe.video
+    video = (rendition.model_copy(update={"crf": crf}),)
+    recipe = task.recipe.model_copy(update={"video": video})
+    task = task.model_copy(update={"recipe": recipe})
+    facts = _MISSED.model_copy(update={"vmaf": vmaf, "standard_error": error})
+
+    other = corrected(task, Compared({"270p": facts}), made.parent)
+
+    assert ((95.6, None, 24.0) == (vmaf, error, crf)) == (other is not None)
+    if other is not None:
+        (rendition,) = other.recipe.video
+        assert rendition.crf is not None
+        assert 24.0 < rendition.crf < 28.0
+
+
 def test_what_has_bits_left_is_encoded_again(
     missed: Callable[..., Task], made: Path
 ) -> None:

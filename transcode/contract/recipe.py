@@ -285,7 +285,8 @@ class Recipe(Value):
     looks: tuple[Clip, ...] = ()
     """Where the finished renditions are compared with the source."""
     more_looks: tuple[Clip, ...] = ()
-    """And there, as many at a time, for as long as parts differ too much to tell."""
+    """And there, as many at a time, for as long as parts differ too much to tell; one
+    that is `entire` stands for all others."""
     chunks: tuple[Clip, ...] = ()
     """The encoded renditions were made in these parts, by others: they are joined."""
     sound_apart: bool = False

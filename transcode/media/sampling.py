@@ -18,6 +18,8 @@ MOST_SOUND_SECONDS = 600.0
 """Likewise of copied sound: about 1 s."""
 SCORED_AT_LEAST = 5
 """Pictures of each part, where it has so many."""
+SCORED_OF_ALL = 120
+"""About so many pictures of a whole, where it has more than some hundred."""
 MOST_VMAF_THREADS = 4
 """Each of them holds memory."""
 COMPARED_EVERY = 3

@@ -7,7 +7,6 @@ import statistics
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import islice
 
 from ..contract import (
     Attempt,
@@ -52,6 +51,7 @@ SHORTEST_SECONDS = 15.0
 """Sources below this are not worth it: the sample would be a sixth of the work."""
 
 
+_APART_SECONDS = 0.1
 SEARCHED = 0.03
 """Of the source's length, what is scored of all parts of a search, within limits."""
 SEARCHED_SECONDS = (1.8, 14.4)
@@ -71,11 +71,12 @@ LOOKS = 6
 LOOK_ROUNDS = 3
 
 
-"""And up to so many times as many, where they differ."""
+"""And up to so many times as many of long sources, where they differ."""
 
 
-SECONDS_PER_ROUND = 15.0
-"""Of the source: a look takes what encoding half a second does."""
+WHOLE_SECONDS = 60.0
+"""Sources up to this are compared as a whole instead: that takes what as many looks do,
+and leaves nothing out."""
 
 
 LOOK_SECONDS = (0.6, 1.5)
@@ -163,35 +164,36 @@ def looks_of(media: Media, recipe: Recipe) -> tuple[Clip, ...]:
     """
     Where the finished renditions are compared with the source: between the parts.
 
-    The first `LOOKS` in equal distances, and so are all.
+    The first `LOOKS` in equal distances; what follows is for where those differ: as
+    many more at a time, or all of a short source.
     """
     parts = search_parts(media, recipe)
     if isinstance(parts, tuple) and len(parts) == 1:
         # Of so little the search has seen all, and other parts would tell less.
         return parts
-    taken = {it.start_seconds for it in parts} if isinstance(parts, tuple) else set()
+    taken = parts if isinstance(parts, tuple) else ()
     lasts = made(media, recipe).duration_seconds
     low, high = LOOK_SECONDS
     length = min(max((lasts or 0.0) * SHARE_OF_SOURCE / LOOKS, low), high)
     # Keyframes of what was made are often where the source's are, and better than the
     # rest of their group: looks have to be anywhere in it.
     behind = tuple(n * recipe.gop_seconds / LOOK_ROUNDS for n in range(LOOK_ROUNDS))
-    spread = partial(
-        _spread, media, recipe, length=length, but=frozenset(taken), behind=behind
-    )
+    spread = partial(_spread, media, recipe, length=length, but=taken, behind=behind)
     looks = spread(LOOKS)
     all_of_them = LOOKS * LOOK_ROUNDS
-    if len(looks) < LOOKS:
+    if len(looks) < LOOKS or lasts is None:
         return looks
+    if lasts <= WHOLE_SECONDS:
+        video = next(it for it in media.video if it.index == recipe.video_index)
+        begin = recipe.clip.start_seconds if recipe.clip else 0.0
+        return (*looks, _entire(media, video, begin, lasts))
     more = spread(all_of_them)
     if len(more) < all_of_them:
         return looks
-    taken |= {it.start_seconds for it in looks}
+    seen = {it.start_seconds for it in looks}
     # The middle of three lies where the first ones are.
     later = (*more[2::LOOK_ROUNDS], *more[::LOOK_ROUNDS])
-    rounds = min(int((lasts or 0.0) / SECONDS_PER_ROUND), LOOK_ROUNDS - 1)
-    unseen = (it for it in later if it.start_seconds not in taken)
-    return (*looks, *islice(unseen, LOOKS * rounds))
+    return (*looks, *(it for it in later if it.start_seconds not in seen))
 
 
 def _spread(  # noqa: PLR0913 - what of, how many, how long and where
@@ -200,34 +202,46 @@ def _spread(  # noqa: PLR0913 - what of, how many, how long and where
     count: int,
     length: float,
     *,
-    but: frozenset[float] = frozenset(),
+    but: Sequence[Clip] = (),
     behind: Sequence[float] = (0.0,),
 ) -> tuple[Clip, ...]:
     """
     *count* parts in equal distances, on the pictures' grid; of little, all of it.
 
-    Each begins, in turn, so many seconds *behind* a keyframe where one is near.
+    Each begins, in turn, so many seconds *behind* a keyframe where one is near; none
+    shows what *but* does.
     """
     video = next(it for it in media.video if it.index == recipe.video_index)
     lasts = made(media, recipe).duration_seconds
     begin = recipe.clip.start_seconds if recipe.clip else 0.0
     least = length * count * 1.25
     if lasts is None or lasts <= least:
-        end = begin + min(lasts or length, least)
-        only = _part(begin, end - begin, video, seek=_key(media, video, begin))
-        return (only.model_copy(update={"entire": lasts is not None}),)
+        if lasts is not None:
+            return (_entire(media, video, begin, lasts),)
+        return (_part(begin, length, video, seek=_key(media, video, begin)),)
     parts = []
     for n in range(count):
         wanted = begin + lasts * (2 * n + 1) / (2 * count) - length / 2
         start = _on_grid(video, wanted)
         later = _key(media, video, wanted + lasts / (4 * count))
         near = later is not None and wanted - later <= lasts / (4 * count)
-        if later is not None and near and later not in but:
+        if later is not None and near:
             # Behind a keyframe little has to be decoded before it.
             start = _on_grid(video, later + behind[n % len(behind)])
             start = start if start + length <= begin + lasts else later
+        for other in but:
+            end = other.end_seconds or 0.0
+            behind_it = _on_grid(video, end + _APART_SECONDS)
+            fits = behind_it + length <= begin + lasts
+            if fits and start < end and other.start_seconds < start + length:
+                start = behind_it
         parts.append(_part(start, length, video, seek=_key(media, video, start)))
     return tuple(parts)
+
+
+def _entire(media: Media, video: VideoStream, begin: float, lasts: float) -> Clip:
+    all_of_it = _part(begin, lasts, video, seek=_key(media, video, begin))
+    return all_of_it.model_copy(update={"entire": True})
 
 
 def _on_grid(video: VideoStream, start: float) -> float:

@@ -107,9 +107,11 @@ def alone(task: Task, clip: Clip, names: Iterable[str]) -> Task:
     return task.model_copy(update={"recipe": recipe.model_copy(update=changes)})
 
 
-def facts_of(parts: Sequence[Scores], name: str, recipe: Recipe) -> QualityFacts | None:
+def facts_of(
+    parts: Sequence[tuple[Clip, Scores]], name: str, recipe: Recipe
+) -> QualityFacts | None:
     """Of one rendition, from what each part showed; None where none was scored."""
-    several = [part[name] for part in parts if part.get(name)]
+    several = [scores[name] for _, scores in parts if scores.get(name)]
     scores = [score for part in several for score in part]
     rendition = next(it for it in recipe.video if it.name == name)
     if not scores or rendition.target is None:
@@ -117,7 +119,6 @@ def facts_of(parts: Sequence[Scores], name: str, recipe: Recipe) -> QualityFacts
     # Each is as long as the others, whatever was left out of it.
     means = [statistics.mean(part) for part in several]
     mean = round(statistics.mean(means), 3)
-    seen = (*recipe.looks, *recipe.more_looks)[: len(parts)]
     return QualityFacts(
         vmaf=mean if rendition.target.metric == "vmaf" else None,
         xpsnr=mean if rendition.target.metric == "xpsnr" else None,
@@ -127,7 +128,7 @@ def facts_of(parts: Sequence[Scores], name: str, recipe: Recipe) -> QualityFacts
         worst_part=round(min(means), 3),
         pictures=len(scores),
         seconds=round(
-            sum((it.end_seconds or 0.0) - it.start_seconds for it in seen), 3
+            sum((it.end_seconds or 0.0) - it.start_seconds for it, _ in parts), 3
         ),
         model=rendition.target.model,
         target=rendition.target.score,

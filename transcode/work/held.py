@@ -30,6 +30,8 @@ __all__ = ["TOLERANCE", "Compared", "corrected", "look", "said_of"]
 TOLERANCE = 1.0
 """VMAF: nobody sees less, and parts of a video differ by more."""
 
+TOO_GOOD = 2.0
+"""VMAF: that much more takes a fifth more bits, for good, and another encode once."""
 SURE = 0.5
 """VMAF: with such a standard error a miss of `TOLERANCE` is seen 19 times out of 20."""
 _STEP = 0.5
@@ -69,12 +71,14 @@ def look(
     """
     recipe = task.recipe
     names = [it.name for it in recipe.video if it.target and it.made_by == "encoded"]
-    parts: list[Scores] = []
+    parts: list[tuple[Clip, Scores]] = []
     read = 0
     for number, clip in enumerate((*recipe.looks, *recipe.more_looks)):
         due = number >= len(recipe.looks) and number % len(recipe.looks) == 0
         if due and _sure(parts, names, recipe):
             break
+        if due and clip.entire:
+            parts = []
         made = {name: _finished(recipe, name, clip, staging, scratch) for name in names}
         told = compare_part(
             alone(task, clip, names),
@@ -83,13 +87,15 @@ def look(
             folder=scratch / f"look-{number}",
             lines=lines,
         )
-        parts.append(told.scores)
+        parts.append((clip, told.scores))
         read += told.read_bytes
     found = {name: facts_of(parts, name, recipe) for name in names}
     return Compared({name: it for name, it in found.items() if it is not None}, read)
 
 
-def _sure(parts: Sequence[Scores], names: Sequence[str], recipe: Recipe) -> bool:
+def _sure(
+    parts: Sequence[tuple[Clip, Scores]], names: Sequence[str], recipe: Recipe
+) -> bool:
     """Whether more of them would hardly tell more."""
     for name in names:
         facts = facts_of(parts, name, recipe)
@@ -103,32 +109,17 @@ def _sure(parts: Sequence[Scores], names: Sequence[str], recipe: Recipe) -> bool
 
 def corrected(task: Task, held: Compared, staging: Path) -> Task | None:
     """
-    *task* with better factors for what came out worse than it was to be; None where
-    all is well, or nothing more can be done: what is at its cap stays there.
+    *task* with other factors for what came out worse than it was to be, or so much
+    better that it is worth another encode; None where all is well, or nothing more can
+    be done: what is at its cap stays there.
     """
     changed = {}
     for rendition in task.recipe.video:
-        facts, target = held.facts.get(rendition.name), rendition.target
-        if facts is None or target is None or rendition.crf is None:
+        facts = held.facts.get(rendition.name)
+        crf = None if facts is None else _other_factor(rendition, facts)
+        if crf is None or rendition.crf is None:
             continue
-        unit = METRICS[target.metric].per_vmaf
-        missing = target.score - facts.score
-        known = target.score if target.expected is None else target.expected
-        if known < target.score - _STEP * unit:
-            # It was said before that it cannot be reached, or is not worth its bits.
-            continue
-        sane = SANE[rendition.codec]
-        # What parts scatter by is no reason to pay twice.
-        if (
-            missing <= TOLERANCE * unit + (facts.standard_error or 0.0)
-            or rendition.crf <= sane.best
-        ):
-            continue
-        if _capped(task, rendition, staging):
-            continue
-        away = missing / (target.fall or sane.fall * unit)
-        crf = stepped(max(rendition.crf - away, sane.best), rendition.codec)
-        if crf < rendition.crf:
+        if crf > rendition.crf or not _capped(task, rendition, staging):
             changed[rendition.name] = crf
     if not changed:
         return None
@@ -138,6 +129,29 @@ def corrected(task: Task, held: Compared, staging: Path) -> Task | None:
     )
     recipe = task.recipe.model_copy(update={"video": video})
     return task.model_copy(update={"recipe": recipe})
+
+
+def _other_factor(rendition: VideoRendition, facts: QualityFacts) -> float | None:
+    """Which would come nearer; None where it is near enough, or none is sane."""
+    target, crf = rendition.target, rendition.crf
+    if target is None or crf is None:
+        return None
+    unit = METRICS[target.metric].per_vmaf
+    known = target.score if target.expected is None else target.expected
+    if known < target.score - _STEP * unit:
+        # It was said before that it cannot be reached, or is not worth its bits.
+        return None
+    missing = target.score - facts.score
+    # What parts scatter by is no reason to pay twice.
+    doubt = facts.standard_error or 0.0
+    if -TOO_GOOD * unit - doubt <= missing <= TOLERANCE * unit + doubt:
+        return None
+    sane = SANE[rendition.codec]
+    wanted = crf - missing / (target.fall or sane.fall * unit)
+    other = stepped(min(max(wanted, sane.best), sane.frugal), rendition.codec)
+    # What lies beyond what is sane already has nowhere to go.
+    towards = other < crf if missing > 0 else other > crf
+    return other if towards else None
 
 
 def said_of(

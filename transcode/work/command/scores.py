@@ -15,6 +15,7 @@ from ...media.sampling import (
     COMPARED_EVERY,
     MOST_VMAF_THREADS,
     SCORED_AT_LEAST,
+    SCORED_OF_ALL,
     scored_window,
 )
 from .build import GLOBAL, pair, rate_of
@@ -166,5 +167,8 @@ def _scored_every(
         return COMPARED_EVERY
     begin, end = window or (clip.start_seconds, clip.end_seconds)
     pictures = round((end - begin) * rate)
+    if clip.entire:
+        # An odd number, as below.
+        return max(COMPARED_EVERY, pictures // SCORED_OF_ALL | 1)
     few = pictures < COMPARED_EVERY * SCORED_AT_LEAST
     return 1 if few else COMPARED_EVERY
