@@ -466,6 +466,31 @@ def test_a_gap_before_large_pictures(
     assert 6 == pytest.approx(eyes.lasts(run.path), abs=0.1)
 
 
+@pytest.mark.parametrize("rate", [5, 8])
+def test_a_cut_in_the_middle_of_a_long_picture(
+    ran: Run, made: Made, eyes: Eyes, rate: int
+) -> None:
+    """
+    `ffmpeg -ss 0.3 -c copy` of a screen recording: an edit begins within a picture,
+    which libav leaves out, and nothing waits for the next one. It was waited for, up to
+    0.1 s, and what was made was refused.
+    """
+    picture = f"testsrc2=size=320x240:rate={rate}:duration=4"
+    sound = "sine=sample_rate=48000:duration=4"
+    whole = made(f"whole{rate}.mp4", *PICTURE[:3], picture, *SOUND[:3], sound,
+                 *QUICK, "-c:a", "aac")  # fmt: skip
+    source = made(f"cut{rate}.mov", "-ss", "0.3", "-i", str(whole), "-c", "copy")
+
+    run = ran(source)
+
+    starts = [
+        it["start_seconds"]
+        for it in (run.document["media"]["video"] + run.document["media"]["audio"])
+    ]
+    assert [0.0, 0.0] == pytest.approx(starts, abs=0.025)
+    assert 3.6 == pytest.approx(eyes.lasts(run.path), abs=0.2)
+
+
 OGG = ("-pix_fmt", "yuv420p", "-c:v", "libtheora", "-q:v", "7")
 
 
