@@ -94,9 +94,9 @@ def test_pictures_that_are_made_up_in_part_are_told(
     transcode: Run, tmp_path: Path, media_dir: Path, *, harmed: bool
 ) -> None:
     """Few enough to pass, but nobody takes the results for what was recorded."""
-    data = bytearray((media_dir / "edge/iibbibb_editlist_videoonly.mp4").read_bytes())
+    data = bytearray((media_dir / "edge/rotated_video.mp4").read_bytes())
     if harmed:
-        data[31326:31356] = bytes(30)
+        data[100_000:100_030] = b"\x55" * 30
     (tmp_path / "harmed.mp4").write_bytes(data)
 
     ended = transcode("run", "harmed.mp4", "--profile", "preview", "--json")
@@ -104,6 +104,78 @@ def test_pictures_that_are_made_up_in_part_are_told(
     assert 0 == ended.code, ended.err
     said = [it for it in ended.document["warnings"] if "made up" in it]
     assert harmed == bool(said)
+
+
+@pytest.mark.parametrize("profile", ["preview", "hls"])
+def test_holes_of_which_a_decoder_tells_nothing_are_told(
+    transcode: Run, tmp_path: Path, media_dir: Path, profile: str
+) -> None:
+    """HEVC without checksums: encoded, and copied, which hands no hole on."""
+    data = bytearray((media_dir / "workload/video-h265.mp4").read_bytes())
+    data[1_261_287 : 1_261_287 + 400] = bytes(400)
+    (tmp_path / "holed.mp4").write_bytes(data)
+
+    ended = transcode("run", "holed.mp4", "--profile", profile, "--json")
+
+    assert 0 == ended.code, ended.err
+    assert any("1 of 300 pictures" in it for it in ended.document["warnings"])
+
+
+def test_many_holes_are_refused_though_no_decoder_tells_of_them(
+    transcode: Run, tmp_path: Path, media_dir: Path
+) -> None:
+    data = bytearray((media_dir / "edge/hlg10-color-test.mp4").read_bytes())
+    for at in range(40_000, 300_000, 40_000):
+        data[at : at + 300] = bytes(300)
+    (tmp_path / "holed.mp4").write_bytes(data)
+
+    refused = transcode("run", "holed.mp4", "--profile", "preview", "--json")
+    partial = transcode(
+        "run", "holed.mp4", "--profile", "preview", "--json", "--accept-partial"
+    )  # fmt: skip
+
+    assert 3 == refused.code, refused.err
+    assert "MediaTruncated" == refused.document["error"]["type"]
+    assert 1 == len(refused.document["tasks"][0]["attempts"])
+    assert 0 == partial.code, partial.err
+    assert "pictures are damaged" in partial.document["partial"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "size", "code", "says"),
+    [
+        ("workload/chrome.webm", 508_343, 5000, 0, "container is damaged in 1 place"),
+        ("workload/bun33s.mkv", 1_379_849, 65_536, 3, "some 28 are missing"),
+        ("edge/portrait_hevc.ts", 517_282, 5000, 3, "pictures are damaged"),
+        ("edge/hlg10-color-test.mp4", 152_000, 300, 3, "1 of 9 pictures are damaged"),
+    ],
+)
+def test_what_is_lost_between_packets_is_missed(
+    transcode: Run,
+    tmp_path: Path,
+    media_dir: Path,
+    *,
+    name: str,
+    at: int,
+    size: int,
+    code: int,
+    says: str,
+) -> None:
+    """
+    Few pictures are a warning, many a refusal, and of a short source one is many. A
+    hole took the container's own words with it, and a decoder never hears of those.
+    """
+    data = bytearray((media_dir / name).read_bytes())
+    data[at : at + size] = bytes(size)
+    (tmp_path / f"torn{Path(name).suffix}").write_bytes(data)
+
+    ended = transcode(
+        "run", f"torn{Path(name).suffix}", "--profile", "preview", "--json"
+    )  # fmt: skip
+
+    assert code == ended.code, ended.err
+    error = ended.document.get("error") or {}
+    assert says in " ".join([error.get("message", ""), *ended.document["warnings"]])
 
 
 def test_a_transport_stream_cut_between_packets_is_found_by_decoding(

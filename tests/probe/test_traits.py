@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import struct
 import subprocess
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
+import av
 import pytest
 
 from tests.conftest import MakeClip
@@ -453,3 +456,56 @@ def test_a_stream_without_a_picture_to_begin_with_is_refused(
 
     with pytest.raises(MediaRejected, match="not one of its first frames"):
         look(path)
+
+
+@pytest.mark.parametrize("payload", ["zeros", "noise"])
+@pytest.mark.parametrize("name", ["only.mp4", "only.mkv", "large.mp4"])
+def test_a_picture_whose_only_keyframe_is_damaged_is_refused(
+    tmp_path: Path, look: Look, ffmpeg: str, name: str, payload: str
+) -> None:
+    """
+    A decoder refuses each picture, or shows none; of a large file in all its parts.
+    """
+    path = tmp_path / name
+    large = name.startswith("large")
+    _pictures(ffmpeg, path, 1000, *(["-crf", "15"] if large else []))
+    assert large == (path.stat().st_size > 3_000_000)
+    _spoil(path, 1, payload)
+
+    with pytest.raises(MediaRejected, match="not one of its first frames"):
+        look(path)
+
+
+def test_a_damaged_beginning_is_no_reason_to_refuse_the_rest(
+    tmp_path: Path, look: Look, ffmpeg: str
+) -> None:
+    """What can be decoded later is for whoever makes it to weigh."""
+    path = tmp_path / "later.mp4"
+    _pictures(ffmpeg, path, 50)
+    _spoil(path, 40, "zeros")
+
+    assert "h264" == look(path).video[0].codec
+
+
+def _pictures(ffmpeg: str, path: Path, group: int, *more: str) -> None:
+    source = "testsrc2=size=640x360:rate=25:duration=8,noise=alls=20:allf=t"
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", source, "-c:v", "libx264"]
+    argv += ["-preset", "ultrafast", "-crf", "45", *more, "-g", str(group), str(path)]
+    subprocess.run(argv, check=True)
+
+
+def _spoil(path: Path, count: int, payload: str) -> None:
+    """The first packets' content, not their place."""
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [*islice(container.demux(video=0), count)]
+    chance = random.Random(1)  # noqa: S311 - to be repeated
+    for packet in packets:
+        assert packet.pos is not None
+        # In Matroska a block's own header comes first.
+        at = packet.pos + (16 if path.suffix == ".mkv" else 0)
+        size = packet.size - 32
+        data[at : at + size] = (
+            bytes(size) if payload == "zeros" else chance.randbytes(size)
+        )
+    path.write_bytes(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,32 @@ def test_one_that_fails_by_itself_is_to_blame(tmp_path: Path) -> None:
 
     assert "fails" == ended.first_to_fail
     assert {"waits": -signal.SIGKILL, "fails": 3} == ended.statuses
+
+
+def test_what_comes_through_a_named_pipe_is_read_to_its_end(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    came: list[bytes] = []
+    writes = program("writes", f"open({str(fifo)!r}, 'wb').write(bytes(1_000_000))")
+
+    with Children(tmp_path) as children:
+        children.start(replace(writes, pipes={str(fifo): came.append}))
+        ended = children.wait()
+
+    assert ended.first_to_fail is None
+    assert 1_000_000 == sum(map(len, came))
+
+
+def test_a_named_pipe_that_is_never_written_keeps_nobody_waiting(
+    tmp_path: Path,
+) -> None:
+    """As where a program fails before it opens its outputs."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    fails = program("fails", "raise SystemExit(3)")
+
+    with Children(tmp_path) as children:
+        children.start(replace(fails, pipes={str(fifo): lambda _: None}))
+        ended = children.wait()
+
+    assert {"fails": 3} == ended.statuses

@@ -202,3 +202,30 @@ def test_concealment_that_found_nothing_is_no_damage() -> None:
         summary.take(corrupt)
 
     assert 1 == summary.damaged_frames
+
+
+def test_pictures_whose_references_are_lost_are_damaged() -> None:
+    """HEVC: the decoder goes on without them, and counts no error."""
+    summary = Summary()
+    lost = "[hevc @ 0x5] [error] Error constructing the frame RPS."
+    for line in (lost, "[error]     Last message repeated 3 times", lost):
+        summary.take(line)
+
+    assert 5 == summary.damaged_frames
+
+
+def test_places_where_a_container_is_torn_are_counted() -> None:
+    """Of a transport stream those of the picture; of a file of open size none."""
+    summary = Summary()
+    ebml = "invalid as first byte of an EBML number"
+    part = "[warning] corrupt input packet in stream"
+    for line in (
+        f"[in#0/matroska,webm @ 0x5] [error] 0x00 at pos 42 (0x2A) {ebml}",
+        "[in#0/ogg @ 0x5] [error] CRC mismatch!",
+        f"[in#0/mpegts @ 0x5] {part} 1",
+        f"[in#0/mpegts @ 0x5] {part} 0",
+        f"[in#0/wav @ 0x5] {part} 0",
+    ):
+        summary.take(line)
+
+    assert [3, 2] == [summary.torn(0), summary.torn(None)]

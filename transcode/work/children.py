@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
@@ -45,6 +45,8 @@ class Program:
     may: Permissions
     source: Source | None = None
     """The upload among its inputs: a file, see `opened`, or remote, see `fetcher`."""
+    pipes: Mapping[str, Callable[[bytes], None]] = field(default_factory=dict)
+    """Named ones that are there and that it writes, too: path → who reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Children:
         self._folder = folder
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._fetchers: list[Fetcher] = []
+        self._pipes: dict[str, list[IO[bytes]]] = {}
         self.refused: dict[str, str] = {}
         """What the kernel did not take from one of them, as `Fence` names it."""
         self._selector = selectors.DefaultSelector()
@@ -110,6 +113,12 @@ class Children:
             self._fetchers.append(Fetcher(source))
             argv, may = self._fetchers[-1].given(argv, may)
         local = None if source is None or source.is_remote else source.location
+        for path, take in program.pipes.items():
+            # Open before it starts: else it would wait for a reader.
+            opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            named = os.fdopen(opened, "rb", buffering=0)
+            self._selector.register(named, selectors.EVENT_READ, take)
+            self._pipes.setdefault(program.name, []).append(named)
         hear, say = os.pipe()
         try:
             with (
@@ -158,12 +167,15 @@ class Children:
         failed: str | None = None
         while self._selector.get_map():
             for key, _ in self._selector.select():
+                if key.fd not in self._selector.get_map():
+                    continue  # closed in this round
                 if not isinstance(key.data, str):
                     self._drain(key.fileobj, key.data)
                     continue
                 self._close(key.fileobj)
                 status = self._running.pop(key.data).wait()
                 statuses[key.data] = status
+                self._empty(self._pipes.pop(key.data, []))
                 if status != 0 and failed is None:
                     failed = self._killed() if status > 0 else None
                     failed = failed or key.data
@@ -172,6 +184,12 @@ class Children:
         if failed is not None and -statuses[failed] in _FROM_OUTSIDE:
             raise _lost(failed, statuses[failed])
         return ChildExit(statuses, failed)
+
+    def _empty(self, pipes: Sequence[IO[bytes]]) -> None:
+        """Of those that nobody has ever opened for writing no end is to be seen."""
+        for pipe in pipes:
+            while not pipe.closed:
+                self._drain(pipe, self._selector.get_key(pipe).data)
 
     def _killed(self) -> str | None:
         """

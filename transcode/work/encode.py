@@ -25,10 +25,12 @@ from ..errors import (
 )
 from ..media.demuxers import BARE, short
 from ..media.timeline import clipped
+from ..media.zeros import Zeros
 from ..sandbox.fence import Permissions, shortfall
 from .children import ChildExit, Children, Program
 from .command.build import Command, list_headers
 from .command.video import headers_of as coded
+from .holes import holes_in, packets_beside
 from .progress import Lines, ProgressLines, Summary, Tail, without_secrets
 from .report import EncodeReport
 from .reshaped import Headers, Reshaped, ReshapedLate
@@ -109,6 +111,7 @@ def run(
     seconds_due = clipped(task.media, task.recipe.clip).duration_seconds
     progress = ProgressLines(task.task_id, seconds_due, report)
     headers = headers_of(task, command)
+    zeros, pipes = _watched(command)
 
     looked = time.monotonic()
 
@@ -128,7 +131,7 @@ def run(
             may = allowed(command.argv, writes=folders)
             source = task.source
             children.start(
-                Program("ffmpeg", command.argv, out.feed, err.feed, may, source)
+                Program("ffmpeg", command.argv, out.feed, err.feed, may, source, pipes)
             )
             if packager is not None:
                 may = Permissions(writes=may.writes, runs=packager[0])
@@ -154,7 +157,26 @@ def run(
         raise fault.error(stderr_tail=summary.tail.text)
     made = _report(task, command, summary, progress, seconds=seconds)
     reshaped = () if headers is None else headers.reshaped()
-    return replace(made, notes=notes, reshaped=reshaped)
+    found = 0
+    if zeros is not None:
+        zeros.close()
+        found = holes_in(zeros, made.packets_read)
+    # What a decoder tells of may be the same pictures.
+    damaged = max(made.damaged_frames, found)
+    return replace(
+        made, notes=notes, reshaped=reshaped, damaged_frames=damaged, holes=found
+    )
+
+
+def _watched(
+    command: Command,
+) -> tuple[Zeros | None, Mapping[str, Callable[[bytes], None]]]:
+    """Who looks at packets of the source, and the pipe by which they come."""
+    if command.shown is None or command.watched is None:
+        return None, {}
+    zeros, path = Zeros(command.watched), packets_beside(command.shown)
+    os.mkfifo(path, 0o600)
+    return zeros, {path: zeros.take}
 
 
 def find_reshaped(
@@ -234,6 +256,7 @@ def _report(
         audio_packets=packets["audio"],
         caption_errors=summary.caption_errors,
         damaged_frames=summary.damaged_frames,
+        torn=summary.torn(picture),
         exit_status=0,
         read_bytes=summary.read_bytes,
         shown=shown,

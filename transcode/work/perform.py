@@ -32,6 +32,7 @@ from .command.video import may_change
 from .encode import find_reshaped, run
 from .hardware import Way, ways_to_do
 from .held import Compared, corrected, look, said_of
+from .holes import packets_beside
 from .index import take_index
 from .indexes import mend
 from .join import join
@@ -302,7 +303,8 @@ def _following(
 def _forget(shown: str) -> None:
     """Every file in which ffmpeg tells of the source."""
     pictures = seen_beside(shown), sampled_beside(shown)
-    for path in (shown, *pictures, *headers_beside(shown)):
+    beside = *headers_beside(shown), packets_beside(shown)
+    for path in (shown, *pictures, *beside):
         Path(path).unlink(missing_ok=True)
 
 

@@ -34,6 +34,15 @@ _DAMAGED = re.compile(r"\[vist#0:\d+.*\] corrupt decoded frame")
 # Error concealment that found nothing to conceal; the picture is called corrupt for it
 # all the same. MPEG-1 and 2 on one thread alone: on several there is no concealment.
 _WHOLE = re.compile(r" concealing 0 DC, 0 AC, 0 MV errors in . frame")
+# A picture of HEVC whose references were lost: it never comes out, and is no error.
+_UNREFERRED = re.compile(r"\[hevc @ [^\]]*\] .*Error constructing the frame RPS")
+# Where a demuxer lost its way, and what lay there with it. Others say such things of
+# whole files, too (WAV of a size that was left open).
+_TORN = re.compile(
+    r"\[in#\d+/(?:matroska|ogg)[^\]]*\] .*"
+    r"(?:invalid as first byte of an EBML number|CRC mismatch!)"
+)
+_PART = re.compile(r"\[in#\d+/mpegts[^\]]*\] .*corrupt input packet in stream (\d+)")
 _AGAIN = re.compile(r" Last message repeated (\d+) times")
 _ERROR = re.compile(r"\[(?:error|fatal|panic)\]")
 _SECRET = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]*")
@@ -122,6 +131,9 @@ class Summary:
         """Of pictures and sound."""
         self._corrupt = _Counted(_DAMAGED)
         self._whole = _Counted(_WHOLE)
+        self._unreferred = _Counted(_UNREFERRED)
+        self._torn = _Counted(_TORN)
+        self._parts: dict[int, int] = {}
         self.caption_errors: dict[int, int] = {}
         """Subtitle stream → packets that did not decode."""
         self.muxed: dict[tuple[int, int], int] = {}
@@ -137,6 +149,11 @@ class Summary:
             self._count(line)
         self._corrupt.take(line)
         self._whole.take(line)
+        self._unreferred.take(line)
+        self._torn.take(line)
+        if found := _PART.search(line):
+            index = int(found[1])
+            self._parts[index] = self._parts.get(index, 0) + 1
         self.tail.take(line)
 
     def _upload_first(self, found: re.Match[str]) -> str:
@@ -146,8 +163,14 @@ class Summary:
 
     @property
     def damaged_frames(self) -> int:
-        """Pictures that came out with parts made up."""
-        return max(0, self._corrupt.times - self._whole.times)
+        """Pictures that came out with parts made up, or not at all."""
+        made_up = max(0, self._corrupt.times - self._whole.times)
+        return made_up + self._unreferred.times
+
+    def torn(self, picture: int | None) -> int:
+        """In how many places packets are missing, or a part of one of *picture*."""
+        of_picture = 0 if picture is None else self._parts.get(picture, 0)
+        return self._torn.times + of_picture
 
     def _count(self, line: str) -> None:
         if found := _INPUT.search(line):

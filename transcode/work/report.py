@@ -40,7 +40,11 @@ class EncodeReport:
     encoded_seconds: float | None = None
     """Where the results end, but for the last frame's own time."""
     damaged_frames: int = 0
-    """Pictures that the decoder returned with parts made up."""
+    """Pictures that the decoder returned with parts made up, or had to make up."""
+    holes: int = 0
+    """Those of them whose packet has a hole; see `holes`."""
+    torn: int = 0
+    """Places in the source where packets are missing, or a part of one."""
     dropped_frames: int = 0
     """Frames that the rate conversion or synchronisation left out."""
     samples: Mapping[int, int] = field(default_factory=dict)

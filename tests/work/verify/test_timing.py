@@ -101,6 +101,33 @@ def test_a_source_with_many_decoding_errors_is_found(finished: Any) -> None:
     assert {"source_complete"} == finished.with_report(decode_errors=2).failed()
 
 
+def test_damaged_pictures_are_few_by_their_share(finished: Any) -> None:
+    """Two as where a broadcast was cut; of a dozen one is too many."""
+
+    def failed(damaged: int, of: int, **more: int) -> set[str]:
+        counts = {"damaged_frames": damaged, "packets_read": of} | more
+        failed: set[str] = finished.with_report(**counts).failed()
+        return failed
+
+    assert set() == failed(2, of=40) == failed(1, of=20) == failed(5, of=500)
+    assert {"source_complete"} == failed(2, of=39) == failed(1, of=12)
+    assert {"source_complete"} == failed(3, of=100) == failed(6, of=500)
+    assert set() == failed(0, of=100, torn=2)
+    assert {"source_complete"} == failed(0, of=100, torn=3)
+
+
+def test_no_copy_hands_a_hole_on(finished: Any) -> None:
+    """Its decoder may tell of none."""
+    holed = finished.with_report(holes=1, damaged_frames=1)
+    copied = [
+        it.model_copy(update={"made_by": "copied", "encoder": None})
+        for it in finished.task.recipe.video
+    ]
+
+    assert "decodable" not in holed.failed()
+    assert "decodable" in holed.with_recipe(video=tuple(copied)).failed()
+
+
 def test_sound_that_comes_late_is_found(other: Callable[..., Any]) -> None:
     """
     Sound starts 200 ms after the picture; in the source they start together.

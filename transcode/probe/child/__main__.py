@@ -19,6 +19,7 @@ import av.filter
 import av.logging
 
 from ...media.codecs import NEVER_INTERLACED
+from ...media.demuxers import SEEKABLE, short
 from ...media.margins import WOVEN_RATIO
 from ...media.side_data import display_matrices, light, mastering
 from ...sandbox.allowlist import DEMUXERS, OLDEST_LIBAVCODEC
@@ -26,6 +27,7 @@ from ...sandbox.fence import Fence, Permissions, ports_of, shortfall
 from .apart import apart
 from .begins import find_beginnings, unheard
 from .boxes import looks_like
+from .first_picture import ALL, FEW, first_of, shows_later
 from .interlace import count_fields, may_lie
 from .listen import silent
 from .reader import CountingReader, Opened, Refused, open_local, open_remote
@@ -48,8 +50,6 @@ _OPTIONS = {
     # gets no size then, and no memory.
     "max_pixels": str(_LARGEST_PICTURE),
 }
-_MOST_PACKETS = 24
-"""Packets given to a decoder before its first frame: more than any codec reorders."""
 _MOST_FRAMES = 24
 _MOST_DECODED = 50_000_000
 """Pixels of them all, to find out whether they are reordered: half a second's work."""
@@ -375,20 +375,22 @@ def _look_at_one(reader: CountingReader, facts: dict[str, Any]) -> None:
     try:
         container = _open(reader, reader.budget).container
         stream = container.streams[facts["index"]]
-        for number, packet in enumerate(container.demux(stream)):
-            frames = packet.decode()
-            if frames:
-                _add_frame(facts, frames[0])
-                if facts["has_b_frames"] and container.format.name == "avi":
-                    # What it waited for has the only time there is.
-                    late = packet.dts
-                    facts["emerged"] = late and float(late * packet.time_base)
-                return
-            if number >= _MOST_PACKETS:
-                break
-        else:
-            # To its very end, and the decoder was asked for what it still held.
-            facts["pictureless"] = not reader.spent
+        jumps = short(container.format.name) in SEEKABLE
+        most = FEW if jumps else ALL
+        first = first_of(container.demux(stream), most_refused=most)
+        if first.frame is not None:
+            _add_frame(facts, first.frame)
+            if facts["has_b_frames"] and container.format.name == "avi":
+                # What it waited for has the only time there is.
+                late = first.packet.dts
+                facts["emerged"] = late and float(late * first.packet.time_base)
+            return
+        reason = first.refused or reason
+        nothing = first.ended
+        if not nothing and first.refused and jumps:
+            nothing = not shows_later(container, stream)
+        # To its very end, or in all of its parts.
+        facts["pictureless"] = nothing and not reader.spent
     except (av.error.FFmpegError, UnicodeError) as exc:
         reason = str(exc.args[1] if len(exc.args) > 1 else exc)[:200]
     # What was not read may not be called damaged.

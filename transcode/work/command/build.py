@@ -34,7 +34,9 @@ from ...media.timeline import (
     looks_at_joined,
     sprites_rendition,
 )
+from ...media.zeros import WATCHED
 from ..captions_listing import captions_file
+from ..holes import packet_options, packets_beside
 from ..reshaped import Reshaped, header_options, headers_beside
 from ..seen import OPTIONS as SEEN_OPTIONS
 from ..seen import sampled_beside, seen_beside
@@ -110,6 +112,8 @@ class Command:
     """The file that tells when the source's pictures are shown; see `shown`."""
     headers: str | None = None
     """The codec of the headers that lie beside it; see `reshaped`."""
+    watched: str | None = None
+    """The codec of the packets that come through a pipe beside it; see `holes`."""
     reshaped: tuple[Reshaped, ...] = ()
     """What the filters go by."""
 
@@ -189,6 +193,7 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     if shown is not None:
         outputs += _told(pictures, picture, shown)
         outputs += _headers(task, picture, shown)
+        outputs += _packets(task, picture, shown)
     # The spec's share of cores for the filters, too.
     shared = ("-filter_complex_threads", str(task.spec.threads))
     arguments = ffmpeg.merge_outputs(*outputs).get_args()
@@ -197,7 +202,10 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     inputs = [value for flag, value in pairwise(argv) if flag == "-i"]
     number = next((n for n, it in enumerate(inputs) if it == address(task)), 0)
     headers = None if shown is None else headers_of(task)
-    return Command(argv, tuple(streams), number, shown, headers, tuple(reshaped))
+    watched = None if shown is None else watched_of(task)
+    return Command(
+        argv, tuple(streams), number, shown, headers, watched, tuple(reshaped)
+    )
 
 
 def _picture(
@@ -552,6 +560,26 @@ def _headers(task: Task, picture: Any, shown: str) -> list[Any]:
     end = {} if until is None else {"t": f"{until:.6f}"}
     pairs = zip(headers_beside(shown), options, strict=True)
     return [ffmpeg.output(picture, f"file:{path}", **it, **end) for path, it in pairs]
+
+
+def watched_of(task: Task) -> str | None:
+    """The codec of the picture used, where zeros in its packets are damage."""
+    index = task.recipe.video_index
+    codec = next((it.codec for it in task.media.video if it.index == index), None)
+    return codec if codec in WATCHED else None
+
+
+def _packets(task: Task, picture: Any, shown: str) -> list[Any]:
+    """What says whether a picture has holes that its decoder does not tell of."""
+    codec = watched_of(task)
+    if picture is None or codec is None:
+        return []
+    lengths = short(task.media.format_name) in LENGTHS
+    options = packet_options(codec, lengths=lengths)
+    until = told_until(task.recipe.clip)
+    end = {} if until is None else {"t": f"{until:.6f}"}
+    path = f"file:{packets_beside(shown)}"
+    return [ffmpeg.output(picture, path, **options, **end)]
 
 
 def list_packets(task: Task, *, program: str, path: str) -> Command:

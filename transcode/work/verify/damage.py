@@ -12,6 +12,8 @@ from .tracks import BUDGET, Track
 
 _CUT_FRAMES = 2
 """Damaged at most where a broadcast was cut: its first picture and its last."""
+_CUT_SHARE = Fraction(1, 20)
+"""Of less than a second or two these are no longer few."""
 _SHORT_SECONDS = Fraction(1, 2)
 _SHORT_SHARE = Fraction(2, 100)
 """More than both missing: the source ended before its promised end."""
@@ -23,17 +25,21 @@ def complete(
     """
     The source decoded to the end that it promised, and nearly all of it was sound.
 
-    Of its packets, 1 % may fail to decode; of its pictures, 1 % (or two) may come out
-    with parts made up; none of either where nothing marks the file's end, since the
+    Of its packets, 1 % may fail to decode; of its pictures, 1 % (or two, of 40 and
+    more) may come out with parts made up, or be missing where the container is torn;
+    none of either where nothing marks the file's end, since the
     last picture may be the one. Short by more than 0.5 s and 2 % means cut off.
     """
     read = report.packets_read or report.decoded_frames or 0
     fed = report.all_packets or read
     if report.decode_errors > BUDGET * fed:
         yield f"{report.decode_errors} decoding errors in {fed} packets"
-    if report.damaged_frames > max(Fraction(_CUT_FRAMES), BUDGET * read):
-        yield f"{report.damaged_frames} of {read} pictures are damaged"
-    elif task.media.end_unmarked and report.damaged_frames + report.decode_errors:
+    damaged, lost = report.damaged_frames, _lost(task, report)
+    few = min(Fraction(_CUT_FRAMES), _CUT_SHARE * read)
+    if max(damaged, lost) > max(few, BUDGET * read):
+        missing = f", and some {lost} are missing" if lost else ""
+        yield f"{damaged} of {read} pictures are damaged{missing}"
+    elif task.media.end_unmarked and damaged + lost + report.decode_errors:
         yield (
             "a picture is damaged or incomplete, and nothing in the file says that "
             "it was not cut off there"
@@ -68,6 +74,26 @@ def in_pictures(report: EncodeReport) -> Iterator[str]:
             "decode as a whole: what is missing of them, and of those made from them, "
             "is made up."
         )
+    if report.torn:
+        places = "place" if report.torn == 1 else "places"
+        yield (
+            f"The source's container is damaged in {report.torn} {places}: pictures or "
+            "sound are missing there."
+        )
+
+
+def _lost(task: Task, report: EncodeReport) -> int:
+    """
+    Pictures that are missing where the container is torn, by the times of the others;
+    where those tell nothing, one for each place.
+    """
+    video, told = source_video(task), report.shown
+    steady = video is not None and video.variable_frame_rate is False
+    if not report.torn or told is None or video is None or not steady:
+        return report.torn
+    lasts = (told.times[-1] - told.times[0]) * told.base
+    between = lasts * (video.frame_rate or 0)
+    return max(report.torn, round(between) + 1 - len(told.times))
 
 
 def shorter_than_decoded(

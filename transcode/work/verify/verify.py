@@ -134,7 +134,7 @@ def verify(task: Task, report: EncodeReport, *, staging: Path) -> Verified:
         checks.append(level.check)
     return Verified(
         checks=(
-            _decodable(tracks, problems),
+            _decodable(tracks, problems, report),
             *media_checks(
                 task, report, tracks, staging=staging, partial=partial is not None
             ),
@@ -157,15 +157,22 @@ def _side_by_side(
         return list(threads.map(read, each))
 
 
-def _decodable(tracks: Sequence[Track], problems: Iterable[str]) -> Check:
+def _decodable(
+    tracks: Sequence[Track], problems: Iterable[str], report: EncodeReport
+) -> Check:
     """
     No packet may fail to decode.
 
     Nor may one that was copied: what is damaged in a source is encoded, which covers
-    it up.
+    it up. Of a hole in it a decoder need not tell.
     """
     wrong = list(problems)
     for track in tracks:
+        if report.holes and track.is_video and track.plan.made_by == "copied":
+            wrong.append(
+                f"{track.place} ({track.name}): {report.holes} packets of the source "
+                "have a hole"
+            )
         errors = track.decoded.errors
         if errors or not track.decoded.frames:
             what = track.decoded.problems or ("nothing in it decodes",)
