@@ -229,3 +229,13 @@ def test_places_where_a_container_is_torn_are_counted() -> None:
         summary.take(line)
 
     assert [3, 2] == [summary.torn(0), summary.torn(None)]
+
+
+def test_a_picture_of_which_several_parts_are_wrong_is_one() -> None:
+    """FFV1 tells of each part whose checksum is not right."""
+    summary = Summary()
+    for crc, seconds in ("A1", "1.250000"), ("B2", "1.250000"), ("C3", "2.000000"):
+        said = f"slice CRC mismatch {crc}!at {seconds} seconds"
+        summary.take(f"[ffv1 @ 0x5] [error] {said}")
+
+    assert 2 == summary.damaged_frames

@@ -36,6 +36,8 @@ _DAMAGED = re.compile(r"\[vist#0:\d+.*\] corrupt decoded frame")
 _WHOLE = re.compile(r" concealing 0 DC, 0 AC, 0 MV errors in . frame")
 # A picture of HEVC whose references were lost: it never comes out, and is no error.
 _UNREFERRED = re.compile(r"\[hevc @ [^\]]*\] .*Error constructing the frame RPS")
+# FFV1 checks each part of a picture, and shows the picture before in its place.
+_CHECKED = re.compile(r"\[ffv1 @ [^\]]*\] .*slice CRC mismatch \w+!(?:at (\S+) )?")
 # Where a demuxer lost its way, and what lay there with it. Others say such things of
 # whole files, too (WAV of a size that was left open).
 _TORN = re.compile(
@@ -132,6 +134,7 @@ class Summary:
         self._corrupt = _Counted(_DAMAGED)
         self._whole = _Counted(_WHOLE)
         self._unreferred = _Counted(_UNREFERRED)
+        self._checked: set[str | None] = set()
         self._torn = _Counted(_TORN)
         self._parts: dict[int, int] = {}
         self.caption_errors: dict[int, int] = {}
@@ -151,6 +154,8 @@ class Summary:
         self._whole.take(line)
         self._unreferred.take(line)
         self._torn.take(line)
+        if found := _CHECKED.search(line):
+            self._checked.add(found[1])
         if found := _PART.search(line):
             index = int(found[1])
             self._parts[index] = self._parts.get(index, 0) + 1
@@ -165,7 +170,7 @@ class Summary:
     def damaged_frames(self) -> int:
         """Pictures that came out with parts made up, or not at all."""
         made_up = max(0, self._corrupt.times - self._whole.times)
-        return made_up + self._unreferred.times
+        return made_up + self._unreferred.times + len(self._checked)
 
     def torn(self, picture: int | None) -> int:
         """In how many places packets are missing, or a part of one of *picture*."""
