@@ -59,6 +59,10 @@ UNSEEN_MIB = 16
 POOL_EXPONENT = 0.78
 """Of pixels, where an encoder keeps pools of pictures: the larger they are, the fewer
 are in use. Measured of SVT-AV1 between 360 and 1080 lines."""
+POOLED_PIXELS = 1920 * 1080
+BEYOND_EXPONENT = 1.1
+"""Of pixels beyond these: at 2160 lines 1.04 was met (the whole of
+bbb_2160p60_15s_fmp4.mp4 in six threads, 2026-12-01)."""
 AUDIO_TRACK_MIB = 3
 PACKAGER_STREAM_MIB = 6
 """Each further stream the packager writes; measured with a 4 MiB I/O cache."""
@@ -138,7 +142,9 @@ def rendition_bytes(
     deep = TEN_BIT if "10" in rendition.pixel_format else 1.0
     if pools := costs.mib_at_megapixel:
         most = pools[min(threads, len(pools)) - 1]
-        held = most * math.pow(pixels / 1e6, POOL_EXPONENT)
+        within = math.pow(min(pixels, POOLED_PIXELS) / 1e6, POOL_EXPONENT)
+        beyond = math.pow(max(pixels / POOLED_PIXELS, 1.0), BEYOND_EXPONENT)
+        held = most * within * beyond
         return (costs.base_mib + held * deep) * MIB
     per_pixel = costs.bytes_per_pixel + costs.bytes_per_pixel_per_thread * (threads - 1)
     return costs.base_mib * MIB + pixels * per_pixel * deep
