@@ -464,7 +464,7 @@ def test_a_picture_whose_only_keyframe_is_damaged_is_refused(
     tmp_path: Path, look: Look, ffmpeg: str, name: str, payload: str
 ) -> None:
     """
-    A decoder refuses each picture, or shows none; of a large file in all its parts.
+    A decoder refuses each picture, or shows none; in a large file all need that one.
     """
     path = tmp_path / name
     large = name.startswith("large")

@@ -19,7 +19,7 @@ import av.filter
 import av.logging
 
 from ...media.codecs import NEVER_INTERLACED
-from ...media.demuxers import SEEKABLE, short
+from ...media.demuxers import short
 from ...media.margins import WOVEN_RATIO
 from ...media.side_data import display_matrices, light, mastering
 from ...sandbox.allowlist import DEMUXERS, OLDEST_LIBAVCODEC
@@ -27,7 +27,7 @@ from ...sandbox.fence import Fence, Permissions, ports_of, shortfall
 from .apart import apart
 from .begins import find_beginnings, unheard
 from .boxes import looks_like
-from .first_picture import ALL, FEW, first_of, shows_later
+from .first_picture import ALL, FEW, begins_once, first_of
 from .interlace import count_fields, may_lie
 from .listen import silent
 from .reader import CountingReader, Opened, Refused, open_local, open_remote
@@ -375,8 +375,8 @@ def _look_at_one(reader: CountingReader, facts: dict[str, Any]) -> None:
     try:
         container = _open(reader, reader.budget).container
         stream = container.streams[facts["index"]]
-        jumps = short(container.format.name) in SEEKABLE
-        most = FEW if jumps else ALL
+        indexed = short(container.format.name) == "mov"
+        most = FEW if indexed else ALL
         first = first_of(container.demux(stream), most_refused=most)
         if first.frame is not None:
             _add_frame(facts, first.frame)
@@ -387,9 +387,9 @@ def _look_at_one(reader: CountingReader, facts: dict[str, Any]) -> None:
             return
         reason = first.refused or reason
         nothing = first.ended
-        if not nothing and first.refused and jumps:
-            nothing = not shows_later(container, stream)
-        # To its very end, or in all of its parts.
+        if not nothing and first.refused and indexed:
+            nothing = begins_once(container, stream)
+        # To its very end, or what all of it is made from.
         facts["pictureless"] = nothing and not reader.spent
     except (av.error.FFmpegError, UnicodeError) as exc:
         reason = str(exc.args[1] if len(exc.args) > 1 else exc)[:200]

@@ -12,10 +12,7 @@ _MOST_TAKEN = 24
 ALL = 10_000
 """As many from one on that it refuses, where reading on is all one can do."""
 FEW = 8
-_FEWEST = 4
-"""At a keyframe, where the first should be shown."""
-_PLACES = 4
-"""A damaged file is looked at in so many parts."""
+"""Where an index says whether later ones need these."""
 
 
 class First(NamedTuple):
@@ -53,13 +50,15 @@ def first_of(packets: Iterable[Any], *, most_refused: int) -> First:
     return First(ended=True, refused=said)
 
 
-def shows_later(container: Any, stream: Any) -> bool:
-    """Whether one is shown in a later part, or none can be gone to."""
-    if not container.duration:
-        return True
+def begins_once(container: Any, stream: Any) -> bool:
+    """
+    Whether all its pictures need the first keyframe, by an index of all of them: who
+    wants the last picture begins there.
+    """
     begins = container.start_time or 0
-    for part in range(1, _PLACES):
-        container.seek(begins + container.duration * part // _PLACES)
-        if first_of(container.demux(stream), most_refused=_FEWEST).frame is not None:
-            return True
-    return False
+    places = []
+    for seconds in (begins, begins + (container.duration or 0)):
+        container.seek(seconds)
+        # What is damaged is not always flagged as a keyframe any more.
+        places.append(next(iter(container.demux(stream))).pos)
+    return places[0] is not None and places[0] == places[1]
