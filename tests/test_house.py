@@ -92,8 +92,8 @@ DOORS = {
     "aiobotocore": {"deliver/aws.py", "store/s3_client.py"},
     "aiohttp": {"deliver/http.py", "store/s3_client.py"},
     "av": {
-        *("probe/child/__main__.py", "work/join.py", "work/stills.py"),
-        *("work/loudness.py", "work/verify"),
+        *("probe/child/__main__.py", "probe/child/first_picture.py", "work/join.py"),
+        *("work/stills.py", "work/loudness.py", "work/verify"),
     },
     "botocore": {"deliver/aws.py", "store/s3_client.py"},
     "click": {"cli"},
