@@ -169,7 +169,7 @@ def _vmaf(made: Path, source: Path) -> list[float]:
         # By their number: Matroska rounds times, and would be a picture behind.
         count = "settb=1/25,setpts=N"
         both = f"[0:v]{count}[a];[1:v]{count}[b];[a][b]{graph}"
-        argv += ["-filter_complex", both, "-f", "null", "-"]
+        argv += ["-filter_complex", both, "-enc_time_base", "1/25", "-f", "null", "-"]
         subprocess.run(argv, check=True)
         told = json.loads(Path(log.name).read_text())["frames"]
         return [round(it["metrics"]["vmaf"], 2) for it in told]
