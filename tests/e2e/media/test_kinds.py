@@ -298,6 +298,25 @@ def test_avi_of_pictures_in_their_order(ran: Run, made: Made, eyes: Eyes) -> Non
     assert 50 == len(eyes.times(run.path))
 
 
+def test_avi_cut_so_that_its_picture_begins_late(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """
+    Few pictures a second, reordered, and the first two left out by a cut. Where the
+    result ends was reckoned as if it began with its sound, and it was refused.
+    """
+    picture = "testsrc2=size=320x240:rate=7:duration=4"
+    whole = made("slow.avi", *PICTURE[:3], picture, *SOUND[:3], "sine=duration=4",
+                 *("-c:v", "mpeg4", "-bf", "2", "-c:a", "aac"))  # fmt: skip
+    source = made("late.avi", "-ss", "0.578", "-i", str(whole), "-c", "copy")
+
+    run = ran(source)
+
+    times = eyes.times(run.path)
+    assert 2 / 7 == pytest.approx(times[0], abs=0.01)
+    assert 28 == len(times)
+
+
 def without_order(source: Path, folder: Path) -> Path:
     """A copy that does not say when pictures are shown, but when they are decoded."""
     data = source.read_bytes()

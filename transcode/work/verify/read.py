@@ -286,12 +286,14 @@ class _Reader:
         Where the first is decoded long before it is shown, since it is shown for long,
         they are more than that, and an edit list ends them.
         """
-        ends = min(self._times) + self._ticks
+        begins = min(self._times)
+        ends = begins + self._ticks
+        # From where it begins: an empty edit before it is not in it.
         said = self._stream.duration
         if said is None or self._first is None:
             return ends
         decoded = self._first + self._ticks
-        return max(min(ends, max(said, decoded)), max(self._times) + 1)
+        return max(min(ends, max(begins + said, decoded)), max(self._times) + 1)
 
     def _loudness(self) -> LoudnessFacts | str | None:
         if self._meter is not None:
