@@ -306,9 +306,9 @@ def test_avi_cut_so_that_its_picture_begins_late(
     result ends was reckoned as if it began with its sound, and it was refused.
     """
     picture = "testsrc2=size=320x240:rate=7:duration=4"
-    whole = made("slow.avi", *PICTURE[:3], picture, *SOUND[:3], "sine=duration=4",
+    whole = made("sevens.avi", *PICTURE[:3], picture, *SOUND[:3], "sine=duration=4",
                  *("-c:v", "mpeg4", "-bf", "2", "-c:a", "aac"))  # fmt: skip
-    source = made("late.avi", "-ss", "0.578", "-i", str(whole), "-c", "copy")
+    source = made("cut-sevens.avi", "-ss", "0.578", "-i", str(whole), "-c", "copy")
 
     run = ran(source)
 
