@@ -310,7 +310,7 @@ def test_avi_cut_so_that_its_picture_begins_late(
                  *("-c:v", "mpeg4", "-bf", "2", "-c:a", "aac"))  # fmt: skip
     source = made("cut-sevens.avi", "-ss", "0.578", "-i", str(whole), "-c", "copy")
 
-    run = ran(source)
+    run = ran(source, "mp4")
 
     times = eyes.times(run.path)
     assert 2 / 7 == pytest.approx(times[0], abs=0.01)
