@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +14,7 @@ from transcode.media.rate_factors import (
     SANE,
     interpolated,
     next_factor,
+    steps_away,
 )
 
 Curve = Callable[[float], float]
@@ -118,3 +120,25 @@ def test_what_is_expected_lies_between_what_was_tried(
     around += [it for it in points if it[0] >= crf][:1]
     if len(around) == 2:
         assert around[1][1] - 1e-6 <= expected <= around[0][1] + 1e-6
+
+
+@given(
+    target=st.floats(60, 97), score=st.floats(40, 99), double=st.floats(3, 30),
+)  # fmt: skip
+def test_a_step_towards_a_target_heeds_how_curves_flatten_near_perfection(
+    target: float, score: float, double: float
+) -> None:
+    """As where what is missing doubles with so many units of the factor."""
+    lost, allowed = 100 - score, 100 - target
+    fall = allowed * math.log(2) / double
+
+    steps = steps_away(score, target, fall=fall, perfect=100)
+
+    assert allowed == pytest.approx(lost * 2 ** (steps / double))
+    straight = steps_away(score, target, fall=fall, perfect=None)
+    assert steps >= straight - 1e-9
+    assert steps * straight >= 0
+
+
+def test_a_step_from_perfection_is_finite() -> None:
+    assert 0 < steps_away(100, 93, fall=1.5, perfect=100) < 20

@@ -26,6 +26,8 @@ class Metric:
     """What to ask for, as a sentence."""
     per_vmaf: float
     """As much of it as one point of VMAF near 93: what is near, and what is a miss."""
+    perfect: float | None = None
+    """What the source itself has, where scores go ever slower towards it."""
 
 
 METRICS: Final[Mapping[QualityMetric, Metric]] = {
@@ -37,6 +39,7 @@ METRICS: Final[Mapping[QualityMetric, Metric]] = {
         most=99,
         usual="93 to 95 looks like the source to nearly everyone",
         per_vmaf=1.0,
+        perfect=100,
     ),
     # With each unit of H.264's rate factor 0.55 to 0.87 dB are lost, of VMAF 1.5: four
     # public clips, which at VMAF 93 have 34 to 48 dB.

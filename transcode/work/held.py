@@ -18,7 +18,7 @@ from ..contract import (
     VideoRendition,
 )
 from ..media.metrics import METRICS, named, told
-from ..media.rate_factors import SANE, stepped
+from ..media.rate_factors import SANE, stepped, steps_away
 from .command.scores import MadeFile
 from .compare import Scores, alone, compare_part, facts_of
 from .package import INIT, folder
@@ -147,7 +147,12 @@ def _other_factor(rendition: VideoRendition, facts: QualityFacts) -> float | Non
     if -TOO_GOOD * unit - doubt <= missing <= TOLERANCE * unit + doubt:
         return None
     sane = SANE[rendition.codec]
-    wanted = crf - missing / (target.fall or sane.fall * unit)
+    wanted = crf + steps_away(
+        facts.score,
+        target.score,
+        fall=target.fall or sane.fall * unit,
+        perfect=METRICS[target.metric].perfect,
+    )
     other = stepped(min(max(wanted, sane.best), sane.frugal), rendition.codec)
     # What lies beyond what is sane already has nowhere to go.
     towards = other < crf if missing > 0 else other > crf
