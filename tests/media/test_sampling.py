@@ -7,11 +7,13 @@ from fractions import Fraction
 import pytest
 
 from transcode.contract import Clip
+from transcode.media.metrics import METRICS, Metric
 from transcode.media.sampling import (
     LEAD_PICTURES,
     SETTLED_SECONDS,
     TAIL_SECONDS,
     lead_seconds,
+    of_whole,
     scored_window,
     telling_parts,
     weighed_window,
@@ -71,3 +73,11 @@ def test_parts_have_a_lead_at_any_rate(rate: float) -> None:
     assert (pytest.approx(lead), pytest.approx(lasts - TAIL_SECONDS)) == weighed_window(
         clip, Fraction(rate)
     )
+
+
+@pytest.mark.parametrize("metric", METRICS.values())
+def test_a_whole_is_a_little_better_than_its_parts_but_never_perfect_beyond(
+    metric: Metric,
+) -> None:
+    assert 40 < of_whole(40, metric) < 41
+    assert 100 == of_whole(100, METRICS["vmaf"])

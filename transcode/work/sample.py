@@ -21,9 +21,9 @@ from ..contract import (
     Trial,
 )
 from ..errors import EncoderFailed
-from ..media.metrics import METRICS
+from ..media.metrics import METRICS, Metric
 from ..media.rate_factors import adds_bits, affordable, next_factor
-from ..media.sampling import telling_parts, weighed_window
+from ..media.sampling import of_whole, telling_parts, weighed_window
 from .command.build import build
 from .command.scores import MadeFile
 from .compare import Scores, alone, compare_part
@@ -121,6 +121,8 @@ class _Tried:
     """By number of the part."""
     bytes: Mapping[int, int]
     """Of the part's file."""
+    metric: Metric | None
+    """In which they are told; None where parts are all that there is."""
 
     def mean(self, parts: Iterable[int] | None = None) -> float:
         """Over *parts*, which are alike in length; None: over all that there are."""
@@ -174,6 +176,7 @@ def _search(
                     number: _file(scratch, folders, number, name).stat().st_size
                     for number in several
                 },
+                metric=None if _window(task) is None else _metric(task, name),
             )
             for name, crf in now.items()
         )
@@ -196,9 +199,12 @@ def _telling(tried: Sequence[_Tried]) -> list[int]:
 
 
 def _quality(trial: _Tried, tried: Sequence[_Tried]) -> float:
-    """Of all parts: the first trial's, and by how much it differs where both were."""
+    """
+    Of the whole: all parts by the first trial, and by how much others differ from it.
+    """
     first = _first(trial, tried)
-    return first.mean() + trial.mean() - first.mean(trial.scores)
+    parts = first.mean() + trial.mean() - first.mean(trial.scores)
+    return parts if trial.metric is None else of_whole(parts, trial.metric)
 
 
 def _first(trial: _Tried, tried: Sequence[_Tried]) -> _Tried:
@@ -300,6 +306,11 @@ def _window(task: Task) -> Window:
         return None
     used = (it for it in task.media.video if it.index == recipe.video_index)
     return weighed_window(recipe.parts[0], next(used).frame_rate)
+
+
+def _metric(task: Task, name: str) -> Metric | None:
+    target = next(it.target for it in task.recipe.video if it.name == name)
+    return None if target is None else METRICS[target.metric]
 
 
 def _file(scratch: Path, folders: str, number: int, name: str) -> Path:
