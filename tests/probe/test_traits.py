@@ -323,18 +323,35 @@ def test_pictures_before_the_zero_of_matroska_are_refused_by_name(
         look(clip)
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("moves.avif", ["libsvtav1", "-preset", "12"]),
+        ("moves.webp", ["libwebp_anim"]),
+    ],
+)
 def test_an_animated_picture_is_called_one(
-    ffmpeg: str, tmp_path: Path, look: Look
+    ffmpeg: str, tmp_path: Path, look: Look, name: str, codec: list[str]
 ) -> None:
-    """
-    A sequence in AVIF moves, and is refused for that it is not read.
-    """
-    path = tmp_path / "moves.avif"
+    """A sequence in AVIF or WebP moves, and is refused for that it is not read."""
+    path = tmp_path / name
     argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x64:r=10:d=1"]
-    argv += ["-c:v", "libsvtav1", "-preset", "12", str(path)]
-    subprocess.run(argv, check=True, capture_output=True)
+    subprocess.run([*argv, "-c:v", *codec, str(path)], check=True, capture_output=True)
 
     with pytest.raises(MediaUnsupported, match="an animated picture"):
+        look(path)
+
+
+@pytest.mark.parametrize("name", ["png", "jpg", "webp", "bmp", "tiff", "avif"])
+def test_a_still_picture_is_called_one(
+    ffmpeg: str, tmp_path: Path, look: Look, name: str
+) -> None:
+    path = tmp_path / f"still.{name}"
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x64:r=10:d=1"]
+    argv += ["-frames:v", "1", "-update", "1"] if name != "avif" else ["-frames:v", "1"]
+    subprocess.run([*argv, str(path)], check=True, capture_output=True)
+
+    with pytest.raises(MediaRejected, match="a still picture"):
         look(path)
 
 

@@ -64,6 +64,10 @@ _QUIET = 8
 _STILLS = {"heic", "heix", "mif1", "avif"}
 _SEQUENCES = {"hevc", "hevx", "msf1", "avis"}
 """Brands of ISO/IEC 23008-12, and AVIF's."""
+_BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}
+"""How long the second one may be, by version of the format."""
+_WEBP_MOVES = 2
+"""A flag (developers.google.com/speed/webp/docs/riff_container)."""
 _MESSAGES: Mapping[type[BaseException], tuple[str, str]] = {
     MemoryError: (
         "rejected",
@@ -252,6 +256,8 @@ def _refuse_by_name(head: bytes) -> None:
         (b"<html", "a web page"),
         (b"\x89png\r\n\x1a\n", "a still picture (PNG)"),
         (b"\xff\xd8\xff", "a still picture (JPEG)"),
+        (b"ii*\0", "a still picture (TIFF)"),
+        (b"mm\0*", "a still picture (TIFF)"),
         (b"pk\3\4", "a ZIP archive"),
         (b"%pdf", "a PDF document"),
     ):
@@ -264,14 +270,32 @@ def _refuse_by_name(head: bytes) -> None:
             "its header (ds64) leaves the size of its sound open, which no player here"
             " reads; have it written again as WAV or FLAC",
         )
-    if looks_like(head) and head[8:12].decode("latin-1") in _SEQUENCES:
+    _refuse_picture(head)
+
+
+def _refuse_picture(head: bytes) -> None:
+    still, animated = _picture_of(head)
+    if animated is not None:
         raise Refused(
             "unsupported",
-            "it is an animated picture (a sequence in HEIF or AVIF), which is not read"
-            " here; upload it as MP4, WebM or GIF",
+            f"it is an animated picture ({animated}), which is not read here; upload it"
+            " as MP4, WebM or GIF",
         )
-    if looks_like(head) and head[8:12].decode("latin-1") in _STILLS:
-        raise Refused("rejected", "it is a still picture (HEIF or AVIF), not a video")
+    if still is not None:
+        raise Refused("rejected", f"it is a still picture ({still}), not a video")
+
+
+def _picture_of(head: bytes) -> tuple[str | None, str | None]:
+    """What kind of still or animated picture it is, as libav would not say here."""
+    if head[:2] == b"BM" and head[6:10] == bytes(4) and le(head[14:18]) in _BMP_HEADERS:
+        return "BMP", None
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        moves = head[12:16] == b"VP8X" and le(head[20:21]) & _WEBP_MOVES
+        return (None, "WebP") if moves else ("WebP", None)
+    brand = head[8:12].decode("latin-1") if looks_like(head) else ""
+    if brand in _SEQUENCES:
+        return None, "a sequence in HEIF or AVIF"
+    return ("HEIF or AVIF" if brand in _STILLS else None), None
 
 
 def _look_at_pictures(found: Gathered, reader: CountingReader) -> None:
