@@ -317,6 +317,29 @@ def test_avi_cut_so_that_its_picture_begins_late(
     assert 28 == len(times)
 
 
+@pytest.mark.parametrize("later", [None, 0.5])
+def test_nut_of_reordered_pictures_that_begins_late(
+    ran: Run, made: Made, eyes: Eyes, later: float | None
+) -> None:
+    """
+    libav tells no time of its first picture: ffmpeg begins with what it does tell,
+    the clock's 0 or the sound, and pictures were dropped, or all came late.
+    """
+    sound = ("-itsoffset", str(later), *SOUND, "-map", "0", "-map", "1")
+    source = made(
+        f"reordered-{later}.nut", *PICTURE, *(sound if later else ()),
+        *("-c:v", "mpeg2video", "-bf", "2", "-c:a", "pcm_s16le"),
+        *("-output_ts_offset", "1.4"),
+    )  # fmt: skip
+
+    run = ran(source, "mp4")
+
+    times = eyes.times(run.path)
+    assert 50 == len(times)
+    assert 0 == pytest.approx(times[0], abs=0.001)
+    assert 2 + (later or 0) == pytest.approx(eyes.lasts(run.path), abs=0.05)
+
+
 def without_order(source: Path, folder: Path) -> Path:
     """A copy that does not say when pictures are shown, but when they are decoded."""
     data = source.read_bytes()

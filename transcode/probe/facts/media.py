@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,10 +28,12 @@ _MOST_PIXELS = 16384 * 8704
 """Pixels of a picture: what H.265's highest level (7.2) and AV1's (7.3) allow."""
 _BRANDS = {"qt": "mov", "M4A": "m4a", "M4B": "m4a", "M4V": "mp4", "f4v": "f4v"}
 _NAMES = {"matroska": "matroska", "asf": "asf", "mpeg": "mpegps"}
-_CLOCKED = frozenset({"matroska"})
-"""Demuxers of which every tool takes the same moment for 0, whatever it read before."""
-_LEAST_APART, _MOST_APART = 0.001, 1.0
-"""Seconds: below, a clock's rounding; above, no neighbour but a mistake."""
+_CLOCKED: Mapping[str, float] = {"matroska": 1.0, "nut": math.inf}
+"""Demuxers of which every tool takes the same moment for 0, whatever it read before,
+and how far that may be from where anything begins: above, it is no neighbour but a
+mistake. Of reordered pictures in NUT libav tells no beginning, or a later one."""
+_LEAST_APART = 0.001
+"""Seconds: below, a clock's rounding."""
 _BROKEN = "video of which no frame can be decoded"
 
 Raw = Mapping[str, Any]
@@ -312,12 +315,15 @@ def _duration(
 
 def _clock(raw: Raw, start: float | None) -> float | None:
     clock: float | None = raw["start"]
-    clocked = raw["format"].split(",")[0] in _CLOCKED
+    most = _CLOCKED.get(raw["format"].split(",")[0])
     if clock is not None and any(it.get("emerged") for it in raw["streams"]):
         return clock
-    if clock is None or start is None or not clocked:
+    if start is None or most is None:
         return None
-    return clock if _LEAST_APART < abs(clock - start) < _MOST_APART else None
+    if clock is None:
+        # ffmpeg then takes the clock's own 0.
+        return 0.0 if start > _LEAST_APART else None
+    return clock if _LEAST_APART < abs(clock - start) < most else None
 
 
 def _subtitle(stream: Raw) -> SubtitleStream:
