@@ -340,6 +340,26 @@ def test_nut_of_reordered_pictures_that_begins_late(
     assert 2 + (later or 0) == pytest.approx(eyes.lasts(run.path), abs=0.05)
 
 
+def test_large_flash_video_of_reordered_pictures_before_the_sound(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """
+    Its first picture is shown two later than the clock's 0, from which its header
+    counts how long it lasts: what was made was refused for being shorter.
+    """
+    noise = f"{PICTURE[-1]},noise=alls=60:allf=t"
+    source = made(
+        "reordered.flv", *PICTURE[:-1], noise, "-itsoffset", "0.4", *SOUND,
+        *("-map", "0", "-map", "1", *QUICK, "-bf", "2", "-crf", "5", "-c:a", "aac"),
+    )  # fmt: skip
+    assert source.stat().st_size > 3_000_000, "no case of it"
+
+    run = ran(source, "mp4")
+
+    told = run.document["media"]["duration_seconds"]
+    assert told == pytest.approx(eyes.lasts(run.path), abs=0.03)
+
+
 def without_order(source: Path, folder: Path) -> Path:
     """A copy that does not say when pictures are shown, but when they are decoded."""
     data = source.read_bytes()

@@ -16,6 +16,8 @@ _NEAR_SECONDS = 0.5
 """Sound lies at most this far behind the picture that it belongs to: muxers interleave
 by time. What is coarser is not found, and unknown."""
 _MOST_PACKETS = 500
+_SAME_SECONDS = 0.002
+"""As clocks round."""
 
 
 def unheard(answer: dict[str, Any]) -> list[dict[str, Any]]:
@@ -29,6 +31,26 @@ def unheard(answer: dict[str, Any]) -> list[dict[str, Any]]:
         for it in answer["streams"]
         if it["type"] == "audio" and not it["packets"]["count"]
     ]
+
+
+def forget_filled(answer: dict[str, Any]) -> None:
+    """
+    Drops the beginning and length of sound that are the file's own: libav fills them in
+    where it opened the file before it met a packet. The first one was met since.
+    """
+    begins, lasts = answer["start"], answer["duration"]
+    if answer["index"] is not None or answer["whole"]:
+        return
+    if short(answer["format"]) not in _INDEXED:
+        return
+    for facts in answer["streams"]:
+        start, first = facts["start"], (facts.get("packets") or {}).get("first")
+        if facts["type"] != "audio" or None in (begins, start, first):
+            continue
+        if abs(start - begins) < _SAME_SECONDS < first - begins:
+            facts["start"] = facts["duration"] = None
+            if facts["ends"] is None and lasts is not None:
+                facts["ends"] = begins + lasts
 
 
 def find_beginnings(

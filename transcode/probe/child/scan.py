@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from ...media.demuxers import CLOCKED, CUED, MISORDERED, short
+from .begins import forget_filled
 from .boxes import BoxIndex, looks_like
 from .edit_lists import LARGE, shorten
 from .late_tracks import refuse_taken_over, refuse_taken_over_later
@@ -19,6 +20,7 @@ from .reader import CountingReader
 from .sample_tables import timeline
 from .streams import describe, programs, sections
 from .tail import cut_off, unmarked
+from .tail_ogg import flv_from_zero
 from .tail_riff import le, open_ended
 from .timestamps import clock_regions, span_of
 
@@ -110,6 +112,7 @@ def gather(
         _look_at_end(reader, answer)
     if answer["index"] is None or not index_tells_all(answer):
         seen = _from_packets(reader, container, answer, packet_errors)
+        forget_filled(answer)
         if seen.whole:
             refuse_taken_over(streams, seen, dump(), reader.size)
     if reader.spent:
@@ -128,7 +131,20 @@ def _look_at_end(reader: CountingReader, answer: dict[str, Any]) -> None:
     answer["unmarked"] = unmarked(reader, answer["format"])
     if answer["cut"] is None:
         answer["leftover"] = leftover(reader, answer["format"])
+        _count_from_beginning(reader, answer)
     reader.ceiling, reader.spent = ceiling, spent
+
+
+def _count_from_beginning(reader: CountingReader, answer: dict[str, Any]) -> None:
+    """Of headers that promise when they end, instead of how long they last."""
+    begins, lasts = answer["start"] or 0.0, answer["duration"]
+    if lasts is None or not 0 < begins < lasts:
+        return
+    # libav reads NUT's last time.
+    if answer["format"] == "nut" or (
+        answer["format"] == "flv" and flv_from_zero(reader, lasts, begins)
+    ):
+        answer["duration"] = lasts - begins
 
 
 def _beside(

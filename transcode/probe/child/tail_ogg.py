@@ -43,6 +43,16 @@ def flv(reader: CountingReader) -> str | None:
     return None
 
 
+def flv_from_zero(reader: CountingReader, seconds: float, begins: float) -> bool:
+    """
+    Whether the *seconds* that a header promises count from the clock's 0, and not from
+    where the file *begins*: it does not say, but its last tags' times do.
+    """
+    back = int.from_bytes(reader.at(max(0, reader.size - 4), 4), "big")
+    last = _last_seconds(reader, reader.size - 4 - back)
+    return abs(seconds - last) < abs(seconds - (last - begins))
+
+
 def _last_seconds(reader: CountingReader, start: int) -> float:
     """
     The latest time of the last tags, of which the very last begins at *start*.
