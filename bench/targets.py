@@ -2,11 +2,13 @@
 How near a target comes: clips made for a VMAF, judged by what knows no search.
 
     python bench/targets.py FILES... [--codec h264 hevc av1] [--target 93]
-        [--seconds 6] [--keep FILE]
+        [--seconds 6] [--as-is] [--keep FILE]
 
 Of each file the middle, of `--seconds` at most, at most 640 pixels wide and without
-loss, is made with `--target-vmaf` by `transcode run`, at each codec's shipped preset;
-then the whole rendition is compared with its source, every picture: of AV1 every
+loss, is made with `--target-vmaf` by `transcode run`, at each codec's shipped preset.
+`--as-is` leaves the file as it was uploaded, at its own size and with its own groups of
+pictures, which are as long as its encoder made them; longer ones are cut between two.
+Then the whole rendition is compared with its source, every picture: of AV1 every
 second one alone says 2.6 too much. `--keep` holds one line of JSON for each result:
 what stands in it is not made again. Ends with the shares that docs/quality.md tells:
 how many came near, and what of the job's CPU time the search took.
@@ -45,6 +47,7 @@ container = "mp4"
 codec = "{codec}"
 preset = "{preset}"
 source_bit_rate_ratio = 1000
+copy = false
 [[video.rungs]]
 short_side = 2160
 crf = {crf}
@@ -59,6 +62,7 @@ def main() -> None:
     parser.add_argument("--codec", nargs="+", choices=PRESETS, default=["h264"])
     parser.add_argument("--target", type=float, default=93.0)
     parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--as-is", action="store_true")
     parser.add_argument("--keep", type=Path)
     args = parser.parse_args()
     known = _kept(args.keep)
@@ -71,6 +75,7 @@ def main() -> None:
                     "codec": codec,
                     "target": args.target,
                     "seconds": args.seconds,
+                    "as_is": args.as_is,
                 }
                 told = known.get(tuple(asked.values()))
                 if told is None:
@@ -88,14 +93,17 @@ def _kept(path: Path | None) -> dict[tuple[Any, ...], dict[str, Any]]:
     if path is None or not path.exists():
         return {}
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    names = ("clip", "codec", "target", "seconds")
+    names = ("clip", "codec", "target", "seconds", "as_is")
     return {tuple(it[name] for name in names): it for it in lines}
 
 
 def _one(file: Path, asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """What became of one clip; `fault` where nothing did."""
     clip = folder / f"{file.stem}.mkv"
-    if not clip.exists() and not _cut(file, clip, asked["seconds"]):
+    if asked["as_is"] and _seconds(file) <= asked["seconds"]:
+        clip = file
+    how = _AS_IS if asked["as_is"] else _WITHOUT_LOSS
+    if not clip.exists() and not _cut(file, clip, asked["seconds"], how):
         return {"fault": "it cannot be cut"}
     codec = asked["codec"]
     preset, crf = PRESETS[codec]
@@ -138,12 +146,18 @@ def _one(file: Path, asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     }
 
 
-def _cut(file: Path, clip: Path, most_seconds: float) -> bool:
+_AS_IS = ["-c", "copy"]
+_WITHOUT_LOSS = [
+    "-vf",
+    "scale='trunc(min(640,iw)/2)*2':-2,setsar=1,format=yuv420p",
+    *["-fpsmax", "25", "-fps_mode", "cfr", "-c:v", "ffv1"],
+]
+
+
+def _cut(file: Path, clip: Path, most_seconds: float, how: Sequence[str]) -> bool:
     begin = max(0.0, (_seconds(file) - most_seconds) / 2)
-    scale = "scale='trunc(min(640,iw)/2)*2':-2,setsar=1,format=yuv420p"
     argv: list[str | Path] = [FFMPEG, "-nostdin", "-v", "error", "-ss", f"{begin:.3f}"]
-    argv += ["-i", file, "-map", "0:v:0", "-t", f"{most_seconds:g}", "-vf", scale]
-    argv += ["-fpsmax", "25", "-fps_mode", "cfr", "-c:v", "ffv1", clip]
+    argv += ["-i", file, "-map", "0:v:0", "-t", f"{most_seconds:g}", *how, clip]
     return subprocess.run(argv, check=False).returncode == 0
 
 
@@ -167,9 +181,14 @@ def _vmaf(made: Path, source: Path) -> list[float]:
         argv: list[str | Path] = [FFMPEG, "-nostdin", "-v", "error"]
         argv += ["-i", made, "-i", source]
         # By their number: Matroska rounds times, and would be a picture behind.
-        count = "settb=1/25,setpts=N"
-        both = f"[0:v]{count}[a];[1:v]{count}[b];[a][b]{graph}"
-        argv += ["-filter_complex", both, "-enc_time_base", "1/25", "-f", "null", "-"]
+        count = "settb=1/25,setpts=N,format=yuv420p"
+        # Pixels that are not square in the source are so in what was made of it.
+        alike = "scale=rw:rh:flags=bicubic"
+        both = (
+            f"[0:v]{count},split[a][size];[1:v][size]{alike},{count}[b];[a][b]{graph}"
+        )
+        argv += ["-filter_complex", both, "-an", "-enc_time_base", "1/25"]
+        argv += ["-f", "null", "-"]
         subprocess.run(argv, check=True)
         told = json.loads(Path(log.name).read_text())["frames"]
         return [round(it["metrics"]["vmaf"], 2) for it in told]

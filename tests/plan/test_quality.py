@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 
 import pytest
 
@@ -204,6 +205,43 @@ def test_parts_and_looks_lie_apart(change: Change, recipe: Recipe) -> None:
         for part in parts
         if look.end_seconds and part.end_seconds
     )
+
+
+@pytest.mark.parametrize("frame_rate", [6, 25])
+@pytest.mark.parametrize("gop_seconds", [1.0, 5.0, 9.0])
+@pytest.mark.parametrize("seconds", [20.5, 23.0, 30.0, 45.0, 140.0, 900.0])
+def test_looks_lie_all_over_the_source(
+    change: Change,
+    recipe: Recipe,
+    seconds: float,
+    gop_seconds: float,
+    frame_rate: int,
+) -> None:
+    """
+    Of a source that parts take most of, too: a clip of 10 s made for 93, which came to
+    91.3, was called 93.2 where all six had gathered in its last seconds.
+    """
+    lasts = {"duration_seconds": seconds}
+    keys = tuple(gop_seconds * n for n in range(int(seconds / gop_seconds)))
+    video = {**lasts, "keyframe_seconds": keys, "frame_rate": Fraction(frame_rate)}
+    media = change(media=lasts, video=video)
+
+    first = [it.start_seconds for it in looks_of(media, recipe)[:6]]
+
+    assert first == sorted(set(first))
+    gaps = [b - a for a, b in zip([0.0, *first], [*first, seconds], strict=True)]
+    assert max(gaps) < seconds / 3
+
+
+def test_a_short_source_is_looked_at_as_a_whole_at_once(
+    change: Change, recipe: Recipe
+) -> None:
+    """What the search leaves of it is no sample."""
+    lasts = {"duration_seconds": 20.0}
+
+    [whole] = looks_of(change(media=lasts, video=lasts), recipe)
+
+    assert (whole.end_seconds, whole.entire) == (20.0, True)
 
 
 def test_without_an_index_everything_before_is_read(

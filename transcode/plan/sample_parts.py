@@ -79,6 +79,11 @@ WHOLE_SECONDS = 60.0
 and leaves nothing out."""
 
 
+AT_ONCE_SECONDS = 20.0
+"""Sources up to this are compared as a whole at once: so much is searched of them that
+no place is left for looks, and starting six programs takes as long."""
+
+
 LOOK_SECONDS = (0.6, 1.5)
 
 
@@ -165,7 +170,8 @@ def looks_of(media: Media, recipe: Recipe) -> tuple[Clip, ...]:
     Where the finished renditions are compared with the source: between the parts.
 
     The first `LOOKS` in equal distances; what follows is for where those differ: as
-    many more at a time, or all of a short source.
+    many more at a time, or all of a source of up to `WHOLE_SECONDS`; nothing else of
+    one of up to `AT_ONCE_SECONDS`.
     """
     parts = search_parts(media, recipe)
     if isinstance(parts, tuple) and len(parts) == 1:
@@ -173,6 +179,10 @@ def looks_of(media: Media, recipe: Recipe) -> tuple[Clip, ...]:
         return parts
     taken = parts if isinstance(parts, tuple) else ()
     lasts = made(media, recipe).duration_seconds
+    video = next(it for it in media.video if it.index == recipe.video_index)
+    begin = recipe.clip.start_seconds if recipe.clip else 0.0
+    if lasts is not None and lasts <= AT_ONCE_SECONDS:
+        return (_entire(media, video, begin, lasts),)
     low, high = LOOK_SECONDS
     length = min(max((lasts or 0.0) * SHARE_OF_SOURCE / LOOKS, low), high)
     # Keyframes of what was made are often where the source's are, and better than the
@@ -184,8 +194,6 @@ def looks_of(media: Media, recipe: Recipe) -> tuple[Clip, ...]:
     if len(looks) < LOOKS or lasts is None:
         return looks
     if lasts <= WHOLE_SECONDS:
-        video = next(it for it in media.video if it.index == recipe.video_index)
-        begin = recipe.clip.start_seconds if recipe.clip else 0.0
         return (*looks, _entire(media, video, begin, lasts))
     more = spread(all_of_them)
     if len(more) < all_of_them:
@@ -209,7 +217,7 @@ def _spread(  # noqa: PLR0913 - what of, how many, how long and where
     *count* parts in equal distances, on the pictures' grid; of little, all of it.
 
     Each begins, in turn, so many seconds *behind* a keyframe where one is near; none
-    shows what *but* does.
+    shows what *but* does where there is room beside it.
     """
     video = next(it for it in media.video if it.index == recipe.video_index)
     lasts = made(media, recipe).duration_seconds
@@ -229,12 +237,16 @@ def _spread(  # noqa: PLR0913 - what of, how many, how long and where
             # Behind a keyframe little has to be decoded before it.
             start = _on_grid(video, later + behind[n % len(behind)])
             start = start if start + length <= begin + lasts else later
+        aside = start
         for other in but:
             end = other.end_seconds or 0.0
             behind_it = _on_grid(video, end + _APART_SECONDS)
             fits = behind_it + length <= begin + lasts
-            if fits and start < end and other.start_seconds < start + length:
-                start = behind_it
+            if fits and aside < end and other.start_seconds < aside + length:
+                aside = behind_it
+        if aside - start <= lasts / (2 * count):
+            # Further on the next one is due, and all of them would gather there.
+            start = aside
         parts.append(_part(start, length, video, seek=_key(media, video, start)))
     return tuple(parts)
 
