@@ -85,6 +85,8 @@ class VideoStream(Value):
     variable_frame_rate: bool | None
     longest_still_seconds: float | None = None
     """From one picture shown to the next, at most; None where not all were seen."""
+    last_still_seconds: float | None = None
+    """For how long the last picture is shown; None where nothing tells it."""
     frames: int | None
     """As the container's index counts them; None with a reason in `unknown`."""
     start_seconds: float | None = None

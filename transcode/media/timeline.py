@@ -190,13 +190,29 @@ def tail_seconds(media: Media, recipe: Recipe) -> Fraction:
     return Fraction(0) if own is None or until is None else until - own
 
 
+def still_seconds(media: Media, recipe: Recipe) -> Fraction:
+    """
+    How long the last picture stands still, beyond its own time at the pictures' rate:
+    until its source's end, where that is longer than from one keyframe to the next in
+    segments, and then as long as it is held. *media* clipped.
+    """
+    tail, video = tail_seconds(media, recipe), _used(media, recipe)
+    stands = None if video is None else video.last_still_seconds
+    segments = isinstance(recipe.packaging, CmafPackaging)
+    if video is None or stands is None or not segments or stands <= recipe.gop_seconds:
+        return tail
+    own = 1 / video.frame_rate if video.frame_rate else Fraction(0)
+    longer = Fraction(stands).limit_denominator(_MICROSECONDS) - own
+    return tail + max(Fraction(0), longer)
+
+
 def holds_last_picture(media: Media, recipe: Recipe) -> bool:
     """
-    Whether the last picture is shown again while there is sound: for longer than from
-    one keyframe to the next, or where a segment is cut meanwhile that would become
-    longer than asked for. *media* clipped.
+    Whether the last picture is shown again, as it stands while there is sound, or in
+    its source: for longer than from one keyframe to the next, or where a segment is cut
+    meanwhile that would become longer than asked for. *media* clipped.
     """
-    tail, until = tail_seconds(media, recipe), end_seconds(media, recipe)
+    tail, until = still_seconds(media, recipe), end_seconds(media, recipe)
     packaging, video = recipe.packaging, _used(media, recipe)
     if not tail or until is None or not isinstance(packaging, CmafPackaging):
         return False
@@ -341,11 +357,24 @@ def _video(video: VideoStream, zero: float, clip: Clip) -> VideoStream:
         update={
             "start_seconds": 0.0,
             "duration_seconds": length,
+            "last_still_seconds": _stands(video, late, clip),
             "frames": count,
             "keyframe_seconds": None,
             "unknown": unknown,
         }
     )
+
+
+def _stands(video: VideoStream, late: float, clip: Clip) -> float | None:
+    """For how long the last picture is shown that is the clip's last one, too."""
+    known = video.duration_seconds is not None and video.last_still_seconds is not None
+    if not known or clip.end_seconds is None:
+        return video.last_still_seconds
+    ends = late + (video.duration_seconds or 0.0)
+    begins = ends - (video.last_still_seconds or 0.0)
+    if clip.end_seconds <= begins:
+        return None
+    return min(clip.end_seconds, ends) - max(begins, clip.start_seconds)
 
 
 def _to_end(video: VideoStream, late: float, clip: Clip) -> float | None:

@@ -766,3 +766,54 @@ def test_sound_that_begins_late_takes_the_memory_that_was_predicted(
     used = attempt["measured"]["peak_memory_bytes"]
     assert attempt["outcome"] == "succeeded"
     assert used <= attempt["predicted"]["peak_memory_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("in-a-row.ogg", ("-c:a", "libvorbis", "-q:a", "10")),
+        ("in-a-row.mp3", ("-q:a", "0", "-b:a", "320k")),
+    ],
+)
+def test_recordings_of_sound_in_a_row_are_made_as_a_whole(  # noqa: PLR0917 - fixtures
+    ran: Run, made: Made, eyes: Eyes, tmp_path: Path, name: str, options: Sequence[str]
+) -> None:
+    """Too large to be read whole; made in full, and then refused as too long."""
+    noise = "anoisesrc=d=60:r=44100:seed=1[a];anoisesrc=d=60:r=44100:seed=2[b];"
+    one = made(name, "-f", "lavfi", "-i", f"{noise}[a][b]amerge", *options)
+    both = tmp_path / name
+    both.write_bytes(2 * one.read_bytes())
+
+    run = ran(both, "audio")
+
+    assert both.stat().st_size > 3 << 20
+    assert 120 == pytest.approx(eyes.lasts(run.path), abs=0.2)
+
+
+@pytest.mark.parametrize("clip", [(), ("--start", "1", "--end", "9")])
+@pytest.mark.parametrize("name", ["slides.mp4", "slides.mkv", "slides.gif"])
+def test_a_last_picture_that_stands_is_shown_in_segments_of_their_length(
+    ran: Run, made: Made, name: str, clip: tuple[str, ...]
+) -> None:
+    """For 8 s, at a rate that is constant otherwise: it was made as one segment."""
+    steady = made(
+        "steady.mp4", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=10:duration=3",
+        *QUICK, "-bf", "0", "-bsf:v",
+        "setts=duration='if(eq(N,29),80*DURATION,DURATION)'",
+    )  # fmt: skip
+    how = ("-fps_mode", "vfr") if name.endswith("gif") else ("-c", "copy")
+    source = steady if name == "slides.mp4" else made(name, "-i", str(steady), *how)
+    if name.endswith("gif"):
+        # Its last block says for how long: hundredths of a second.
+        data = bytearray(source.read_bytes())
+        at = data.rindex(b"\x21\xf9\x04")
+        data[at + 4 : at + 6] = (800).to_bytes(2, "little")
+        source.write_bytes(data)
+
+    run = ran(source, "hls", *clip)
+
+    lasts = [
+        float(it) for it in re.findall(r"#EXTINF:([\d.]+)", run.text("index.m3u8"))
+    ]
+    assert max(lasts) <= 4.2
+    assert (8 if clip else 10.9) == pytest.approx(sum(lasts), abs=0.15)

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from functools import partial
@@ -68,6 +68,8 @@ _BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}
 """How long the second one may be, by version of the format."""
 _WEBP_MOVES = 2
 """A flag (developers.google.com/speed/webp/docs/riff_container)."""
+_NO_MEDIA = {"hls", "dash", "concat", "sdp", "imf", "ffmetadata", "tty", "txd"}
+"""Demuxers of what only names media, and of text."""
 _MESSAGES: Mapping[type[BaseException], tuple[str, str]] = {
     MemoryError: (
         "rejected",
@@ -221,18 +223,44 @@ def _give_up(request: Mapping[str, Any], *, network: bool) -> Mapping[str, str]:
 
 def _open(reader: CountingReader, probe_bytes: int) -> Demuxed:
     """The choke point: nothing else in this package hands an upload to libav."""
-    container = av.open(
-        reader,
-        "r",
-        options=_OPTIONS | {"probesize": str(max(probe_bytes, 32))},
-        metadata_errors="replace",
-        buffer_size=16 * 1024,
-    )
+    # What is not on the list is named in the log alone.
+    av.logging.set_level(av.logging.ERROR)
+    with av.logging.Capture() as log:
+        try:
+            container = av.open(
+                reader,
+                "r",
+                options=_OPTIONS | {"probesize": str(max(probe_bytes, 32))},
+                metadata_errors="replace",
+                buffer_size=16 * 1024,
+            )
+        except av.error.ArgumentError:
+            _refuse_unlisted(log)
+            raise
+        finally:
+            av.logging.set_level(None)
     for stream in container.streams:
         if stream.codec_context is not None:
             stream.codec_context.thread_count = 1
             stream.codec_context.thread_type = "NONE"
     return Demuxed(container, lambda: _dump(container), av.VideoFormat)
+
+
+def _refuse_unlisted(log: Iterable[tuple[int, str, str]]) -> None:
+    """Says what libav took the file for, where nothing here reads that."""
+    for _, name, text in log:
+        if not text.startswith("Format not on whitelist"):
+            continue
+        known = av.ContainerFormat(name, "r").long_name or name
+        if name in _NO_MEDIA or "subtitle" in known.lower():
+            raise Refused(
+                "rejected", f"it looks like {known} ({name}), not like video or sound"
+            )
+        raise Refused(
+            "unsupported",
+            f"it looks like {known} ({name}), which is not read here; upload it as MP4,"
+            " Matroska, WebM, WAV or FLAC",
+        )
 
 
 def _dump(container: Any) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from ...media.demuxers import CLOCKED, CUED, MISORDERED, short
+from .bare_sound import joined_seconds, likely_seconds
 from .begins import forget_filled
 from .boxes import BoxIndex, looks_like
 from .edit_lists import LARGE, shorten
@@ -73,8 +74,10 @@ def gather(
         reader.ceiling = reader.budget * 3 // 4
         index = read_index(reader, spare=reader.budget // 8)
     refuse_joined_mxf(reader)
-    # A quarter of the whole, or what the index left over, stays for the tail.
-    reader.ceiling = reader.budget - (0 if index else reader.budget // 4)
+    # A quarter of the whole, or what the index left over, stays for the tail; nothing
+    # where all of it may be read.
+    whole = index is not None or reader.size <= reader.budget
+    reader.ceiling = reader.budget - (0 if whole else reader.budget // 4)
     reader.spent = False
     shortened = index is not None and _shorten(reader, index)
     left = reader.ceiling - reader.bytes_read
@@ -307,7 +310,28 @@ def _from_packets(
         else:
             _add_tail(reader, container, facts, stream, packet_errors)
     _forget_lengths(reader, answer)
+    _guess_length(reader, answer)
     return seen
+
+
+def _guess_length(reader: CountingReader, answer: dict[str, Any]) -> None:
+    """
+    Of sound alone, at a variable rate that libav believes to be constant, or of several
+    recordings in Ogg, of which it knows the last one.
+    """
+    heard = [it for it in answer["streams"] if it["type"] == "audio"]
+    if len(heard) != 1 or (len(answer["streams"]) > 1 and answer["format"] == "ogg"):
+        return
+    [facts] = heard
+    seconds = likely_seconds(reader, answer["format"])
+    if seconds is not None:
+        facts["varies"] = True
+    elif answer["format"] == "ogg" and facts.get("sample_rate"):
+        # Of Opus it is 48 kHz, as granule positions count (RFC 7845 §4).
+        seconds = joined_seconds(reader, facts["sample_rate"])
+        facts["joined"] = seconds is not None
+    if seconds is not None:
+        answer["duration"] = facts["duration"] = seconds
 
 
 def _forget_lengths(reader: CountingReader, answer: dict[str, Any]) -> None:

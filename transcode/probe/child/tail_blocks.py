@@ -11,7 +11,7 @@ _WAVPACK_HEADER = 32
 _WAVPACK_OPEN = (1 << 32) - 1
 _W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _NUT_INDEX = bytes.fromhex("4e58dd672f23e64e")
-_AMR_FRAMES = {
+AMR_FRAMES = {
     b"#!AMR\n": (13, 14, 16, 18, 20, 21, 27, 32, 6),
     b"#!AMR-WB\n": (18, 24, 33, 37, 41, 47, 51, 59, 61, 6),
 }
@@ -80,8 +80,8 @@ def adaptive(reader: CountingReader) -> str | None:
     if not reader.can_afford(reader.size):
         return None
     data = reader.at(0, reader.size)
-    header = next((it for it in _AMR_FRAMES if data.startswith(it)), AMR_HEADER)
-    sizes = _AMR_FRAMES.get(header)
+    header = next((it for it in AMR_FRAMES if data.startswith(it)), AMR_HEADER)
+    sizes = AMR_FRAMES.get(header)
     if sizes is None:
         return None
     at = len(header)

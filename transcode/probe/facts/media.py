@@ -280,6 +280,10 @@ def _doubts(stream: Raw) -> Iterator[str]:
         yield "has a clock that jumps; its duration is estimated"
     if raw_frames(stream):
         yield "has neither times nor index; its duration is estimated from its bytes"
+    if stream.get("varies"):
+        yield "has a rate that varies, and no index; its duration is estimated"
+    if stream.get("joined"):
+        yield "is several recordings in a row; their duration is estimated"
     if stream.get("rotation", 0) % 90:
         yield f"is turned by {stream['rotation']:g} degrees; the nearest quarter counts"
     aspect = ratio(stream.get("sar") or "1")

@@ -153,8 +153,8 @@ def jumps(stream: Mapping[str, Any]) -> bool:
 def guessed(stream: Mapping[str, Any]) -> bool:
     """True where a stream's duration is no more than its bytes suggest."""
     media = stream["type"] in {"video", "audio"}
-    beyond = bool(stream.get("stretched"))
-    return media and (beyond or jumps(stream) or raw_frames(stream) is not None)
+    told = any(stream.get(it) for it in ("stretched", "varies", "joined"))
+    return media and (told or jumps(stream) or raw_frames(stream) is not None)
 
 
 def raw_frames(stream: Mapping[str, Any]) -> int | None:

@@ -75,6 +75,7 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
         frame_rate=rate.rate,
         variable_frame_rate=rate.variable,
         longest_still_seconds=_longest_still(stream, whole=whole),
+        last_still_seconds=_last_still(stream, whole=whole),
         frames=frames,
         start_seconds=start,
         duration_seconds=duration,
@@ -193,6 +194,17 @@ def _longest_still(stream: Raw, *, whole: bool) -> float | None:
     steps = line["steps"] if line else packets["steps"]
     longest = max((ticks for ticks, _ in steps), default=0)
     return float(longest * tick) if longest and tick else None
+
+
+def _last_still(stream: Raw, *, whole: bool) -> float | None:
+    line, packets = stream.get("timeline"), stream.get("packets") or {}
+    if line is not None:
+        if line["span_ticks"] is None or not line["duration"]:
+            return None
+        return max(0.0, float(line["duration"] - line["span_ticks"] / stream["scale"]))
+    if not whole or packets.get("end") is None or packets.get("untimed"):
+        return None
+    return float(packets["end"] - packets["last"])
 
 
 def _fields_apart(stream: Raw, rate: Fraction) -> bool:

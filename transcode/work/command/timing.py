@@ -16,7 +16,7 @@ from ...media.timeline import (
     clipped,
     end_seconds,
     lead_pictures,
-    tail_seconds,
+    still_seconds,
     zero_seconds,
 )
 
@@ -142,7 +142,7 @@ def steady_rate(task: Task) -> Fraction | None:
     if video is None or video.variable_frame_rate is not False:
         return None
     media = clipped(task.media, task.recipe.clip)
-    tail = tail_seconds(media, task.recipe)
+    tail = still_seconds(media, task.recipe)
     whole = end_seconds(media, task.recipe) or Fraction(0)
     few = tail <= max(_exact(task.recipe.gop_seconds), whole * _TAIL_SHARE)
     return video.frame_rate if few else None

@@ -26,7 +26,7 @@ from ...media.timeline import (
     first_seconds,
     holds_last_picture,
     joined,
-    tail_seconds,
+    still_seconds,
 )
 from ..reshaped import Reshaped, stretch
 from ..seen import SIDE, TOGETHER, sampled_every
@@ -263,7 +263,7 @@ def _until_the_end(
     a converted rate where `held` has lost how long it is shown.
     """
     media, recipe = clipped(task.media, task.recipe.clip), task.recipe
-    until, tail = end_seconds(media, recipe), tail_seconds(media, recipe)
+    until, tail = end_seconds(media, recipe), still_seconds(media, recipe)
     converted = rendition.frame_rate
     lost = converted is not None and hold(task) is not None
     if until is None or not (lost or holds_last_picture(media, recipe)):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from ...contract import Task, VideoRendition
-from ...media.timeline import holds_last_picture, tail_seconds
+from ...media.timeline import holds_last_picture, still_seconds, tail_seconds
 from ..command.timing import lead_frames
 from ..report import EncodeReport
 from .source import ms, promised, source_video
@@ -101,7 +101,8 @@ def _against_clip(task: Task, count: int, name: str) -> Iterator[str]:
     if source is None or source.frames is None:
         return
     # Some more where the last one is held as long as there is sound.
-    held = _held_seconds(task) * (source.frame_rate or 0)
+    still = still_seconds(task.media, task.recipe)
+    held = still * (source.frame_rate or 0)
     allowed = 1 + source.frames * _RATE_SHARE
     if not -allowed <= count - source.frames <= allowed + held:
         yield f"{name} holds {count} frames, the clip has {source.frames}"

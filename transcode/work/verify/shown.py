@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from ...contract import CmafPackaging, Task, VideoRendition
-from ...media.timeline import tail_seconds
+from ...media.timeline import still_seconds
 from ..command.timing import lead_frames
 from ..report import EncodeReport
 from ..shown import Shown
@@ -95,7 +95,7 @@ def _without_holes(task: Task, track: Track, rate: Fraction) -> Iterator[str]:
     # The last one stands until the source ends: for what was left out after it, too,
     # and in segments for as long as there is sound.
     lasts = track.length * track.time_base
-    held = 2 / rate + tail_seconds(task.media, task.recipe)
+    held = 2 / rate + still_seconds(task.media, task.recipe)
     for stands, most in (longest, Fraction(3, 2) / rate), (lasts, held):
         if stands > most + Fraction(_CLOCK_SECONDS):
             yield f"{track.name} has a hole of {ms(stands)} at {rate} a second"
