@@ -526,3 +526,67 @@ def _spoil(path: Path, count: int, payload: str) -> None:
             bytes(size) if payload == "zeros" else chance.randbytes(size)
         )
     path.write_bytes(data)
+
+
+def test_what_opus_prepares_its_decoder_with_is_no_sound(
+    ffmpeg: str, look: Look, tmp_path: Path
+) -> None:
+    """0.3 s of it, as a packager of segments leaves, had been filled with silence."""
+    path = tmp_path / "primed.webm"
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "sine=d=3", "-c:a", "libopus"]
+    subprocess.run([*argv, str(path)], check=True)
+    data = path.read_bytes()
+    head = data.index(b"OpusHead") + 10
+    data = data[:head] + (14_352).to_bytes(2, "little") + data[head + 2 :]
+    # CodecDelay grows by a byte, in nanoseconds; SeekPreRoll becomes a Void.
+    delay = data.index(b"\x56\xaa\x83")
+    assert b"\x56\xbb\x84" == data[delay + 6 : delay + 9]
+    longer = b"\x56\xaa\x84" + (299_000_000).to_bytes(4, "big") + b"\xec\x84" + bytes(4)
+    path.write_bytes(data[:delay] + longer + data[delay + len(longer) :])
+
+    [sound] = look(path).audio
+
+    assert 0 == pytest.approx(sound.start_seconds, abs=0.001)
+    assert 2.7 == pytest.approx(sound.duration_seconds, abs=0.03)
+
+
+def test_what_itunes_says_is_padding_is_no_sound(
+    ffmpeg: str, look: Look, tmp_path: Path
+) -> None:
+    """At 8 kHz it is a third of a second; what was made had been refused as short."""
+    path = tmp_path / "gapless.m4a"
+    argv = [
+        ffmpeg,
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=d=3:r=8000",
+        "-c:a",
+        "aac",
+    ]
+    subprocess.run([*argv, "-use_editlist", "0", str(path)], check=True)
+    data = path.read_bytes()
+    moov = data.index(b"moov") - 4
+    size = struct.unpack(">I", data[moov : moov + 4])[0]
+    assert moov + size == len(data)
+    text = " 00000000 00000800 00000240 0000000000005000"
+    tag = _box(b"mean", bytes(4) + b"com.apple.iTunes") + _box(
+        b"name", bytes(4) + b"iTunSMPB"
+    )
+    tag += _box(b"data", b"\0\0\0\1" + bytes(4) + text.encode())
+    handler = _box(b"hdlr", bytes(8) + b"mdirappl" + bytes(9))
+    listed = _box(b"ilst", _box(b"----", tag))
+    told = _box(b"udta", _box(b"meta", bytes(4) + handler + listed))
+    size += len(told)
+    path.write_bytes(data[:moov] + struct.pack(">I", size) + data[moov + 4 :] + told)
+
+    [sound] = look(path).audio
+
+    assert 0x800 / 8000 == pytest.approx(sound.start_seconds, abs=0.001)
+    assert 0x5000 / 8000 == pytest.approx(sound.duration_seconds, abs=0.001)
+
+
+def _box(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(body)) + kind + body

@@ -18,7 +18,7 @@ from .mp4 import read_index
 from .nal import holds_parameters, is_closed
 from .packets import Scan, scan
 from .reader import CountingReader
-from .sample_tables import timeline
+from .sample_tables import Timeline, timeline
 from .streams import describe, programs, sections
 from .tail import cut_off, unmarked
 from .tail_ogg import flv_from_zero
@@ -41,6 +41,8 @@ _KEY_BYTES = 4096
 _SAME_END_SECONDS = 2.0
 """Sound and picture of one recording end within this; a clock leaps by more."""
 _KEYS_LOOKED_AT = 4
+_GAPLESS_WORDS = 4
+_SAME_BEGIN_SECONDS = 0.001
 
 
 class Demuxed(NamedTuple):
@@ -216,6 +218,8 @@ def _from_index(
         if track is None:
             continue
         line = timeline(track, index.timescale, picture=track.handler == "vide")
+        if track.handler == "soun" and not track.edits:
+            _trim(line, stream, container.metadata.get("iTunSMPB", ""))
         if line.keys is not None and len(line.keys) > _MOST_KEYS:
             line.keys = None
         if index.fragmented and not index.complete and index.end:
@@ -270,6 +274,22 @@ def _keys_by_index(reader: CountingReader, stream: Any) -> tuple[list[bool], boo
             break
         verdicts.append(verdict)
     return verdicts, inside
+
+
+def _trim(line: Timeline, stream: Any, said: str) -> None:
+    """
+    Leaves out what iTunes says (`iTunSMPB`: hexadecimal samples of priming, of padding
+    and of sound) where there is no edit list, as libav does: it begins later then.
+    """
+    words = said.split()
+    if len(words) < _GAPLESS_WORDS or not stream.rate or not stream.time_base:
+        return
+    with suppress(ValueError):
+        priming, sound = int(words[1], 16), int(words[3], 16)
+        begins = float((stream.start_time or 0) * stream.time_base)
+        heeded = priming and abs(begins - priming / stream.rate) < _SAME_BEGIN_SECONDS
+        if heeded and 0 < sound / stream.rate <= line.duration:
+            line.start, line.duration = begins, sound / stream.rate
 
 
 def _from_packets(
@@ -360,7 +380,7 @@ def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:
         "whole": seen.whole,
         "clocked": stream.container.format.name in CLOCKED,
         # What lies before 0 is not to be heard: RFC 7845 §4.3, and Vorbis I §A.2.
-        "trimmed": stream.container.format.name == "ogg",
+        "trimmed": stream.container.format.name == "ogg" or facts["codec"] == "opus",
         "untimed": packets.untimed,
         "first": _times(packets.first, base),
         "last": _times(packets.last, base),
