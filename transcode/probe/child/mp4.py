@@ -135,6 +135,7 @@ def _matrix(data: bytes, at: int) -> tuple[int, ...]:
 
 
 def _read_moov(reader: CountingReader, moov: Mp4Box, index: BoxIndex) -> None:
+    defaults: list[Mp4Box] = []
     for box in children(reader, moov.body, moov.end):
         if box.kind == "mvhd":
             data = body(reader, box, 128)
@@ -150,9 +151,12 @@ def _read_moov(reader: CountingReader, moov: Mp4Box, index: BoxIndex) -> None:
                 index.tracks.append(track)
                 index.tables[track.id] = tables
         elif box.kind == "mvex":
-            _read_mvex(reader, box, index)
+            defaults.append(box)
         elif box.kind == "pssh":
             index.protected = True
+    for box in defaults:
+        # Some packagers write it before the tracks that it speaks of.
+        _read_mvex(reader, box, index)
 
 
 def _read_mvex(reader: CountingReader, mvex: Mp4Box, index: BoxIndex) -> None:

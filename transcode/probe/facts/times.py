@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
+from statistics import median_low
 from typing import Any
 
 _MOST_OFF = 10
@@ -38,7 +40,7 @@ def _timed(stream: Mapping[str, Any]) -> tuple[float | None, float | None]:
     first = packets.get("first")
     late = unseen(stream) + _primed(stream)
     if packets.get("whole") and first is not None and packets["end"] is not None:
-        length = packets["sum"] if _leaps(packets) else packets["end"] - first
+        length = _lasting(stream) if _leaps(stream) else packets["end"] - first
         rounded = stream.get("time_base") == _MILLISECONDS
         if stream["type"] == "audio" and not packets["clocked"] and not rounded:
             # AVI numbers packets of sound; what they last together is the truth. Not
@@ -122,15 +124,33 @@ def leads(stream: Mapping[str, Any]) -> bool:
     return bool(packets.get("clocked") and first and start and first < start - 1e-3)
 
 
-def _leaps(packets: Mapping[str, Any]) -> bool:
+def _lasting(stream: Mapping[str, Any]) -> float:
+    """
+    Seconds that counted packets last together, whatever their clock says: by their own
+    durations or, where those are much less, by the step that is in the middle of all.
+
+    Of H.264 at a variable rate they may be a tick each.
+    """
+    packets = stream.get("packets") or {}
+    summed = float(packets["sum"])
+    apart = [ticks for ticks, often in packets.get("steps") or () for _ in range(often)]
+    if not apart or not stream.get("time_base"):
+        return summed
+    middle = float(median_low(apart) * Fraction(stream["time_base"]))
+    typical = packets["count"] * middle
+    return typical if summed * _MOST_OFF < typical else summed
+
+
+def _leaps(stream: Mapping[str, Any]) -> bool:
     """True where counted packets do not last as long as their clock says."""
+    packets = stream.get("packets") or {}
     if not packets.get("whole") or not packets["clocked"] or not packets["sum"]:
         return False
     if packets.get("steady"):
         return False
     if packets["leaps"]:
         return True
-    return bool(packets["end"] - packets["first"] > packets["sum"] * _MOST_OFF + 1)
+    return bool(packets["end"] - packets["first"] > _lasting(stream) * _MOST_OFF + 1)
 
 
 def overlaps(stream: Mapping[str, Any]) -> bool:
@@ -147,7 +167,7 @@ def jumps(stream: Mapping[str, Any]) -> bool:
     span = stream.get("span")
     if span is not None and _trusted(span, stream["size"]) != span["seconds"]:
         return True
-    return _leaps(stream.get("packets") or {})
+    return _leaps(stream)
 
 
 def guessed(stream: Mapping[str, Any]) -> bool:
