@@ -6,6 +6,7 @@ import re
 import struct
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -817,3 +818,20 @@ def test_a_last_picture_that_stands_is_shown_in_segments_of_their_length(
     ]
     assert max(lasts) <= 4.2
     assert (8 if clip else 10.9) == pytest.approx(sum(lasts), abs=0.15)
+
+
+@pytest.mark.parametrize("rate", ["30000/1001", "24000/1001", "25"])
+@pytest.mark.parametrize("codec", ["mpeg1video", "mpeg2video"])
+def test_bare_pictures_of_a_clock_finer_than_a_microsecond(
+    ran: Run, made: Made, eyes: Eyes, codec: str, rate: str
+) -> None:
+    """More than half of MPEG-1's had been left out, and all of it refused then."""
+    name = f"bare-{codec}-{rate.partition('/')[0]}.mpg"
+    pictures = f"testsrc2=size=320x240:rate={rate}:duration=3"
+    source = made(name, "-f", "lavfi", "-i", pictures, "-c:v", codec, "-f", codec)
+
+    times = eyes.times(ran(source, "mp4").path)
+
+    steps = [b - a for a, b in pairwise(times)]
+    assert len(times) == round(3 * Fraction(rate))
+    assert {round(float(1 / Fraction(rate)), 3)} == {round(it, 3) for it in steps}

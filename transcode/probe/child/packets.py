@@ -49,12 +49,16 @@ class PacketsSeen:
     """Packets that are the second field of a picture."""
     pairs: FieldPairs = field(default_factory=FieldPairs)
 
-    def steps(self, *, whole: bool) -> list[tuple[int, int]]:
-        """(ticks between neighbours as shown, how often), commonest first."""
+    def steps(self, *, whole: bool, bare: bool = False) -> list[tuple[int, int]]:
+        """
+        (ticks between neighbours as shown, how often), commonest first.
+
+        Where libav made up the times of *bare* pictures, the first is a step early.
+        """
         # Second fields and repeats have no presentation time of their own.
         timed = 2 * len(self.times) >= len(self.decode_times)
         came = self.times if timed else self.decode_times
-        order = sorted(came)
+        order = sorted(came)[bare:]
         if not whole:
             # Pictures shown before these were still to come. Where none has come late
             # yet, the last may be the first to be waited for.

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from ...media.demuxers import CLOCKED, CUED, MISORDERED, short
+from ...media.demuxers import BARE, CLOCKED, CUED, MISORDERED, short
 from .bare_sound import joined_seconds, likely_seconds
 from .begins import forget_filled
 from .boxes import BoxIndex, looks_like
@@ -374,28 +374,29 @@ def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:
     if packets is None:
         facts["packets"] = {"count": 0}
         return
-    base = stream.time_base
+    base, form = stream.time_base, stream.container.format.name
     facts["packets"] = {
         "count": packets.count,
         "whole": seen.whole,
-        "clocked": stream.container.format.name in CLOCKED,
+        "clocked": form in CLOCKED,
         # What lies before 0 is not to be heard: RFC 7845 §4.3, and Vorbis I §A.2.
-        "trimmed": stream.container.format.name == "ogg" or facts["codec"] == "opus",
+        "trimmed": form == "ogg" or facts["codec"] == "opus",
         "untimed": packets.untimed,
         "first": _times(packets.first, base),
         "last": _times(packets.last, base),
         "end": _times(packets.end, base),
         "sum": _times(packets.ticks, base),
         "halves": packets.halves,
-        "misordered": stream.container.format.name in MISORDERED
-        and packets.times == packets.decode_times,
+        "misordered": form in MISORDERED and packets.times == packets.decode_times,
         "unheaded": packets.unheaded if packets.key_count else 0,
         "leaps": packets.leaps,
         "opened": None
         if packets.headed or not packets.keys
         else _times(packets.keys[0], base),
         "keys": [float(k * base) for k in sorted(packets.keys)[:_MOST_KEYS]],
-        "steps": packets.steps(whole=seen.whole) if facts["type"] == "video" else [],
+        "steps": packets.steps(whole=seen.whole, bare=form in BARE)
+        if facts["type"] == "video"
+        else [],
         "bytes": packets.size,
         "intra_only": packets.count == packets.key_count,
     }

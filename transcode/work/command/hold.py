@@ -35,8 +35,10 @@ def held(stream: Stream, hold: Hold, pair: Pair) -> Stream:
     Nothing is made up: it is what a player shows at that time.
     """
     if hold.rate is not None:
-        # Twice the ticks: pictures have the even ones, what may repeat one the odd.
-        stream = stream.filter("settb", "intb/2")
+        # Twice the ticks: pictures have the even ones, what may repeat one the odd. No
+        # finer than a microsecond: what waits for two inputs would round them to that.
+        stream = stream.filter("settb", "max(intb/2,1/1000000)")
+        stream = stream.filter("setpts", "2*round(PTS/2)")
     main, again = beat(stream, hold.every, hold.first, hold.after)
     if hold.rate is not None:
         again = again.filter("setpts", "2*floor(PTS/2)+1")
