@@ -24,6 +24,9 @@ TIMELESS: Final = frozenset({"avi", *BARE})
 MISORDERED: Final = frozenset({"mxf"})
 """Whose index may leave out in which order pictures are shown: then they have the times
 at which they are decoded."""
+MISTIMED: Final = frozenset({"m4v"})
+"""Without times, whose pictures FFmpeg 9 shows a thousandth of their time apart where
+their rate is one of 1001ths."""
 CLOCKED: Final = frozenset({"mpegts", "mpeg"})
 """Whose clock runs over, and leaps where recordings are joined."""
 RECORDED: Final = frozenset({"mpegts", "mpeg", "flv", "matroska"})

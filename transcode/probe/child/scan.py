@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from ...media.demuxers import BARE, CLOCKED, CUED, MISORDERED, short
+from ...media.demuxers import BARE, CLOCKED, CUED, MISORDERED, MISTIMED, short
 from .bare_sound import joined_seconds, likely_seconds
 from .begins import forget_filled
 from .boxes import BoxIndex, looks_like
@@ -379,6 +379,7 @@ def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:
         "count": packets.count,
         "whole": seen.whole,
         "clocked": form in CLOCKED,
+        "mistimed": form in MISTIMED,
         # What lies before 0 is not to be heard: RFC 7845 §4.3, and Vorbis I §A.2.
         "trimmed": form == "ogg" or facts["codec"] == "opus",
         "untimed": packets.untimed,

@@ -129,7 +129,7 @@ def _retimed(stream: Raw, rate: Rate) -> Literal["start", "count"] | None:
     if rate.rate is not None and line.get("samples", 0) and not line["duration"]:
         return "count"
     unordered = packets.get("misordered") and stream.get("has_b_frames")
-    unordered = unordered or stream.get("disordered")
+    unordered = unordered or stream.get("disordered") or packets.get("mistimed")
     if unordered and rate.rate is not None and rate.variable is False:
         return "count"
     moved = line.get("headless") or unseen(stream) or leads(stream)

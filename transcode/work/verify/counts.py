@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from ...contract import Task, VideoRendition
 from ...media.timeline import holds_last_picture, still_seconds, tail_seconds
-from ..command.timing import lead_frames
+from ..command.timing import hold, lead_frames
 from ..report import EncodeReport
 from .source import ms, promised, source_video
 from .tracks import BUDGET, Track
@@ -55,10 +55,12 @@ def _lead_seconds(task: Task) -> Fraction:
 
 
 def _held_seconds(task: Task) -> Fraction:
-    """For how long the last picture is shown again and again, while there is sound."""
-    if not holds_last_picture(task.media, task.recipe):
-        return Fraction(0)
-    return tail_seconds(task.media, task.recipe)
+    """
+    For how long the last picture is shown again and again, while there is sound, at the
+    rate that a rendition is converted to.
+    """
+    again = holds_last_picture(task.media, task.recipe) or hold(task) is not None
+    return tail_seconds(task.media, task.recipe) if again else Fraction(0)
 
 
 def _against_source(
