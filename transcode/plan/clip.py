@@ -64,12 +64,31 @@ def choose_clip(
                 start_seconds=asked.start_seconds,
                 end_seconds=asked.end_seconds,
             )
+    _refuse_last(start, media, video)
     if start == 0 and end is None:
         return None
     seek, _ = seek_point(media, video, profile, start=start)
     return Clip(
         start_seconds=start, end_seconds=end, seek_seconds=seek, slack_seconds=slack
     )
+
+
+def _refuse_last(start: float, media: Media, video: VideoStream | None) -> None:
+    """A clip that begins while the last picture stands has none of its own."""
+    if video is None:
+        return
+    lasts, still = video.duration_seconds, video.last_still_seconds
+    if lasts is None or still is None:
+        return
+    last = (video.start_seconds or 0.0) - zero_seconds(media) + lasts - still
+    own = 1.5 / float(video.frame_rate) if video.frame_rate else 0.0
+    if start > last + own and still > own:
+        raise ClipError(
+            f"No picture begins after {start:g} s: the last one stands from "
+            f"{last:.3f} s on. Begin there, or before.",
+            start_seconds=start,
+            duration_seconds=last + still,
+        )
 
 
 def _constant(video: VideoStream) -> bool:

@@ -179,6 +179,23 @@ def test_a_clip_that_ends_before_a_late_picture_is_refused(
     assert "No picture begins between 0.3 s and 1 s" in ended.err
 
 
+def test_a_clip_that_begins_while_the_last_picture_stands_is_refused(
+    made: Made, transcode: Callable[..., Any]
+) -> None:
+    """Nothing is shown from there on: it had failed after two attempts."""
+    source = made(
+        "last-stands.mp4", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=10:d=3",
+        *QUICK, "-bf", "0",
+        *("-bsf:v", "setts=duration='if(eq(N,29),80*DURATION,DURATION)'"),
+    )  # fmt: skip
+
+    ended = transcode("plan", source, "--start", "5")
+    before = transcode("plan", source, "--start", "2.9")
+
+    assert (2, 0) == (ended.code, before.code)
+    assert "the last one stands from 2.900 s on" in ended.err
+
+
 def test_opus_of_a_clip_begins_with_it(ran: Run, made: Made, eyes: Eyes) -> None:
     """
     Where the clip's first samples are few, too: the silence before them, which the
