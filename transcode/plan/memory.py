@@ -21,12 +21,14 @@ from ..contract import (
 )
 from ..media.pixels import samples_per_pixel
 from ..media.sampling import MOST_VMAF_THREADS
-from ..media.timeline import zero_seconds
+from ..media.timeline import lead_pictures, zero_seconds
 from .coefficients import Coefficients, EncodeCosts
 from .estimates import ASSUMED_RATE
 
 MIB = 2**20
 MACROBLOCK = 256
+_ALIGNED = 1.1
+"""Lines of pictures have room behind them: libavutil aligns them to 64 bytes."""
 
 QUEUED_PACKETS = 8
 """Between demuxer and decoder; `DEFAULT_PACKET_THREAD_QUEUE_SIZE` in fftools."""
@@ -257,6 +259,18 @@ def waiting_bytes(media: Media, video: VideoStream, recipe: Recipe) -> float:
     return late * _rate(video.frame_rate) * (picture_bytes(video) + scaled)
 
 
+def leading_bytes(media: Media, video: VideoStream, recipe: Recipe) -> float:
+    """
+    Pictures that fill a late beginning: they come all at once, and sheets of thumbnails
+    are asked for before what is made of them. 60 s at 360p took 790 MiB.
+    """
+    if recipe.sprites is None:
+        return 0.0
+    made = [it for it in recipe.video if it.made_by == "encoded"]
+    scaled = sum(it.width * it.height for it in made) * samples_per_pixel(None)
+    return lead_pictures(media, video, recipe) * scaled * _ALIGNED
+
+
 def compared_bytes(recipe: Recipe, threads: int) -> float:
     """Of what decodes and scores all finished renditions with a target at once."""
     pixels = sum(it.width * it.height for it in recipe.video if it.target)
@@ -298,7 +312,7 @@ def peak_bytes(  # noqa: PLR0913 - memory is the sum of just these
     if video is None or not decodes:
         return round(max(total, reading))
     total += decoder_bytes(media, video, threads) + held_bytes(video, recipe)
-    total += waiting_bytes(media, video, recipe)
+    total += waiting_bytes(media, video, recipe) + leading_bytes(media, video, recipe)
     total += sum(rendition_bytes(r, c, threads=threads) for r, c in costs)
     if recipe.deinterlace:
         total += 4 * picture_bytes(video)

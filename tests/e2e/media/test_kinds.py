@@ -855,3 +855,42 @@ def test_sound_alone_is_cut_into_segments_however_long(ran: Run, made: Made) -> 
     lasts = lengths(uri)
     assert 200 == pytest.approx(sum(lasts), abs=0.05)
     assert max(lasts) == pytest.approx(4, abs=0.1)
+
+
+def test_sound_may_go_on_for_minutes_behind_the_picture(ran: Run, made: Made) -> None:
+    """Nothing ended its fragment until all of it had been read, and all was lost."""
+    source = made(
+        "goes-on.mp4", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:d=5",
+        *("-f", "lavfi", "-i", "sine=d=400", *QUICK, "-c:a", "aac", "-ac", "2"),
+    )  # fmt: skip
+
+    playlists = ran(source, "hls").outputs
+
+    uris = [it["uri"] for it in playlists if it["uri"].endswith("/index.m3u8")]
+    for uri in uris:
+        lasts = lengths(uri)
+        assert 400 == pytest.approx(sum(lasts), abs=0.1)
+        assert max(lasts) == pytest.approx(4, abs=0.1)
+    assert len(uris) >= 2
+
+
+def test_a_picture_that_begins_late_takes_the_memory_that_was_predicted(
+    ran: Run, made: Made
+) -> None:
+    """
+    What fills its beginning comes all at once, beside thumbnails: of a picture that
+    begins after 20 s two attempts had been killed, after 60 s all five.
+    """
+    source = made(
+        "late-picture.mp4", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:d=5",
+        *("-f", "lavfi", "-i", "sine=d=25", "-filter_complex"),
+        *("[0:v]setpts=PTS+20/TB[v]", "-map", "[v]", "-map", "1:a", *QUICK),
+        *("-c:a", "aac", "-ac", "2"),
+    )  # fmt: skip
+
+    document = ran(source, "hls").document
+
+    [attempt] = document["tasks"][0]["attempts"]
+    used = attempt["measured"]["peak_memory_bytes"]
+    assert attempt["outcome"] == "succeeded"
+    assert used <= attempt["predicted"]["peak_memory_bytes"]

@@ -352,11 +352,11 @@ def _groups(recipe: Recipe, fifo: str) -> tuple[_Group, ...]:
             # fragments' times: the packager forgets empty edits.
             "movflags": "+frag_keyframe+delay_moov+default_base_moof+frag_discont",
             "min_frag_duration": "1000000",
+            # Where no keyframe comes, as of sound alone or behind the picture, all the
+            # rest would be one: above 32 KiB the packager takes its index for one
+            # without an end.
+            "frag_duration": "15000000" if recipe.video else "1000000",
         }
-        if not recipe.video:
-            # Sound has no keyframes to end fragments at. All of it would be one, whose
-            # index of above 32 KiB the packager takes for one without an end.
-            muxer["frag_duration"] = "1000000"
         for index, sound in enumerate(recipe.audio):
             muxer[f"bsf:a:{index}"] = _sound_filters(sound)
         group = _Group(f"file:{fifo}", muxer, recipe.video, recipe.audio)
