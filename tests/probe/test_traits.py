@@ -625,3 +625,21 @@ def test_defaults_may_stand_before_the_tracks_they_are_for(
     assert (75, 25) == (video.frames, video.frame_rate)
     assert 3 == pytest.approx(video.duration_seconds, abs=0.001)
     assert 3 == len(video.keyframe_seconds or ())
+
+
+@pytest.mark.parametrize(("ticks", "seconds"), [(1000, 43.0), (16_000_000_000, None)])
+def test_years_of_it_are_damaged_times(
+    ffmpeg: str, look: Look, tmp_path: Path, ticks: int, seconds: float | None
+) -> None:
+    """Their segments were planned for ever: nothing was made, and nothing said."""
+    path = tmp_path / "years.mkv"
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=3"]
+    late = f"setts=ts='if(gte(N,50),TS+{ticks},TS)'"
+    argv += ["-c:v", "libx264", "-bf", "0", "-pix_fmt", "yuv420p", "-bsf:v", late]
+    subprocess.run([*argv, str(path)], check=True)
+
+    if seconds is not None:
+        assert seconds == pytest.approx(look(path).duration_seconds, abs=0.1)
+        return
+    with pytest.raises(MediaRejected, match="Its times are damaged: by them it lasts"):
+        look(path)

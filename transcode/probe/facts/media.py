@@ -32,6 +32,8 @@ _CLOCKED: Mapping[str, float] = {"matroska": 1.0, "nut": math.inf}
 """Demuxers of which every tool takes the same moment for 0, whatever it read before,
 and how far that may be from where anything begins: above, it is no neighbour but a
 mistake. Of reordered pictures in NUT libav tells no beginning, or a later one."""
+_LONGEST_SECONDS = 31 * 86_400.0
+"""Nobody records more into one file; its segments would be planned for ever."""
 _LEAST_APART = 0.001
 """Seconds: below, a clock's rounding."""
 _BROKEN = "video of which no frame can be decoded"
@@ -73,6 +75,11 @@ def media_from(
         raise _cut(raw, truncated)
     warnings += _warnings(raw, others)
     duration, start, doubt = _duration(raw, [*video, *audio])
+    if duration is not None and duration > _LONGEST_SECONDS:
+        raise MediaRejected(
+            f"Its times are damaged: by them it lasts {duration / 86_400:.0f} days.",
+            duration_seconds=duration,
+        )
     if doubt:
         warnings.append(doubt)
     index = raw["index"] or {}
