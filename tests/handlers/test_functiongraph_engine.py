@@ -292,7 +292,7 @@ async def test_a_stream_is_indexed_before_it_is_cut(
     and on the bill.
     """
     front = make_front("--dynamic", "--self", URN)
-    clip = make_clip("streamed.ts", seconds=22, size="320x180", audio=False)
+    clip = make_clip("streamed.ts", seconds=30, size="320x180", audio=False)
     place.put("in/streamed.ts", clip.read_bytes())
     request = Request(
         source=f"{place.uri}/in/streamed.ts",
