@@ -894,3 +894,20 @@ def test_a_picture_that_begins_late_takes_the_memory_that_was_predicted(
     used = attempt["measured"]["peak_memory_bytes"]
     assert attempt["outcome"] == "succeeded"
     assert used <= attempt["predicted"]["peak_memory_bytes"]
+
+
+def test_bare_pictures_that_were_not_all_seen_are_kept(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """Above 2 MiB any may stand still; what looks for that counts in microseconds."""
+    noise = "testsrc2=size=352x288:rate=30000/1001:duration=4,noise=alls=60:allf=t"
+    source = made(
+        "large-bare.bin", "-f", "lavfi", "-i", noise, "-c:v", "mpeg1video", "-q:v", "2",
+        *("-bf", "2", "-f", "mpeg1video"),
+    )  # fmt: skip
+
+    times = eyes.times(ran(source, "mp4").path)
+
+    assert source.stat().st_size > 2 << 20
+    assert len(times) == 120
+    assert {0.033} == {round(b - a, 3) for a, b in pairwise(times)}

@@ -380,6 +380,7 @@ def _add_packets(facts: dict[str, Any], seen: Scan, stream: Any) -> None:
         "whole": seen.whole,
         "clocked": form in CLOCKED,
         "mistimed": form in MISTIMED,
+        "bare": form in BARE,
         # What lies before 0 is not to be heard: RFC 7845 §4.3, and Vorbis I §A.2.
         "trimmed": form == "ogg" or facts["codec"] == "opus",
         "untimed": packets.untimed,

@@ -58,7 +58,8 @@ def _timed(stream: Mapping[str, Any]) -> tuple[float | None, float | None]:
     if start is None and first is not None:
         # libav had none by the time that the file was open.
         start = first + late
-    length = stream["duration"]
+    # Of bare pictures libav divides the bytes by the rate that their header allows.
+    length = None if raw_frames(stream) is not None else stream["duration"]
     if length is None and start is not None and (ends := stream.get("ends")):
         length = ends - max(start, 0.0)
     return start, length or None
@@ -181,11 +182,13 @@ def raw_frames(stream: Mapping[str, Any]) -> int | None:
     """
     About how many frames a bare elementary stream has; None for anything else.
 
-    It has no times at all and no index: what was read of it is all there is to tell.
+    It has no index, and no times or those that libav makes up: what was read of it is
+    all there is to tell.
     """
     packets = stream.get("packets") or {}
     count: int = packets.get("count", 0)
-    if not count or packets["untimed"] != count or packets["whole"]:
+    bare = packets.get("bare") or packets.get("untimed") == count
+    if not count or not bare or packets["whole"]:
         return None
     size: int = stream["size"]
     hidden: int = packets.get("unheaded", 0)
