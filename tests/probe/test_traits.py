@@ -643,3 +643,16 @@ def test_years_of_it_are_damaged_times(
         return
     with pytest.raises(MediaRejected, match="Its times are damaged: by them it lasts"):
         look(path)
+
+
+def test_up_to_the_budget_all_of_a_stream_is_known(
+    make_clip: MakeClip, look: Look
+) -> None:
+    """A quarter of it was kept for the end of what had been read to its end."""
+    clip = make_clip("small.ts", seconds=22, size="320x180", audio=False)
+
+    media = look(clip)
+
+    assert 3 << 19 < clip.stat().st_size < 2 << 20
+    assert 550 == media.video[0].frames
+    assert media.video[0].keyframe_seconds

@@ -911,3 +911,26 @@ def test_bare_pictures_that_were_not_all_seen_are_kept(
     assert source.stat().st_size > 2 << 20
     assert len(times) == 120
     assert {0.033} == {round(b - a, 3) for a, b in pairwise(times)}
+
+
+def test_pictures_above_the_profiles_rate_may_end_before_the_sound(
+    ran: Run, made: Made
+) -> None:
+    """What is held then, at that rate, is counted: 3 pictures were wanted of 62."""
+    source = made(
+        "fast.mp4", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=240:duration=2",
+        *("-f", "lavfi", "-i", "sine=d=3.5", "-vf", "select='gt(mod(n,7),1)'"),
+        *("-fps_mode", "vfr", *QUICK, "-bf", "0", "-c:a", "aac", "-ac", "2"),
+    )  # fmt: skip
+
+    run = ran(source, "hls")
+
+    [video] = run.document["media"]["video"]
+    assert video["variable_frame_rate"]
+    assert 3.5 == pytest.approx(sum(lengths(run_video(run))), abs=0.1)
+
+
+def run_video(run: Any) -> str:
+    """The media playlist of its picture."""
+    uris = [it["uri"] for it in run.outputs]
+    return next(it for it in uris if it.endswith("p/index.m3u8"))
