@@ -166,6 +166,12 @@ def between_keyframes(recipe: Recipe) -> bool:
     return sprites is not None and sprites.interval_seconds < recipe.gop_seconds
 
 
+def ends_open(media: Media, recipe: Recipe) -> bool:
+    """Whether thumbnails are made until the picture ends, for when was only guessed."""
+    clip = recipe.clip
+    return media.duration_estimated and (clip is None or clip.end_seconds is None)
+
+
 def end_seconds(media: Media, recipe: Recipe) -> Fraction | None:
     """
     When the last picture goes, in the results' seconds; None where nobody knows.

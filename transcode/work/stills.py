@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..contract import Sprites, Task
 from ..media.samples import deviation, mean
-from ..media.timeline import end_seconds
+from ..media.timeline import end_seconds, ends_open
 from .verify.decode import media_errors, open_media
 
 POSTER = "poster.jpg"
@@ -66,11 +66,26 @@ def finish_stills(task: Task, staging: Path, *, encoded_seconds: float | None) -
             known = next((it.duration_seconds for it in used), None)
             length = clip.end_seconds - clip.start_seconds
             end = min(end, length if known is None else known)
-        write_thumbnails(
-            staging,
-            recipe.sprites,
-            end_seconds=end or task.media.duration_seconds or planned,
-        )
+        end = end or task.media.duration_seconds or planned
+        sprites = recipe.sprites
+        if ends_open(task.media, recipe):
+            sprites = until(sprites, end)
+            _drop_empty(staging, sprites)
+        write_thumbnails(staging, sprites, end_seconds=end)
+
+
+def _drop_empty(staging: Path, sprites: Sprites) -> None:
+    """Of a picture that goes when a tile is due, that tile was made, too."""
+    needed = ceil(sprites.count / (sprites.columns * sprites.rows))
+    for sheet in sorted((staging / SPRITES_FOLDER).glob("*.jpg"))[needed:]:
+        sheet.unlink()
+
+
+def until(sprites: Sprites, end_seconds: float) -> Sprites:
+    """As many of *sprites* as a picture needs that ends then."""
+    # A hair less: a last tile that would show the very end only is none.
+    count = max(1, ceil(end_seconds / sprites.interval_seconds - 1e-6))
+    return sprites.model_copy(update={"count": count})
 
 
 def choose_poster(folder: Path) -> Path | None:
@@ -126,8 +141,7 @@ def write_thumbnails(
         return None
     per_sheet = sprites.columns * sprites.rows
     cues = ["WEBVTT"]
-    # A hair less: a last tile that would show the very end only is none.
-    shown = max(1, ceil(end_seconds / sprites.interval_seconds - 1e-6))
+    shown = until(sprites, end_seconds).count
     count = min(sprites.count, shown, len(sheets) * per_sheet)
     for tile in range(count):
         begin = tile * sprites.interval_seconds

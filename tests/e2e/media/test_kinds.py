@@ -913,6 +913,41 @@ def test_bare_pictures_that_were_not_all_seen_are_kept(
     assert {0.033} == {round(b - a, 3) for a, b in pairwise(times)}
 
 
+def test_bare_pictures_of_a_high_rate_do_not_wait_for_ever(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """ffmpeg waited until its time was up, and all of that was billed."""
+    noise = "testsrc2=size=352x288:rate=30000/1001:duration=4,noise=alls=60:allf=t"
+    source = made(
+        "high-rate.h264", "-f", "lavfi", "-i", noise, "-c:v", "libx264", "-b:v", "12M",
+        *("-pix_fmt", "yuv420p", "-f", "h264"),
+    )  # fmt: skip
+
+    times = eyes.times(ran(source, "mp4").path)
+
+    assert source.stat().st_size > 2 << 20
+    assert len(times) == 120
+
+
+def test_thumbnails_go_on_where_a_length_was_a_guess(ran: Run, made: Made) -> None:
+    """Those of 8 s, guessed by its first bytes, were refused beside 24 s of picture."""
+    source = made(
+        "guess.h264", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=24",
+        *("-vf", "noise=alls=80:allf=t:enable='lt(t,3)'", *QUICK, "-crf", "18"),
+        *("-f", "h264"),
+    )  # fmt: skip
+
+    run = ran(source, "hls")
+
+    folder = Path(run.one("thumbnails")["uri"]).parent
+    cues = (folder / "thumbnails.vtt").read_text(encoding="utf-8")
+    listed = (folder / "thumbnails.m3u8").read_text(encoding="utf-8")
+    assert run.document["media"]["duration_seconds"] < 10
+    assert 12 == cues.count("-->")
+    assert "--> 00:00:24.000" in cues
+    assert ["6.000"] * 4 == re.findall(r"#EXTINF:([\d.]+)", listed)
+
+
 def test_pictures_above_the_profiles_rate_may_end_before_the_sound(
     ran: Run, made: Made
 ) -> None:
@@ -932,5 +967,5 @@ def test_pictures_above_the_profiles_rate_may_end_before_the_sound(
 
 def run_video(run: Any) -> str:
     """The media playlist of its picture."""
-    uris = [it["uri"] for it in run.outputs]
+    uris = [str(it["uri"]) for it in run.outputs]
     return next(it for it in uris if it.endswith("p/index.m3u8"))

@@ -30,6 +30,7 @@ from ...media.timeline import (
     between_keyframes,
     clipped,
     end_seconds,
+    ends_open,
     joined_rendition,
     looks_at_joined,
     sprites_rendition,
@@ -186,7 +187,7 @@ def build(  # noqa: PLR0913  each is one fact about this machine
         streams += _listed(len(outputs), group)
         outputs.append(ffmpeg.output(*mapped, group.url, **options))
 
-    outputs += _stills(recipe, pictures)
+    outputs += _stills(task, pictures)
     outputs += _captions(recipe, source)
     if burned is not None:
         outputs.append(ffmpeg.output(burned["a"], "-", f="null", c="copy"))
@@ -495,8 +496,8 @@ def _more(recipe: Recipe) -> bool:
     return bool(recipe.poster or recipe.sprites or recipe.captions)
 
 
-def _stills(recipe: Recipe, pictures: Pictures) -> list[Any]:
-    outputs = []
+def _stills(task: Task, pictures: Pictures) -> list[Any]:
+    outputs, recipe = [], task.recipe
     if recipe.poster is not None and pictures.poster is not None:
         frames = {
             # Nearly transparent (2 is best, 31 worst).
@@ -511,8 +512,9 @@ def _stills(recipe: Recipe, pictures: Pictures) -> list[Any]:
         frames = {
             # Tiles are small and many: a little less.
             "q:v": "5",
-            "frames:v": str(-(-recipe.sprites.count // per_sheet)),
         }
+        if not ends_open(task.media, recipe):
+            frames["frames:v"] = str(-(-recipe.sprites.count // per_sheet))
         url = f"file:{SPRITES}"
         outputs.append(ffmpeg.output(pictures.sprites, url, **JPEG, **frames, **BACK))
     return outputs

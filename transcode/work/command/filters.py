@@ -299,12 +299,14 @@ def sprite_sheets(
     stream: Stream,
     sprites: Sprites,
     *,
+    open_ended: bool,
     hdr: VideoStream | None,
     draw: Drawn | None = None,
 ) -> Stream:
     """
     Sheets of tiles; tile *k* shows the first picture at or after k × interval.
 
+    *open_ended*: as many as there are, whatever was planned; otherwise exactly those.
     *hdr* and *draw* as for `poster_frames`.
     """
     every = f"{sprites.interval_seconds:.9g}"
@@ -323,9 +325,10 @@ def sprite_sheets(
         round="down",
         eof_action="pass",  # a single frame is a tile, too
     )
-    # The index may promise more than there is: the last picture fills the sheet up.
-    stream = stream.filter("tpad", stop_mode="clone", stop=sprites.count)
-    stream = stream.filter("trim", end_frame=sprites.count)
+    if not open_ended:
+        # The index may promise more than there is: the last picture fills it up.
+        stream = stream.filter("tpad", stop_mode="clone", stop=sprites.count)
+        stream = stream.filter("trim", end_frame=sprites.count)
     size = sprites.tile_width, sprites.tile_height
     stream = _picture(stream, size, hdr=hdr, draw=draw)
     stream = stream.filter("tile", layout=f"{sprites.columns}x{sprites.rows}")

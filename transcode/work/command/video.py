@@ -23,6 +23,7 @@ from ...media.sequence_headers import UNITS
 from ...media.timeline import (
     clipped,
     end_seconds,
+    ends_open,
     first_seconds,
     holds_last_picture,
     joined,
@@ -406,7 +407,11 @@ def _stills(
         )
     if sprites is not None:
         stills["sprites"] = lambda stream: sprite_sheets(
-            stream, sprites, hdr=hdr, draw=draw
+            stream,
+            sprites,
+            open_ended=ends_open(task.media, task.recipe),
+            hdr=hdr,
+            draw=draw,
         )
     return stills
 

@@ -9,6 +9,7 @@ from math import ceil
 from pathlib import Path
 
 from ...contract import Check, CmafPackaging, Poster, Sprites, Task
+from ...media.timeline import ends_open
 from .playlists import BrokenPlaylist, read_fetched, read_mpd
 from .tracks import Track
 
@@ -34,9 +35,19 @@ def stills_check(
             path.name: measure(path)
             for path in sorted((staging / "sprites").glob("*.jpg"))
         }
-        wrong += _sheets(recipe.sprites, sheets)
         lasts = max((t.end for t in tracks if t.is_video), default=None)
-        wrong += _cues(recipe.sprites, sheets, staging / "thumbnails.vtt", lasts)
+        sprites = recipe.sprites
+        guessed = lasts is not None and ends_open(task.media, recipe)
+        if lasts is not None and guessed:
+            # As many as it lasts, whatever was guessed.
+            most = ceil((lasts + _TOLERANCE) / Fraction(sprites.interval_seconds))
+            sprites = sprites.model_copy(update={"count": most})
+        fewest = _fewest(sprites, lasts)
+        made = fewest if guessed else sprites.count
+        wrong += _sheets(sprites, sheets, fewest=made)
+        wrong += _cues(
+            sprites, sheets, staging / "thumbnails.vtt", lasts, fewest=fewest
+        )
         packaging = recipe.packaging
         if isinstance(packaging, CmafPackaging) and packaging.dash:
             wrong += _dash(recipe.sprites, sheets, staging / "manifest.mpd", lasts)
@@ -57,9 +68,20 @@ def _poster(plan: Poster, path: Path, measure: Measure) -> Iterator[str]:
         yield f"poster.jpg is {size[0]}x{size[1]}, not {plan.width}x{plan.height}"
 
 
-def _sheets(plan: Sprites, sheets: dict[str, tuple[int, int] | str]) -> Iterator[str]:
-    wanted = -(-plan.count // (plan.columns * plan.rows))
-    if len(sheets) != wanted:
+def _fewest(plan: Sprites, lasts: Fraction | None) -> int:
+    """None for a time that the picture does not reach, where sound goes on after it."""
+    if lasts is None:
+        return plan.count
+    reached = (lasts - _TOLERANCE) / Fraction(plan.interval_seconds)
+    return min(plan.count, ceil(reached))
+
+
+def _sheets(
+    plan: Sprites, sheets: dict[str, tuple[int, int] | str], *, fewest: int
+) -> Iterator[str]:
+    per_sheet = plan.columns * plan.rows
+    wanted = ceil(plan.count / per_sheet)
+    if not ceil(fewest / per_sheet) <= len(sheets) <= wanted:
         yield f"{len(sheets)} sprite sheets, {wanted} make {plan.count} thumbnails"
     for name, size in sheets.items():
         if isinstance(size, str):
@@ -137,6 +159,8 @@ def _cues(
     sheets: dict[str, tuple[int, int] | str],
     path: Path,
     lasts: Fraction | None,
+    *,
+    fewest: int,
 ) -> Iterator[str]:
     try:
         text = path.read_text(encoding="utf-8")
@@ -157,11 +181,6 @@ def _cues(
             yield f"thumbnail {count} begins at {cue[1]}, not where the last one ends"
         ends = _seconds(cue[2])
         yield from _target(plan, sheets, following)
-    # None for a time that the picture does not reach, where sound goes on after it.
-    fewest = plan.count
-    if lasts is not None:
-        reached = (lasts - _TOLERANCE) / Fraction(plan.interval_seconds)
-        fewest = min(plan.count, ceil(reached))
     if not fewest <= count <= plan.count:
         yield f"thumbnails.vtt has {count} cues, planned were {plan.count}"
     if lasts is not None and abs(ends - lasts) > _TOLERANCE:
