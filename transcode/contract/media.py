@@ -131,6 +131,8 @@ class VideoStream(Value):
     program: int | None = None
     """Number of the program of a transport stream that it belongs to."""
     decodable: bool = True
+    untimed: bool = False
+    """No packet of it has a time: the decoder shows one picture after another."""
     retimed: Literal["start", "count"] | None = None
     """Where ffmpeg's times are wrong: the first picture shown belongs at
     `start_seconds`, or pictures are to be counted at `frame_rate` from there."""

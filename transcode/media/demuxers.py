@@ -19,8 +19,6 @@ BARE: Final = frozenset(
     {"h264", "hevc", "vvc", "mpegvideo", "m4v", "h263", "vc1", "obu"}
 )
 """Elementary streams: pictures after pictures, and nothing about them."""
-UNTIMED: Final = frozenset({"h264", "hevc", "vvc"})
-"""Whose packets have no times at all: the decoder shows one picture after another."""
 TIMELESS: Final = frozenset({"avi", *BARE})
 """Without presentation times: what is copied from them may be misordered."""
 MISORDERED: Final = frozenset({"mxf"})

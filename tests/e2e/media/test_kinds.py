@@ -913,14 +913,15 @@ def test_bare_pictures_that_were_not_all_seen_are_kept(
     assert {0.033} == {round(b - a, 3) for a, b in pairwise(times)}
 
 
-def test_bare_pictures_of_a_high_rate_do_not_wait_for_ever(
-    ran: Run, made: Made, eyes: Eyes
+@pytest.mark.parametrize("kind", ["h264", "mxf"])
+def test_pictures_without_times_do_not_wait_for_ever(
+    ran: Run, made: Made, eyes: Eyes, kind: str
 ) -> None:
     """ffmpeg waited until its time was up, and all of that was billed."""
     noise = "testsrc2=size=352x288:rate=30000/1001:duration=4,noise=alls=60:allf=t"
     source = made(
-        "high-rate.h264", "-f", "lavfi", "-i", noise, "-c:v", "libx264", "-b:v", "12M",
-        *("-pix_fmt", "yuv420p", "-f", "h264"),
+        f"high-rate.{kind}", "-f", "lavfi", "-i", noise, "-c:v", "libx264",
+        *("-b:v", "12M", "-pix_fmt", "yuv420p", "-f", kind),
     )  # fmt: skip
 
     times = eyes.times(ran(source, "mp4").path)

@@ -103,6 +103,7 @@ def video_stream(stream: Raw, *, whole: bool) -> VideoStream:
         default="default" in stream["disposition"],
         program=stream.get("program"),
         decodable=stream["decodable"] and not stream.get("encrypted"),
+        untimed=_untimed(stream),
         retimed=_retimed(stream, rate),
         unknown=unknown,
     )
@@ -114,6 +115,13 @@ def _is_short(stream: Raw, seconds: float, likely: float | None, rate: Rate) -> 
     if told or likely is None or not rate.rate or rate.variable is not False:
         return False
     return _HAIR < (likely - seconds) * rate.rate <= _LAST_PICTURES
+
+
+def _untimed(stream: Raw) -> bool:
+    """Bare H.264, HEVC and VVC, or MXF without an index that tells their order."""
+    packets = stream.get("packets") or {}
+    count = packets.get("count", 0)
+    return bool(count) and packets.get("untimed") == count
 
 
 def _retimed(stream: Raw, rate: Rate) -> Literal["start", "count"] | None:

@@ -12,7 +12,6 @@ from ...contract import (
     Task,
     VideoStream,
 )
-from ...media.demuxers import UNTIMED, short
 from ...media.timeline import (
     clipped,
     end_seconds,
@@ -105,9 +104,8 @@ def hold(task: Task) -> Hold | None:
     """
     recipe = task.recipe
     video = _picture(task.media, recipe)
-    untimed = short(task.media.format_name) in UNTIMED
     copied = any(it.made_by == "copied" for it in recipe.video)
-    if video is None or untimed or copied:
+    if video is None or video.untimed or copied:
         return None
     clip = recipe.clip
     steady = video.frame_rate if video.variable_frame_rate is False else None
