@@ -949,6 +949,17 @@ def test_thumbnails_go_on_where_a_length_was_a_guess(ran: Run, made: Made) -> No
     assert ["6.000"] * 4 == re.findall(r"#EXTINF:([\d.]+)", listed)
 
 
+def test_grain_that_an_encoder_drops_is_no_wrong_picture(ran: Run, made: Made) -> None:
+    """With it 11 % of a dull picture's contrast went, and it was refused."""
+    source = made(
+        "grain.mp4", "-f", "lavfi", "-i", "testsrc2=size=128x96:rate=25:duration=4",
+        *("-vf", "format=gray,eq=contrast=0.4,noise=c0s=88:c0f=t,format=yuv420p"),
+        *(*QUICK, "-crf", "10"),
+    )  # fmt: skip
+
+    assert ran(source).one("rendition")
+
+
 def test_pictures_above_the_profiles_rate_may_end_before_the_sound(
     ran: Run, made: Made
 ) -> None:

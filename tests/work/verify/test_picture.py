@@ -163,6 +163,30 @@ def test_a_picture_beside_a_cut_may_be_either(
     assert {"picture"} == told_all.with_report(sampled=tuple(none_of_them)).failed()
 
 
+@pytest.mark.parametrize(("dull", "failed"), [(1, set()), (2, {"picture"})])
+def test_contrast_is_wrong_in_more_than_one_picture(
+    finished: Any, seen: Seen, sampled: Path, dull: int, failed: set[str]
+) -> None:
+    """In one of many it is an encoder's that is short of bits."""
+    told = read_sampled(sampled, SHOWN, 25)
+    beside = [
+        SampledPicture(it.time, tuple(stretched(one) for one in it.pictures))
+        if number < dull
+        else it
+        for number, it in enumerate(told)
+    ]
+
+    checked = finished.with_report(seen=seen, shown=SHOWN, sampled=tuple(beside))
+
+    assert failed == checked.with_recipe(verify="full").failed()
+
+
+def stretched(seen: Seen) -> Seen:
+    """As if one range had been taken for the other."""
+    luma = bytes(min(255, max(0, round(128 + (it - 128) * 1.14))) for it in seen.luma)
+    return replace(seen, luma=luma)
+
+
 def test_where_something_is_drawn_no_picture_is_compared(
     finished: Any, seen: Seen, sampled: Path
 ) -> None:
