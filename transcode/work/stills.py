@@ -5,9 +5,11 @@ from __future__ import annotations
 from math import ceil
 from pathlib import Path
 
-from ..contract import Sprites, Task
+from ..contract import CmafPackaging, Sprites, Task
 from ..media.samples import deviation, mean
 from ..media.timeline import end_seconds, ends_open
+from .package import folder
+from .served import serve
 from .verify.decode import media_errors, open_media
 
 POSTER = "poster.jpg"
@@ -58,6 +60,9 @@ def finish_stills(task: Task, staging: Path, *, encoded_seconds: float | None) -
         planned = recipe.sprites.count * recipe.sprites.interval_seconds
         ends = end_seconds(task.media, recipe)
         end = encoded_seconds if ends is None else float(ends)
+        if ends is None:
+            # What counts as encoded is the sound, too, that may go on behind it.
+            end = _made_until(task, staging) or end
         clip = recipe.clip
         if ends is None and end and clip is not None and clip.end_seconds is not None:
             # What counts as encoded are sheets of thumbnails and sound, too, that end
@@ -72,6 +77,14 @@ def finish_stills(task: Task, staging: Path, *, encoded_seconds: float | None) -
             sprites = until(sprites, end)
             _drop_empty(staging, sprites)
         write_thumbnails(staging, sprites, end_seconds=end)
+
+
+def _made_until(task: Task, staging: Path) -> float | None:
+    """When the picture goes of the segments that were made; None of single files."""
+    if not isinstance(task.recipe.packaging, CmafPackaging):
+        return None
+    made = [serve(task, it, staging / folder(it)) for it in task.recipe.video]
+    return max((float(it.end) for it in made if it is not None), default=None)
 
 
 def _drop_empty(staging: Path, sprites: Sprites) -> None:

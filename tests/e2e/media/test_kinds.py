@@ -930,6 +930,39 @@ def test_pictures_without_times_do_not_wait_for_ever(
     assert len(times) == 120
 
 
+def test_sound_may_end_before_the_picture_of_a_stream(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """ffmpeg waited until its time was up where any picture might have stood still."""
+    source = made(
+        "early-end.ts", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=50:duration=9",
+        *("-f", "lavfi", "-i", "sine=d=6", "-vf", "noise=alls=40:allf=t", *QUICK),
+        *("-b:v", "8M", "-c:a", "aac", "-ac", "2"),
+    )  # fmt: skip
+
+    times = eyes.times(ran(source, "mp4").path)
+
+    assert source.stat().st_size > 2 << 20
+    assert times[-1] == pytest.approx(9, abs=0.05)
+
+
+def test_the_picture_may_end_before_the_sound_of_a_stream_of_unknown_lengths(
+    ran: Run, made: Made
+) -> None:
+    """Thumbnails go on until it ends, not until the sound does."""
+    source = made(
+        "early-picture.flv", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:d=6",
+        *("-f", "lavfi", "-i", "sine=d=9", "-vf", "noise=alls=60:allf=t", *QUICK),
+        *("-b:v", "6M", "-c:a", "aac", "-ac", "2"),
+    )  # fmt: skip
+
+    run = ran(source, "hls")
+
+    cues = Path(run.one("thumbnails")["uri"]).read_text(encoding="utf-8")
+    assert source.stat().st_size > 2 << 20
+    assert "--> 00:00:06.0" in cues.split("\n\n")[-1]
+
+
 def test_thumbnails_go_on_where_a_length_was_a_guess(ran: Run, made: Made) -> None:
     """Those of 8 s, guessed by its first bytes, were refused beside 24 s of picture."""
     source = made(

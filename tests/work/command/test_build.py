@@ -364,6 +364,29 @@ def test_alternating_rates(command: Any, make_recipe: Any, video: Any) -> None:
     assert "]fps=25/2[" in chain
 
 
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_packets_are_read_apart_beside_pictures_that_are_repeated(
+    command: Any, make_recipe: Any, video: Any, inputs: int
+) -> None:
+    """Else ffmpeg waits for ever where another stream is behind."""
+    steady = inputs == 1
+    stream = VIDEO.model_copy(update={"variable_frame_rate": not steady})
+    media = MEDIA.model_copy(update={"video": (stream,)})
+
+    made = command(
+        make_recipe(video=(video(1280, 720),)),
+        media=media,
+        shown="/scratch/shown",
+    )
+
+    given = [value for flag, value in pairwise(made.argv) if flag == "-i"]
+    graph = made.argv[made.argv.index("-filter_complex") + 1]
+    copied = {value for flag, value in pairwise(made.argv) if flag == "-map"}
+    assert ["file:/source/clip.mov"] * inputs == given
+    assert f"[{made.source_input}:0]" in graph
+    assert (f"{made.source_input}:0" in copied) is steady
+
+
 def test_unknown_rendition(command: Any, make_recipe: Any) -> None:
     """
     A file that names what the recipe does not make is refused, not left empty.

@@ -48,6 +48,7 @@ from .colour import tagging
 from .filters import BACK, poster_due
 from .gain import Gain
 from .inputs import (
+    APART,
     address,
     burned_lines,
     joined_file,
@@ -59,7 +60,7 @@ from .muxers import JPEG, MUXERS, POSTERS, SPRITES, labels, metadata
 from .pace import pace
 from .seek import keeps_clock, told_until
 from .subtitles import CLOCK, CLOCK_OPTIONS
-from .video import Pictures, finished, headers_of, lay
+from .video import Pictures, finished, headers_of, lay, repeats
 
 GLOBAL = (
     # Errors and the closing summary need no banner.
@@ -193,15 +194,13 @@ def build(  # noqa: PLR0913  each is one fact about this machine
         outputs.append(ffmpeg.output(burned["a"], "-", f="null", c="copy"))
     if shown is not None:
         outputs += _told(pictures, picture, shown)
-        outputs += _headers(task, picture, shown)
-        outputs += _packets(task, picture, shown)
+        outputs += _packets_of(task, picture, shown, clocked=clocked)
     # The spec's share of cores for the filters, too.
     shared = ("-filter_complex_threads", str(task.spec.threads))
     arguments = ffmpeg.merge_outputs(*outputs).get_args()
     kept = ("-copyts",) if clocked else ()
     argv = (program, *GLOBAL, *shared, *_patience(task), *kept, *arguments)
-    inputs = [value for flag, value in pairwise(argv) if flag == "-i"]
-    number = next((n for n, it in enumerate(inputs) if it == address(task)), 0)
+    number = _decoded_input(argv, address(task))
     headers = None if shown is None else headers_of(task)
     watched = None if shown is None else watched_of(task)
     return Command(
@@ -555,10 +554,37 @@ def _told(pictures: Pictures, picture: Any, shown: str) -> list[Any]:
     return [ffmpeg.output(picture, f"file:{shown}", **PACKET_OPTIONS)]
 
 
+def _packets_of(task: Task, picture: Any, shown: str, *, clocked: bool) -> list[Any]:
+    """What is looked for in packets as they come, where there is something."""
+    if picture is None or not (headers_of(task) or watched_of(task)):
+        return []
+    apart = None
+    if repeats(task):
+        # FFmpeg 9.0.2's scheduler takes a demuxer for one that feeds the first of its
+        # outputs alone. Where those are copies, and another stream is behind (sound
+        # that ends before the picture, or has a gap), it lets neither the demuxer go on
+        # nor a graph that repeats pictures, and ffmpeg waits for ever.
+        apart = upload(task, clocked=clocked, apart=True)
+        picture = apart[str(task.recipe.video_index)]
+    found = [*_headers(task, picture, shown), *_packets(task, picture, shown)]
+    return found if apart is None else [*found, _used(task.recipe, apart)]
+
+
+def _decoded_input(argv: Sequence[str], upload: str) -> int:
+    """Which of the inputs is the upload that is decoded."""
+    inputs, options = [], set[tuple[str, str]]()
+    for pair in pairwise(argv):
+        options.add(pair)
+        if pair[0] == "-i":
+            inputs.append(pair[1] == upload and APART not in options)
+            options.clear()
+    return inputs.index(True) if True in inputs else 0
+
+
 def _headers(task: Task, picture: Any, shown: str) -> list[Any]:
     """What says whether pixels change their shape, where such things are recorded."""
     codec = headers_of(task)
-    if picture is None or codec is None:
+    if codec is None:
         return []
     options = header_options(codec, lengths=short(task.media.format_name) in LENGTHS)
     until = told_until(task.recipe.clip)
@@ -577,7 +603,7 @@ def watched_of(task: Task) -> str | None:
 def _packets(task: Task, picture: Any, shown: str) -> list[Any]:
     """What says whether a picture has holes that its decoder does not tell of."""
     codec = watched_of(task)
-    if picture is None or codec is None:
+    if codec is None:
         return []
     lengths = short(task.media.format_name) in LENGTHS
     options = packet_options(codec, lengths=lengths)

@@ -27,6 +27,7 @@ from .watermark import DECODERS as MARK_DECODERS
 from .watermark import DEMUXERS as MARK_DEMUXERS
 
 __all__ = [
+    "APART",
     "added",
     "address",
     "burned_lines",
@@ -37,8 +38,22 @@ __all__ = [
 ]
 
 
-def upload(task: Task, *, hardware_decode: bool = False, clocked: bool = False) -> Any:
-    """With *clocked*, times are the source's own clock's, counted from its zero."""
+APART = ("-max_probe_packets", "2500")
+"""Tells the upload that is read a second time from the first; libavformat's default."""
+
+
+def upload(
+    task: Task,
+    *,
+    hardware_decode: bool = False,
+    clocked: bool = False,
+    apart: bool = False,
+) -> Any:
+    """
+    With *clocked*, times are the source's own clock's, counted from its zero.
+
+    *apart*: a demuxer of its own, beside the one whose pictures are decoded.
+    """
     media = task.media
     if not {*media.format_name.split(",")} <= {*DEMUXERS.split(",")}:
         raise MediaRejected(
@@ -77,6 +92,8 @@ def upload(task: Task, *, hardware_decode: bool = False, clocked: bool = False) 
     if recipe.decoder is not None and recipe.video_index is not None:
         # Its usual decoder would show what lies under transparency.
         options[f"c:{recipe.video_index}"] = recipe.decoder
+    if apart:
+        options[APART[0].lstrip("-")] = APART[1]
     if task.source.is_remote:
         options |= over_http()
     elif hardware_decode:

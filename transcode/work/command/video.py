@@ -281,6 +281,12 @@ def _until_the_end(
     return tailed(stream, pair, every=every, first=first, until=until)
 
 
+def repeats(task: Task) -> bool:
+    """Whether a picture is shown again for as long as something asks for it."""
+    media = clipped(task.media, task.recipe.clip)
+    return hold(task) is not None or holds_last_picture(media, task.recipe)
+
+
 def finished(task: Task, rendition: VideoRendition) -> Task:
     """A join's task as if *rendition* were its source: stills are all."""
     recipe, video = task.recipe, _picture_stream(task)
