@@ -21,7 +21,7 @@ from ...contract import (
     Task,
     VideoRendition,
 )
-from ...media.demuxers import CLOCKED, LENGTHS, short
+from ...media.demuxers import CLOCKED
 from ...media.sampling import (
     weighed_window,
 )
@@ -35,13 +35,9 @@ from ...media.timeline import (
     looks_at_joined,
     sprites_rendition,
 )
-from ...media.zeros import WATCHED
 from ..captions_listing import captions_file
-from ..holes import packet_options, packets_beside
-from ..reshaped import Reshaped, header_options, headers_beside
-from ..seen import OPTIONS as SEEN_OPTIONS
-from ..seen import sampled_beside, seen_beside
-from ..shown import OPTIONS, PACKET_OPTIONS
+from ..reshaped import Reshaped
+from ..shown import PACKET_OPTIONS
 from .audio import mix, soundtrack
 from .codecs import Surroundings, audio_options, last_picture, video_options
 from .colour import tagging
@@ -58,9 +54,10 @@ from .inputs import (
 )
 from .muxers import JPEG, MUXERS, POSTERS, SPRITES, labels, metadata
 from .pace import pace
-from .seek import keeps_clock, told_until
+from .seek import keeps_clock
+from .source_told import headers_told, packets_told, pictures_told, used, watched_of
 from .subtitles import CLOCK, CLOCK_OPTIONS
-from .video import Pictures, finished, headers_of, lay, repeats
+from .video import Pictures, finished, headers_of, lay
 
 GLOBAL = (
     # Errors and the closing summary need no banner.
@@ -193,8 +190,8 @@ def build(  # noqa: PLR0913  each is one fact about this machine
     if burned is not None:
         outputs.append(ffmpeg.output(burned["a"], "-", f="null", c="copy"))
     if shown is not None:
-        outputs += _told(pictures, picture, shown)
-        outputs += _packets_of(task, picture, shown, clocked=clocked)
+        outputs += pictures_told(pictures, picture, shown)
+        outputs += packets_told(task, picture, shown, clocked=clocked)
     # The spec's share of cores for the filters, too.
     shared = ("-filter_complex_threads", str(task.spec.threads))
     arguments = ffmpeg.merge_outputs(*outputs).get_args()
@@ -284,18 +281,9 @@ def extract(task: Task, *, program: str, path: str) -> tuple[str, ...]:
     }
     line = source[str(recipe.burned_index)]
     taken = ffmpeg.output(line, clock, f"file:{path}", **options)
-    both = ffmpeg.merge_outputs(taken, _used(recipe, source, **until))
+    both = ffmpeg.merge_outputs(taken, used(recipe, source, **until))
     quiet = ("-loglevel", "level+verbose", "-nostats")
     return (program, *GLOBAL[:3], *quiet, *both.get_args())
-
-
-def _used(recipe: Recipe, source: Any, **options: str) -> Any:
-    """Times count from where the first of the streams in use begins: use the same."""
-    used = {it.source_index for it in recipe.audio}
-    used |= {index for it in recipe.audio for index in it.channel_indices}
-    used |= {it.source_index for it in recipe.captions}
-    beside = [source[str(index)] for index in (recipe.video_index, *sorted(used))]
-    return ffmpeg.output(*beside, "-", f="null", c="copy", **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -539,37 +527,6 @@ def _captions(recipe: Recipe, source: Any) -> list[Any]:
     ]
 
 
-def _told(pictures: Pictures, picture: Any, shown: str) -> list[Any]:
-    if picture is None:
-        return []
-    if pictures.shown is not None:
-        told = [ffmpeg.output(pictures.shown, f"file:{shown}", **OPTIONS)]
-        if pictures.seen is not None:
-            path = f"file:{seen_beside(shown)}"
-            told.append(ffmpeg.output(pictures.seen, path, **SEEN_OPTIONS))
-        if pictures.sampled is not None:
-            path = f"file:{sampled_beside(shown)}"
-            told.append(ffmpeg.output(pictures.sampled, path, **SEEN_OPTIONS, **BACK))
-        return told
-    return [ffmpeg.output(picture, f"file:{shown}", **PACKET_OPTIONS)]
-
-
-def _packets_of(task: Task, picture: Any, shown: str, *, clocked: bool) -> list[Any]:
-    """What is looked for in packets as they come, where there is something."""
-    if picture is None or not (headers_of(task) or watched_of(task)):
-        return []
-    apart = None
-    if repeats(task):
-        # FFmpeg 9.0.2's scheduler takes a demuxer for one that feeds the first of its
-        # outputs alone. Where those are copies, and another stream is behind (sound
-        # that ends before the picture, or has a gap), it lets neither the demuxer go on
-        # nor a graph that repeats pictures, and ffmpeg waits for ever.
-        apart = upload(task, clocked=clocked, apart=True)
-        picture = apart[str(task.recipe.video_index)]
-    found = [*_headers(task, picture, shown), *_packets(task, picture, shown)]
-    return found if apart is None else [*found, _used(task.recipe, apart)]
-
-
 def _decoded_input(argv: Sequence[str], upload: str) -> int:
     """Which of the inputs is the upload that is decoded."""
     inputs, options = [], set[tuple[str, str]]()
@@ -579,38 +536,6 @@ def _decoded_input(argv: Sequence[str], upload: str) -> int:
             inputs.append(pair[1] == upload and APART not in options)
             options.clear()
     return inputs.index(True) if True in inputs else 0
-
-
-def _headers(task: Task, picture: Any, shown: str) -> list[Any]:
-    """What says whether pixels change their shape, where such things are recorded."""
-    codec = headers_of(task)
-    if codec is None:
-        return []
-    options = header_options(codec, lengths=short(task.media.format_name) in LENGTHS)
-    until = told_until(task.recipe.clip)
-    end = {} if until is None else {"t": f"{until:.6f}"}
-    pairs = zip(headers_beside(shown), options, strict=True)
-    return [ffmpeg.output(picture, f"file:{path}", **it, **end) for path, it in pairs]
-
-
-def watched_of(task: Task) -> str | None:
-    """The codec of the picture used, where zeros in its packets are damage."""
-    index = task.recipe.video_index
-    codec = next((it.codec for it in task.media.video if it.index == index), None)
-    return codec if codec in WATCHED else None
-
-
-def _packets(task: Task, picture: Any, shown: str) -> list[Any]:
-    """What says whether a picture has holes that its decoder does not tell of."""
-    codec = watched_of(task)
-    if codec is None:
-        return []
-    lengths = short(task.media.format_name) in LENGTHS
-    options = packet_options(codec, lengths=lengths)
-    until = told_until(task.recipe.clip)
-    end = {} if until is None else {"t": f"{until:.6f}"}
-    path = f"file:{packets_beside(shown)}"
-    return [ffmpeg.output(picture, path, **options, **end)]
 
 
 def list_packets(task: Task, *, program: str, path: str) -> Command:
@@ -626,8 +551,8 @@ def list_packets(task: Task, *, program: str, path: str) -> Command:
 def list_headers(task: Task, *, program: str, shown: str) -> tuple[str, ...]:
     """Writes where the source's pixels change their shape, and nothing else."""
     source = upload(task)
-    told = _headers(task, source[str(task.recipe.video_index)], shown)
-    outputs = ffmpeg.merge_outputs(*told, _used(task.recipe, source))
+    told = headers_told(task, source[str(task.recipe.video_index)], shown)
+    outputs = ffmpeg.merge_outputs(*told, used(task.recipe, source))
     return (program, *GLOBAL, *_patience(task), *outputs.get_args())
 
 
