@@ -100,6 +100,7 @@ DOORS = {
     "ffmpeg": {
         "work/command/build.py",
         "work/command/inputs.py",
+        "work/command/source_told.py",
         "work/command/scores.py",
     },
     "imageio_ffmpeg": {"work/toolchain.py"},

@@ -57,7 +57,7 @@ PLACES = {
         ("bench/quality.py", "vmaf"): "our own result beside the operator's own file",
         ("work/toolchain.py", "_refusal"): "a test picture of lavfi's own, no upload",
         ("work/toolchain.py", ""): "the yardstick: lavfi's own pictures, no upload",
-        ("work/command/build.py", "build"): "tells which input the upload is",
+        ("work/command/build.py", "_decoded_input"): "tells which it is",
         ("work/encode.py", "allowed"): "reads which inputs a command has",
     },
     "address": {
