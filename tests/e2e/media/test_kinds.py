@@ -963,6 +963,35 @@ def test_the_picture_may_end_before_the_sound_of_a_stream_of_unknown_lengths(
     assert "--> 00:00:06.0" in cues.split("\n\n")[-1]
 
 
+@pytest.mark.parametrize(
+    ("name", "rate", "codecs"),
+    [
+        ("apart.asf", 25, ("-c:v", "wmv2", "-c:a", "wmav2")),
+        (
+            "apart.nut",
+            25,
+            ("-c:v", "mpeg4", "-c:a", "mp2", "-output_ts_offset", "7"),
+        ),
+        ("apart.flv", 120, ("-c:v", "flv1", "-c:a", "libmp3lame", "-ar", "44100")),
+    ],
+)
+def test_what_a_header_says_of_all_streams_is_no_single_one_s(
+    ran: Run, made: Made, name: str, rate: int, codecs: tuple[str, ...]
+) -> None:
+    """Which ends when was not known, and a whole one was called cut off."""
+    heard = 6 if name.endswith("flv") else 3
+    source = made(
+        name, "-f", "lavfi", "-i", f"testsrc2=size=320x180:rate={rate}:duration=4",
+        *("-f", "lavfi", "-i", f"sine=d={heard}", "-vf", "noise=alls=60:allf=t"),
+        *(*codecs, "-b:v", "8M", "-ac", "2"),
+    )  # fmt: skip
+
+    run = ran(source, "hls")
+
+    assert source.stat().st_size > 2 << 20
+    assert 4 == pytest.approx(sum(lengths(run_video(run))), abs=0.1)
+
+
 def test_thumbnails_go_on_where_a_length_was_a_guess(ran: Run, made: Made) -> None:
     """Those of 8 s, guessed by its first bytes, were refused beside 24 s of picture."""
     source = made(

@@ -354,18 +354,23 @@ def _guess_length(reader: CountingReader, answer: dict[str, Any]) -> None:
         answer["duration"] = facts["duration"] = seconds
 
 
+_LASTING_TOGETHER = {"ogg", "asf", "nut"}
+
+
 def _forget_lengths(reader: CountingReader, answer: dict[str, Any]) -> None:
     """
-    Of sound in Ogg, for libav gives it that of whichever of the streams ends last; of
-    an AVI that was streamed, of which it divides the bytes by rates that nobody knew.
+    Of sound in Ogg, for libav gives it that of whichever of the streams ends last, and
+    all of ASF and NUT likewise; of an AVI that was streamed, of which it divides the
+    bytes by rates that nobody knew.
     """
     streams = answer["streams"]
     if answer["format"] == "avi" and open_ended(le(reader.at(4, 4))):
         answer["duration"] = None
         for facts in streams:
             facts["duration"] = None
-    for facts in streams if answer["format"] == "ogg" and len(streams) > 1 else ():
-        if facts["type"] == "audio":
+    several = len(streams) > 1
+    for facts in streams if several and answer["format"] in _LASTING_TOGETHER else ():
+        if facts["type"] == "audio" or answer["format"] != "ogg":
             facts["duration"] = None
 
 

@@ -76,7 +76,7 @@ def _against_source(
             yield f"{track.name} holds {count} of {read} packets copied"
         return
     if plan.frame_rate is not None:
-        seconds = promised(task, source_video(task))
+        seconds = _pictures_last(task, report)
         if seconds is not None:
             seconds += _held_seconds(task)
             wanted = plan.frame_rate * (seconds + _lead_seconds(task))
@@ -96,6 +96,17 @@ def _against_source(
     # `shown` compares each of them, where the source's were told.
     if report.shown is None and not fewest <= count <= most:
         yield f"{track.name} holds {count} frames, {decoded} were decoded"
+
+
+def _pictures_last(task: Task, report: EncodeReport) -> Fraction | None:
+    """By their own times where the file says only how long it lasts with its sound."""
+    video, shown = source_video(task), report.shown
+    unknown = video is not None and video.duration_seconds is None
+    if not unknown or task.recipe.clip is not None or not task.recipe.audio:
+        return promised(task, video)
+    if shown is None or not shown.times:
+        return None
+    return (shown.times[-1] + shown.last - shown.times[0]) * shown.base
 
 
 def _against_clip(task: Task, count: int, name: str) -> Iterator[str]:
