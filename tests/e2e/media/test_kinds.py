@@ -992,6 +992,20 @@ def test_what_a_header_says_of_all_streams_is_no_single_one_s(
     assert 4 == pytest.approx(sum(lengths(run_video(run))), abs=0.1)
 
 
+def test_fragments_of_pictures_that_come_before_they_are_decoded(
+    ran: Run, made: Made
+) -> None:
+    """By libav they begin later; where the last one is held no keyframe was one."""
+    source = made(
+        "smooth.ismv", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=60:duration=7",
+        *("-f", "lavfi", "-i", "sine=d=11", *QUICK, "-bf", "2", "-c:a", "aac"),
+    )  # fmt: skip
+
+    run = ran(source, "hls")
+
+    assert [4, 4, 3] == [round(it) for it in lengths(run_video(run))]
+
+
 def test_thumbnails_go_on_where_a_length_was_a_guess(ran: Run, made: Made) -> None:
     """Those of 8 s, guessed by its first bytes, were refused beside 24 s of picture."""
     source = made(

@@ -125,6 +125,9 @@ def _expanded(
     if shown is not None:
         end = min(end, shown[1])
     first, final = order[0], order[-1]
+    if shown is None and track.last_fragment_ticks:
+        # Of fragments libav shows nothing before it is decoded (`dts_shift` in mov.c).
+        shift += max(0, -min((ticks for _, ticks in track.offsets), default=0))
     if shown is not None and not several and not track.jumps:
         # A picture that an edit begins in the middle of is left out by libav, which has
         # the next one begin where that would have (`min_corrected_pts` in mov.c).
