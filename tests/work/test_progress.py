@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from transcode.contract import Progress
 from transcode.work.progress import (
     TAIL_BYTES,
@@ -214,17 +216,21 @@ def test_pictures_whose_references_are_lost_are_damaged() -> None:
     assert 5 == summary.damaged_frames
 
 
-def test_places_where_a_container_is_torn_are_counted() -> None:
-    """Of a transport stream those of the picture; of a file of open size none."""
-    summary = Summary()
+@pytest.mark.parametrize("source", [0, 1])
+def test_places_where_a_container_is_torn_are_counted(source: int) -> None:
+    """Of a transport stream those of the picture; of a file of open size none. Not
+    again by who reads it a second time."""
+    summary = Summary(source=source)
     ebml = "invalid as first byte of an EBML number"
     part = "[warning] corrupt input packet in stream"
     for line in (
-        f"[in#0/matroska,webm @ 0x5] [error] 0x00 at pos 42 (0x2A) {ebml}",
-        "[in#0/ogg @ 0x5] [error] CRC mismatch!",
-        f"[in#0/mpegts @ 0x5] {part} 1",
-        f"[in#0/mpegts @ 0x5] {part} 0",
-        f"[in#0/wav @ 0x5] {part} 0",
+        f"[in#{source}/matroska,webm @ 0x5] [error] 0x00 at pos 42 (0x2A) {ebml}",
+        f"[in#{source}/ogg @ 0x5] [error] CRC mismatch!",
+        f"[in#{1 - source}/ogg @ 0x5] [error] CRC mismatch!",
+        f"[in#{source}/mpegts @ 0x5] {part} 1",
+        f"[in#{source}/mpegts @ 0x5] {part} 0",
+        f"[in#{1 - source}/mpegts @ 0x5] {part} 0",
+        f"[in#{source}/wav @ 0x5] {part} 0",
     ):
         summary.take(line)
 

@@ -23,7 +23,7 @@ _INPUT = re.compile(
     r" \(\d+ bytes\);"
     r"(?: (\d+) frames decoded;(?: (\d+) decode errors)?(?: \((\d+) samples\))?)?"
 )
-_NUMBERED = re.compile(r"(Input stream #|\[[avs]ist#)(\d+):")
+_NUMBERED = re.compile(r"(Input stream #|\[[avs]ist#|\[in#)(\d+)([:/])")
 _OUTPUT = re.compile(
     r"Output stream #(\d+):(\d+) \((?:video|audio)\):.*? (\d+) packets muxed"
 )
@@ -41,10 +41,10 @@ _CHECKED = re.compile(r"\[ffv1 @ [^\]]*\] .*slice CRC mismatch \w+!(?:at (\S+) )
 # Where a demuxer lost its way, and what lay there with it. Others say such things of
 # whole files, too (WAV of a size that was left open).
 _TORN = re.compile(
-    r"\[in#\d+/(?:matroska|ogg)[^\]]*\] .*"
+    r"\[in#0/(?:matroska|ogg)[^\]]*\] .*"
     r"(?:invalid as first byte of an EBML number|CRC mismatch!)"
 )
-_PART = re.compile(r"\[in#\d+/mpegts[^\]]*\] .*corrupt input packet in stream (\d+)")
+_PART = re.compile(r"\[in#0/mpegts[^\]]*\] .*corrupt input packet in stream (\d+)")
 _AGAIN = re.compile(r" Last message repeated (\d+) times")
 _ERROR = re.compile(r"\[(?:error|fatal|panic)\]")
 _SECRET = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]*")
@@ -164,7 +164,7 @@ class Summary:
     def _upload_first(self, found: re.Match[str]) -> str:
         """Beside other inputs the upload counts as number 0, and 0 in its place."""
         places = {self._source: "0", "0": self._source}
-        return f"{found[1]}{places.get(found[2], found[2])}:"
+        return f"{found[1]}{places.get(found[2], found[2])}{found[3]}"
 
     @property
     def damaged_frames(self) -> int:
