@@ -41,10 +41,11 @@ def packets_told(task: Task, picture: Any, shown: str, *, clocked: bool) -> list
         return []
     apart = None
     if repeats(task):
-        # FFmpeg 9.0.2's scheduler takes a demuxer for one that feeds the first of its
-        # outputs alone. Where those are copies, and another stream is behind (sound
-        # that ends before the picture, or has a gap), it lets neither the demuxer go on
-        # nor a graph that repeats pictures, and ffmpeg waits for ever.
+        # Where one demuxer feeds both copies and a graph that repeats pictures, and
+        # another stream is behind (sound that ends before the picture, or has a gap),
+        # FFmpeg 9.0.2 lets neither the demuxer go on nor the graph, and waits for ever
+        # (`schedule_update_locked` in ffmpeg_sched.c). Without the copies, or without
+        # what repeats, or with a demuxer for each it does not.
         apart = upload(task, clocked=clocked, apart=True)
         picture = apart[str(task.recipe.video_index)]
     found = [*headers_told(task, picture, shown), *_packets(task, picture, shown)]
