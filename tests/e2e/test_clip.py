@@ -244,7 +244,7 @@ def test_what_follows_a_clip_is_not_read(
     """Five seconds of six minutes were billed as six minutes."""
     source = tmp_path / name
     argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25"]
-    argv += ["-f", "lavfi", "-i", "sine", "-t", "60", *_H264, str(source)]
+    argv += ["-f", "lavfi", "-i", "sine", "-t", "120", *_H264, str(source)]
     subprocess.run(argv, check=True)
 
     done = transcode(
@@ -253,5 +253,6 @@ def test_what_follows_a_clip_is_not_read(
 
     assert 0 == done.code, done.err
     ((attempt,),) = (task["attempts"] for task in done.document["tasks"])
-    # With what verification reads of a result a tenth as large.
+    # With what verification reads of a result a tenth as large, and with what ffmpeg
+    # reads of a stream without an index to know it, which may be twice.
     assert attempt["measured"]["read_bytes"] < source.stat().st_size / 3
