@@ -896,6 +896,25 @@ def test_a_picture_that_begins_late_takes_the_memory_that_was_predicted(
     assert used <= attempt["predicted"]["peak_memory_bytes"]
 
 
+@pytest.mark.parametrize("rate", ["30000/1001", "24000/1001"])
+def test_a_last_picture_that_is_held_takes_the_memory_that_was_predicted(
+    ran: Run, made: Made, rate: str
+) -> None:
+    """All pictures waited for one that was shown again between two of them."""
+    source = made(
+        f"held-{rate[:2]}.mp4", "-f", "lavfi",
+        *("-i", f"testsrc2=size=640x360:rate={rate}:duration=16"),
+        *("-f", "lavfi", "-i", "sine=d=20", *QUICK, "-c:a", "aac", "-ac", "2"),
+    )  # fmt: skip
+
+    run = ran(source, "hls")
+
+    [attempt] = run.document["tasks"][0]["attempts"]
+    used = attempt["measured"]["peak_memory_bytes"]
+    assert used <= attempt["predicted"]["peak_memory_bytes"]
+    assert 20 == pytest.approx(sum(lengths(run_video(run))), abs=0.1)
+
+
 def test_bare_pictures_that_were_not_all_seen_are_kept(
     ran: Run, made: Made, eyes: Eyes
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from typing import TypedDict
 
 from ...contract import (
@@ -270,11 +271,14 @@ def _until_the_end(
     if until is None or not (lost or holds_last_picture(media, recipe)):
         return stream
     every = Fraction(recipe.gop_seconds).limit_denominator(1000)
-    first = first_seconds(media, recipe)
+    # From the last picture's end on: beside pictures that it does not meet, what
+    # repeats would have them all wait in memory.
+    first, begins = until - tail, first_seconds(media, recipe)
     rate = converted or constant
     if rate is not None:
         every = 1 / rate
-        first = until - tail - every * ((until - tail) // every)
+    else:
+        first = begins + every * max(0, ceil((first - begins) / every))
     if converted is not None:
         # Where that rate has its pictures, and as many as fill it.
         first, until = Fraction(0), (round(until * converted) - BETWEEN) / converted
