@@ -147,8 +147,9 @@ def _strike(kind: str, run: subprocess.Popen[str], mark: str) -> bool:
         "interrupt": signal.SIGINT,
         "terminate": signal.SIGTERM,
     }
-    # Before Python has begun to run our code, a signal ends it like any program.
-    ours = kind == "parent" or _catches(run.pid, signals[kind])
+    # Before Python has begun to run our code, a signal ends it like any program. SIGINT
+    # it catches from its own beginning, SIGTERM only where we do.
+    ours = kind == "parent" or _catches(run.pid, signal.SIGTERM)
     _kill(run.pid, signals[kind])
     return ours
 
