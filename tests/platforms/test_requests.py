@@ -27,13 +27,14 @@ def used(store: StoreRequests | None) -> Usage:
 
 def test_each_object_is_one_put_and_large_ones_go_in_parts() -> None:
     """Begun, sent, completed and looked at; what is joined is listed and fetched."""
-    small = requests_for([0, PART_BYTES - 1])
-    large = requests_for([PART_BYTES, 2 * PART_BYTES + 1], source_gets=0)
+    small = requests_for([(0, 1), (PART_BYTES - 1, 1)])
+    large = requests_for([(PART_BYTES, 1), (2 * PART_BYTES + 1, 1)], source_gets=0)
     joined = requests_for((), source_gets=0, inputs=[3, 3])
 
     assert (small.puts, small.gets) == (2, SOURCE_GETS)
     assert (large.puts, large.gets) == (1 + 2 + 3 + 2, 2)
     assert (joined.puts, joined.gets) == (2, 6)
+    assert requests_for([(PART_BYTES - 1, 10**12)]).puts == 10**12
     assert not small.counted
 
 

@@ -41,30 +41,30 @@ def requests_of(
 
 def _objects(
     recipe: Recipe, seconds: float, rates: Mapping[str, float]
-) -> Iterator[int]:
+) -> Iterator[tuple[int, int]]:
+    """Bytes, and how many of them: hours have as many segments as they have, in one."""
     packaging = recipe.packaging
     if isinstance(packaging, FilePackaging):
         for file in packaging.files:
             names = (*(() if file.video is None else (file.video,)), *file.audio)
-            yield _bytes(sum(rates.get(name, 0.0) for name in names), seconds)
+            yield _bytes(sum(rates.get(name, 0.0) for name in names), seconds), 1
     else:
         every: list[VideoRendition | AudioRendition] = [*recipe.video, *recipe.audio]
         for rendition in every:
             yield from _streamed(packaging, rendition, seconds, rates)
-        yield from (SMALL for made in (packaging.hls, packaging.dash) if made)
         # The page, which whoever publishes writes.
-        yield SMALL
+        yield SMALL, packaging.hls + packaging.dash + 1
         if packaging.hls:
-            yield from (SMALL for _ in recipe.captions)
-    yield from (SMALL for _ in recipe.captions)
+            yield SMALL, len(recipe.captions)
+    yield SMALL, len(recipe.captions)
     if recipe.poster is not None:
-        yield SHEET
+        yield SHEET, 1
     if recipe.sprites is not None:
         sheet = recipe.sprites.columns * recipe.sprites.rows
-        yield from (SHEET for _ in range(math.ceil(recipe.sprites.count / sheet)))
-        yield SMALL
+        yield SHEET, math.ceil(recipe.sprites.count / sheet)
+        yield SMALL, 1
         if isinstance(packaging, CmafPackaging) and packaging.hls:
-            yield SMALL
+            yield SMALL, 1
 
 
 def _streamed(
@@ -72,19 +72,19 @@ def _streamed(
     rendition: VideoRendition | AudioRendition,
     seconds: float,
     rates: Mapping[str, float],
-) -> Iterator[int]:
+) -> Iterator[tuple[int, int]]:
     """Segments and header, or one file; and the playlists."""
     rate = rates.get(rendition.name, 0.0)
     if packaging.segments == "single_file":
-        yield _bytes(rate, seconds)
+        yield _bytes(rate, seconds), 1
     else:
         count = max(1, math.ceil(seconds / packaging.segment_seconds))
-        yield SMALL
-        yield from (_bytes(rate, packaging.segment_seconds) for _ in range(count))
+        yield SMALL, 1
+        yield _bytes(rate, packaging.segment_seconds), count
     if packaging.hls:
-        yield SMALL
+        yield SMALL, 1
         if isinstance(rendition, VideoRendition) and packaging.iframe_playlists:
-            yield SMALL
+            yield SMALL, 1
 
 
 def _bytes(rate: float, seconds: float) -> int:

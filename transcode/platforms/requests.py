@@ -29,28 +29,27 @@ def has_page(task: Task) -> bool:
 
 
 def requests_for(
-    objects: Iterable[int],
+    objects: Iterable[tuple[int, int]],
     *,
     source_gets: int = SOURCE_GETS,
     inputs: Iterable[int] = (),
 ) -> StoreRequests:
     """
-    What a task asks that writes *objects* of so many bytes each.
+    What a task asks that writes *objects*: of so many bytes, so many.
 
     *source_gets*: for reading its source; *inputs*: of what tasks before it have made,
     so many objects in each folder, which is listed first. A plan gives the sizes that
     it expects, a bill those that were made: what counts is the same.
     """
-    asked = StoreRequests(puts=0, gets=source_gets)
-    for size in objects:
-        asked += _written(size)
+    puts, gets = 0, source_gets
+    for size, count in objects:
+        if size < PART_BYTES:
+            puts += count
+        else:
+            # Begun, sent in parts, completed and looked at.
+            puts += count * (math.ceil(size / PART_BYTES) + 2)
+            gets += count
     for count in inputs:
-        asked += StoreRequests(puts=1, gets=count)
-    return asked
-
-
-def _written(size: int) -> StoreRequests:
-    """One object: a single PUT, or begun, sent in parts, completed and looked at."""
-    if size < PART_BYTES:
-        return StoreRequests(puts=1, gets=0)
-    return StoreRequests(puts=math.ceil(size / PART_BYTES) + 2, gets=1)
+        puts += 1
+        gets += count
+    return StoreRequests(puts=puts, gets=gets)

@@ -108,7 +108,9 @@ class StagingEngine:
         else:
             files = () if produced is None else produced.artifacts
             inputs = [len(order.task.recipe.video)] * len(order.task.inputs)
-            asked = requests_for([it.bytes for it in files], inputs=inputs) + RECORDS
+            asked = (
+                requests_for([(it.bytes, 1) for it in files], inputs=inputs) + RECORDS
+            )
             if published:
                 asked += PAGE
         usage = usage.model_copy(update={"store": asked})
