@@ -932,6 +932,21 @@ def test_bare_pictures_that_were_not_all_seen_are_kept(
     assert {0.033} == {round(b - a, 3) for a, b in pairwise(times)}
 
 
+@pytest.mark.parametrize("kind", ["gif", "apng"])
+def test_an_animation_that_was_read_in_part_is_made_as_long_as_it_is(
+    ran: Run, made: Made, eyes: Eyes, kind: str
+) -> None:
+    """libav adds up a GIF's pictures as far as it may read: it was refused as longer."""
+    noise = "testsrc2=size=240x240:rate=25:duration=3,noise=alls=60:allf=t"
+    source = made(f"large.{kind}", "-f", "lavfi", "-i", noise, "-f", kind)
+
+    run = ran(source, "hls")
+
+    assert source.stat().st_size > 2 << 20
+    assert 3 == pytest.approx(sum(lengths(run_video(run))), abs=0.05)
+    assert "damaged" not in " ".join(run.document["warnings"])
+
+
 @pytest.mark.parametrize("kind", ["h264", "mxf"])
 def test_pictures_without_times_do_not_wait_for_ever(
     ran: Run, made: Made, eyes: Eyes, kind: str

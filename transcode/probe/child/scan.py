@@ -110,6 +110,8 @@ def gather(
         "index": None,
         "whole": False,
     }
+    if reader.spent and container.format.name == "gif":
+        _stretch(reader, answer)
     if index is not None and index.moov is not None:
         _from_index(reader, index, container, answer, shortened=shortened)
         answer["leftover"] = _beside(reader, index, container, shortened=shortened)
@@ -123,6 +125,14 @@ def gather(
     if reader.spent:
         notes.append(f"reading stopped at the limit of {reader.budget} bytes")
     return Gathered(answer, container)
+
+
+def _stretch(reader: CountingReader, answer: dict[str, Any]) -> None:
+    """To all of a GIF: libav adds up its pictures, as far as it was let read."""
+    share = reader.size / reader.bytes_read
+    answer["duration"] = (answer["duration"] or 0.0) * share or None
+    for facts in answer["streams"]:
+        facts["duration"], facts["varies"] = answer["duration"], True
 
 
 def _look_at_end(reader: CountingReader, answer: dict[str, Any]) -> None:
@@ -306,7 +316,8 @@ def _from_packets(
     seen = scan(container.demux, packet_errors, most=most)
     seen.whole = seen.whole and not reader.spent
     answer["whole"] = seen.whole
-    answer["packet_errors"] = seen.errors
+    # Where reading stopped is no damage.
+    answer["packet_errors"] = max(0, seen.errors - reader.spent)
     reader.ceiling, reader.spent = reader.budget, False
     for facts, stream in zip(answer["streams"], container.streams, strict=True):
         _add_packets(facts, seen, stream)
