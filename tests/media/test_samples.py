@@ -37,8 +37,19 @@ def test_the_covariance_is_the_library_s(pair: tuple[bytes, bytes]) -> None:
     assert pytest.approx(expected, rel=1e-9, abs=1e-6) == covariance(*pair)
 
 
-@given(PAIRS)
-def test_the_difference_is_a_mean(pair: tuple[bytes, bytes]) -> None:
-    """Of what each sample is away from its neighbour, whichever is greater."""
-    expected = statistics.fmean(abs(a - b) for a, b in zip(*pair, strict=True))
-    assert pytest.approx(expected, rel=1e-12) == difference(*pair)
+@given(st.lists(st.binary(min_size=64, max_size=64), min_size=2, max_size=2))
+def test_the_difference_is_a_mean(pair: list[bytes]) -> None:
+    """Of what each square of four is away from its neighbour, whichever is greater."""
+    one, other = (
+        [
+            statistics.fmean(it[y * 8 + x] for y in (v, v + 1) for x in (h, h + 1))
+            for v in range(0, 8, 2)
+            for h in range(0, 8, 2)
+        ]
+        for it in pair
+    )
+    expected = statistics.fmean(abs(a - b) for a, b in zip(one, other, strict=True))
+
+    found = difference(*pair, width=8, square=2)
+
+    assert pytest.approx(expected, rel=1e-12, abs=1e-12) == found

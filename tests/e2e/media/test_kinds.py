@@ -936,7 +936,7 @@ def test_bare_pictures_that_were_not_all_seen_are_kept(
 def test_an_animation_that_was_read_in_part_is_made_as_long_as_it_is(
     ran: Run, made: Made, eyes: Eyes, kind: str
 ) -> None:
-    """libav adds up a GIF's pictures as far as it may read: it was refused as longer."""
+    """libav adds up a GIF's pictures as far as it may read: refused as longer."""
     noise = "testsrc2=size=240x240:rate=25:duration=3,noise=alls=60:allf=t"
     source = made(f"large.{kind}", "-f", "lavfi", "-i", noise, "-f", kind)
 
@@ -945,6 +945,35 @@ def test_an_animation_that_was_read_in_part_is_made_as_long_as_it_is(
     assert source.stat().st_size > 2 << 20
     assert 3 == pytest.approx(sum(lengths(run_video(run))), abs=0.05)
     assert "damaged" not in " ".join(run.document["warnings"])
+
+
+@pytest.mark.parametrize(("cluster", "off"), [(900, 0.05), (30_000, 1.5)])
+@pytest.mark.parametrize("kind", ["webm", "mkv"])
+def test_a_live_recording_of_any_size_has_a_length(
+    ran: Run, made: Made, cluster: int, off: float, kind: str
+) -> None:
+    """
+    Browsers write none, and whoever is killed while recording: above 2 MiB neither
+    price nor thumbnails were known. By the last cluster or, where it begins too far
+    from the end, by the bytes.
+    """
+    source = made(
+        f"live-{cluster}.{kind}", "-f", "lavfi", "-i",
+        *("testsrc2=size=240x180:rate=25:d=9", "-f", "lavfi", "-i", "sine=d=9"),
+        *("-vf", "noise=alls=60:allf=t", "-c:v", "libvpx", "-b:v", "4M"),
+        *("-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus"),
+        *("-live", "1", "-cluster_time_limit", f"{cluster}"),
+        *("-cluster_size_limit", "9M"),
+    )  # fmt: skip
+
+    run = ran(source, "hls")
+
+    found = run.document["media"]
+    assert source.stat().st_size > 2 << 20
+    assert found["duration_seconds"] == pytest.approx(9, abs=off)
+    assert found["duration_estimated"]
+    cues = Path(run.one("thumbnails")["uri"]).read_text(encoding="utf-8")
+    assert "--> 00:00:09" in cues.split("\n\n")[-1]
 
 
 @pytest.mark.parametrize("kind", ["h264", "mxf"])

@@ -11,6 +11,7 @@ from ...media.demuxers import BARE, CLOCKED, CUED, MISORDERED, MISTIMED, short
 from .bare_sound import joined_seconds, likely_seconds
 from .begins import forget_filled
 from .boxes import BoxIndex, looks_like
+from .clusters import Read, likely_end
 from .edit_lists import LARGE, shorten
 from .late_tracks import refuse_taken_over, refuse_taken_over_later
 from .leftover import Leftover, behind, leftover, refuse_joined_mxf
@@ -110,8 +111,7 @@ def gather(
         "index": None,
         "whole": False,
     }
-    if reader.spent and container.format.name == "gif":
-        _stretch(reader, answer)
+    _stretch(reader, answer)
     if index is not None and index.moov is not None:
         _from_index(reader, index, container, answer, shortened=shortened)
         answer["leftover"] = _beside(reader, index, container, shortened=shortened)
@@ -129,6 +129,8 @@ def gather(
 
 def _stretch(reader: CountingReader, answer: dict[str, Any]) -> None:
     """To all of a GIF: libav adds up its pictures, as far as it was let read."""
+    if not reader.spent or answer["format"] != "gif":
+        return
     share = reader.size / reader.bytes_read
     answer["duration"] = (answer["duration"] or 0.0) * share or None
     for facts in answer["streams"]:
@@ -324,6 +326,7 @@ def _from_packets(
     if seen.whole:
         _believe(answer["streams"])
         return seen
+    _of_live(reader, answer)
     if short(answer["format"]) in CUED:
         # Matroska reads its cues when first asked to seek.
         with suppress(*packet_errors):
@@ -343,6 +346,22 @@ def _from_packets(
     _forget_lengths(reader, answer)
     _guess_length(reader, answer)
     return seen
+
+
+def _of_live(reader: CountingReader, answer: dict[str, Any]) -> None:
+    """The length that nobody wrote, before libav looks for an index to the end."""
+    if short(answer["format"]) != "matroska" or answer["duration"]:
+        return
+    read = [it["packets"] for it in answer["streams"] if it["packets"]["count"]]
+    begins = min((it["first"] for it in read if it["first"] is not None), default=0.0)
+    lasts = max((it["end"] or 0.0 for it in read), default=0.0) - begins
+    head = Read(lasts, sum(it["bytes"] for it in read))
+    if (end := likely_end(reader, head)) is None or end <= begins:
+        return
+    answer["duration"] = end - begins
+    for facts in answer["streams"]:
+        if facts["type"] in {"video", "audio"}:
+            facts["duration"], facts["live"] = end - (facts["start"] or 0.0), True
 
 
 def _guess_length(reader: CountingReader, answer: dict[str, Any]) -> None:

@@ -10,16 +10,16 @@ from .reader import CountingReader
 from .tail_riff import beyond
 
 _SEGMENT = 0x18538067
-_CLUSTER = 0x1F43B675
+CLUSTER = 0x1F43B675
 _TRACKS = 0x1654AE6B
 _TRACK_ENTRY = 0xAE
 _TRACK_TYPE = 0x83
 _CODEC_DELAY = 0x56AA
 _SOUND = 2
 _NANOSECONDS = 1_000_000_000
-_NAMES = {_SEGMENT: "its Segment", _CLUSTER: "its last Cluster"}
-_MASTERS = {_SEGMENT, _CLUSTER}
-_UNSIZED = {_SEGMENT, _CLUSTER}
+_NAMES = {_SEGMENT: "its Segment", CLUSTER: "its last Cluster"}
+_MASTERS = {_SEGMENT, CLUSTER}
+_UNSIZED = {_SEGMENT, CLUSTER}
 """Elements whose size a live writer leaves open (RFC 8794 §6.2)."""
 
 
@@ -30,8 +30,8 @@ def matroska(reader: CountingReader) -> str | None:
     """
     at = 0
     found = False
-    while (element := _element(reader, at)) is not None:
-        kind, body, size = element
+    while (one := element(reader, at)) is not None:
+        kind, body, size = one
         found = found or kind == _SEGMENT
         if size is None:
             if kind not in _UNSIZED:
@@ -51,15 +51,15 @@ def matroska(reader: CountingReader) -> str | None:
 def codec_delays(reader: CountingReader) -> list[float]:
     """Of each soundtrack, in the order of the file: seconds that prime its decoder."""
     at = 0
-    while (element := _element(reader, at)) is not None:
-        kind, body, size = element
+    while (one := element(reader, at)) is not None:
+        kind, body, size = one
         if kind == _TRACKS and size is not None:
             return [
                 delay
-                for entry, it, length in _within(reader, body, size)
+                for entry, it, length in within(reader, body, size)
                 if entry == _TRACK_ENTRY and (delay := _delay(reader, it, length)) >= 0
             ]
-        if kind == _CLUSTER or (size is None and kind != _SEGMENT):
+        if kind == CLUSTER or (size is None and kind != _SEGMENT):
             break
         at = body if kind == _SEGMENT else body + (size or 0)
     return []
@@ -68,7 +68,7 @@ def codec_delays(reader: CountingReader) -> list[float]:
 def _delay(reader: CountingReader, at: int, size: int) -> float:
     """Of one TrackEntry; -1 where it is not sound."""
     sound, delay = False, 0.0
-    for kind, body, length in _within(reader, at, size):
+    for kind, body, length in within(reader, at, size):
         if kind in (_TRACK_TYPE, _CODEC_DELAY):
             value = int.from_bytes(reader.at(body, min(length, 8)), "big")
             if kind == _TRACK_TYPE:
@@ -78,13 +78,13 @@ def _delay(reader: CountingReader, at: int, size: int) -> float:
     return delay if sound else -1.0
 
 
-def _within(
+def within(
     reader: CountingReader, at: int, size: int
 ) -> Iterator[tuple[int, int, int]]:
     """(id, start of its body, size) of what a master element holds."""
     end = at + size
-    while at < end and (element := _element(reader, at)) is not None:
-        kind, body, length = element
+    while at < end and (one := element(reader, at)) is not None:
+        kind, body, length = one
         if length is None or body + length > end:
             return
         yield kind, body, length
@@ -98,15 +98,15 @@ def elements(reader: CountingReader) -> Iterator[tuple[int, int, int, int | None
     What has no size of its own is entered. Ends where the bytes make no sense.
     """
     at = 0
-    while (element := _element(reader, at)) is not None:
-        kind, body, size = element
+    while (one := element(reader, at)) is not None:
+        kind, body, size = one
         yield kind, at, body, size
         if size is None and kind not in _UNSIZED:
             return
         at = body if size is None else body + size
 
 
-def _element(reader: CountingReader, at: int) -> tuple[int, int, int | None] | None:
+def element(reader: CountingReader, at: int) -> tuple[int, int, int | None] | None:
     """(id, offset of its body, size or None where left open); None at the end."""
     head = reader.at(at, 16)
     if not head or not head[0]:

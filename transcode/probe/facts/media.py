@@ -278,6 +278,13 @@ def _warnings(raw: Raw, others: list[OtherStream]) -> list[str]:
     return said
 
 
+_ESTIMATED = {
+    "varies": "has a rate that varies, and no index; its duration is estimated",
+    "live": "was recorded without a length or an index; its duration is estimated",
+    "joined": "is several recordings in a row; their duration is estimated",
+}
+
+
 def _doubts(stream: Raw) -> Iterator[str]:
     if reason := stream.get("decode_error"):
         yield f"gave no first frame: {reason}"
@@ -287,10 +294,7 @@ def _doubts(stream: Raw) -> Iterator[str]:
         yield "has a clock that jumps; its duration is estimated"
     if raw_frames(stream):
         yield "has neither times nor index; its duration is estimated from its bytes"
-    if stream.get("varies"):
-        yield "has a rate that varies, and no index; its duration is estimated"
-    if stream.get("joined"):
-        yield "is several recordings in a row; their duration is estimated"
+    yield from (said for why, said in _ESTIMATED.items() if stream.get(why))
     if stream.get("rotation", 0) % 90:
         yield f"is turned by {stream['rotation']:g} degrees; the nearest quarter counts"
     aspect = ratio(stream.get("sar") or "1")

@@ -174,7 +174,7 @@ def jumps(stream: Mapping[str, Any]) -> bool:
 def guessed(stream: Mapping[str, Any]) -> bool:
     """True where a stream's duration is no more than its bytes suggest."""
     media = stream["type"] in {"video", "audio"}
-    told = any(stream.get(it) for it in ("stretched", "varies", "joined"))
+    told = any(stream.get(it) for it in ("stretched", "varies", "joined", "live"))
     return media and (told or jumps(stream) or raw_frames(stream) is not None)
 
 
