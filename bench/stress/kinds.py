@@ -255,7 +255,7 @@ def _picture(
 def _pixels(dice: random.Random, made: Made, video: str, height: int) -> str:
     """The pixel format; empty: what the encoder takes of itself."""
     fixed = {
-        **dict.fromkeys(("qtrle", "gif", "huffyuv", "wrapped_avframe"), ""),
+        **dict.fromkeys(("qtrle", "gif", "huffyuv"), ""),
         **dict.fromkeys(("prores_ks", "cfhd"), "yuv422p10le"),
         "dnxhd": "yuv422p",
         "dvvideo": "yuv420p" if height == 576 else "yuv411p",
@@ -299,7 +299,7 @@ def _sound(
         hertz = dice.choice((48000, 44100, 32000))
     heard = max(1, lasts + dice.choice((0, 0, 0, -1, 1.5, 4)))
     made.traits.append(f"heard{heard:g}")
-    source = f"sine=f={dice.choice((220, 440))}:d={heard}:r={hertz}"
+    source = f"sine=f={dice.choice((220, 440))}:d={heard}:r={hertz}:b=4"
     how = dice.random()
     if how < 0.12:
         made.traits.append("gap")
@@ -307,7 +307,12 @@ def _sound(
     elif how < 0.22:
         made.traits.append("lateSound")
         source += ",asetpts=PTS+0.8/TB"
-    channels = "2" if audio in {"dca", "truehd", "s302m", "pcm_bluray"} else "12"
+    channels = (
+        "2"
+        if container.extension == "dv"
+        or audio in {"dca", "truehd", "s302m", "pcm_bluray"}
+        else "12"
+    )
     made.inputs += ["-f", "lavfi", "-i", source]
     count = dice.choice(channels)
     if audio in {"aac", "ac3", "flac", "libopus", "eac3"} and dice.random() < 0.15:
