@@ -30,16 +30,16 @@ def stressed(name: str, *words: str) -> str:
 
 def test_every_upload_ends_in_one_result_whatever_is_killed() -> None:
     """
-    60 uploads, 15 kills, a restart of the server; events are lost, repeated and late.
+    36 uploads, 9 kills, a restart of the server; events are lost, repeated and late.
 
     Exactly one manifest each, every object as it was made and named by somebody, and
     nothing that was finished was paid for twice.
     """
-    words = ["--uploads", "60", "--kills", "15", "--restarts", "1", "--every", "2"]
+    words = ["--uploads", "36", "--kills", "9", "--restarts", "1", "--every", "2"]
 
     said = stressed("soak.py", *words, "--minutes", "5", "--seed", "7")
 
-    assert "60 of 60 uploads have a result" in said
+    assert "36 of 36 uploads have a result" in said
     assert "0 promises broken" in said
 
 

@@ -198,16 +198,16 @@ def test_pictures_do_not_wait_for_what_is_looked_at(
     """
     peaks = []
     recipe = make_recipe(
-        video=(video(960, 540, preset="slow"),),
+        video=(video(640, 360, preset="slow"),),
         audio=(),
-        poster=Poster(width=960, height=540, candidates=9),
+        poster=Poster(width=640, height=360, candidates=9),
         packaging=FilePackaging(
-            files=(OutputFile(name="video.mp4", container="mp4", video="540p"),)
+            files=(OutputFile(name="video.mp4", container="mp4", video="360p"),)
         ),
     )
     noise = ("-vf", "noise=alls=12:allf=t")
     for seconds in (3, 6):
-        clip = make_clip("busy.ts", seconds, "960x540", rate="60", extra=noise)
+        clip = make_clip("busy.ts", seconds, "640x360", rate="60", extra=noise)
         task = make_task(clip, recipe)
         unknown = task.media.model_copy(update={"duration_seconds": None})
         folder = tmp_path / str(seconds)
@@ -221,5 +221,5 @@ def test_pictures_do_not_wait_for_what_is_looked_at(
         peaks.append(peak_of(*command.argv, cwd=folder))
         assert (folder / "poster-001.jpg").exists()
 
-    picture = 960 * 540 * 3 // 2
+    picture = 640 * 360 * 3 // 2
     assert peaks[1] - peaks[0] < 3 * 60 * picture / 4
