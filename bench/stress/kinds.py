@@ -216,9 +216,9 @@ def _picture(
     shape: tuple[str, tuple[int, int], int],
 ) -> None:
     rate, (width, height), lasts = shape
-    pattern = dice.choice(("testsrc2", "testsrc2", "testsrc2", "life"))
+    pattern = dice.choice(("testsrc2", "testsrc2", "testsrc2", "gradients"))
     source = f"{pattern}=size={width}x{height}:rate={rate}"
-    source += f":duration={lasts}" if pattern == "testsrc2" else f",trim=end={lasts}"
+    source += f":duration={lasts}"
     filters = []
     if amount := dice.choice((0, 15, 40, 60)):
         filters.append(f"noise=alls={amount}:allf=t")

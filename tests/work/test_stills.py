@@ -9,7 +9,7 @@ import av
 import pytest
 
 from transcode.contract import FilePackaging, OutputFile, Poster, Sprites
-from transcode.work.stills import choose_poster, write_thumbnails
+from transcode.work.stills import choose_poster, finish_stills, write_thumbnails
 
 FILE = FilePackaging(
     files=(OutputFile(name="video.mp4", container="mp4", video="240p"),)
@@ -42,6 +42,24 @@ def test_thumbnails(sheets: Path, golden: Any) -> None:
 
     assert path is not None
     golden("thumbnails.vtt.txt", path.read_text())
+
+
+def test_a_sheet_that_begins_where_the_picture_ends_is_none(
+    sheets: Path, make_task: Any, make_recipe: Any, make_clip: Any
+) -> None:
+    """Its first tile was due at the moment at which nothing is shown any more."""
+    sprites = Sprites(
+        interval_seconds=1, columns=2, rows=2, tile_width=8, tile_height=8, count=9
+    )
+    recipe = make_recipe(audio=(), sprites=sprites, packaging=FILE)
+    task = make_task(make_clip("bare", 1), recipe)
+    guessed = {"duration_estimated": True, "duration_seconds": None, "video": ()}
+    task = task.model_copy(update={"media": task.media.model_copy(update=guessed)})
+
+    finish_stills(task, sheets, encoded_seconds=4.0)
+
+    assert ["00001.jpg"] == [it.name for it in (sheets / "sprites").iterdir()]
+    assert 4 == (sheets / "thumbnails.vtt").read_text().count("#xywh")
 
 
 def test_shorter_than_an_interval(sheets: Path) -> None:

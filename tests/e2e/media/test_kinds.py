@@ -932,6 +932,18 @@ def test_bare_pictures_that_were_not_all_seen_are_kept(
     assert {0.033} == {round(b - a, 3) for a, b in pairwise(times)}
 
 
+def test_reordered_pictures_of_asf_begin_where_they_do(
+    ran: Run, made: Made, eyes: Eyes
+) -> None:
+    """libav names no beginning of them, alone; ffmpeg takes 0, and all was refused."""
+    bars = "testsrc2=size=160x90:rate=5:duration=4"
+    source = made("alone.asf", "-f", "lavfi", "-i", bars, "-c:v", "mpeg4", "-bf", "2")
+
+    times = eyes.times(ran(source, "mp4").path)
+
+    assert (20, 0) == (len(times), times[0])
+
+
 @pytest.mark.parametrize("kind", ["gif", "apng"])
 def test_an_animation_that_was_read_in_part_is_made_as_long_as_it_is(
     ran: Run, made: Made, eyes: Eyes, kind: str

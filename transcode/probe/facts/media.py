@@ -28,10 +28,11 @@ _MOST_PIXELS = 16384 * 8704
 """Pixels of a picture: what H.265's highest level (7.2) and AV1's (7.3) allow."""
 _BRANDS = {"qt": "mov", "M4A": "m4a", "M4B": "m4a", "M4V": "mp4", "f4v": "f4v"}
 _NAMES = {"matroska": "matroska", "asf": "asf", "mpeg": "mpegps"}
-_CLOCKED: Mapping[str, float] = {"matroska": 1.0, "nut": math.inf}
+_CLOCKED: Mapping[str, float] = {"matroska": 1.0, "nut": math.inf, "asf": 0.0}
 """Demuxers of which every tool takes the same moment for 0, whatever it read before,
 and how far that may be from where anything begins: above, it is no neighbour but a
-mistake. Of reordered pictures in NUT libav tells no beginning, or a later one."""
+mistake. Of reordered pictures in NUT libav tells no beginning, or a later one; in ASF
+none, where they are alone."""
 _LONGEST_SECONDS = 31 * 86_400.0
 """Nobody records more into one file; its segments would be planned for ever."""
 _LEAST_APART = 0.001
