@@ -100,7 +100,7 @@ def result(
     ffprobe: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Result:
-    """Of 720 or 360 lines, with sound whose language nobody knows, and Swedish captions."""
+    """Of 720 or 360 lines, with sound of no known language, and Swedish captions."""
     profile, extra, size = request.param
     to = tmp_path_factory.mktemp("apple")
     made = make_clip("apple", SECONDS, size, extra=extra)
