@@ -74,13 +74,26 @@ def choose_clip(
 
 
 def _refuse_last(start: float, media: Media, video: VideoStream | None) -> None:
-    """A clip that begins while the last picture stands has none of its own."""
+    """
+    A clip that begins while the last picture stands has none of its own, nor has one
+    of what is heard behind it.
+    """
     if video is None:
         return
     lasts, still = video.duration_seconds, video.last_still_seconds
-    if lasts is None or still is None:
+    if lasts is None:
         return
-    last = (video.start_seconds or 0.0) - zero_seconds(media) + lasts - still
+    ends = (video.start_seconds or 0.0) - zero_seconds(media) + lasts
+    if start >= ends and not media.duration_estimated:
+        raise ClipError(
+            f"No picture is shown there: it ends at {ends:.3f} s, and the sound goes "
+            "on. Begin before, or take the sound alone (profile 'audio').",
+            start_seconds=start,
+            duration_seconds=ends,
+        )
+    if still is None:
+        return
+    last = ends - still
     own = 1.5 / float(video.frame_rate) if video.frame_rate else 0.0
     if start > last + own and still > own:
         raise ClipError(

@@ -196,6 +196,22 @@ def test_a_clip_that_begins_while_the_last_picture_stands_is_refused(
     assert "the last one stands from 2.900 s on" in ended.err
 
 
+@pytest.mark.parametrize("kind", ["mp4", "ts", "mkv"])
+def test_a_clip_of_sound_alone_has_no_picture_to_begin_with(
+    transcode: Callable[..., Any], made: Made, kind: str
+) -> None:
+    """An encoder failed, and was billed: nothing came to make a poster of."""
+    source = made(
+        f"heard-longer.{kind}", "-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25:d=2",
+        *("-f", "lavfi", "-i", "sine=d=5", *QUICK, "-c:a", "aac"),
+    )  # fmt: skip
+
+    ended = transcode("run", source, "--profile", "preview", "--start", "3")
+
+    assert 2 == ended.code
+    assert "No picture is shown there: it ends at 2.0" in ended.err
+
+
 def test_opus_of_a_clip_begins_with_it(ran: Run, made: Made, eyes: Eyes) -> None:
     """
     Where the clip's first samples are few, too: the silence before them, which the
