@@ -44,6 +44,9 @@ def clipped(media: Media, clip: Clip | None) -> Media:
         return media
     zero = zero_seconds(media)
     seconds = _length(0.0, media.duration_seconds, clip)
+    if not seconds and media.duration_estimated:
+        # Where it begins is behind a length that was only guessed.
+        seconds = _length(0.0, None, clip)
     share = 1.0
     if seconds is not None and media.duration_seconds:
         share = seconds / media.duration_seconds
@@ -391,11 +394,12 @@ def _to_end(video: VideoStream, late: float, clip: Clip) -> float | None:
 
 
 def _audio(audio: AudioStream, zero: float, clip: Clip) -> AudioStream:
-    late = (audio.start_seconds or 0.0) - zero
+    late, lasts = (audio.start_seconds or 0.0) - zero, audio.duration_seconds
     return audio.model_copy(
         update={
             "start_seconds": max(0.0, late - clip.start_seconds),
-            "duration_seconds": _length(late, audio.duration_seconds, clip),
+            # Sound of which nobody knows the end may have it before the clip's.
+            "duration_seconds": None if lasts is None else _length(late, lasts, clip),
         }
     )
 

@@ -22,6 +22,7 @@ from .reader import CountingReader
 from .sample_tables import Timeline, timeline
 from .streams import describe, programs, sections
 from .tail import cut_off, unmarked
+from .tail_flv import flv_ends
 from .tail_ogg import flv_from_zero
 from .tail_riff import le, open_ended
 from .timestamps import clock_regions, span_of
@@ -327,6 +328,7 @@ def _from_packets(
         _believe(answer["streams"])
         return seen
     _of_live(reader, answer)
+    _of_flv(reader, answer)
     if short(answer["format"]) in CUED:
         # Matroska reads its cues when first asked to seek.
         with suppress(*packet_errors):
@@ -359,9 +361,26 @@ def _of_live(reader: CountingReader, answer: dict[str, Any]) -> None:
     if (end := likely_end(reader, head)) is None or end <= begins:
         return
     answer["duration"] = end - begins
+    seen = any(it["type"] == "video" for it in answer["streams"])
     for facts in answer["streams"]:
-        if facts["type"] in {"video", "audio"}:
+        # Of sound beside a picture nobody knows whether it ends with that.
+        if facts["type"] == ("video" if seen else "audio"):
             facts["duration"], facts["live"] = end - (facts["start"] or 0.0), True
+
+
+def _of_flv(reader: CountingReader, answer: dict[str, Any]) -> None:
+    """
+    What its header says of all, and libav of each, is one of the two ends; without a
+    header, the picture's.
+    """
+    if answer["format"] != "flv":
+        return
+    ends = flv_ends(reader)
+    for facts in answer["streams"]:
+        packets, last = facts["packets"], ends.get(facts["type"])
+        if last is None or packets.get("end") is None or last <= packets["last"]:
+            continue
+        facts["tail_end"] = round(last + packets["end"] - packets["last"], 6)
 
 
 def _guess_length(reader: CountingReader, answer: dict[str, Any]) -> None:
