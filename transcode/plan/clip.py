@@ -86,8 +86,8 @@ def _refuse_last(start: float, media: Media, video: VideoStream | None) -> None:
     ends = (video.start_seconds or 0.0) - zero_seconds(media) + lasts
     if start >= ends and not media.duration_estimated:
         raise ClipError(
-            f"No picture is shown there: it ends at {ends:.3f} s, and the sound goes "
-            "on. Begin before, or take the sound alone (profile 'audio').",
+            f"No picture is shown there: the last one ends at {ends:.3f} s. Begin "
+            "before, or take the sound alone (profile 'audio').",
             start_seconds=start,
             duration_seconds=ends,
         )

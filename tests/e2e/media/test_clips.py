@@ -209,7 +209,7 @@ def test_a_clip_of_sound_alone_has_no_picture_to_begin_with(
     ended = transcode("run", source, "--profile", "preview", "--start", "3")
 
     assert 2 == ended.code
-    assert "No picture is shown there: it ends at 2.0" in ended.err
+    assert "No picture is shown there: the last one ends at 2.0" in ended.err
 
 
 def test_opus_of_a_clip_begins_with_it(ran: Run, made: Made, eyes: Eyes) -> None:

@@ -65,7 +65,7 @@ def _times(reader: CountingReader, at: int) -> Iterator[int]:
         if size is None or body + size > reader.size:
             return
         if kind == _TIMESTAMP:
-            base = int.from_bytes(reader.at(body, size), "big")
+            base = int.from_bytes(reader.at(body, min(size, 8)), "big")
         elif base is None and kind in {_SIMPLE_BLOCK, _BLOCK_GROUP}:
             return
         elif base is not None and kind == _SIMPLE_BLOCK:
