@@ -1056,28 +1056,38 @@ def test_sound_of_an_unknown_length_may_end_before_a_clip_does(
     assert times[-1] == pytest.approx(6.16, abs=0.01)
 
 
-@pytest.mark.parametrize("header", ["flv", "no_duration_filesize"])
+@pytest.mark.parametrize(
+    ("header", "codec"),
+    [
+        ("told", ("libx264", "-preset", "ultrafast", "-bf", "2")),
+        ("untold", ("libx264", "-preset", "ultrafast", "-bf", "2")),
+        ("untold", ("libx265", "-preset", "ultrafast", "-x265-params", "bframes=2")),
+        ("untold", ("libsvtav1", "-preset", "12")),
+    ],
+    ids=lambda it: str(it[0]) if isinstance(it, tuple) else it,
+)
 def test_picture_and_sound_of_flv_end_where_their_last_tags_are(
-    ran: Run, made: Made, header: str
+    ran: Run, made: Made, header: str, codec: tuple[str, ...]
 ) -> None:
     """
     Its header says when the last of both ends; without one, a last tag did that says
     the picture's end: what was made was refused as longer.
     """
-    flags = () if header == "flv" else ("-flvflags", header)
+    flags = () if header == "told" else ("-flvflags", "no_duration_filesize")
     source = made(
-        f"ends-{header}.flv", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:d=6",
-        *("-f", "lavfi", "-i", "sine=d=9", "-vf", "noise=alls=60:allf=t", *QUICK),
-        *("-bf", "2", "-b:v", "6M", "-c:a", "aac", "-ac", "2", *flags),
+        f"ends-{codec[0]}-{header}.flv",
+        *("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:d=4", "-f", "lavfi"),
+        *("-i", "sine=r=44100:d=7", "-vf", "noise=alls=60:allf=t", "-c:v", *codec),
+        *("-pix_fmt", "yuv420p", "-b:v", "6M", "-c:a", "aac", "-ac", "2", *flags),
     )  # fmt: skip
 
     run = ran(source, "hls")
 
     media = run.document["media"]
     assert source.stat().st_size > 2 << 20
-    assert 6 == pytest.approx(media["video"][0]["duration_seconds"], abs=0.01)
-    assert 9 == pytest.approx(media["audio"][0]["duration_seconds"], abs=0.05)
-    assert 9 == pytest.approx(sum(lengths(run_video(run))), abs=0.05)
+    assert 4 == pytest.approx(media["video"][0]["duration_seconds"], abs=0.01)
+    assert 7 == pytest.approx(media["audio"][0]["duration_seconds"], abs=0.05)
+    assert 7 == pytest.approx(sum(lengths(run_video(run))), abs=0.05)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ _TIMED_CODECS = frozenset({7, 12})
 """AVC, and HEVC as it is put there without a standard: a picture's tag says how much
 later it is shown."""
 _ENHANCED = 0x80
+_TIMED = frozenset({b"avc1", b"hvc1", b"vvc1"})
+"""Likewise where the codec is told by four letters."""
 _FRAMES, _END_OF_SEQUENCE = 1, 2
 """Packet types, old and enhanced alike (Enhanced RTMP v2)."""
 
@@ -70,7 +72,7 @@ def _shown(tag: _Tag) -> int | None:
     if tag.kind != 9 or len(head) < 8:  # noqa: PLR2004  a picture
         return tag.milliseconds
     if head[0] & _ENHANCED:
-        packet, later = head[0] & 0x0F, head[5:8]
+        packet, later = head[0] & 0x0F, head[5:8] if head[1:5] in _TIMED else b""
     elif head[0] & 0x0F in _TIMED_CODECS:
         packet, later = head[1], head[2:5]
     else:
