@@ -196,6 +196,21 @@ def test_a_clip_that_begins_while_the_last_picture_stands_is_refused(
     assert "the last one stands from 2.900 s on" in ended.err
 
 
+def test_a_clip_may_begin_behind_a_length_that_was_guessed(
+    made: Made, transcode: Callable[..., Any]
+) -> None:
+    """Nothing was left of it to be priced by, not even its bytes."""
+    source = made(
+        "guessed.h264", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:d=4",
+        *("-vf", "noise=alls=60:allf=t", *QUICK, "-b:v", "8M", "-f", "h264"),
+    )  # fmt: skip
+
+    ended = transcode("plan", source, "--start", "60", "--profile", "mp4")
+
+    assert source.stat().st_size > 2 << 20
+    assert 0 == ended.code
+
+
 @pytest.mark.parametrize("kind", ["mp4", "ts", "mkv"])
 def test_a_clip_of_sound_alone_has_no_picture_to_begin_with(
     transcode: Callable[..., Any], made: Made, kind: str

@@ -181,6 +181,24 @@ def test_contrast_is_wrong_in_more_than_one_picture(
     assert failed == checked.with_recipe(verify="full").failed()
 
 
+def test_grain_that_an_encoder_dropped_is_no_other_colour(
+    finished: Any, seen: Seen
+) -> None:
+    """From sample to sample it is far more than what tells a wrong colour."""
+    grain = (14, -14) * (len(seen.red) // 2)
+
+    def rough(samples: bytes) -> bytes:
+        return bytes(
+            min(255, max(0, it + by)) for it, by in zip(samples, grain, strict=True)
+        )
+
+    told = replace(seen, blue=rough(seen.blue), red=rough(seen.red))
+    tinted = replace(seen, red=bytes(min(255, it + 14) for it in seen.red))
+
+    assert set() == finished.with_report(seen=told).failed()
+    assert {"picture"} == finished.with_report(seen=tinted).failed()
+
+
 def stretched(seen: Seen) -> Seen:
     """As if one range had been taken for the other."""
     luma = bytes(min(255, max(0, round(128 + (it - 128) * 1.14))) for it in seen.luma)
